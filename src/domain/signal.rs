@@ -1,0 +1,111 @@
+use std::fmt;
+use std::str::FromStr;
+
+use super::limits::MAX_SUBMISSION_ID_BYTES;
+use super::vocabulary::vocabulary;
+use super::{Audience, EvidenceGrade, FieldError, Identifier, IdentifierKind, PseudonymSet, Seq, Statement};
+
+/// The submitter's own name for a signal: 1 to 128 bytes of its choosing.
+///
+/// Not shown by `Debug`: submitters put what they like into it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SubmissionId(String);
+
+impl SubmissionId {
+    /// The bytes that the tag is computed over.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl FromStr for SubmissionId {
+    type Err = FieldError;
+
+    fn from_str(text: &str) -> Result<Self, FieldError> {
+        if (1..=MAX_SUBMISSION_ID_BYTES).contains(&text.len()) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(FieldError::new("SUBMISSION_ID_INVALID", "submission_id", "give 1 to 128 bytes, or leave it empty"))
+    }
+}
+
+impl fmt::Debug for SubmissionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SubmissionId(redacted)")
+    }
+}
+
+/// 16 bytes by which the owner recognises a submission it already holds; random to everyone else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SubmissionTag(pub [u8; 16]);
+
+/// A signal as it is handed in, before its identifiers become pseudonyms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submission {
+    /// `None`: the content itself is the id.
+    pub id: Option<SubmissionId>,
+    /// Who may read it.
+    pub audience: Audience,
+    /// 1 to 32 identifiers of one seller.
+    pub identifiers: Vec<Identifier>,
+    /// What is known of the infringement.
+    pub statement: Statement,
+}
+
+/// What a signal says: the seller as pseudonyms, and the statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignalContent {
+    /// Kind of each identifier, 1 to 32.
+    pub kinds: Vec<IdentifierKind>,
+    /// One set for each key that was active, 1 to 4, each as long as `kinds`.
+    pub pseudonyms: Vec<PseudonymSet>,
+    /// What is known of the infringement.
+    pub statement: Statement,
+}
+
+impl SignalContent {
+    /// What the signal is as long as it stands: confirmed where any of its evidence is conclusive, else alleged.
+    #[must_use]
+    pub fn live_status(&self) -> SignalStatus {
+        let conclusive = self.statement.evidence.iter().any(|e| e.grade == EvidenceGrade::Conclusive);
+        if conclusive { SignalStatus::Confirmed } else { SignalStatus::Alleged }
+    }
+}
+
+/// Withdraws a signal of the same feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retraction {
+    /// The signal; smaller than the retraction's own position.
+    pub signal: Seq,
+    /// Why.
+    pub reason: RetractionReason,
+}
+
+vocabulary! {
+    /// Why a signal is withdrawn.
+    RetractionReason, "reason", "RETRACTION_REASON_UNKNOWN";
+    /// The wrong seller, or a wrong identifier.
+    MistakenIdentity = 1, "mistaken_identity";
+    /// The goods are genuine, or the right is not infringed.
+    NoInfringement = 2, "no_infringement";
+    /// The parties have settled, or the seller is licensed now.
+    Settled = 3, "settled";
+    /// No longer on the list that the signal was taken from.
+    SourceWithdrew = 4, "source_withdrew";
+    /// Entered by mistake.
+    EntryError = 5, "entry_error";
+    /// Anything else.
+    Other = 6, "other";
+}
+
+vocabulary! {
+    /// What a signal is now.
+    SignalStatus, "status", "SIGNAL_STATUS_UNKNOWN";
+    /// Stated, without conclusive evidence.
+    Alleged = 1, "alleged";
+    /// Rests on at least one conclusive piece of evidence.
+    Confirmed = 2, "confirmed";
+    /// Taken back by the member that stated it.
+    Withdrawn = 3, "withdrawn";
+}

@@ -1,0 +1,2 @@
+//! Entries, trees, checkpoints.
+pub mod wire;

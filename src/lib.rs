@@ -1,0 +1,7 @@
+//! Countermark: the node of an anti-counterfeiting alliance.
+
+#![forbid(unsafe_code)]
+
+pub mod domain;
+pub mod feed;
+pub mod rpc;
