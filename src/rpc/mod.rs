@@ -1,2 +1,6 @@
 //! The gRPC edge.
+pub mod acceptor;
+pub mod connector;
+pub mod identity;
 pub mod proto;
+pub mod tls;

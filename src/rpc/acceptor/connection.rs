@@ -1,0 +1,102 @@
+use std::future::Future as _;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::WaitForCancellationFutureOwned;
+use tonic::transport::server::Connected;
+
+use super::open::Registration;
+use crate::domain::Timestamp;
+use crate::rpc::identity::{CertificateSerial, Identity};
+
+/// Who is at the other end of a connection: the only source of member and role in a handler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerInfo {
+    /// Whom the verified certificate names.
+    pub identity: Identity,
+    /// Where the connection comes from.
+    pub remote: SocketAddr,
+    /// Number of the certificate.
+    pub certificate_serial: CertificateSerial,
+    /// The last instant at which the certificate is good.
+    pub certificate_not_after: Timestamp,
+}
+
+impl PeerInfo {
+    /// Who sent `request`; `None` where it did not come through [`super::Acceptor`], and such a request is to be refused.
+    pub fn of<T>(request: &tonic::Request<T>) -> Option<&Self> {
+        request.extensions().get()
+    }
+}
+
+/// A connection of an admitted caller. It counts against the listener's bounds until it is dropped.
+#[derive(Debug)]
+pub struct TlsConnection {
+    stream: TlsStream<TcpStream>,
+    peer: PeerInfo,
+    closing: Pin<Box<WaitForCancellationFutureOwned>>,
+    _registration: Registration,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl TlsConnection {
+    pub(super) fn new(
+        stream: TlsStream<TcpStream>,
+        peer: PeerInfo,
+        registration: Registration,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
+        let closing = Box::pin(registration.close.clone().cancelled_owned());
+        Self { stream, peer, closing, _registration: registration, _permit: permit }
+    }
+}
+
+impl Connected for TlsConnection {
+    type ConnectInfo = PeerInfo;
+
+    fn connect_info(&self) -> PeerInfo {
+        self.peer.clone()
+    }
+}
+
+impl AsyncRead for TlsConnection {
+    /// Fails once the connection is to close. HTTP/2 always reads, so this ends a connection that is busy writing as well.
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.closing.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for TlsConnection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,295 @@
+//! Lets callers in: TCP, TLS, identity, admission, each with its bound.
+//!
+//! The stream of connections owns all that it started: dropping it ends the handshakes under way and closes the socket. A
+//! caller that is refused is logged here, once, and nowhere else. Nothing here knows what the listener serves.
+
+mod connection;
+mod open;
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use futures_util::Stream;
+use rustls::ServerConfig;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+
+use open::Registration;
+
+pub use connection::{PeerInfo, TlsConnection};
+pub use open::OpenConnections;
+pub use refusal::{Refusal, RefusalCode};
+
+use super::identity::{Certificate, Identity, IdentityError};
+use crate::domain::limits::{HANDSHAKE_TIMEOUT, MAX_CONNECTIONS, MAX_HANDSHAKES};
+use crate::domain::{AllianceName, MemberId};
+
+/// First and longest wait after the operating system gave no connection, such as when file descriptors are used up.
+const ACCEPT_BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+
+/// How much a listener takes on at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// For a handshake with all that belongs to it.
+    pub handshake_timeout: Duration,
+    /// Handshakes under way. More wait in the kernel's backlog.
+    pub handshakes: usize,
+    /// Connections open, those in their handshake included. More wait in the kernel's backlog.
+    pub connections: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { handshake_timeout: HANDSHAKE_TIMEOUT, handshakes: MAX_HANDSHAKES, connections: MAX_CONNECTIONS }
+    }
+}
+
+type Admit = dyn Fn(&Identity) -> Result<(), RefusalCode> + Send + Sync;
+type Observe = dyn Fn(&Refusal) + Send + Sync;
+
+/// How a listener lets callers in.
+#[derive(Clone)]
+pub struct Acceptor {
+    config: Arc<ArcSwap<ServerConfig>>,
+    admit: Arc<Admit>,
+    on_refused: Arc<Observe>,
+    bounds: Bounds,
+    open: OpenConnections,
+}
+
+impl fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acceptor").field("bounds", &self.bounds).finish_non_exhaustive()
+    }
+}
+
+impl Acceptor {
+    /// Every handshake uses the configuration that `config` holds when it begins. `admit` decides about callers with a good
+    /// certificate; see [`peers_of`] and [`clients_of`].
+    pub fn new(
+        config: Arc<ArcSwap<ServerConfig>>,
+        admit: impl Fn(&Identity) -> Result<(), RefusalCode> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            config,
+            admit: Arc::new(admit),
+            on_refused: Arc::new(|_| {}),
+            bounds: Bounds::default(),
+            open: OpenConnections::default(),
+        }
+    }
+
+    /// Tells `on_refused` of every refusal as well, for metrics. It is called on the listener's own task: it must not block.
+    #[must_use]
+    pub fn on_refused(mut self, on_refused: impl Fn(&Refusal) + Send + Sync + 'static) -> Self {
+        self.on_refused = Arc::new(on_refused);
+        self
+    }
+
+    /// Other bounds than the usual.
+    #[must_use]
+    pub fn with_bounds(mut self, bounds: Bounds) -> Self {
+        self.bounds = bounds;
+        self
+    }
+
+    /// The connections that are open, to count them and to close those whose right has ended.
+    #[must_use]
+    pub fn open_connections(&self) -> OpenConnections {
+        self.open.clone()
+    }
+
+    /// Admitted callers, for tonic's `serve_with_incoming_shutdown`. Ends on `shutdown`; connections handed out live on. It
+    /// never yields an error: what concerns one caller is a [`Refusal`], and what concerns the listener is waited out.
+    pub fn accept(
+        self,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+    ) -> impl Stream<Item = io::Result<TlsConnection>> + Send {
+        let incoming = Incoming {
+            permits: Arc::new(Semaphore::new(self.bounds.connections)),
+            acceptor: self,
+            listener,
+            shutdown,
+            handshakes: JoinSet::new(),
+            failures: 0,
+            resume_at: Instant::now(),
+        };
+        futures_util::stream::unfold(incoming, |mut incoming| async move {
+            let connection = incoming.next().await?;
+            Some((Ok(connection), incoming))
+        })
+    }
+}
+
+/// Admits the nodes of active members of `alliance`. `is_active` asks the newest roster.
+pub fn peers_of(
+    alliance: AllianceName,
+    is_active: impl Fn(&MemberId) -> bool + Send + Sync + 'static,
+) -> impl Fn(&Identity) -> Result<(), RefusalCode> + Send + Sync + 'static {
+    move |identity| match identity {
+        Identity::Node { alliance: theirs, .. } if *theirs != alliance => Err(RefusalCode::IdentityRefused),
+        Identity::Node { member, .. } if !is_active(member) => Err(RefusalCode::MemberNotActive),
+        Identity::Node { .. } => Ok(()),
+        Identity::Client { .. } => Err(RefusalCode::IdentityRefused),
+    }
+}
+
+/// Admits the clients of `own`, a member of `alliance`.
+pub fn clients_of(
+    alliance: AllianceName,
+    own: MemberId,
+) -> impl Fn(&Identity) -> Result<(), RefusalCode> + Send + Sync + 'static {
+    move |identity| match identity {
+        Identity::Client { alliance: theirs, member, .. } if *theirs == alliance && *member == own => Ok(()),
+        Identity::Client { .. } | Identity::Node { .. } => Err(RefusalCode::IdentityRefused),
+    }
+}
+
+/// A listener at work.
+struct Incoming {
+    acceptor: Acceptor,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+    permits: Arc<Semaphore>,
+    /// Aborted when this is dropped.
+    handshakes: JoinSet<Result<TlsConnection, Refusal>>,
+    /// Times in a row that the operating system gave no connection.
+    failures: u32,
+    resume_at: Instant,
+}
+
+impl Incoming {
+    async fn next(&mut self) -> Option<TlsConnection> {
+        loop {
+            let room = self.handshakes.len() < self.acceptor.bounds.handshakes;
+            tokio::select! {
+                () = self.shutdown.cancelled() => {
+                    self.handshakes.shutdown().await;
+                    return None;
+                }
+                Some(ended) = self.handshakes.join_next() => {
+                    if let Some(connection) = self.settle(ended) {
+                        return Some(connection);
+                    }
+                }
+                accepted = accept_one(&self.listener, &self.permits, self.resume_at), if room => match accepted {
+                    Ok((tcp, remote, permit)) => self.begin(tcp, remote, permit),
+                    Err(error) => self.back_off(&error),
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, tcp: TcpStream, remote: SocketAddr, permit: OwnedSemaphorePermit) {
+        self.failures = 0;
+        let acceptor = self.acceptor.clone();
+        self.handshakes.spawn(async move {
+            let refused = |code| Refusal { code, remote, identity: None };
+            tokio::time::timeout(acceptor.bounds.handshake_timeout, acceptor.let_in(tcp, remote, permit))
+                .await
+                .unwrap_or_else(|_| Err(refused(RefusalCode::Timeout)))
+        });
+    }
+
+    fn settle(&self, ended: Result<Result<TlsConnection, Refusal>, JoinError>) -> Option<TlsConnection> {
+        match ended {
+            Ok(Ok(connection)) => Some(connection),
+            Ok(Err(refusal)) => {
+                refusal.log();
+                (self.acceptor.on_refused)(&refusal);
+                None
+            }
+            Err(error) => {
+                tracing::error!(code = "HANDSHAKE_PANICKED", %error, "a handshake ended by a fault of this program");
+                None
+            }
+        }
+    }
+
+    /// Without a wait, a process without file descriptors would spin here, and hold up those that could give some back.
+    fn back_off(&mut self, error: &io::Error) {
+        if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+            return; // The caller was gone before it was taken from the backlog.
+        }
+        let (first, last) = ACCEPT_BACKOFF;
+        let wait = first.saturating_mul(1 << self.failures.min(16)).min(last);
+        self.failures = self.failures.saturating_add(1);
+        self.resume_at = Instant::now() + wait;
+        tracing::warn!(code = "ACCEPT_FAILED", %error, wait_ms = wait.as_millis(), "no connection can be taken");
+    }
+}
+
+/// The next caller, with its place among the connections. Nothing is lost where this is dropped before it is ready.
+async fn accept_one(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+    resume_at: Instant,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    tokio::time::sleep_until(resume_at).await;
+    let permit = Arc::clone(permits).acquire_owned().await.map_err(io::Error::other)?;
+    let (tcp, remote) = listener.accept().await?;
+    Ok((tcp, remote, permit))
+}
+
+impl Acceptor {
+    async fn let_in(&self, tcp: TcpStream, remote: SocketAddr, permit: OwnedSemaphorePermit) -> Result<TlsConnection, Refusal> {
+        let refused = |code| Refusal { code, remote, identity: None };
+        let of_handshake = |error: io::Error| refused(RefusalCode::of_handshake(&error));
+        tcp.set_nodelay(true).map_err(of_handshake)?;
+        let config = self.config.load_full();
+        let mut stream = TlsAcceptor::from(Arc::clone(&config)).accept(tcp).await.map_err(of_handshake)?;
+        match self.judge(&stream, remote, &config) {
+            Ok((peer, registration)) => Ok(TlsConnection::new(stream, peer, registration, permit)),
+            Err(refusal) => {
+                // The caller learns that it was turned away, and did not lose the line. Where it is gone already, so be it.
+                stream.shutdown().await.ok();
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Decides about a caller whose certificate TLS has verified under `config`.
+    fn judge(
+        &self,
+        stream: &TlsStream<TcpStream>,
+        remote: SocketAddr,
+        config: &Arc<ServerConfig>,
+    ) -> Result<(PeerInfo, Registration), Refusal> {
+        let certificate =
+            certificate_of(stream).map_err(|error| Refusal { code: RefusalCode::Identity(error), remote, identity: None })?;
+        let peer = PeerInfo {
+            identity: certificate.identity,
+            remote,
+            certificate_serial: certificate.serial,
+            certificate_not_after: certificate.not_after,
+        };
+        // Registered first and judged then: who replaces the configuration or the roster and closes connections after it
+        // finds either this one, or the replacement is seen here.
+        let registration = self.open.register(peer.clone());
+        let refused = |code| Refusal { code, remote, identity: Some(peer.identity.clone()) };
+        (self.admit)(&peer.identity).map_err(refused)?;
+        if !Arc::ptr_eq(config, &self.config.load()) {
+            return Err(refused(RefusalCode::Reloaded));
+        }
+        Ok((peer, registration))
+    }
+}
+
+fn certificate_of(stream: &TlsStream<TcpStream>) -> Result<Certificate, IdentityError> {
+    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    Certificate::read(chain.first().ok_or(IdentityError::Malformed)?)
+}

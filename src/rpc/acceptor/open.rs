@@ -1,0 +1,66 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::PeerInfo;
+
+/// The connections of a listener that are open now.
+///
+/// TLS looks at a certificate once, and streams between nodes live for months. So whoever replaces a revocation list or a
+/// roster calls [`OpenConnections::close_where`] after it: no connection outlives the right that it was opened by.
+#[derive(Debug, Clone, Default)]
+pub struct OpenConnections(Arc<Mutex<Table>>);
+
+#[derive(Debug, Default)]
+struct Table {
+    next: u64,
+    open: HashMap<u64, (PeerInfo, CancellationToken)>,
+}
+
+impl OpenConnections {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.lock().open.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Closes every connection of which `unwanted` is true, and says how many. Calls under way on them fail; work that was
+    /// acknowledged stays.
+    pub fn close_where(&self, unwanted: impl Fn(&PeerInfo) -> bool) -> usize {
+        let table = self.0.lock();
+        let closed = table.open.values().filter(|(peer, _)| unwanted(peer));
+        closed.map(|(_, close)| close.cancel()).count()
+    }
+
+    pub(super) fn register(&self, peer: PeerInfo) -> Registration {
+        let close = CancellationToken::new();
+        let mut table = self.0.lock();
+        let id = table.next;
+        table.next += 1;
+        table.open.insert(id, (peer, close.clone()));
+        Registration { connections: self.clone(), id, close }
+    }
+}
+
+/// A connection's place among the open ones; gives it up when dropped.
+#[derive(Debug)]
+pub(super) struct Registration {
+    connections: OpenConnections,
+    id: u64,
+    /// Cancelled where the connection is to close.
+    pub(super) close: CancellationToken,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.connections.0.lock().open.remove(&self.id);
+    }
+}

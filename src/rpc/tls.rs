@@ -1,0 +1,258 @@
+//! TLS configurations: TLS 1.3, HTTP/2, both sides with a certificate, and revocation lists.
+//!
+//! There is no way here to serve or dial without all of these. Sessions are never resumed and no early data is taken, so that
+//! every connection presents its certificate anew and a revoked one does not come back by a ticket.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::revocation_list::CertificateRevocationList;
+use zeroize::Zeroizing;
+
+use super::identity::{Certificate, CertificateSerial, IdentityError};
+use crate::domain::Timestamp;
+
+/// The one protocol that is spoken inside TLS (RFC 7540, 11.1).
+const ALPN: &[u8] = b"h2";
+
+/// A certificate and its private key.
+#[derive(Clone)]
+pub struct Credentials {
+    /// PEM: the end-entity certificate, then any that lead to the CA.
+    pub chain: String,
+    /// PEM: PKCS #8, SEC 1 or PKCS #1. Wiped when dropped.
+    pub key: Zeroizing<String>,
+}
+
+impl Credentials {
+    /// What the end-entity certificate says.
+    ///
+    /// # Errors
+    /// [`TlsError::Certificate`] and [`TlsError::Identity`].
+    pub fn certificate(&self) -> Result<Certificate, TlsError> {
+        let chain = self.parse_chain()?;
+        let first = chain.first().ok_or(TlsError::Certificate)?;
+        Ok(Certificate::read(first)?)
+    }
+
+    fn parse_chain(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+        certificates(&self.chain).ok_or(TlsError::Certificate)
+    }
+
+    fn parse_key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
+        PrivateKeyDer::from_pem_slice(self.key.as_bytes()).map_err(|_| TlsError::Key)
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(redacted)")
+    }
+}
+
+/// Whose certificates are trusted, and which of them no longer.
+#[derive(Debug, Clone)]
+pub struct TrustAnchors {
+    /// PEM: the CA certificate; two while one CA replaces another.
+    pub ca: String,
+    /// PEM: revocation lists. Either none, or one of every CA: a certificate whose status is unknown is refused.
+    pub crls: Vec<String>,
+}
+
+/// What the revocation lists say.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Revocations {
+    /// Certificates that are no longer good, to close the connections that they opened.
+    pub serials: BTreeSet<CertificateSerial>,
+    /// When the first of the lists wants to be replaced. An old list still counts: what it revokes stays revoked, and a list
+    /// that came late locks nobody out. `None` where no list says.
+    pub next_update: Option<Timestamp>,
+}
+
+impl TrustAnchors {
+    /// What the revocation lists say.
+    ///
+    /// # Errors
+    /// [`TlsError::Crl`].
+    pub fn revocations(&self) -> Result<Revocations, TlsError> {
+        let mut revocations = Revocations::default();
+        for der in self.parse_crls()? {
+            let crl = parse_crl(&der)?;
+            let serials = crl.iter_revoked_certificates().map(|r| CertificateSerial::from_der_integer(r.raw_serial()));
+            revocations.serials.extend(serials);
+            let next = crl.next_update().map(|t| Timestamp::from_unix_ms(t.timestamp().saturating_mul(1_000)));
+            revocations.next_update = revocations.next_update.into_iter().chain(next).min();
+        }
+        Ok(revocations)
+    }
+
+    fn roots(&self) -> Result<Arc<RootCertStore>, TlsError> {
+        let mut roots = RootCertStore::empty();
+        for der in certificates(&self.ca).ok_or(TlsError::Ca)? {
+            roots.add(der).map_err(|_| TlsError::Ca)?;
+        }
+        Ok(Arc::new(roots))
+    }
+
+    fn parse_crls(&self) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
+        let mut crls = Vec::new();
+        for pem in &self.crls {
+            let before = crls.len();
+            for crl in CertificateRevocationListDer::pem_slice_iter(pem.as_bytes()) {
+                crls.push(crl.map_err(|_| TlsError::Crl)?);
+            }
+            if crls.len() == before {
+                return Err(TlsError::Crl);
+            }
+        }
+        Ok(crls)
+    }
+
+    /// The lists, once it is sure that they are of the CAs and leave none out: a list that is of another CA would otherwise
+    /// refuse everyone.
+    fn checked_crls(&self) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
+        let crls = self.parse_crls()?;
+        if crls.is_empty() {
+            return Ok(crls);
+        }
+        let issuers = crls
+            .iter()
+            .map(|der| Ok(parse_crl(der)?.issuer().as_raw().to_vec()))
+            .collect::<Result<BTreeSet<Vec<u8>>, TlsError>>()?;
+        let subjects = certificates(&self.ca)
+            .ok_or(TlsError::Ca)?
+            .iter()
+            .map(|der| X509Certificate::from_der(der).map(|(_, ca)| ca.subject().as_raw().to_vec()))
+            .collect::<Result<BTreeSet<Vec<u8>>, _>>()
+            .map_err(|_| TlsError::Ca)?;
+        if issuers == subjects { Ok(crls) } else { Err(TlsError::CrlIssuer) }
+    }
+}
+
+fn certificates(pem: &str) -> Option<Vec<CertificateDer<'static>>> {
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>().ok()?;
+    (!chain.is_empty()).then_some(chain)
+}
+
+fn parse_crl<'a>(der: &'a CertificateRevocationListDer<'_>) -> Result<CertificateRevocationList<'a>, TlsError> {
+    let (_, crl) = CertificateRevocationList::from_der(der).map_err(|_| TlsError::Crl)?;
+    Ok(crl)
+}
+
+/// The provider, named wherever a configuration is built: never that of the process, which another library may set.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+/// For a listener: `own` is the node's alliance certificate; `callers` is the alliance's CA on the peer listener and the
+/// member's own CA on the client listener.
+///
+/// # Errors
+/// What is wrong with which of the inputs.
+pub fn server_config(own: &Credentials, callers: &TrustAnchors) -> Result<ServerConfig, TlsError> {
+    let verifier = WebPkiClientVerifier::builder_with_provider(callers.roots()?, provider())
+        .with_crls(callers.checked_crls()?)
+        .build()
+        .map_err(TlsError::Verifier)?;
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(TlsError::from_rustls)?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(own.parse_chain()?, own.parse_key()?)
+        .map_err(TlsError::from_rustls)?;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    config.max_early_data_size = 0;
+    Ok(config)
+}
+
+/// For a dialler, node or client: `own` is presented; `servers` is the alliance's CA, since every listener has its node's
+/// alliance certificate.
+///
+/// # Errors
+/// What is wrong with which of the inputs.
+pub fn client_config(own: &Credentials, servers: &TrustAnchors) -> Result<ClientConfig, TlsError> {
+    let verifier = WebPkiServerVerifier::builder_with_provider(servers.roots()?, provider())
+        .with_crls(servers.checked_crls()?)
+        .build()
+        .map_err(TlsError::Verifier)?;
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(TlsError::from_rustls)?
+        .with_webpki_verifier(verifier)
+        .with_client_auth_cert(own.parse_chain()?, own.parse_key()?)
+        .map_err(TlsError::from_rustls)?;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.resumption = Resumption::disabled();
+    config.enable_early_data = false;
+    Ok(config)
+}
+
+/// What is wrong with a certificate, key, CA or revocation list of our own. Says nothing of their contents.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum TlsError {
+    /// The certificate chain cannot be read.
+    #[error("the certificate chain is empty or not PEM of X.509 certificates")]
+    Certificate,
+    /// The certificate names nobody.
+    #[error("the certificate names no member of the alliance")]
+    Identity(#[from] IdentityError),
+    /// The private key cannot be read or is of a kind that TLS 1.3 does not use.
+    #[error("the private key is not PEM of a PKCS #8, SEC 1 or PKCS #1 key")]
+    Key,
+    /// The private key belongs to another certificate.
+    #[error("the private key does not belong to the certificate")]
+    KeyMismatch,
+    /// The CA certificate cannot be read.
+    #[error("the CA is empty or not PEM of X.509 certificates")]
+    Ca,
+    /// A revocation list cannot be read.
+    #[error("a revocation list is empty or not PEM of an X.509 CRL")]
+    Crl,
+    /// The revocation lists are not those of the CAs.
+    #[error("give one revocation list of every CA in use, and none of another CA")]
+    CrlIssuer,
+    /// The verifier cannot be built from the CA and the lists.
+    #[error("the CA and its revocation lists cannot be used")]
+    Verifier(#[source] rustls::server::VerifierBuilderError),
+    /// The library refuses the configuration.
+    #[error("the TLS configuration cannot be used")]
+    Configuration(#[source] rustls::Error),
+}
+
+impl TlsError {
+    fn from_rustls(error: rustls::Error) -> Self {
+        match error {
+            rustls::Error::InconsistentKeys(_) => Self::KeyMismatch,
+            rustls::Error::InvalidCertificate(_) => Self::Certificate,
+            // Only a private key that the provider cannot load is reported this way.
+            rustls::Error::General(_) => Self::Key,
+            other => Self::Configuration(other),
+        }
+    }
+
+    /// Stable; part of the interface.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Certificate => "TLS_CERTIFICATE",
+            Self::Identity(error) => error.code(),
+            Self::Key => "TLS_KEY",
+            Self::KeyMismatch => "TLS_KEY_MISMATCH",
+            Self::Ca => "TLS_CA",
+            Self::Crl => "TLS_CRL",
+            Self::CrlIssuer => "TLS_CRL_ISSUER",
+            Self::Verifier(_) => "TLS_VERIFIER",
+            Self::Configuration(_) => "TLS_CONFIGURATION",
+        }
+    }
+}
