@@ -1,2 +1,46 @@
-//! Entries, trees, checkpoints.
+//! What a feed is: the bytes of its entries, the tree over them, the signed checkpoints, and what the entries come to.
+//!
+//! A member encodes an [`Entry`] once, as [`EntryBytes`]; from then on every node keeps, sends and hashes those same opaque
+//! bytes. Their leaf hashes form an RFC 6962 tree, of which a node holds the [`Frontier`]; the member signs the root of each
+//! durable batch as a [`SignedCheckpoint`]. A follower recomputes the root with [`verify_batch`] before it stores a byte. Two
+//! signed histories that do not agree make a [`ForkProof`]. What a feed says now is a [`FeedView`]: a pure fold over its
+//! entries, so every node that holds the same entries arrives at the same view.
+//!
+//! This layer does no I/O, reads no clock, draws no randomness of its own, and knows nothing of gRPC or the store. It never
+//! encodes a message again to check a signature. Nothing that a peer sends makes it panic, and everything that a peer can grow
+//! has a bound in [`crate::domain::limits`].
+//!
+//! In reading order: hash and frontier (the tree), signing key and note (the signature), checkpoint, batch, fork and roster
+//! (what is signed), entry with codec and statement (the bytes), content (what a submission says), view (what it comes to).
+
+mod batch;
+mod checkpoint;
+mod codec;
+mod content;
+mod entry;
+#[cfg(test)]
+mod fixtures;
+mod fork;
+mod frontier;
+mod hash;
+mod note;
+mod roster;
+mod signing_key;
+mod statement;
+mod transcript;
+mod view;
 pub mod wire;
+
+pub use batch::{BatchError, verify_batch};
+pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
+pub use codec::{EncodeError, NotUnderstood, decode, encode};
+pub use content::{content_digest, same_content};
+pub use entry::{Body, Entry, EntryBytes, EntryBytesError};
+pub use fork::{ForkProof, ForkProofError};
+pub use frontier::{Frontier, FrontierError};
+pub use hash::{Hash, HashLengthError, leaf_hash, node_hash};
+pub use note::{NoteError, open_note, sign_note, verifier_key};
+pub use roster::{Replacement, RosterError, SignedRoster, supersede};
+pub use signing_key::{KeyError, SigningKey};
+pub use statement::{statement_from_wire, statement_to_wire};
+pub use view::{Effect, FeedView, FoldError, ViewDigest, signal_digest};

@@ -1,0 +1,113 @@
+//! One record of a feed, and the bytes that stand for it.
+//!
+//! [`EntryBytes`] are what is signed, kept and sent; they are bounded and otherwise opaque. An [`Entry`] is what this version
+//! reads in them. The way from the one to the other is the codec's; nothing else here looks inside.
+
+use bytes::Bytes;
+
+use super::{Hash, leaf_hash};
+use crate::domain::limits::MAX_ENTRY_BYTES;
+use crate::domain::{Retraction, SignalContent, SubmissionTag, Timestamp};
+
+/// One record of a feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// When the owner's node took it in: 1970 to 9999.
+    pub recorded_at: Timestamp,
+    /// What it says.
+    pub body: Body,
+}
+
+/// What an entry says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all entries are signals; a box would cost each of them an allocation")]
+pub enum Body {
+    /// A seller infringed.
+    Signal {
+        /// By it the owner recognises the submission.
+        tag: SubmissionTag,
+        /// What is said.
+        content: SignalContent,
+    },
+    /// A signal of the same feed is withdrawn.
+    Retraction(Retraction),
+}
+
+/// The bytes of an entry, 1 to 8,192, as their member encoded them. Clones share them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EntryBytes(Bytes);
+
+impl EntryBytes {
+    /// Takes bytes that came from outside, or from the store. Any bytes within the bounds can stand in a feed: whether this
+    /// version reads them is another question.
+    ///
+    /// # Errors
+    /// [`EntryBytesError`] beyond the bounds.
+    pub fn from_peer(bytes: Bytes) -> Result<Self, EntryBytesError> {
+        match bytes.len() {
+            0 => Err(EntryBytesError::Empty),
+            1..=MAX_ENTRY_BYTES => Ok(Self(bytes)),
+            _ => Err(EntryBytesError::TooLarge),
+        }
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The bytes, to be shared.
+    #[must_use]
+    pub const fn bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// The leaf that they are in the tree.
+    #[must_use]
+    pub fn leaf_hash(&self) -> Hash {
+        leaf_hash(&self.0)
+    }
+}
+
+impl std::fmt::Debug for EntryBytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "EntryBytes({} bytes, leaf {})", self.0.len(), self.leaf_hash())
+    }
+}
+
+/// Bytes that no entry can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EntryBytesError {
+    /// None at all.
+    #[error("an entry has at least one byte")]
+    Empty,
+    /// Too many.
+    #[error("an entry has at most {MAX_ENTRY_BYTES} bytes")]
+    TooLarge,
+}
+
+impl EntryBytesError {
+    /// Stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "ENTRY_EMPTY",
+            Self::TooLarge => "ENTRY_TOO_LARGE",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_bounded() {
+        let of = |n: usize| EntryBytes::from_peer(vec![0; n].into()).map(|e| e.as_slice().len());
+        assert_eq!(of(0), Err(EntryBytesError::Empty));
+        assert_eq!(of(1), Ok(1));
+        assert_eq!(of(MAX_ENTRY_BYTES), Ok(MAX_ENTRY_BYTES));
+        assert_eq!(of(MAX_ENTRY_BYTES + 1).map_err(|e| e.code()), Err("ENTRY_TOO_LARGE"));
+    }
+}
