@@ -1,0 +1,265 @@
+//! Records of checks: what was asked, as pseudonyms, and what was answered.
+//!
+//! A record is found by its reference alone: day, block and place give its position, and 64 random bits that stand in the
+//! record too keep anyone from reading others by counting.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+
+use super::rows::{CheckBlockRow, CheckRow, FeedFreshnessRow, FreshnessRow, MatchRow, PseudonymSetRow};
+use crate::domain::{
+    FeedId, FieldError, IdentifierKind, Pseudonym, PseudonymSet, Seq, SignalRef, SignalStatus, Timestamp, Verdict,
+};
+
+const PREFIX: &str = "chk_";
+
+/// By this a check can be read again: `chk_` and 24 characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CheckReference {
+    pub(super) day: u16,
+    pub(super) block: u64,
+    pub(super) place: u16,
+    pub(super) secret: u64,
+}
+
+/// Bits of the block number in a reference: 48.
+const MAX_BLOCK: u64 = (1 << 48) - 1;
+
+impl fmt::Display for CheckReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut bytes = [0; 18];
+        bytes[..2].copy_from_slice(&self.day.to_be_bytes());
+        bytes[2..8].copy_from_slice(&self.block.min(MAX_BLOCK).to_be_bytes()[2..]);
+        bytes[8..10].copy_from_slice(&self.place.to_be_bytes());
+        bytes[10..].copy_from_slice(&self.secret.to_be_bytes());
+        write!(f, "{PREFIX}{}", BASE64.encode(bytes))
+    }
+}
+
+impl FromStr for CheckReference {
+    type Err = FieldError;
+
+    fn from_str(text: &str) -> Result<Self, FieldError> {
+        let invalid =
+            || FieldError::new("REFERENCE_INVALID", "reference", "give the reference of a check as it was answered, chk_...");
+        let bytes = text.strip_prefix(PREFIX).and_then(|rest| BASE64.decode(rest).ok()).ok_or_else(invalid)?;
+        let bytes: [u8; 18] = bytes.try_into().map_err(|_| invalid())?;
+        let number = |range: std::ops::Range<usize>| bytes[range].iter().fold(0_u64, |n, b| n << 8 | u64::from(*b));
+        let short = |range| u16::try_from(number(range)).map_err(|_| invalid());
+        Ok(Self { day: short(0..2)?, block: number(2..8), place: short(8..10)?, secret: number(10..18) })
+    }
+}
+
+/// What was asked and answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckRecord {
+    /// When.
+    pub checked_at: Timestamp,
+    /// Kinds of the asked identifiers.
+    pub kinds: Vec<IdentifierKind>,
+    /// The asked identifiers under every key that was in use.
+    pub pseudonyms: Vec<PseudonymSet>,
+    /// The summary.
+    pub verdict: Verdict,
+    /// Members other than this one that flag by a strong identifier.
+    pub members_elsewhere: u32,
+    /// Matching signals beyond those listed.
+    pub omitted: u32,
+    /// Matching signals, own ones included.
+    pub matches: Vec<MatchRecord>,
+    /// What the answer rests on.
+    pub freshness: Arc<FreshnessRecord>,
+}
+
+/// A signal that matched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MatchRecord {
+    /// Which.
+    pub signal: SignalRef,
+    /// What it was then.
+    pub status: SignalStatus,
+    /// Positions in the question that matched by a strong identifier.
+    pub strong: Vec<u32>,
+    /// Positions in the question that matched by a weak identifier.
+    pub weak: Vec<u32>,
+    /// Its feed was quarantined.
+    pub quarantined: bool,
+    /// It counted towards the verdict.
+    pub counts: bool,
+}
+
+/// What answers rest on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FreshnessRecord {
+    /// When this was taken.
+    pub as_of: Timestamp,
+    /// Every feed that the node may read, in order.
+    pub feeds: Vec<FeedFreshness>,
+}
+
+/// How fresh one feed is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedFreshness {
+    /// Which.
+    pub feed: FeedId,
+    /// Entries held.
+    pub size: Seq,
+    /// Entries of the newest signed checkpoint seen anywhere.
+    pub newest_size: Seq,
+    /// Last word from the feed's own member; `None` for never.
+    pub last_heard: Option<Timestamp>,
+    /// Whether and why it is followed.
+    pub state: FeedState,
+    /// Signals that are not withdrawn.
+    pub live_signals: u64,
+    /// Entries that this version draws nothing from.
+    pub not_understood: u64,
+}
+
+/// Whether a feed is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FeedState {
+    /// It is.
+    Followed = 1,
+    /// Its member signed two histories.
+    Quarantined = 2,
+    /// Its member has been expelled.
+    Expelled = 3,
+    /// Own feed of which another member holds more.
+    Behind = 4,
+}
+
+impl FeedState {
+    /// Number in the proto and in records.
+    #[must_use]
+    pub const fn number(self) -> i32 {
+        self as i32
+    }
+
+    fn from_number(number: i32) -> Option<Self> {
+        [Self::Followed, Self::Quarantined, Self::Expelled, Self::Behind].into_iter().find(|s| s.number() == number)
+    }
+}
+
+/// One block of the records of a commit. Equal freshness is written once.
+pub(super) fn encode_block(checks: &[(u64, CheckRecord)]) -> CheckBlockRow {
+    let mut shared: Vec<Arc<FreshnessRecord>> = Vec::new();
+    let mut block = CheckBlockRow::default();
+    for (secret, check) in checks {
+        let at = shared.iter().rposition(|f| Arc::ptr_eq(f, &check.freshness) || *f == check.freshness);
+        let at = at.unwrap_or_else(|| {
+            shared.push(check.freshness.clone());
+            shared.len() - 1
+        });
+        block.checks.push(encode_check(*secret, check, u32::try_from(at).unwrap_or(u32::MAX)));
+    }
+    block.freshness = shared.iter().map(|f| encode_freshness(f)).collect();
+    block
+}
+
+fn encode_check(secret: u64, check: &CheckRecord, freshness: u32) -> CheckRow {
+    let set = |set: &PseudonymSet| PseudonymSetRow {
+        key: set.key.to_string(),
+        pseudonyms: set.pseudonyms.iter().flat_map(|p| p.0).collect(),
+    };
+    let matched = |m: &MatchRecord| MatchRow {
+        signal: m.signal.to_string(),
+        status: m.status.number(),
+        strong: m.strong.clone(),
+        weak: m.weak.clone(),
+        quarantined: m.quarantined,
+        counts: m.counts,
+    };
+    CheckRow {
+        secret,
+        checked_at_ms: check.checked_at.unix_ms(),
+        kinds: check.kinds.iter().map(|k| k.number()).collect(),
+        pseudonyms: check.pseudonyms.iter().map(set).collect(),
+        verdict: check.verdict.number(),
+        members_elsewhere: check.members_elsewhere,
+        omitted: check.omitted,
+        matches: check.matches.iter().map(matched).collect(),
+        freshness,
+    }
+}
+
+fn encode_freshness(freshness: &FreshnessRecord) -> FreshnessRow {
+    let feed = |f: &FeedFreshness| FeedFreshnessRow {
+        feed: f.feed.to_string(),
+        size: f.size.get(),
+        newest_size: f.newest_size.get(),
+        last_heard_ms: f.last_heard.map_or(0, Timestamp::unix_ms),
+        state: f.state.number(),
+        live_signals: f.live_signals,
+        not_understood: f.not_understood,
+    };
+    FreshnessRow { as_of_ms: freshness.as_of.unix_ms(), feeds: freshness.feeds.iter().map(feed).collect() }
+}
+
+/// The record that `reference` names in its block; `None` where it is not there, the secret does not fit, or the block was
+/// not written by this version.
+pub(super) fn decode_check(mut block: CheckBlockRow, reference: &CheckReference) -> Option<CheckRecord> {
+    let place = usize::from(reference.place);
+    let row = (place < block.checks.len()).then(|| block.checks.swap_remove(place))?;
+    if !bool::from(subtle::ConstantTimeEq::ct_eq(&row.secret, &reference.secret)) {
+        return None;
+    }
+    let freshness = block.freshness.get(usize::try_from(row.freshness).ok()?)?;
+    let set = |set: &PseudonymSetRow| {
+        let pseudonyms = set.pseudonyms.chunks_exact(32).map(|p| p.try_into().ok().map(Pseudonym)).collect::<Option<_>>()?;
+        Some(PseudonymSet { key: set.key.parse().ok()?, pseudonyms })
+    };
+    let matched = |m: MatchRow| {
+        Some(MatchRecord {
+            signal: m.signal.parse().ok()?,
+            status: SignalStatus::from_number(m.status)?,
+            strong: m.strong,
+            weak: m.weak,
+            quarantined: m.quarantined,
+            counts: m.counts,
+        })
+    };
+    Some(CheckRecord {
+        checked_at: Timestamp::from_unix_ms(row.checked_at_ms),
+        kinds: row.kinds.iter().map(|k| IdentifierKind::from_number(*k)).collect::<Option<_>>()?,
+        pseudonyms: row.pseudonyms.iter().map(set).collect::<Option<_>>()?,
+        verdict: Verdict::from_number(row.verdict)?,
+        members_elsewhere: row.members_elsewhere,
+        omitted: row.omitted,
+        matches: row.matches.into_iter().map(matched).collect::<Option<_>>()?,
+        freshness: Arc::new(decode_freshness(freshness)?),
+    })
+}
+
+fn decode_freshness(row: &FreshnessRow) -> Option<FreshnessRecord> {
+    let feed = |f: &FeedFreshnessRow| {
+        Some(FeedFreshness {
+            feed: f.feed.parse().ok()?,
+            size: Seq::new(f.size),
+            newest_size: Seq::new(f.newest_size),
+            last_heard: (f.last_heard_ms != 0).then(|| Timestamp::from_unix_ms(f.last_heard_ms)),
+            state: FeedState::from_number(f.state)?,
+            live_signals: f.live_signals,
+            not_understood: f.not_understood,
+        })
+    };
+    let feeds = row.feeds.iter().map(feed).collect::<Option<_>>()?;
+    Some(FreshnessRecord { as_of: Timestamp::from_unix_ms(row.as_of_ms), feeds })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_has_one_spelling_of_28_characters() {
+        let reference = CheckReference { day: 20_000, block: MAX_BLOCK, place: 511, secret: u64::MAX - 1 };
+        let text = reference.to_string();
+        assert_eq!((text.len(), text.parse()), (28, Ok(reference)));
+        assert_eq!("chk_".parse::<CheckReference>().expect_err("refused").code, "REFERENCE_INVALID");
+    }
+}

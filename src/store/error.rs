@@ -1,0 +1,113 @@
+use super::engine::EngineError;
+use crate::domain::Seq;
+
+/// Why a store does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A later version of the program has written it.
+    #[error(
+        "this store has schema {found}, and this version of countermark knows {known}; use the version that wrote it, or a later one"
+    )]
+    NewerSchema {
+        /// The store's.
+        found: u32,
+        /// The newest that this version knows.
+        known: u32,
+    },
+    /// It is another member's store, or another alliance's.
+    #[error("this store belongs to member {member} of {alliance}; point data_dir to the right folder")]
+    WrongOwner {
+        /// Whose it is.
+        alliance: String,
+        /// Whose it is.
+        member: String,
+    },
+    /// What it holds contradicts itself.
+    #[error("the store is damaged ({what}); restore it from a backup, or from the other members")]
+    Damaged {
+        /// What does not fit.
+        what: String,
+    },
+}
+
+impl OpenError {
+    /// Stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Engine(error) => error.code(),
+            Self::NewerSchema { .. } => "STORE_SCHEMA_NEWER",
+            Self::WrongOwner { .. } => "STORE_WRONG_OWNER",
+            Self::Damaged { .. } => "STORE_DAMAGED",
+        }
+    }
+
+    pub(super) fn damaged(what: impl Into<String>) -> Self {
+        Self::Damaged { what: what.into() }
+    }
+}
+
+/// Why an open store does not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Nothing can be written now; nothing of the request was.
+    #[error("{detail}")]
+    Unwritable {
+        /// Stable code of the reason.
+        code: &'static str,
+        /// The reason in words.
+        detail: String,
+    },
+    /// Something that is held cannot be read.
+    #[error("{detail}")]
+    Unreadable {
+        /// Stable code of the reason.
+        code: &'static str,
+        /// The reason in words.
+        detail: String,
+    },
+    /// The store has been closed.
+    #[error("the node is stopping")]
+    Closed,
+    /// Another member holds more of this node's own feed than this node.
+    #[error("another member holds more of this node's own feed than this node; recover it before anything is written")]
+    OwnFeedBehind,
+    /// The feed is quarantined.
+    #[error("the feed is quarantined because its member signed two histories of it")]
+    Quarantined,
+    /// The batch does not follow what is held.
+    #[error("the batch does not follow the {held} entries that are held")]
+    OutOfOrder {
+        /// Entries held.
+        held: Seq,
+    },
+    /// The entry is not a signal of this node's own feed.
+    #[error("there is no such signal of this member")]
+    NoSuchSignal,
+}
+
+impl StoreError {
+    /// Stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unwritable { code, .. } | Self::Unreadable { code, .. } => code,
+            Self::Closed => "NODE_STOPPING",
+            Self::OwnFeedBehind => "OWN_FEED_BEHIND",
+            Self::Quarantined => "FEED_QUARANTINED",
+            Self::OutOfOrder { .. } => "BATCH_OUT_OF_ORDER",
+            Self::NoSuchSignal => "SIGNAL_NOT_FOUND",
+        }
+    }
+
+    pub(super) fn unwritable(error: &EngineError) -> Self {
+        Self::Unwritable { code: error.code(), detail: error.to_string() }
+    }
+
+    pub(super) fn unreadable(error: &EngineError) -> Self {
+        Self::Unreadable { code: error.code(), detail: error.to_string() }
+    }
+}

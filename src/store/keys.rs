@@ -1,0 +1,135 @@
+//! Keys of the log tree. One tree holds everything, so that one sled `Batch` is one atomic commit.
+//!
+//! A key is a tag byte and big-endian integers, at most 13 bytes, which sled keeps inline; rare rows have a feed's name
+//! instead. No key holds an identifier or a pseudonym.
+
+use super::index::FeedNo;
+use crate::domain::{FeedId, Seq};
+
+const SCHEMA: u8 = 0x00;
+const HEAD: u8 = 0x01;
+const SEGMENT: u8 = 0x02;
+const CHECKPOINT: u8 = 0x03;
+const CHECKS: u8 = 0x04;
+const FORK: u8 = 0x05;
+const ROSTER: u8 = 0x06;
+const BEHIND: u8 = 0x07;
+
+/// The row that says which schema this store has and whose it is.
+pub(super) fn schema() -> Vec<u8> {
+    vec![SCHEMA]
+}
+
+/// The newest roster.
+pub(super) fn roster() -> Vec<u8> {
+    vec![ROSTER]
+}
+
+/// Prefix of all heads.
+pub(super) fn heads() -> Vec<u8> {
+    vec![HEAD]
+}
+
+/// State of a feed as of its newest checkpoint.
+pub(super) fn head(feed: FeedNo) -> Vec<u8> {
+    with_feed(HEAD, feed)
+}
+
+/// Prefix of the marks made with [`behind`].
+pub(super) fn all_behind() -> Vec<u8> {
+    vec![BEHIND]
+}
+
+/// Marks an own feed of which another member holds more.
+pub(super) fn behind(feed: &FeedId) -> Vec<u8> {
+    with_name(BEHIND, feed)
+}
+
+/// Prefix of the rows made with [`fork`].
+pub(super) fn forks() -> Vec<u8> {
+    vec![FORK]
+}
+
+/// Proof that a feed has two histories. By name: this node may hold nothing else of the feed.
+pub(super) fn fork(feed: &FeedId) -> Vec<u8> {
+    with_name(FORK, feed)
+}
+
+/// The feed of a key made by [`behind`] or [`fork`].
+pub(super) fn read_name(key: &[u8]) -> Option<FeedId> {
+    std::str::from_utf8(key.get(1..)?).ok()?.parse().ok()
+}
+
+/// Prefix of all segments of a feed.
+pub(super) fn segments(feed: FeedNo) -> Vec<u8> {
+    with_feed(SEGMENT, feed)
+}
+
+/// The segment with this number.
+pub(super) fn segment(feed: FeedNo, number: u64) -> Vec<u8> {
+    with_number(SEGMENT, feed, number)
+}
+
+/// The kept checkpoint of this size.
+pub(super) fn checkpoint(feed: FeedNo, size: Seq) -> Vec<u8> {
+    with_number(CHECKPOINT, feed, size.get())
+}
+
+/// Prefix of all kept checkpoints of a feed.
+pub(super) fn checkpoints(feed: FeedNo) -> Vec<u8> {
+    with_feed(CHECKPOINT, feed)
+}
+
+/// A block of check records.
+pub(super) fn checks(day: u16, block: u64) -> Vec<u8> {
+    let mut key = checks_of_day(day);
+    key.extend_from_slice(&block.to_be_bytes());
+    key
+}
+
+/// Prefix of the check records of one day.
+pub(super) fn checks_of_day(day: u16) -> Vec<u8> {
+    let mut key = all_checks();
+    key.extend_from_slice(&day.to_be_bytes());
+    key
+}
+
+/// Prefix of all check records.
+pub(super) fn all_checks() -> Vec<u8> {
+    vec![CHECKS]
+}
+
+/// Day and block number of a key made by [`checks`].
+pub(super) fn read_checks(key: &[u8]) -> Option<(u16, u64)> {
+    let (day, block) = key.strip_prefix(&[CHECKS])?.split_at_checked(2)?;
+    Some((u16::from_be_bytes(day.try_into().ok()?), u64::from_be_bytes(block.try_into().ok()?)))
+}
+
+/// The feed number at the start of a key made with one.
+pub(super) fn read_feed(key: &[u8]) -> Option<FeedNo> {
+    FeedNo::new(u32::from_be_bytes(key.get(1..5)?.try_into().ok()?))
+}
+
+/// The number at the end of a key made by [`segment`] or [`checkpoint`].
+pub(super) fn read_number(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.get(5..13)?.try_into().ok()?))
+}
+
+fn with_name(tag: u8, feed: &FeedId) -> Vec<u8> {
+    let mut key = vec![tag];
+    key.extend_from_slice(feed.to_string().as_bytes());
+    key
+}
+
+fn with_feed(tag: u8, feed: FeedNo) -> Vec<u8> {
+    let mut key = Vec::with_capacity(13);
+    key.push(tag);
+    key.extend_from_slice(&feed.get().to_be_bytes());
+    key
+}
+
+fn with_number(tag: u8, feed: FeedNo, number: u64) -> Vec<u8> {
+    let mut key = with_feed(tag, feed);
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}

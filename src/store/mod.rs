@@ -1,0 +1,516 @@
+//! The durable log of all feeds this node holds, and what is derived from it.
+//!
+//! This is the one place that knows the database. Everything above deals in feeds, positions and entries, so that a second
+//! store on another engine can take its place. It knows no network and no service.
+//!
+//! - `engine` uses sled so that a commit survives a power cut; `keys`, `rows`, `segment` are the layout on disk.
+//! - `tip` and `writer` are the one way to commit.
+//! - `state` and `index` are derived, in memory, and rebuilt from the log when the store opens.
+//!
+//! What holds at any instant, whatever happens: an acknowledged entry is on disk and under a signed checkpoint; a feed on disk
+//! is whole up to its newest checkpoint; nothing is served or found that is not on disk.
+
+mod checks;
+mod engine;
+mod error;
+mod import;
+mod index;
+mod keys;
+mod rows;
+mod segment;
+mod state;
+mod tip;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use prost::Message as _;
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use checks::{CheckRecord, CheckReference, FeedFreshness, FeedState, FreshnessRecord, MatchRecord};
+pub use engine::EngineError;
+pub use error::{OpenError, StoreError};
+pub use import::Import;
+pub use index::{FeedNo, Position};
+pub use state::ForkRecord;
+
+use crate::domain::limits::MAX_COMMIT_QUEUE;
+use crate::domain::{AllianceName, Audience, Clock, Entropy, FeedId, MemberId, Pseudonym, Seq, SubmissionTag};
+use crate::feed::{Entry, EntryBytes, ForkProof, Frontier, Hash, SigningKey, ViewDigest};
+use engine::{Commit, Engine};
+use rows::{CheckBlockRow, CheckpointRow, SchemaRow};
+use state::{FeedRecord, State};
+use writer::{Reply, Request, Writer};
+
+/// The layout on disk. A store with a higher number is refused.
+const SCHEMA_VERSION: u32 = 1;
+/// Largest block of check records that is read: 8,192 checks with full answers.
+const MAX_CHECK_BLOCK_BYTES: usize = 256 * 1_024 * 1_024;
+
+/// Where a store lies and whose it is.
+pub struct Options {
+    /// The store's folder; created where it does not exist.
+    pub folder: PathBuf,
+    /// Bytes of memory for sled's page cache.
+    pub cache_bytes: u64,
+    /// The alliance.
+    pub alliance: AllianceName,
+    /// This node's member.
+    pub member: MemberId,
+    /// Signs this member's feeds.
+    pub key: Arc<SigningKey>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Gives random bytes.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// An entry that this member adds to a feed of its own.
+pub enum Append {
+    /// A signal, unless one with the same tag is there.
+    Signal {
+        /// Who may read it.
+        audience: Audience,
+        /// Its submission.
+        tag: SubmissionTag,
+        /// What `bytes` decode to.
+        entry: Entry,
+        /// The entry as it will stand in the feed.
+        bytes: EntryBytes,
+    },
+    /// A retraction, unless the signal is withdrawn.
+    Retraction {
+        /// The feed's audience.
+        audience: Audience,
+        /// The signal in the same feed.
+        signal: Seq,
+        /// What `bytes` decode to.
+        entry: Entry,
+        /// The entry as it will stand in the feed.
+        bytes: EntryBytes,
+    },
+}
+
+impl Append {
+    fn audience(&self) -> &Audience {
+        match self {
+            Self::Signal { audience, .. } | Self::Retraction { audience, .. } => audience,
+        }
+    }
+}
+
+/// What became of an [`Append`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    /// It stands at this position now.
+    Created(Seq),
+    /// For a signal: the one with the same tag stands here. For a retraction: the signal here was withdrawn before.
+    Existing(Seq),
+}
+
+/// A feed as it is held.
+#[derive(Debug, Clone)]
+pub struct FeedSummary {
+    /// Which.
+    pub feed: FeedId,
+    /// Entries held.
+    pub size: Seq,
+    /// Root of the tree over them.
+    pub root: Hash,
+    /// Its newest checkpoint, as signed note.
+    pub checkpoint: Bytes,
+    /// Signals that are not withdrawn.
+    pub live_signals: u64,
+    /// Entries that this version draws nothing from.
+    pub not_understood: u64,
+    /// Digest of what is derived from it.
+    pub view_digest: ViewDigest,
+}
+
+impl FeedSummary {
+    fn of(record: &FeedRecord) -> Self {
+        Self {
+            feed: record.id.clone(),
+            size: record.frontier.size(),
+            root: record.frontier.root(),
+            checkpoint: record.note.clone(),
+            live_signals: record.view.signals() - record.view.withdrawn(),
+            not_understood: record.view.not_understood(),
+            view_digest: record.view.digest(),
+        }
+    }
+}
+
+/// Consecutive entries of a feed that end at a checkpoint.
+#[derive(Debug, Clone)]
+pub struct StoredBatch {
+    /// Sequence number of the first.
+    pub first: Seq,
+    /// The entries, at least one.
+    pub entries: Vec<EntryBytes>,
+    /// The checkpoint, as signed note.
+    pub checkpoint: Bytes,
+}
+
+/// Room and health of a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreHealth {
+    /// Bytes on disk.
+    pub disk_bytes: u64,
+    /// Bytes free on its volume.
+    pub free_bytes: u64,
+    /// Pairs of pseudonym and signal in the index.
+    pub index_rows: u64,
+    /// Code and words of why nothing can be written now.
+    pub problem: Option<(&'static str, String)>,
+}
+
+/// What readers and the writer share.
+struct Shared {
+    alliance: AllianceName,
+    member: MemberId,
+    engine: Engine,
+    state: RwLock<State>,
+    roster: RwLock<Option<Bytes>>,
+    problem: RwLock<Option<(&'static str, String)>>,
+    changes: watch::Sender<u64>,
+}
+
+impl Shared {
+    fn announce(&self) {
+        self.changes.send_modify(|n| *n = n.wrapping_add(1));
+    }
+}
+
+/// An open store. Only one process opens it at a time.
+pub struct Store {
+    shared: Arc<Shared>,
+    requests: Mutex<Option<mpsc::Sender<Request>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Store {
+    /// Opens the store, or creates it, and builds what is derived. Takes about a second for a million entries.
+    ///
+    /// # Errors
+    /// See [`OpenError`]. The files are not changed by a refused open.
+    pub fn open(options: Options) -> Result<Self, OpenError> {
+        let engine = Engine::open(&options.folder, options.cache_bytes)?;
+        check_schema(&engine, &options)?;
+        let (state, tips) = State::load(&engine, &options.member)?;
+        let roster = engine.get(&keys::roster())?.map(Bytes::from);
+        let shared = Arc::new(Shared {
+            alliance: options.alliance,
+            member: options.member,
+            engine,
+            state: RwLock::new(state),
+            roster: RwLock::new(roster),
+            problem: RwLock::new(None),
+            changes: watch::Sender::new(0),
+        });
+        if let Err(error) = shared.engine.keep_ballast() {
+            tracing::warn!(code = error.code(), %error, "no ballast could be set aside for a full disk");
+        }
+        let writer = Writer::new(shared.clone(), tips, options.key, options.clock, options.entropy)?;
+        let (requests, receiver) = mpsc::channel(MAX_COMMIT_QUEUE);
+        let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || writer.run(receiver));
+        let thread = thread.map_err(EngineError::Io)?;
+        Ok(Self { shared, requests: Mutex::new(Some(requests)), writer: Mutex::new(Some(thread)) })
+    }
+
+    /// Ends what is queued, and closes the files. Blocks until both are done.
+    pub fn close(&self) {
+        drop(self.requests.lock().take());
+        let writer = self.writer.lock().take();
+        if let Some(writer) = writer
+            && writer.join().is_err()
+        {
+            tracing::error!(code = "STORE_WRITER_PANICKED", "the store's writer ended with a panic");
+        }
+    }
+
+    /// Adds entries to this member's feeds. They are durable when this returns; one outcome for each, in order.
+    ///
+    /// # Errors
+    /// The outer error where nothing of it was written.
+    pub async fn append(&self, items: Vec<Append>) -> Result<Vec<Result<Appended, StoreError>>, StoreError> {
+        self.request(|reply| Request::Append(items, reply)).await
+    }
+
+    /// Adds a verified batch to another member's feed. Durable when this returns; gives the size reached.
+    ///
+    /// # Errors
+    /// [`StoreError::OutOfOrder`] where it does not follow what is held, [`StoreError::Quarantined`].
+    pub async fn import(&self, import: Import) -> Result<Seq, StoreError> {
+        self.request(|reply| Request::Import(Box::new(import), reply)).await
+    }
+
+    /// Keeps records of checks. Durable when this returns; one reference for each, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`].
+    pub async fn record_checks(&self, checks: Vec<CheckRecord>) -> Result<Vec<CheckReference>, StoreError> {
+        self.request(|reply| Request::RecordChecks(checks, reply)).await
+    }
+
+    /// Takes no more of a feed whose member signed two histories, and keeps the proof. A second proof changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`].
+    pub async fn quarantine(&self, proof: ForkProof) -> Result<(), StoreError> {
+        self.request(|reply| Request::Quarantine(Box::new(proof), reply)).await
+    }
+
+    /// Writes nothing more to an own feed of which another member holds `size` entries.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`].
+    pub async fn mark_behind(&self, feed: FeedId, size: Seq) -> Result<(), StoreError> {
+        self.request(|reply| Request::MarkBehind(feed, size, reply)).await
+    }
+
+    /// Keeps the newest roster. Whether it is newer and rightly signed is the caller's to know.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`].
+    pub async fn put_roster(&self, note: Bytes) -> Result<(), StoreError> {
+        self.request(|reply| Request::PutRoster(note, reply)).await
+    }
+
+    /// Builds everything derived anew from the log.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`] where the log cannot be read; the store is then suspended.
+    pub async fn rebuild(&self) -> Result<(), StoreError> {
+        self.request(Request::Rebuild).await
+    }
+
+    async fn request<T>(&self, make: impl FnOnce(Reply<T>) -> Request) -> Result<T, StoreError> {
+        let requests = self.requests.lock().clone().ok_or(StoreError::Closed)?;
+        let (reply, answer) = oneshot::channel();
+        requests.send(make(reply)).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Changes with every commit.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+
+    /// The newest roster kept, as signed note.
+    #[must_use]
+    pub fn roster(&self) -> Option<Bytes> {
+        self.shared.roster.read().clone()
+    }
+
+    /// The feed as it is held; `None` where nothing of it is.
+    #[must_use]
+    pub fn feed(&self, feed: &FeedId) -> Option<FeedSummary> {
+        self.shared.state.read().feed(feed).map(FeedSummary::of)
+    }
+
+    /// Every feed of which something is held, in the order in which they were met.
+    #[must_use]
+    pub fn feeds(&self) -> Vec<FeedSummary> {
+        self.shared.state.read().feeds.values().map(FeedSummary::of).collect()
+    }
+
+    /// Entries held of a feed.
+    #[must_use]
+    pub fn size(&self, feed: &FeedId) -> Seq {
+        self.shared.state.read().feed(feed).map_or(Seq::ZERO, |record| record.frontier.size())
+    }
+
+    /// The frontier of a feed as it is held.
+    #[must_use]
+    pub fn frontier(&self, feed: &FeedId) -> Frontier {
+        self.shared.state.read().feed(feed).map_or_else(Frontier::empty, |record| record.frontier.clone())
+    }
+
+    /// Proofs of forks.
+    #[must_use]
+    pub fn forks(&self) -> Vec<(FeedId, ForkRecord)> {
+        self.shared.state.read().forks.iter().map(|(feed, fork)| (feed.clone(), fork.clone())).collect()
+    }
+
+    /// Whether and why a feed is not followed, as far as the store knows.
+    #[must_use]
+    pub fn feed_state(&self, feed: &FeedId) -> FeedState {
+        let state = self.shared.state.read();
+        match () {
+            () if state.forks.contains_key(feed) => FeedState::Quarantined,
+            () if state.behind.contains_key(feed) => FeedState::Behind,
+            () => FeedState::Followed,
+        }
+    }
+
+    /// Live signals of this member, over all audiences.
+    #[must_use]
+    pub fn own_live_signals(&self) -> u64 {
+        let state = self.shared.state.read();
+        let own = state.feeds.values().filter(|record| record.id.member == self.shared.member);
+        own.map(|record| record.view.signals() - record.view.withdrawn()).sum()
+    }
+
+    /// Positions of live signals that may name this pseudonym; whoever reads the entry compares it whole. In memory.
+    #[must_use]
+    pub fn positions(&self, pseudonym: &Pseudonym) -> Vec<Position> {
+        self.shared.state.read().subjects.positions(pseudonym.into())
+    }
+
+    /// The feed with this number.
+    #[must_use]
+    pub fn feed_of(&self, position: Position) -> Option<FeedId> {
+        self.shared.state.read().feeds.get(&position.feed()).map(|record| record.id.clone())
+    }
+
+    /// The entry at `seq`; `None` where the feed does not reach so far. Reads from disk where it is not cached.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`].
+    pub fn read(&self, feed: &FeedId, seq: Seq) -> Result<Option<EntryBytes>, StoreError> {
+        self.shared.read(feed, seq)
+    }
+
+    /// The retraction that withdrew a signal; `None` where it is live.
+    #[must_use]
+    pub fn retraction_of(&self, feed: &FeedId, seq: Seq) -> Option<Seq> {
+        self.shared.state.read().feed(feed)?.view.retraction_of(seq)
+    }
+
+    /// The own signal that was made of the submission with this tag.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`].
+    pub fn find_submission(&self, audience: &Audience, tag: &SubmissionTag) -> Result<Option<Seq>, StoreError> {
+        let feed = FeedId { member: self.shared.member.clone(), audience: audience.clone() };
+        self.shared.find_submission(&feed, tag)
+    }
+
+    /// The entries from `size` on up to the next checkpoint that is kept; `None` where nothing follows.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`].
+    pub fn batch_after(&self, feed: &FeedId, size: Seq) -> Result<Option<StoredBatch>, StoreError> {
+        let (no, head, note) = {
+            let state = self.shared.state.read();
+            match (state.number(feed), state.feed(feed)) {
+                (Some(no), Some(record)) if record.frontier.size() > size => (no, record.frontier.size(), record.note.clone()),
+                _ => return Ok(None),
+            }
+        };
+        let next = self.shared.engine.first_from(&keys::checkpoints(no), &keys::checkpoint(no, size.plus(1)));
+        let (end, checkpoint) = match next.map_err(|e| StoreError::unreadable(&e))? {
+            Some((key, value)) if keys::read_number(&key).is_some_and(|n| Seq::new(n) < head) => {
+                let end = keys::read_number(&key).map_or(head, Seq::new);
+                (end, CheckpointRow::decode(&*value).map_err(|_| damaged("a kept checkpoint"))?.note)
+            }
+            _ => (head, note),
+        };
+        Ok(Some(StoredBatch { first: size, entries: self.range(no, size, end)?, checkpoint }))
+    }
+
+    fn range(&self, no: FeedNo, from: Seq, to: Seq) -> Result<Vec<EntryBytes>, StoreError> {
+        let mut entries = Vec::new();
+        let mut number = segment::number_of(from);
+        let mut skip = segment::place_of(from);
+        let wanted = usize::try_from(to.since(from)).unwrap_or(0);
+        while entries.len() < wanted {
+            let value = self.shared.engine.get(&keys::segment(no, number)).map_err(|e| StoreError::unreadable(&e))?;
+            let stored = segment::unpack(&value.ok_or_else(|| damaged("a segment"))?).map_err(|_| damaged("a segment"))?;
+            let before = entries.len();
+            entries.extend(stored.into_iter().skip(skip).take(wanted - before));
+            if entries.len() == before {
+                return Err(damaged("a segment"));
+            }
+            (number, skip) = (number + 1, 0);
+        }
+        Ok(entries)
+    }
+
+    /// The frontier of a feed at an earlier size; `None` where it is not held so far.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`].
+    pub fn frontier_at(&self, feed: &FeedId, size: Seq) -> Result<Option<Frontier>, StoreError> {
+        let no = {
+            let state = self.shared.state.read();
+            match (state.number(feed), state.feed(feed)) {
+                (Some(no), Some(record)) if record.frontier.size() >= size => no,
+                _ => return Ok(None),
+            }
+        };
+        let kept = self.shared.engine.last_until(&keys::checkpoints(no), &keys::checkpoint(no, size));
+        let mut frontier = match kept.map_err(|e| StoreError::unreadable(&e))? {
+            Some((_, value)) => {
+                let row = CheckpointRow::decode(&*value).map_err(|_| damaged("a kept checkpoint"))?;
+                state::read_frontier(&row, feed).map_err(|_| damaged("a kept checkpoint"))?
+            }
+            None => Frontier::empty(),
+        };
+        for entry in self.range(no, frontier.size(), size)? {
+            frontier.push(entry.leaf_hash());
+        }
+        Ok(Some(frontier))
+    }
+
+    /// The record of an earlier check; `None` where there is none under this reference, or no more.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`].
+    pub fn check(&self, reference: &CheckReference) -> Result<Option<CheckRecord>, StoreError> {
+        let value = self.shared.engine.get(&keys::checks(reference.day, reference.block));
+        let Some(value) = value.map_err(|e| StoreError::unreadable(&e))? else { return Ok(None) };
+        let block = zstd::bulk::decompress(&value, MAX_CHECK_BLOCK_BYTES).ok();
+        let block = block.and_then(|raw| CheckBlockRow::decode(&*raw).ok()).ok_or_else(|| damaged("a block of checks"))?;
+        Ok(checks::decode_check(block, reference))
+    }
+
+    /// Room and health. Looks at the files.
+    #[must_use]
+    pub fn health(&self) -> StoreHealth {
+        StoreHealth {
+            disk_bytes: self.shared.engine.disk_bytes(),
+            free_bytes: self.shared.engine.free_bytes(),
+            index_rows: self.shared.state.read().subjects.postings(),
+            problem: self.shared.problem.read().clone(),
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn damaged(what: &str) -> StoreError {
+    StoreError::Unreadable { code: "STORE_DAMAGED", detail: format!("{what} cannot be read; restore the store") }
+}
+
+/// Writes the schema row of a new store; refuses one that is not ours.
+fn check_schema(engine: &Engine, options: &Options) -> Result<(), OpenError> {
+    let Some(value) = engine.get(&keys::schema())? else {
+        let row =
+            SchemaRow { version: SCHEMA_VERSION, alliance: options.alliance.to_string(), member: options.member.to_string() };
+        let mut commit = Commit::default();
+        commit.put(keys::schema(), row.encode_to_vec());
+        return Ok(engine.commit(commit)?);
+    };
+    let row = SchemaRow::decode(&*value).map_err(|_| OpenError::damaged("the schema row"))?;
+    if row.version > SCHEMA_VERSION {
+        return Err(OpenError::NewerSchema { found: row.version, known: SCHEMA_VERSION });
+    }
+    if row.alliance != options.alliance.as_str() || row.member != options.member.as_str() {
+        return Err(OpenError::WrongOwner { alliance: row.alliance, member: row.member });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

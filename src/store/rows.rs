@@ -1,0 +1,146 @@
+//! Values of the small rows, as protobuf messages of the store's own. The schema version of the store says how to read them.
+
+use prost::Message;
+
+/// Whose store it is, and in which schema.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct SchemaRow {
+    #[prost(uint32, tag = "1")]
+    pub version: u32,
+    #[prost(string, tag = "2")]
+    pub alliance: String,
+    #[prost(string, tag = "3")]
+    pub member: String,
+}
+
+/// A feed as of its newest checkpoint.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct HeadRow {
+    /// `member/audience`.
+    #[prost(string, tag = "1")]
+    pub feed: String,
+    #[prost(message, required, tag = "2")]
+    pub checkpoint: CheckpointRow,
+    /// Size and bytes of the last checkpoint that was kept before this one; zero for none.
+    #[prost(uint64, tag = "3")]
+    pub kept_size: u64,
+    #[prost(uint64, tag = "4")]
+    pub kept_bytes: u64,
+}
+
+/// A checkpoint with what is needed to go on from it.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct CheckpointRow {
+    /// The signed note.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub note: bytes::Bytes,
+    /// Roots of the perfect subtrees, the widest first, 32 bytes each.
+    #[prost(bytes = "vec", tag = "2")]
+    pub frontier: Vec<u8>,
+    /// Bytes of all entries up to here.
+    #[prost(uint64, tag = "3")]
+    pub bytes: u64,
+}
+
+/// Proof of two histories of a feed.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ForkRow {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub first: bytes::Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub second: bytes::Bytes,
+    #[prost(bytes = "vec", tag = "3")]
+    pub frontier: Vec<u8>,
+    #[prost(bytes = "vec", tag = "4")]
+    pub leaf_hashes: Vec<u8>,
+    #[prost(int64, tag = "5")]
+    pub found_at_ms: i64,
+}
+
+/// Checks that were recorded in one commit.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct CheckBlockRow {
+    #[prost(message, repeated, tag = "1")]
+    pub checks: Vec<CheckRow>,
+    /// What the answers rest on; many checks share one.
+    #[prost(message, repeated, tag = "2")]
+    pub freshness: Vec<FreshnessRow>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct CheckRow {
+    /// 8 random bytes without which the reference does not open it.
+    #[prost(fixed64, tag = "1")]
+    pub secret: u64,
+    #[prost(int64, tag = "2")]
+    pub checked_at_ms: i64,
+    #[prost(int32, repeated, tag = "3")]
+    pub kinds: Vec<i32>,
+    #[prost(message, repeated, tag = "4")]
+    pub pseudonyms: Vec<PseudonymSetRow>,
+    #[prost(int32, tag = "5")]
+    pub verdict: i32,
+    #[prost(uint32, tag = "6")]
+    pub members_elsewhere: u32,
+    #[prost(uint32, tag = "7")]
+    pub omitted: u32,
+    #[prost(message, repeated, tag = "8")]
+    pub matches: Vec<MatchRow>,
+    /// Index in `CheckBlockRow.freshness`.
+    #[prost(uint32, tag = "9")]
+    pub freshness: u32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct PseudonymSetRow {
+    #[prost(string, tag = "1")]
+    pub key: String,
+    /// 32 bytes each.
+    #[prost(bytes = "vec", tag = "2")]
+    pub pseudonyms: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct MatchRow {
+    /// `member/audience/sequence`.
+    #[prost(string, tag = "1")]
+    pub signal: String,
+    #[prost(int32, tag = "2")]
+    pub status: i32,
+    /// Positions in the question.
+    #[prost(uint32, repeated, tag = "3")]
+    pub strong: Vec<u32>,
+    #[prost(uint32, repeated, tag = "4")]
+    pub weak: Vec<u32>,
+    #[prost(bool, tag = "5")]
+    pub quarantined: bool,
+    #[prost(bool, tag = "6")]
+    pub counts: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct FreshnessRow {
+    #[prost(int64, tag = "1")]
+    pub as_of_ms: i64,
+    #[prost(message, repeated, tag = "2")]
+    pub feeds: Vec<FeedFreshnessRow>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct FeedFreshnessRow {
+    /// `member/audience`.
+    #[prost(string, tag = "1")]
+    pub feed: String,
+    #[prost(uint64, tag = "2")]
+    pub size: u64,
+    #[prost(uint64, tag = "3")]
+    pub newest_size: u64,
+    #[prost(int64, tag = "4")]
+    pub last_heard_ms: i64,
+    #[prost(int32, tag = "5")]
+    pub state: i32,
+    #[prost(uint64, tag = "6")]
+    pub live_signals: u64,
+    #[prost(uint64, tag = "7")]
+    pub not_understood: u64,
+}

@@ -1,0 +1,302 @@
+//! The store as its users see it: what was acknowledged is there after a reopen, a replica built from batches is the same, and
+//! what must not open does not.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::*;
+use crate::domain::{
+    Evidence, EvidenceKind, IdentifierKind, Infringement, PseudonymSet, Retraction, RetractionReason, SignalContent, Statement,
+    Timestamp, Verdict, limits,
+};
+use crate::feed::{Body, ForkProof, SignedCheckpoint, encode};
+
+struct TestClock;
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_ms(1_800_000_000_000)
+    }
+}
+
+/// Counts up, so that every draw differs.
+struct Counter(AtomicU64);
+
+impl Entropy for Counter {
+    fn fill(&self, out: &mut [u8]) -> Result<(), crate::domain::EntropyError> {
+        for chunk in out.chunks_mut(8) {
+            let bytes = self.0.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes();
+            chunk.copy_from_slice(&bytes[..chunk.len()]);
+        }
+        Ok(())
+    }
+}
+
+fn entropy() -> Arc<Counter> {
+    Arc::new(Counter(AtomicU64::new(1)))
+}
+
+fn key(member: &str) -> Arc<SigningKey> {
+    let seed = u64::from(member.as_bytes()[0]);
+    Arc::new(SigningKey::generate(&Counter(AtomicU64::new(seed << 32))).expect("a key"))
+}
+
+fn options(folder: &std::path::Path, member: &str) -> Options {
+    Options {
+        folder: folder.to_owned(),
+        cache_bytes: 16 << 20,
+        alliance: "alliance.example".parse().expect("valid"),
+        member: member.parse().expect("valid"),
+        key: key(member),
+        clock: Arc::new(TestClock),
+        entropy: entropy(),
+    }
+}
+
+fn pseudonym(n: u64) -> Pseudonym {
+    let mut bytes = [7; 32];
+    bytes[..8].copy_from_slice(&n.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes());
+    Pseudonym(bytes)
+}
+
+fn content(n: u64, brand: &str) -> SignalContent {
+    SignalContent {
+        kinds: vec![IdentifierKind::Phone],
+        pseudonyms: vec![PseudonymSet { key: "k1".parse().expect("valid"), pseudonyms: vec![pseudonym(n)] }],
+        statement: Statement {
+            infringement: Infringement::Other,
+            rights_holder: None,
+            brand: Some(brand.to_owned()),
+            evidence: vec![Evidence::of(EvidenceKind::TestPurchase)],
+            actions: vec![],
+            sighting: None,
+            product: None,
+            goods_value: None,
+            observed_on: None,
+            acted_on: None,
+            retention_days: None,
+        },
+    }
+}
+
+fn tag(n: u64) -> SubmissionTag {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&n.wrapping_mul(0xD6E8_FEB8_6659_FD93).to_be_bytes());
+    SubmissionTag(bytes)
+}
+
+fn signal(n: u64) -> Append {
+    let entry =
+        Entry { recorded_at: Timestamp::from_unix_ms(1), body: Body::Signal { tag: tag(n), content: content(n, "Brand") } };
+    let bytes = encode(&entry, [n as u8; limits::SALT_BYTES]).expect("fits");
+    Append::Signal { audience: Audience::Alliance, tag: tag(n), entry, bytes }
+}
+
+fn retraction(of: Seq) -> Append {
+    let body = Body::Retraction(Retraction { signal: of, reason: RetractionReason::EntryError });
+    let entry = Entry { recorded_at: Timestamp::from_unix_ms(2), body };
+    let bytes = encode(&entry, [9; limits::SALT_BYTES]).expect("fits");
+    Append::Retraction { audience: Audience::Alliance, signal: of, entry, bytes }
+}
+
+fn feed(text: &str) -> FeedId {
+    text.parse().expect("valid")
+}
+
+async fn fill(store: &Store, range: std::ops::Range<u64>) {
+    for chunk in range.collect::<Vec<_>>().chunks(500) {
+        let outcomes = store.append(chunk.iter().map(|n| signal(*n)).collect()).await.expect("durable");
+        assert!(outcomes.iter().all(|o| matches!(o, Ok(Appended::Created(_)))));
+    }
+}
+
+/// Copies everything of `feed` as a follower would.
+async fn follow(from: &Store, to: &Store, feed: &FeedId, member_key: &SigningKey) {
+    while let Some(batch) = from.batch_after(feed, to.size(feed)).expect("readable") {
+        assert!(batch.entries.len() <= limits::MAX_BATCH_ENTRIES);
+        let alliance = "alliance.example".parse().expect("valid");
+        let checkpoint = SignedCheckpoint::open(batch.checkpoint, &alliance, |_| Some(member_key.public())).expect("signed");
+        let import = Import::verify(&to.frontier(feed), batch.entries, checkpoint).expect("as signed");
+        to.import(import).await.expect("stored");
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_a_reopen() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let before = {
+        let store = Store::open(options(folder.path(), "acme")).expect("opens");
+        fill(&store, 0..1_003).await;
+        assert_eq!(store.append(vec![retraction(Seq::new(17))]).await, Ok(vec![Ok(Appended::Created(Seq::new(1_003)))]));
+        store.feed(&feed("acme/all")).expect("held")
+    };
+    let store = Store::open(options(folder.path(), "acme")).expect("opens again");
+    let after = store.feed(&feed("acme/all")).expect("held");
+    assert_eq!((after.size, after.root, &after.checkpoint), (before.size, before.root, &before.checkpoint));
+    assert_eq!((after.live_signals, after.view_digest), (1_002, before.view_digest));
+    assert_eq!(store.positions(&pseudonym(5)).len(), 1);
+    assert!(store.positions(&pseudonym(17)).is_empty(), "withdrawn");
+    assert_eq!(store.retraction_of(&feed("acme/all"), Seq::new(17)), Some(Seq::new(1_003)));
+    store.rebuild().await.expect("rebuilt");
+    assert_eq!(store.feed(&feed("acme/all")).expect("held").view_digest, before.view_digest);
+}
+
+#[tokio::test]
+async fn a_submission_is_taken_once_also_within_one_commit_and_after_a_reopen() {
+    let folder = tempfile::tempdir().expect("a folder");
+    {
+        let store = Store::open(options(folder.path(), "acme")).expect("opens");
+        let outcomes = store.append(vec![signal(1), signal(2), signal(1)]).await.expect("durable");
+        assert_eq!(outcomes[2], Ok(Appended::Existing(Seq::ZERO)));
+    }
+    let store = Store::open(options(folder.path(), "acme")).expect("opens again");
+    assert_eq!(store.append(vec![signal(2)]).await, Ok(vec![Ok(Appended::Existing(Seq::new(1)))]));
+    assert_eq!(store.find_submission(&Audience::Alliance, &tag(2)), Ok(Some(Seq::new(1))));
+    assert_eq!(store.size(&feed("acme/all")), Seq::new(2));
+}
+
+#[tokio::test]
+async fn a_bad_retraction_spoils_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(options(folder.path(), "acme")).expect("opens");
+    fill(&store, 0..2).await;
+    let outcomes = store.append(vec![retraction(Seq::new(9)), retraction(Seq::ZERO), retraction(Seq::ZERO), signal(7)]).await;
+    let expected = vec![
+        Err(StoreError::NoSuchSignal),
+        Ok(Appended::Created(Seq::new(2))),
+        Ok(Appended::Existing(Seq::ZERO)),
+        Ok(Appended::Created(Seq::new(3))),
+    ];
+    assert_eq!(outcomes, Ok(expected));
+    let of_a_retraction = store.append(vec![retraction(Seq::new(2))]).await.expect("answered");
+    assert_eq!(of_a_retraction, vec![Err(StoreError::NoSuchSignal)]);
+}
+
+#[tokio::test]
+async fn a_replica_is_the_same_and_can_be_followed_in_turn() {
+    let folders: Vec<_> = (0..3).map(|_| tempfile::tempdir().expect("a folder")).collect();
+    let [acme, bolt, cup] = ["acme", "bolt", "cup"];
+    let first = Store::open(options(folders[0].path(), acme)).expect("opens");
+    let second = Store::open(options(folders[1].path(), bolt)).expect("opens");
+    let third = Store::open(options(folders[2].path(), cup)).expect("opens");
+    let of = feed("acme/all");
+    for (start, end) in [(0, 3), (3, 4_000), (4_000, 9_500)] {
+        fill(&first, start..end).await;
+        follow(&first, &second, &of, &key(acme)).await;
+    }
+    first.append(vec![retraction(Seq::new(4_097))]).await.expect("durable");
+    follow(&first, &second, &of, &key(acme)).await;
+    follow(&second, &third, &of, &key(acme)).await;
+    let summaries: Vec<_> = [&first, &second, &third].map(|s| s.feed(&of).expect("held")).into();
+    for summary in &summaries[1..] {
+        assert_eq!((summary.size, summary.root), (summaries[0].size, summaries[0].root));
+        assert_eq!((summary.view_digest, &summary.checkpoint), (summaries[0].view_digest, &summaries[0].checkpoint));
+    }
+    for size in [0, 1, 15, 16, 17, 4_096, 4_097, 9_501] {
+        let frontiers = [&first, &second, &third].map(|s| s.frontier_at(&of, Seq::new(size)).expect("readable"));
+        assert!(frontiers[0].is_some() && frontiers.iter().all(|f| *f == frontiers[0]), "{size}");
+    }
+    assert_eq!(third.positions(&pseudonym(4_097)), vec![]);
+    assert_eq!(third.positions(&pseudonym(4_096)).len(), 1);
+}
+
+#[tokio::test]
+async fn a_check_is_read_again_by_its_reference_only() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let record = CheckRecord {
+        checked_at: Timestamp::from_unix_ms(5),
+        kinds: vec![IdentifierKind::Phone],
+        pseudonyms: content(1, "x").pseudonyms,
+        verdict: Verdict::Alleged,
+        members_elsewhere: 2,
+        omitted: 0,
+        matches: vec![MatchRecord {
+            signal: "acme/all/3".parse().expect("valid"),
+            status: crate::domain::SignalStatus::Alleged,
+            strong: vec![0],
+            weak: vec![],
+            quarantined: false,
+            counts: true,
+        }],
+        freshness: Arc::new(FreshnessRecord { as_of: Timestamp::from_unix_ms(4), feeds: vec![] }),
+    };
+    let references = {
+        let store = Store::open(options(folder.path(), "acme")).expect("opens");
+        store.record_checks(vec![record.clone(), record.clone()]).await.expect("durable")
+    };
+    let store = Store::open(options(folder.path(), "acme")).expect("opens again");
+    assert_eq!(store.check(&references[1]), Ok(Some(record.clone())));
+    let guessed = CheckReference { secret: references[0].secret ^ 1, ..references[0] };
+    assert_eq!(store.check(&guessed), Ok(None));
+    let later = store.record_checks(vec![record.clone()]).await.expect("durable");
+    assert_ne!(later[0].block, references[0].block, "a reopened store does not write over earlier records");
+    assert_eq!(store.check(&references[0]), Ok(Some(record)));
+}
+
+#[tokio::test]
+async fn a_quarantined_feed_takes_nothing_more_also_after_a_reopen() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let other = tempfile::tempdir().expect("a folder");
+    let of = feed("bolt/all");
+    let alliance: AllianceName = "alliance.example".parse().expect("valid");
+    let checkpoint = |root| {
+        SignedCheckpoint::sign(
+            crate::feed::Checkpoint { feed: of.clone(), size: Seq::new(1), root: Hash([root; 32]) },
+            &alliance,
+            &key("bolt"),
+        )
+    };
+    {
+        let store = Store::open(options(folder.path(), "acme")).expect("opens");
+        let proof = ForkProof::new(checkpoint(1), checkpoint(2), vec![], vec![]).expect("a fork");
+        store.quarantine(proof).await.expect("durable");
+    }
+    let store = Store::open(options(folder.path(), "acme")).expect("opens again");
+    let source = Store::open(options(other.path(), "bolt")).expect("opens");
+    fill(&source, 0..1).await;
+    let batch = source.batch_after(&of, Seq::ZERO).expect("readable").expect("one entry");
+    let signed = SignedCheckpoint::open(batch.checkpoint, &alliance, |_| Some(key("bolt").public())).expect("signed");
+    let import = Import::verify(&store.frontier(&of), batch.entries, signed).expect("as signed");
+    assert_eq!(store.import(import).await, Err(StoreError::Quarantined));
+    assert_eq!((store.feed_state(&of), store.forks().len()), (FeedState::Quarantined, 1));
+}
+
+#[tokio::test]
+async fn an_own_feed_that_is_behind_takes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(options(folder.path(), "acme")).expect("opens");
+    store.mark_behind(feed("acme/all"), Seq::new(5)).await.expect("durable");
+    assert_eq!(store.append(vec![signal(1)]).await, Ok(vec![Err(StoreError::OwnFeedBehind)]));
+}
+
+#[test]
+fn what_must_not_open_does_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(options(folder.path(), "acme")).expect("opens");
+    let code = |result: Result<Store, OpenError>| result.err().map(|e| e.code());
+    assert_eq!(code(Store::open(options(folder.path(), "acme"))), Some("STORE_IN_USE"));
+    let newer = SchemaRow { version: 2, alliance: "alliance.example".into(), member: "acme".into() };
+    let mut commit = Commit::default();
+    commit.put(keys::schema(), newer.encode_to_vec());
+    drop(store);
+    assert_eq!(code(Store::open(options(folder.path(), "bolt"))), Some("STORE_WRONG_OWNER"));
+    Engine::open(folder.path(), 1 << 20).and_then(|engine| engine.commit(commit)).expect("written");
+    assert_eq!(code(Store::open(options(folder.path(), "acme"))), Some("STORE_SCHEMA_NEWER"));
+}
+
+#[tokio::test]
+async fn damage_is_refused_and_not_served() {
+    let folder = tempfile::tempdir().expect("a folder");
+    {
+        let store = Store::open(options(folder.path(), "acme")).expect("opens");
+        fill(&store, 0..40).await;
+    }
+    let engine = Engine::open(folder.path(), 1 << 20).expect("opens");
+    let no = FeedNo::new(0).expect("small");
+    let mut commit = Commit::default();
+    commit.remove(&keys::segment(no, 1));
+    engine.commit(commit).expect("written");
+    drop(engine);
+    let refused = Store::open(options(folder.path(), "acme")).err().expect("refused");
+    assert_eq!(refused.code(), "STORE_DAMAGED");
+    assert!(refused.to_string().contains("acme/all"), "{refused}");
+}
