@@ -90,3 +90,92 @@ pub(super) fn entry(body: Body) -> Entry {
 pub(super) fn signal_entry() -> Entry {
     entry(Body::Signal { tag: SubmissionTag([0x5a; 16]), content: content() })
 }
+
+/// Strategies: anything that is valid.
+pub(super) mod any {
+    use proptest::collection::vec;
+    use proptest::option;
+    use proptest::prelude::*;
+    use proptest::sample::{select, subsequence};
+
+    use super::*;
+    use crate::domain::{Region, Retraction, RetractionReason, Seq};
+
+    fn name() -> impl Strategy<Value = String> {
+        "[a-zA-Zäöü東京0-9]([a-zA-Z äöü東京&.]{0,40}[a-z])?"
+    }
+
+    fn evidence() -> impl Strategy<Value = Evidence> {
+        (select(EvidenceKind::ALL), select(EvidenceGrade::ALL), vec(any::<[u8; 32]>().prop_map(Sha256Digest), 0..=8))
+            .prop_map(|(kind, grade, digests)| Evidence { kind, grade: grade.min(kind.highest_grade()), digests })
+    }
+
+    fn sighting() -> impl Strategy<Value = Sighting> {
+        let regions: Vec<Region> = ["CN", "CN-GD", "DE", "US-CA"].map(|r| r.parse().expect("valid")).into();
+        ("[a-z0-9-]{1,40}", option::of(select(regions)))
+            .prop_map(|(platform, region)| Sighting { platform: Some(platform.parse().expect("valid")), region })
+    }
+
+    fn product() -> impl Strategy<Value = Product> {
+        (any::<bool>(), 1_u8..=45).prop_map(|(nice, class)| Product {
+            class: Some(if nice { ProductClass::Nice(class) } else { ProductClass::HsChapter(class) }),
+            gtin: nice.then(|| "4006381333931".parse().expect("valid")),
+        })
+    }
+
+    fn goods_value() -> impl Strategy<Value = GoodsValue> {
+        (option::of(1..=i64::MAX), 1..=u64::MAX).prop_map(|(amount, count)| GoodsValue {
+            amount: amount.map(|amount| (amount, "EUR".parse().expect("valid"))),
+            count: Some(count),
+        })
+    }
+
+    fn day() -> impl Strategy<Value = jiff::civil::Date> {
+        (1990_i16..=9999, 1_i8..=12, 1_i8..=28).prop_map(|(year, month, day)| jiff::civil::date(year, month, day))
+    }
+
+    pub(in crate::feed) fn statement() -> impl Strategy<Value = Statement> {
+        (
+            (select(Infringement::ALL), option::of(name()), option::of(name()), vec(evidence(), 1..=16)),
+            (subsequence(Action::ALL, 0..=10), option::of(sighting()), option::of(product()), option::of(goods_value())),
+            (option::of(day()), option::of(day()), option::of(1_u16..=3_653)),
+        )
+            .prop_map(|(what, how, when)| Statement {
+                infringement: what.0,
+                rights_holder: what.1,
+                brand: what.2,
+                evidence: what.3,
+                actions: how.0,
+                sighting: how.1,
+                product: how.2,
+                goods_value: how.3,
+                observed_on: when.0,
+                acted_on: when.1,
+                retention_days: when.2,
+            })
+    }
+
+    /// Few enough identifiers and keys to fit the largest statement into an entry beside them.
+    pub(in crate::feed) fn content() -> impl Strategy<Value = SignalContent> {
+        let identifiers = vec((select(IdentifierKind::ALL), any::<[[u8; 32]; 4]>()), 1..=16);
+        (identifiers, 1_usize..=2, statement()).prop_map(|(identifiers, keys, statement)| {
+            let set = |key: usize| PseudonymSet {
+                key: format!("key-{key}").parse().expect("valid"),
+                pseudonyms: identifiers.iter().map(|(_, p)| Pseudonym(p[key])).collect(),
+            };
+            let pseudonyms = (0..keys).map(set).collect();
+            SignalContent { kinds: identifiers.iter().map(|(kind, _)| *kind).collect(), pseudonyms, statement }
+        })
+    }
+
+    pub(in crate::feed) fn retraction() -> impl Strategy<Value = Retraction> {
+        (any::<u64>(), select(RetractionReason::ALL)).prop_map(|(seq, reason)| Retraction { signal: Seq::new(seq), reason })
+    }
+
+    pub(in crate::feed) fn entry() -> impl Strategy<Value = Entry> {
+        let signal =
+            (any::<[u8; 16]>(), content()).prop_map(|(tag, content)| Body::Signal { tag: SubmissionTag(tag), content });
+        let body = prop_oneof![3 => signal, 1 => retraction().prop_map(Body::Retraction)];
+        (0_i64..=253_402_200_000_000, body).prop_map(|(ms, body)| Entry { recorded_at: Timestamp::from_unix_ms(ms), body })
+    }
+}

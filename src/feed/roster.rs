@@ -134,7 +134,7 @@ pub enum RosterError {
     /// Of another alliance.
     #[error("a roster of another alliance")]
     ForeignAlliance,
-    /// Cannot be written as TOML, such as a serial above 2^63.
+    /// TOML has no form for it.
     #[error("the roster cannot be written")]
     Unwritable(#[source] Box<toml::ser::Error>),
     /// Older than the one held.

@@ -1,1 +1,82 @@
+use proptest::prelude::*;
+use proptest::test_runner::TestRng;
 
+use super::*;
+use crate::domain::{Action, EvidenceGrade, IdentifierKind, Infringement, Pseudonym};
+use crate::feed::fixtures::{any, content};
+
+/// The same content with everything that has no order in another one.
+fn shuffled(content: &SignalContent, rng: &mut TestRng) -> SignalContent {
+    fn shuffle<T>(items: &mut [T], rng: &mut TestRng) {
+        for i in (1..items.len()).rev() {
+            items.swap(i, usize::try_from(rng.next_u32()).expect("fits") % (i + 1));
+        }
+    }
+    let mut order: Vec<usize> = (0..content.kinds.len()).collect();
+    shuffle(&mut order, rng);
+    let mut out = content.clone();
+    out.kinds = order.iter().map(|i| content.kinds[*i]).collect();
+    for set in &mut out.pseudonyms {
+        set.pseudonyms = order.iter().map(|i| set.pseudonyms[*i]).collect();
+    }
+    shuffle(&mut out.pseudonyms, rng);
+    shuffle(&mut out.statement.evidence, rng);
+    shuffle(&mut out.statement.actions, rng);
+    out.statement.evidence.iter_mut().for_each(|e| shuffle(&mut e.digests, rng));
+    out
+}
+
+#[test]
+fn the_digest_never_changes() {
+    assert_eq!(content_digest(&content()).to_string(), "fd7512df58549ee408e29d371328b32cbd5fc5d564bed60d8c8273162309379c");
+}
+
+#[test]
+fn all_that_is_said_counts() {
+    let original = content_digest(&content());
+    let differs = |change: &dyn Fn(&mut SignalContent)| {
+        let mut other = content();
+        change(&mut other);
+        assert!(!same_content(&content(), &other));
+        content_digest(&other) != original
+    };
+    assert!(differs(&|c| c.kinds[0] = IdentifierKind::Email));
+    assert!(differs(&|c| c.kinds.swap(0, 1)), "kinds belong to their pseudonyms");
+    assert!(differs(&|c| c.pseudonyms[1].pseudonyms[0] = Pseudonym([0; 32])));
+    assert!(differs(&|c| c.pseudonyms[1].pseudonyms.swap(0, 1)), "pseudonyms of one identifier belong together");
+    assert!(differs(&|c| c.statement.infringement = Infringement::Other));
+    assert!(differs(&|c| c.statement.brand = None));
+    assert!(differs(&|c| c.statement.brand = c.statement.rights_holder.take()));
+    assert!(differs(&|c| c.statement.evidence[0].grade = EvidenceGrade::Indicative));
+    assert!(differs(&|c| c.statement.evidence[1].digests.clear()));
+    assert!(differs(&|c| c.statement.actions.push(Action::PermanentBan)));
+    assert!(differs(&|c| c.statement.sighting.as_mut().expect("stated").region = None));
+    assert!(differs(&|c| c.statement.product.as_mut().expect("stated").class = Some(crate::domain::ProductClass::Nice(42))));
+    assert!(differs(&|c| c.statement.product.as_mut().expect("stated").gtin = None));
+    assert!(differs(&|c| c.statement.goods_value.as_mut().expect("stated").amount = None));
+    assert!(differs(&|c| c.statement.goods_value.as_mut().expect("stated").count = None));
+    assert!(differs(&|c| c.statement.observed_on = c.statement.acted_on));
+    assert!(differs(&|c| c.statement.acted_on = None));
+    assert!(differs(&|c| c.statement.retention_days = None));
+}
+
+#[test]
+fn a_new_key_does_not_make_it_another_content() {
+    let both = content();
+    let mut old = content();
+    old.pseudonyms.truncate(1);
+    let mut new = content();
+    new.pseudonyms.remove(0);
+    assert_ne!(content_digest(&both), content_digest(&old));
+    assert!(same_content(&both, &old) && same_content(&new, &both));
+    assert!(!same_content(&old, &new), "nothing to compare by");
+}
+
+proptest! {
+    #[test]
+    fn order_says_nothing(content in any::content(), mut rng in Just(()).prop_perturb(|(), rng| rng)) {
+        let other = shuffled(&content, &mut rng);
+        prop_assert_eq!(content_digest(&other), content_digest(&content));
+        prop_assert!(same_content(&content, &other));
+    }
+}
