@@ -4,4 +4,5 @@
 
 pub mod domain;
 pub mod feed;
+pub mod pseudonym;
 pub mod rpc;
