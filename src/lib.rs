@@ -4,5 +4,6 @@
 
 pub mod domain;
 pub mod feed;
+pub mod pseudonym;
 pub mod rpc;
 pub mod store;
