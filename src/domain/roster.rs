@@ -351,6 +351,13 @@ mod tests {
     }
 
     #[test]
+    fn a_scheme_reads_back_its_name() {
+        for scheme in Scheme::ALL {
+            assert_eq!(scheme.as_str().parse(), Ok(*scheme));
+        }
+    }
+
+    #[test]
     fn a_contradictory_roster_is_refused() {
         let with = |change: &dyn Fn(&mut Roster)| {
             let mut r = roster();

@@ -52,8 +52,9 @@ macro_rules! vocabulary {
 
             /// Reads the text, with `-` or `_` between its words.
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                let text = text.replace('-', "_");
-                Self::ALL.iter().copied().find(|word| word.as_str() == text).ok_or_else(|| {
+                let joined = |byte| if byte == b'-' { b'_' } else { byte };
+                let same = |word: &str| word.bytes().map(joined).eq(text.bytes().map(joined));
+                Self::ALL.iter().copied().find(|word| same(word.as_str())).ok_or_else(|| {
                     let words: Vec<&str> = Self::ALL.iter().map(|word| word.as_str()).collect();
                     $crate::domain::FieldError::new($code, $field, format!("give one of {}", words.join(", ")))
                 })
