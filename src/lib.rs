@@ -2,8 +2,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod config;
 pub mod domain;
 pub mod feed;
 pub mod pseudonym;
 pub mod rpc;
 pub mod store;
+pub mod telemetry;
