@@ -4,6 +4,8 @@
 
 pub mod domain;
 pub mod feed;
+pub mod membership;
 pub mod pseudonym;
 pub mod rpc;
+pub mod service;
 pub mod store;
