@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod alliance;
 pub mod domain;
 pub mod feed;
 pub mod membership;
