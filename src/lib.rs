@@ -2,10 +2,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod alliance;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod feed;
+pub mod membership;
 pub mod pseudonym;
 pub mod rpc;
+pub mod service;
 pub mod store;
 pub mod telemetry;

@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use rustls::client::danger::ServerCertVerifier as _;
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
@@ -197,6 +198,27 @@ pub fn client_config(own: &Credentials, servers: &TrustAnchors) -> Result<Client
     Ok(config)
 }
 
+/// Whether a node with `own` would be accepted at `now` by those who trust `anchors`: looked at before a certificate is put to
+/// use, since afterwards only the others would see what is wrong.
+///
+/// # Errors
+/// [`TlsError::NotTrusted`] where they would refuse it; the others where the inputs cannot be read or do not belong together.
+pub fn verify_node(own: &Credentials, anchors: &TrustAnchors, now: Timestamp) -> Result<Certificate, TlsError> {
+    client_config(own, anchors)?;
+    let certificate = own.certificate()?;
+    let chain = own.parse_chain()?;
+    let (first, rest) = chain.split_first().ok_or(TlsError::Certificate)?;
+    let name = certificate.identity.alliance().node_dns_name(certificate.identity.member());
+    let name = ServerName::try_from(name).map_err(|_| TlsError::Identity(IdentityError::DnsName))?;
+    let verifier = WebPkiServerVerifier::builder_with_provider(anchors.roots()?, provider())
+        .with_crls(anchors.checked_crls()?)
+        .build()
+        .map_err(TlsError::Verifier)?;
+    let now = UnixTime::since_unix_epoch(now.since(Timestamp::from_unix_ms(0)));
+    verifier.verify_server_cert(first, rest, &name, &[], now).map_err(TlsError::NotTrusted)?;
+    Ok(certificate)
+}
+
 /// What is wrong with a certificate, key, CA or revocation list of our own. Says nothing of their contents.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum TlsError {
@@ -224,6 +246,9 @@ pub enum TlsError {
     /// The verifier cannot be built from the CA and the lists.
     #[error("the CA and its revocation lists cannot be used")]
     Verifier(#[source] rustls::server::VerifierBuilderError),
+    /// The CA does not vouch for the certificate, or not any more.
+    #[error("the certificate is not accepted by those who trust the CA")]
+    NotTrusted(#[source] rustls::Error),
     /// The library refuses the configuration.
     #[error("the TLS configuration cannot be used")]
     Configuration(#[source] rustls::Error),
@@ -252,6 +277,7 @@ impl TlsError {
             Self::Crl => "TLS_CRL",
             Self::CrlIssuer => "TLS_CRL_ISSUER",
             Self::Verifier(_) => "TLS_VERIFIER",
+            Self::NotTrusted(_) => "TLS_NOT_TRUSTED",
             Self::Configuration(_) => "TLS_CONFIGURATION",
         }
     }

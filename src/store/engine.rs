@@ -95,6 +95,9 @@ impl Commit {
     }
 }
 
+/// A key and its value.
+type Pair = (Vec<u8>, Vec<u8>);
+
 /// An open sled database that can be replaced by a fresh open of the same files.
 pub(super) struct Engine {
     folder: PathBuf,
@@ -198,7 +201,7 @@ impl Engine {
     }
 
     /// The first pair at or after `from` whose key starts with `prefix`.
-    pub(super) fn first_from(&self, prefix: &[u8], from: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>, EngineError> {
+    pub(super) fn first_from(&self, prefix: &[u8], from: &[u8]) -> Result<Option<Pair>, EngineError> {
         let database = self.database.read_recursive();
         let database = database.as_ref().ok_or(EngineError::Suspended)?;
         let pair = database.range(from.to_vec()..).next().transpose().map_err(sled_error)?;
@@ -206,7 +209,7 @@ impl Engine {
     }
 
     /// The last pair at or before `until` whose key starts with `prefix`.
-    pub(super) fn last_until(&self, prefix: &[u8], until: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>, EngineError> {
+    pub(super) fn last_until(&self, prefix: &[u8], until: &[u8]) -> Result<Option<Pair>, EngineError> {
         let database = self.database.read_recursive();
         let database = database.as_ref().ok_or(EngineError::Suspended)?;
         let pair = database.range(..=until.to_vec()).next_back().transpose().map_err(sled_error)?;

@@ -103,7 +103,7 @@ impl State {
         if grown != signed {
             return Err(OpenError::damaged(format!("the entries of {id} are not those of its checkpoint")));
         }
-        if tail.len() == segment::SEGMENT_ENTRIES || grown.size().get() % segment::SEGMENT_ENTRIES as u64 == 0 {
+        if tail.len() == segment::SEGMENT_ENTRIES || grown.size().get().is_multiple_of(segment::SEGMENT_ENTRIES as u64) {
             tail.clear();
         }
         let record = self.feeds.get_mut(&no).ok_or_else(|| OpenError::damaged("a feed's number"))?;

@@ -1,0 +1,18 @@
+//! What a node does for its member: takes signals, answers questions, shows itself.
+//!
+//! These are the use cases. They deal in the words of the domain, know no gRPC and no generated type, and hold no state of
+//! their own beyond caches: what is durable is in the store, who belongs is in the directory.
+
+mod freshness;
+mod pseudonyms;
+mod screen;
+mod signals;
+mod submit;
+mod tags;
+
+pub use freshness::FreshnessBoard;
+pub use pseudonyms::{KeySecrets, Pseudonymiser};
+pub use screen::{Answer, MatchedIdentifier, PastCheck, ScreenError, Screener, SignalMatch};
+pub use signals::{SignalError, SignalPage, SignalRecord, Signals, Target, Withdrawal};
+pub use submit::{Receipt, SubmitError, Submitter};
+pub use tags::LocalSecret;

@@ -1,0 +1,186 @@
+use std::sync::Arc;
+
+use super::LocalSecret;
+use crate::domain::limits::{MAX_PAGE, SALT_BYTES};
+use crate::domain::{
+    Audience, Clock, Entropy, EntropyError, FeedId, FieldError, Retraction, RetractionReason, Seq, SignalContent, SignalRef,
+    SignalStatus, SubmissionId, Timestamp,
+};
+use crate::feed::{Body, EncodeError, Entry, Hash, decode, encode};
+use crate::membership::Directory;
+use crate::store::{Append, Appended, Store, StoreError};
+
+/// Entries looked at for one page of a listing; a page of a feed in which nearly all is withdrawn comes out short.
+const MAX_LOOKED_AT: u64 = 20_000;
+
+/// Reads signals, and withdraws this member's own.
+pub struct Signals {
+    /// Where they are.
+    pub store: Arc<Store>,
+    /// Who may read what.
+    pub directory: Arc<Directory>,
+    /// Makes the tags of submissions.
+    pub secret: Arc<LocalSecret>,
+    /// Tells the time of recording.
+    pub clock: Arc<dyn Clock>,
+    /// Gives the salts.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// Which signal is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// By its name.
+    Signal(SignalRef),
+    /// By what it was submitted under.
+    Submission(Audience, SubmissionId),
+}
+
+/// What became of a retraction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withdrawal {
+    /// The signal.
+    pub signal: SignalRef,
+    /// False where it was withdrawn before.
+    pub newly: bool,
+}
+
+/// A signal as this node holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignalRecord {
+    /// Its name.
+    pub signal: SignalRef,
+    /// What it is now.
+    pub status: SignalStatus,
+    /// When its member took it in.
+    pub recorded_at: Timestamp,
+    /// What it says.
+    pub content: SignalContent,
+    /// Why it was withdrawn, where it was.
+    pub retraction: Option<RetractionReason>,
+}
+
+/// Some of a member's signals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignalPage {
+    /// In order of sequence.
+    pub records: Vec<SignalRecord>,
+    /// Where the next page starts; `None` at the end.
+    pub next: Option<Seq>,
+}
+
+/// Why a signal is not read or withdrawn.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignalError {
+    /// A field is wrong.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    /// There is none, or it is not this member's to see.
+    #[error("there is no such signal")]
+    NotFound,
+    /// Only its own member can withdraw it.
+    #[error("this signal is another member's; only that member can withdraw it")]
+    NotOwn,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The entry could not be made.
+    #[error(transparent)]
+    Entry(#[from] EncodeError),
+    /// There are no random bytes.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+}
+
+impl SignalError {
+    /// Stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Field(error) => error.code,
+            Self::NotFound => "SIGNAL_NOT_FOUND",
+            Self::NotOwn => "SIGNAL_NOT_OWN",
+            Self::Store(error) => error.code(),
+            Self::Entry(error) => error.code(),
+            Self::Entropy(_) => "NO_ENTROPY",
+        }
+    }
+}
+
+impl Signals {
+    /// Withdraws one signal for every member of its audience. Durable when this returns.
+    ///
+    /// # Errors
+    /// [`SignalError::NotFound`], [`SignalError::NotOwn`], or the store's.
+    pub async fn retract(&self, target: Target, reason: RetractionReason) -> Result<Withdrawal, SignalError> {
+        let signal = self.resolve(target)?;
+        let mut salt = [0; SALT_BYTES];
+        self.entropy.fill(&mut salt)?;
+        let body = Body::Retraction(Retraction { signal: signal.seq, reason });
+        let entry = Entry { recorded_at: self.clock.now(), body };
+        let bytes = encode(&entry, salt)?;
+        let audience = signal.feed.audience.clone();
+        let outcome = self.store.append(vec![Append::Retraction { audience, signal: signal.seq, entry, bytes }]).await?;
+        match outcome.into_iter().next().unwrap_or(Err(StoreError::Closed)) {
+            Ok(Appended::Created(_)) => Ok(Withdrawal { signal, newly: true }),
+            Ok(Appended::Existing(_)) => Ok(Withdrawal { signal, newly: false }),
+            Err(StoreError::NoSuchSignal) => Err(SignalError::NotFound),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn resolve(&self, target: Target) -> Result<SignalRef, SignalError> {
+        match target {
+            Target::Signal(signal) if signal.feed.member == *self.directory.member() => Ok(signal),
+            Target::Signal(_) => Err(SignalError::NotOwn),
+            Target::Submission(audience, id) => {
+                let tag = self.secret.tag(&audience, Some(&id), &Hash([0; 32]));
+                let seq = self.store.find_submission(&audience, &tag)?.ok_or(SignalError::NotFound)?;
+                Ok(SignalRef { feed: FeedId { member: self.directory.member().clone(), audience }, seq })
+            }
+        }
+    }
+
+    /// Reads one signal that this node holds.
+    ///
+    /// # Errors
+    /// [`SignalError::NotFound`] where it is not held, is no signal, or is not for this member.
+    pub fn get(&self, signal: SignalRef) -> Result<SignalRecord, SignalError> {
+        if !self.directory.roster().roster().may_read_feed(self.directory.member(), &signal.feed) {
+            return Err(SignalError::NotFound);
+        }
+        read_signal(&self.store, signal)?.ok_or(SignalError::NotFound)
+    }
+
+    /// Lists own signals of one audience from `from` on, at most `count` (1 to 1,000) of them.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn list(&self, audience: Audience, from: Seq, count: usize, live_only: bool) -> Result<SignalPage, SignalError> {
+        let feed = FeedId { member: self.directory.member().clone(), audience };
+        let end = self.store.size(&feed);
+        let (mut records, mut seq) = (Vec::new(), from);
+        while seq < end && records.len() < count.clamp(1, MAX_PAGE) && seq.since(from) < MAX_LOOKED_AT {
+            let record = read_signal(&self.store, SignalRef { feed: feed.clone(), seq })?;
+            records.extend(record.filter(|r| !live_only || r.status != SignalStatus::Withdrawn));
+            seq = seq.plus(1);
+        }
+        Ok(SignalPage { records, next: (seq < end).then_some(seq) })
+    }
+}
+
+/// The signal at a position; `None` where nothing, or another kind of entry, stands there.
+pub(super) fn read_signal(store: &Store, signal: SignalRef) -> Result<Option<SignalRecord>, StoreError> {
+    let Some(entry) = store.read(&signal.feed, signal.seq)?.and_then(|bytes| decode(&bytes).ok()) else { return Ok(None) };
+    let Body::Signal { content, .. } = entry.body else { return Ok(None) };
+    let retraction = match store.retraction_of(&signal.feed, signal.seq) {
+        Some(at) => store.read(&signal.feed, at)?.and_then(|bytes| decode(&bytes).ok()),
+        None => None,
+    };
+    let retraction = retraction.and_then(|entry| match entry.body {
+        Body::Retraction(retraction) => Some(retraction.reason),
+        Body::Signal { .. } => None,
+    });
+    let status = if retraction.is_some() { SignalStatus::Withdrawn } else { content.live_status() };
+    Ok(Some(SignalRecord { signal, status, recorded_at: entry.recorded_at, content, retraction }))
+}

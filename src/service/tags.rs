@@ -1,0 +1,106 @@
+use std::fmt;
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use zeroize::Zeroizing;
+
+use crate::domain::{Audience, Entropy, EntropyError, FieldError, SubmissionId, SubmissionTag};
+use crate::feed::Hash;
+
+const BYTES: usize = 32;
+const BY_ID: &[u8] = b"countermark/submission-id/v1";
+const BY_CONTENT: &[u8] = b"countermark/submission-content/v1";
+
+/// 32 random bytes that never leave the node. With them a submission's id becomes the tag that stands in the entry, so that
+/// what a submitter wrote into the id can be read by nobody, and guessed only by who has this secret too.
+pub struct LocalSecret(Zeroizing<[u8; BYTES]>);
+
+impl LocalSecret {
+    /// A new secret.
+    ///
+    /// # Errors
+    /// Where there are no random bytes.
+    pub fn generate(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
+        let mut bytes = Zeroizing::new([0; BYTES]);
+        entropy.fill(bytes.as_mut_slice())?;
+        Ok(Self(bytes))
+    }
+
+    /// Reads what [`Self::to_text`] wrote.
+    ///
+    /// # Errors
+    /// Anything else.
+    pub fn from_text(text: &str) -> Result<Self, FieldError> {
+        let invalid = || {
+            FieldError::new(
+                "LOCAL_SECRET_INVALID",
+                "local_secret",
+                "the file holds 32 bytes in base64; restore it from a backup",
+            )
+        };
+        let bytes = Zeroizing::new(BASE64.decode(text.trim()).map_err(|_| invalid())?);
+        let mut secret = Zeroizing::new([0; BYTES]);
+        if bytes.len() != BYTES {
+            return Err(invalid());
+        }
+        secret.copy_from_slice(&bytes);
+        Ok(Self(secret))
+    }
+
+    /// Base64 and a line end, for a file.
+    #[must_use]
+    pub fn to_text(&self) -> Zeroizing<String> {
+        Zeroizing::new(format!("{}\n", BASE64.encode(self.0.as_slice())))
+    }
+
+    /// The tag of a submission: by its id where it has one, else by its content.
+    pub(super) fn tag(&self, audience: &Audience, id: Option<&SubmissionId>, content: &Hash) -> SubmissionTag {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.as_slice());
+        let mut context = hmac::Context::with_key(&key);
+        context.update(if id.is_some() { BY_ID } else { BY_CONTENT });
+        context.update(&[0]);
+        context.update(audience.as_str().as_bytes());
+        context.update(&[0]);
+        context.update(id.map_or(&content.0, SubmissionId::as_bytes));
+        let mut tag = [0; 16];
+        tag.copy_from_slice(&context.sign().as_ref()[..16]);
+        SubmissionTag(tag)
+    }
+}
+
+impl fmt::Debug for LocalSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LocalSecret(redacted)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(byte: u8) -> LocalSecret {
+        LocalSecret(Zeroizing::new([byte; BYTES]))
+    }
+
+    #[test]
+    fn a_tag_depends_on_secret_audience_and_id_and_on_content_only_without_one() {
+        let id: SubmissionId = "case-17".parse().expect("valid");
+        let (all, content) = (Audience::Alliance, Hash([1; 32]));
+        let group = Audience::Group("luxury".parse().expect("valid"));
+        let tag = secret(1).tag(&all, Some(&id), &content);
+        assert_eq!(tag, secret(1).tag(&all, Some(&id), &Hash([2; 32])));
+        assert_ne!(tag, secret(2).tag(&all, Some(&id), &content));
+        assert_ne!(tag, secret(1).tag(&group, Some(&id), &content));
+        let by_content = secret(1).tag(&all, None, &content);
+        assert_ne!(by_content, secret(1).tag(&all, None, &Hash([2; 32])));
+    }
+
+    #[test]
+    fn a_secret_reads_back_and_is_not_shown() {
+        let text = secret(7).to_text();
+        assert_eq!(LocalSecret::from_text(&text).expect("reads back").0, secret(7).0);
+        assert_eq!(format!("{:?}", secret(7)), "LocalSecret(redacted)");
+        assert!(LocalSecret::from_text("AAAA").is_err());
+    }
+}
