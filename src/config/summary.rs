@@ -8,8 +8,7 @@ use serde::Serialize;
 use super::error::ConfigError;
 use super::materials::Materials;
 use super::node::LoadedConfig;
-use super::values::Role;
-use crate::domain::{AllianceName, ClientName, FeedKey, KeyId, MemberId, Timestamp};
+use crate::domain::{AllianceName, ClientName, FeedKey, KeyId, MemberId, Role, Timestamp};
 use crate::feed::Hash;
 use crate::rpc::tls::TrustAnchors;
 use crate::telemetry::{Filter, Format};
@@ -105,7 +104,7 @@ impl LoadedConfig {
     pub fn summary(&self, materials: &Materials) -> Result<Summary, ConfigError> {
         let config = self.config.clone();
         let access =
-            config.clients.access.iter().map(|(name, roles)| AccessSummary { name: name.clone(), roles: roles.clone() });
+            config.clients.access.0.iter().map(|(name, roles)| AccessSummary { name: name.clone(), roles: roles.clone() });
         let certificate = CertificateSummary {
             identity: materials.certificate.identity.to_string(),
             serial: materials.certificate.serial.to_string(),

@@ -5,45 +5,12 @@ use std::str::FromStr;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::domain::{AllianceName, ClientName, FieldError, MemberId};
-
-/// What a client of this member may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Hand in signals.
-    Submit,
-    /// Ask about sellers.
-    Check,
-    /// Amend, retract, dispute and erase.
-    Cases,
-    /// Look after the node.
-    Admin,
-}
-
-impl Role {
-    /// The word in the configuration and in answers.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Submit => "submit",
-            Self::Check => "check",
-            Self::Cases => "cases",
-            Self::Admin => "admin",
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
+use crate::domain::{AllianceName, ClientName, FieldError, MemberId, Role};
 
 /// Who among the member's clients may do what. A client that is not on it may do nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Access>", into = "Vec<Access>")]
-pub struct AccessList(BTreeMap<ClientName, BTreeSet<Role>>);
+pub struct ClientRoles(pub BTreeMap<ClientName, BTreeSet<Role>>);
 
 /// One `[[clients.access]]` of the file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -53,26 +20,7 @@ struct Access {
     roles: BTreeSet<Role>,
 }
 
-impl AccessList {
-    /// Whether `client` has `role`.
-    #[must_use]
-    pub fn allows(&self, client: &ClientName, role: Role) -> bool {
-        self.0.get(client).is_some_and(|roles| roles.contains(&role))
-    }
-
-    /// Every client with its roles, by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&ClientName, &BTreeSet<Role>)> {
-        self.0.iter()
-    }
-}
-
-impl FromIterator<(ClientName, BTreeSet<Role>)> for AccessList {
-    fn from_iter<I: IntoIterator<Item = (ClientName, BTreeSet<Role>)>>(clients: I) -> Self {
-        Self(clients.into_iter().collect())
-    }
-}
-
-impl TryFrom<Vec<Access>> for AccessList {
+impl TryFrom<Vec<Access>> for ClientRoles {
     type Error = String;
 
     fn try_from(entries: Vec<Access>) -> Result<Self, String> {
@@ -90,8 +38,8 @@ impl TryFrom<Vec<Access>> for AccessList {
     }
 }
 
-impl From<AccessList> for Vec<Access> {
-    fn from(list: AccessList) -> Self {
+impl From<ClientRoles> for Vec<Access> {
+    fn from(list: ClientRoles) -> Self {
         list.0.into_iter().map(|(name, roles)| Access { name, roles }).collect()
     }
 }
