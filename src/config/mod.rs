@@ -32,4 +32,4 @@ pub use node::{
     StoreSettings,
 };
 pub use summary::{AccessSummary, CertificateSummary, CrlSummary, RosterSummary, Summary};
-pub use values::{AccessList, Address, NodeName, Role, Share};
+pub use values::{AccessList, Address, NodeName, Share};

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use super::document::Kind;
 use super::node::KEYS;
 use super::*;
-use crate::domain::Roster;
+use crate::domain::{Role, Roster};
 use crate::feed::{SignedRoster, SigningKey};
 
 const NODE: &str = include_str!("../../config/node-minimal.toml");

@@ -5,40 +5,7 @@ use std::str::FromStr;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::domain::{AllianceName, ClientName, FieldError, MemberId};
-
-/// What a client of this member may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Hand in signals.
-    Submit,
-    /// Ask about sellers.
-    Check,
-    /// Amend, retract, dispute and erase.
-    Cases,
-    /// Look after the node.
-    Admin,
-}
-
-impl Role {
-    /// The word in the configuration and in answers.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Submit => "submit",
-            Self::Check => "check",
-            Self::Cases => "cases",
-            Self::Admin => "admin",
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
+use crate::domain::{AllianceName, ClientName, FieldError, MemberId, Role};
 
 /// Who among the member's clients may do what. A client that is not on it may do nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
