@@ -12,11 +12,11 @@ use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::environment::Environment;
 use super::error::{ConfigError, Finding, Place, Setting};
-use super::files::read_text;
+use crate::alliance::folder::{FolderError, read_public};
 use crate::domain::Sha256Digest;
 
 /// Bytes of a configuration file: one with ten thousand clients is a third of it.
-const MAX_CONFIG_BYTES: usize = 4 * 1_024 * 1_024;
+const MAX_CONFIG_BYTES: u64 = 4 * 1_024 * 1_024;
 /// Bytes of a secret in a file of base64.
 const SECRET_BYTES: usize = 32;
 
@@ -77,9 +77,9 @@ pub(super) fn load<T: DeserializeOwned>(
     environment: &Environment,
     keys: &[Key],
 ) -> Result<Loaded<T>, ConfigError> {
-    let absolute = |source| ConfigError::Unreadable(super::files::FileError::io(path, source));
-    let path = std::path::absolute(path).map_err(absolute)?;
-    let text = read_text(&path, MAX_CONFIG_BYTES).map_err(ConfigError::Unreadable)?;
+    let unusable = |source| ConfigError::Unreadable(FolderError::Io { path: path.to_owned(), source });
+    let path = std::path::absolute(path).map_err(unusable)?;
+    let text = read_public(&path, MAX_CONFIG_BYTES).map_err(ConfigError::Unreadable)?;
     let mut document = Document { path: &path, text: &text, variables: Vec::new() };
     let mut table = DeTable::parse(&text).map_err(|error| ConfigError::Syntax(document.finding(&error, None)))?;
     for key in keys {

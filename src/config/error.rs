@@ -1,7 +1,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::files::FileError;
+use crate::alliance::folder::FolderError;
 use crate::domain::{FieldError, KeyId};
 use crate::feed::{KeyError, RosterError};
 use crate::pseudonym::PseudonymError;
@@ -74,7 +74,7 @@ pub enum ConfigError {
     },
     /// The configuration file cannot be read.
     #[error("the configuration cannot be read")]
-    Unreadable(#[source] FileError),
+    Unreadable(#[source] FolderError),
     /// It is no TOML.
     #[error("{0}")]
     Syntax(Finding),
@@ -100,7 +100,7 @@ pub enum ConfigError {
         setting: Box<Setting>,
         /// Why.
         #[source]
-        source: FileError,
+        source: FolderError,
     },
     /// Certificate, key, CA and revocation lists are not usable together.
     #[error("{setting}: TLS cannot be set up with this")]
@@ -140,10 +140,13 @@ pub enum ConfigError {
         source: KeyError,
     },
     /// The local secret's file holds something else.
-    #[error("{setting}: the file must hold 32 bytes in standard base64")]
+    #[error("{setting}: the file holds no secret of a node's own")]
     LocalSecret {
         /// Its setting.
         setting: Box<Setting>,
+        /// Why.
+        #[source]
+        source: FieldError,
     },
     /// A file in the folder of pseudonym keys has a name that is no key's.
     #[error("{setting}: a file in this folder has a name that is no key's; name each file `<key id>.key`")]
@@ -196,7 +199,7 @@ impl ConfigError {
             Self::Identity { .. } => "CONFIG_IDENTITY",
             Self::Roster { source, .. } => source.code(),
             Self::FeedKey { source, .. } => source.code(),
-            Self::LocalSecret { .. } => "CONFIG_LOCAL_SECRET",
+            Self::LocalSecret { source, .. } => source.code,
             Self::KeyName { .. } | Self::TooManyKeys { .. } => "CONFIG_PSEUDONYM_KEYS",
             Self::PseudonymKey { .. } => "CONFIG_PSEUDONYM_KEY",
         }

@@ -3,30 +3,24 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use zeroize::Zeroizing;
-
 use super::document::Loaded;
 use super::error::ConfigError;
-use super::files::{FileError, read_bytes, read_secret, read_text};
 use super::node::LoadedConfig;
-use crate::domain::KeyId;
+use crate::alliance::folder::{FolderError, read_public, read_secret};
 use crate::domain::limits::MAX_ROSTER_BYTES;
+use crate::domain::{KeyId, Timestamp};
 use crate::feed::{SignedRoster, SigningKey};
 use crate::pseudonym::HmacKey;
 use crate::rpc::identity::{Certificate, Identity};
-use crate::rpc::tls::{Credentials, TlsError, TrustAnchors, client_config, server_config};
+use crate::rpc::tls::{Credentials, TlsError, TrustAnchors, server_config, verify_node};
+use crate::service::LocalSecret;
 
 /// Bytes of a chain or CA as PEM: a dozen certificates are a tenth of it.
-const MAX_CERTIFICATE_BYTES: usize = 256 * 1_024;
+const MAX_CERTIFICATE_BYTES: u64 = 256 * 1_024;
 /// Bytes of a revocation list: about a hundred thousand certificates.
-const MAX_CRL_BYTES: usize = 8 * 1_024 * 1_024;
+const MAX_CRL_BYTES: u64 = 8 * 1_024 * 1_024;
 /// Pseudonym keys in the folder: a new one every year of the node's life, and those that pending ceremonies bring.
 const MAX_PSEUDONYM_KEYS: usize = 64;
-const LOCAL_SECRET_BYTES: usize = 32;
-/// The decoder wants room for whole groups of three bytes.
-const LOCAL_SECRET_BUFFER_BYTES: usize = 33;
 
 /// What the files of a node's configuration hold.
 pub struct Materials {
@@ -41,7 +35,7 @@ pub struct Materials {
     /// Signs the member's feeds.
     pub feed_key: SigningKey,
     /// For what the node keys for itself alone.
-    pub local_secret: Zeroizing<[u8; LOCAL_SECRET_BYTES]>,
+    pub local_secret: LocalSecret,
     /// The pseudonym keys in the folder, by id; not yet compared with any roster.
     pub pseudonym_keys: BTreeMap<KeyId, HmacKey>,
     /// The first roster, where one is named. The store may hold a newer one.
@@ -55,11 +49,12 @@ impl fmt::Debug for Materials {
 }
 
 impl LoadedConfig {
-    /// Reads and validates every file that the configuration names. The same call serves a reload: it changes nothing.
+    /// Reads every file that the configuration names, and validates that peers will accept the certificate at `now`. The same
+    /// call serves a reload: it changes nothing.
     ///
     /// # Errors
     /// [`ConfigError`] with the setting that names the file.
-    pub fn materials(&self) -> Result<Materials, ConfigError> {
+    pub fn materials(&self, now: Timestamp) -> Result<Materials, ConfigError> {
         let config = &self.config;
         let (own, certificate) = credentials(self, "peers", &config.peers.certificate, &config.peers.key)?;
         let needed = Identity::Node { alliance: config.node.alliance.clone(), member: config.node.member.clone() };
@@ -70,7 +65,7 @@ impl LoadedConfig {
         let alliance = trust_anchors(self, "peers", &config.peers.ca, &config.peers.crl)?;
         let clients = trust_anchors(self, "clients", &config.clients.ca, &config.clients.crl)?;
         server_config(&own, &alliance).map_err(|source| self.tls("peers", "peers", source))?;
-        client_config(&own, &alliance).map_err(|source| self.tls("peers", "peers", source))?;
+        verify_node(&own, &alliance, now).map_err(|source| self.tls("peers", "peers", source))?;
         server_config(&own, &clients).map_err(|source| self.tls("peers", "clients", source))?;
         Ok(Materials {
             feed_key: self.feed_key()?,
@@ -90,16 +85,10 @@ impl LoadedConfig {
         SigningKey::from_seed_text(&text).map_err(|source| ConfigError::FeedKey { setting: setting(), source })
     }
 
-    fn local_secret(&self) -> Result<Zeroizing<[u8; LOCAL_SECRET_BYTES]>, ConfigError> {
+    fn local_secret(&self) -> Result<LocalSecret, ConfigError> {
         let text = self.file("keys.local_secret", read_secret(&self.config.keys.local_secret))?;
-        let mut buffer = Zeroizing::new([0; LOCAL_SECRET_BUFFER_BYTES]);
-        let length = BASE64.decode_slice(text.trim(), buffer.as_mut_slice()).unwrap_or_default();
-        let mut secret = Zeroizing::new([0; LOCAL_SECRET_BYTES]);
-        if length != LOCAL_SECRET_BYTES {
-            return Err(ConfigError::LocalSecret { setting: self.setting("keys.local_secret") });
-        }
-        secret.copy_from_slice(&buffer[..LOCAL_SECRET_BYTES]);
-        Ok(secret)
+        let setting = || self.setting("keys.local_secret");
+        LocalSecret::from_text(&text).map_err(|source| ConfigError::LocalSecret { setting: setting(), source })
     }
 
     /// The pseudonym keys in the folder now. The node reads them again with every new roster, so that a key that was put
@@ -127,15 +116,15 @@ impl LoadedConfig {
 
     fn roster(&self) -> Result<Option<SignedRoster>, ConfigError> {
         let Some(path) = &self.config.roster.file else { return Ok(None) };
-        let note = self.file("roster.file", read_bytes(path, MAX_ROSTER_BYTES))?;
+        let note = self.file("roster.file", read_public(path, MAX_ROSTER_BYTES as u64))?;
         let opened = SignedRoster::open(note.into(), &self.config.node.alliance, &self.config.roster.secretariat_key);
         opened.map(Some).map_err(|source| ConfigError::Roster { setting: self.setting("roster.file"), source })
     }
 }
 
 /// The files `*.key` of a folder, sorted; one more than the bound at the most.
-fn key_files(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
-    let io = |source| FileError::io(folder, source);
+fn key_files(folder: &Path) -> Result<Vec<PathBuf>, FolderError> {
+    let io = |source| FolderError::Io { path: folder.to_owned(), source };
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(io)? {
         let path = entry.map_err(io)?.path();
@@ -148,7 +137,7 @@ fn key_files(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
 }
 
 impl<T> Loaded<T> {
-    fn file<F>(&self, key: &str, read: Result<F, FileError>) -> Result<F, ConfigError> {
+    fn file<F>(&self, key: &str, read: Result<F, FolderError>) -> Result<F, ConfigError> {
         read.map_err(|source| ConfigError::File { setting: self.setting(key), source })
     }
 
@@ -158,8 +147,9 @@ impl<T> Loaded<T> {
             TlsError::Key | TlsError::KeyMismatch => format!("{own}.key"),
             TlsError::Ca | TlsError::Verifier(_) => format!("{callers}.ca"),
             TlsError::Crl | TlsError::CrlIssuer => format!("{callers}.crl"),
-            // Whatever else can be wrong is wrong with the certificate.
-            _ => format!("{own}.certificate"),
+            TlsError::Certificate | TlsError::Identity(_) | TlsError::NotTrusted(_) | TlsError::Configuration(_) => {
+                format!("{own}.certificate")
+            }
         };
         ConfigError::Tls { setting: self.setting(&key), source }
     }
@@ -172,7 +162,7 @@ pub(super) fn credentials<T>(
     certificate: &Path,
     key: &Path,
 ) -> Result<(Credentials, Certificate), ConfigError> {
-    let chain = loaded.file(&format!("{section}.certificate"), read_text(certificate, MAX_CERTIFICATE_BYTES))?;
+    let chain = loaded.file(&format!("{section}.certificate"), read_public(certificate, MAX_CERTIFICATE_BYTES))?;
     let key = loaded.file(&format!("{section}.key"), read_secret(key))?;
     let own = Credentials { chain, key };
     let certificate = own.certificate().map_err(|source| loaded.tls(section, section, source))?;
@@ -186,7 +176,7 @@ pub(super) fn trust_anchors<T>(
     ca: &Path,
     crls: &[PathBuf],
 ) -> Result<TrustAnchors, ConfigError> {
-    let ca = loaded.file(&format!("{section}.ca"), read_text(ca, MAX_CERTIFICATE_BYTES))?;
-    let crls = crls.iter().map(|crl| loaded.file(&format!("{section}.crl"), read_text(crl, MAX_CRL_BYTES)));
+    let ca = loaded.file(&format!("{section}.ca"), read_public(ca, MAX_CERTIFICATE_BYTES))?;
+    let crls = crls.iter().map(|crl| loaded.file(&format!("{section}.crl"), read_public(crl, MAX_CRL_BYTES)));
     Ok(TrustAnchors { ca, crls: crls.collect::<Result<_, _>>()? })
 }

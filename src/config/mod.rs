@@ -13,7 +13,6 @@ mod client;
 mod document;
 mod environment;
 mod error;
-mod files;
 mod materials;
 mod node;
 mod summary;
@@ -25,11 +24,10 @@ pub use client::{CallSettings, ClientConfig, ClientMaterials, LoadedClient};
 pub use document::Loaded;
 pub use environment::{Environment, Purpose};
 pub use error::{ConfigError, Finding, Place, Setting};
-pub use files::{FileError, read_secret};
 pub use materials::Materials;
 pub use node::{
     ClientSettings, KeySettings, LoadedConfig, LogSettings, NodeConfig, NodeSettings, PeerSettings, RosterSettings,
     StoreSettings,
 };
 pub use summary::{AccessSummary, CertificateSummary, CrlSummary, RosterSummary, Summary};
-pub use values::{AccessList, Address, NodeName, Share};
+pub use values::{Address, ClientRoles, NodeName, Share};

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::document::{self, Key, Kind, Loaded};
 use super::environment::Environment;
 use super::error::ConfigError;
-use super::values::{AccessList, Address, sentence};
+use super::values::{Address, ClientRoles, sentence};
 use super::{client, node};
 use crate::domain::{AllianceName, FeedKey, MemberId};
 use crate::telemetry::{Filter, Format};
@@ -113,7 +113,7 @@ pub struct ClientSettings {
     pub crl: Vec<PathBuf>,
     /// Who may do what. With none the node serves peers only.
     #[serde(default)]
-    pub access: AccessList,
+    pub access: ClientRoles,
 }
 
 /// `[roster]`

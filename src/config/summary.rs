@@ -104,7 +104,7 @@ impl LoadedConfig {
     pub fn summary(&self, materials: &Materials) -> Result<Summary, ConfigError> {
         let config = self.config.clone();
         let access =
-            config.clients.access.iter().map(|(name, roles)| AccessSummary { name: name.clone(), roles: roles.clone() });
+            config.clients.access.0.iter().map(|(name, roles)| AccessSummary { name: name.clone(), roles: roles.clone() });
         let certificate = CertificateSummary {
             identity: materials.certificate.identity.to_string(),
             serial: materials.certificate.serial.to_string(),

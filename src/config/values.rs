@@ -10,7 +10,7 @@ use crate::domain::{AllianceName, ClientName, FieldError, MemberId, Role};
 /// Who among the member's clients may do what. A client that is not on it may do nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Access>", into = "Vec<Access>")]
-pub struct AccessList(BTreeMap<ClientName, BTreeSet<Role>>);
+pub struct ClientRoles(pub BTreeMap<ClientName, BTreeSet<Role>>);
 
 /// One `[[clients.access]]` of the file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -20,26 +20,7 @@ struct Access {
     roles: BTreeSet<Role>,
 }
 
-impl AccessList {
-    /// Whether `client` has `role`.
-    #[must_use]
-    pub fn allows(&self, client: &ClientName, role: Role) -> bool {
-        self.0.get(client).is_some_and(|roles| roles.contains(&role))
-    }
-
-    /// Every client with its roles, by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&ClientName, &BTreeSet<Role>)> {
-        self.0.iter()
-    }
-}
-
-impl FromIterator<(ClientName, BTreeSet<Role>)> for AccessList {
-    fn from_iter<I: IntoIterator<Item = (ClientName, BTreeSet<Role>)>>(clients: I) -> Self {
-        Self(clients.into_iter().collect())
-    }
-}
-
-impl TryFrom<Vec<Access>> for AccessList {
+impl TryFrom<Vec<Access>> for ClientRoles {
     type Error = String;
 
     fn try_from(entries: Vec<Access>) -> Result<Self, String> {
@@ -57,8 +38,8 @@ impl TryFrom<Vec<Access>> for AccessList {
     }
 }
 
-impl From<AccessList> for Vec<Access> {
-    fn from(list: AccessList) -> Self {
+impl From<ClientRoles> for Vec<Access> {
+    fn from(list: ClientRoles) -> Self {
         list.0.into_iter().map(|(name, roles)| Access { name, roles }).collect()
     }
 }

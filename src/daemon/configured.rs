@@ -8,11 +8,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Listeners, Node, NodeSetup, StartError, SystemClock, SystemEntropy};
 use crate::config::{ConfigError, Environment, LoadedConfig, Materials, NodeConfig, Purpose};
-use crate::domain::KeyId;
+use crate::domain::{Clock as _, KeyId};
 use crate::pseudonym::HmacKey;
 use crate::replication::Pace;
 use crate::rpc::AccessList;
-use crate::service::{KeySecrets, LocalSecret};
+use crate::service::KeySecrets;
 use crate::telemetry::{self, TelemetryError};
 
 const MIB: u64 = 1_024 * 1_024;
@@ -75,7 +75,6 @@ impl KeySecrets for KeyFolder {
 #[must_use]
 pub fn setup(loaded: LoadedConfig, materials: Materials) -> NodeSetup {
     let config = loaded.config.clone();
-    let roles = config.clients.access.iter().map(|(name, roles)| (name.clone(), roles.clone()));
     let addresses = config.peers.addresses.iter().map(|(member, address)| (member.clone(), address.as_str().to_owned()));
     NodeSetup {
         alliance: config.node.alliance,
@@ -83,14 +82,14 @@ pub fn setup(loaded: LoadedConfig, materials: Materials) -> NodeSetup {
         data_dir: config.node.data_dir,
         cache_bytes: config.store.cache_mib * MIB,
         feed_key: materials.feed_key,
-        local_secret: LocalSecret::from_bytes(materials.local_secret),
+        local_secret: materials.local_secret,
         secrets: Arc::new(KeyFolder(loaded)),
         roster: materials.roster.map(|roster| roster.note().clone()),
         secretariat: config.roster.secretariat_key,
         credentials: materials.own,
         peers: materials.alliance,
         clients: materials.clients,
-        access: AccessList::new(roles.collect()),
+        access: AccessList::new(config.clients.access.0),
         addresses: addresses.collect(),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy::default()),
@@ -106,7 +105,7 @@ pub async fn serve(flag: Option<&Path>, environment: &Environment) -> Result<(),
     let path = environment.find(Purpose::Node, flag)?;
     let loaded = NodeConfig::load(&path, environment)?;
     let _telemetry = telemetry::init(loaded.config.log.format, &loaded.config.log.level)?;
-    let materials = loaded.materials()?;
+    let materials = loaded.materials(SystemClock.now())?;
     let (mut terminate, mut interrupt) = stop_signals().map_err(ServeError::Signals)?;
     let listeners = Listeners {
         peers: bind("peers.listen", loaded.config.peers.listen).await?,

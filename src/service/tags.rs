@@ -27,12 +27,6 @@ impl LocalSecret {
         Ok(Self(bytes))
     }
 
-    /// A secret that was read before.
-    #[must_use]
-    pub const fn from_bytes(bytes: Zeroizing<[u8; BYTES]>) -> Self {
-        Self(bytes)
-    }
-
     /// Reads what [`Self::to_text`] wrote.
     ///
     /// # Errors
