@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod alliance;
+pub mod cli;
 pub mod domain;
 pub mod feed;
 pub mod membership;
