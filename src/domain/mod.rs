@@ -9,6 +9,7 @@ mod error;
 mod identifier;
 pub mod limits;
 mod names;
+mod role;
 mod roster;
 mod signal;
 mod statement;
@@ -20,6 +21,7 @@ pub use environment::{Clock, Entropy, EntropyError};
 pub use error::FieldError;
 pub use identifier::{Identifier, IdentifierKind, KeyState, Pseudonym, PseudonymSet, Strength};
 pub use names::{AllianceName, Audience, ClientName, FeedId, GroupName, KeyId, MemberId, PlatformId, Seq, SignalRef};
+pub use role::Role;
 pub use roster::{FeedKey, Group, Member, MemberKind, MemberState, Platform, Policy, Roster, RosterKey, Scheme};
 pub use signal::{Retraction, RetractionReason, SignalContent, SignalStatus, Submission, SubmissionId, SubmissionTag};
 pub use statement::{

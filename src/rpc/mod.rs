@@ -1,6 +1,21 @@
-//! The gRPC edge.
+//! The gRPC edge: generated types and their conversions, identity and TLS, the services, and the client side of both
+//! listeners.
+//!
+//! It knows nothing of the database. Every request is from somebody: the identity comes from the verified certificate of its
+//! connection, never from a field, and a request without one is refused.
+
 pub mod acceptor;
+mod access;
 pub mod connector;
+mod convert;
+mod fault;
 pub mod identity;
 pub mod proto;
+mod rows;
+mod screening_service;
+mod signal_service;
 pub mod tls;
+
+pub use access::AccessList;
+pub use screening_service::ScreeningServer;
+pub use signal_service::SignalServer;

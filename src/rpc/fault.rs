@@ -1,0 +1,150 @@
+//! How errors leave the node: one exhaustive map from every error of the use cases to a gRPC status or a row's error.
+//!
+//! Clients get a stable code, the field where there is one, and a sentence that says what to do; never a cause's own text,
+//! which may tell of paths and addresses. What is this node's own fault is logged here, once.
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use super::proto;
+use crate::domain::FieldError;
+use crate::feed::EncodeError;
+use crate::pseudonym::PseudonymError;
+use crate::service::{ScreenError, SignalError, SubmitError};
+use crate::store::StoreError;
+
+/// The `domain` of every google.rpc.ErrorInfo of ours.
+const DOMAIN: &str = "countermark";
+
+/// An error on its way to a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    grpc: Code,
+    code: &'static str,
+    field: String,
+    message: String,
+}
+
+impl Fault {
+    /// A fault of the caller or of this node, by its gRPC code.
+    pub fn new(grpc: Code, code: &'static str, message: impl Into<String>) -> Self {
+        Self { grpc, code, field: String::new(), message: message.into() }
+    }
+
+    /// The caller's certificate does not allow it.
+    #[must_use]
+    pub fn denied(code: &'static str, message: &str) -> Self {
+        Self::new(Code::PermissionDenied, code, message)
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    fn log(&self) {
+        match self.grpc {
+            Code::Internal | Code::DataLoss => tracing::error!(code = self.code, "{}", self.message),
+            Code::Unavailable | Code::FailedPrecondition => tracing::warn!(code = self.code, "{}", self.message),
+            _ => {}
+        }
+    }
+}
+
+impl From<Fault> for Status {
+    fn from(fault: Fault) -> Self {
+        fault.log();
+        let mut details = ErrorDetails::with_error_info(fault.code, DOMAIN, std::collections::HashMap::new());
+        if !fault.field.is_empty() {
+            details.add_bad_request_violation(fault.field.clone(), fault.message.clone());
+        }
+        let text = if fault.field.is_empty() { fault.message } else { format!("{}: {}", fault.field, fault.message) };
+        Self::with_error_details(fault.grpc, text, details)
+    }
+}
+
+impl From<Fault> for proto::RowError {
+    fn from(fault: Fault) -> Self {
+        fault.log();
+        let retryable = matches!(fault.grpc, Code::Unavailable | Code::ResourceExhausted);
+        Self { code: fault.code.to_owned(), field: fault.field, message: fault.message, retryable }
+    }
+}
+
+impl From<FieldError> for Fault {
+    fn from(error: FieldError) -> Self {
+        Self { grpc: Code::InvalidArgument, code: error.code, field: error.field, message: error.message.into_owned() }
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        let grpc = match &error {
+            StoreError::Unwritable { .. } | StoreError::Closed => Code::Unavailable,
+            StoreError::Unreadable { .. } => Code::DataLoss,
+            StoreError::OwnFeedBehind | StoreError::Quarantined => Code::FailedPrecondition,
+            StoreError::OutOfOrder { .. } => Code::Internal,
+            StoreError::NoSuchSignal => Code::NotFound,
+        };
+        Self::new(grpc, error.code(), error.to_string())
+    }
+}
+
+impl From<PseudonymError> for Fault {
+    fn from(error: PseudonymError) -> Self {
+        let grpc = match &error {
+            PseudonymError::NoActiveKey | PseudonymError::KeyMissing(_) | PseudonymError::KeyMismatch(_) => {
+                Code::FailedPrecondition
+            }
+            PseudonymError::KeyInvalid | PseudonymError::BatchTooLarge { .. } | PseudonymError::Entropy(_) => Code::Internal,
+        };
+        Self::new(grpc, error.code(), error.to_string())
+    }
+}
+
+impl From<EncodeError> for Fault {
+    fn from(error: EncodeError) -> Self {
+        Self::new(Code::InvalidArgument, error.code(), format!("{error}; state less in one signal"))
+    }
+}
+
+impl From<SubmitError> for Fault {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Field(error) => error.into(),
+            SubmitError::IdReused(_) => {
+                let message = error.to_string();
+                Self { field: "submission_id".into(), ..Self::new(Code::AlreadyExists, error.code(), message) }
+            }
+            SubmitError::Entry(error) => error.into(),
+            SubmitError::Pseudonym(error) => error.into(),
+            SubmitError::Store(error) => error.into(),
+            SubmitError::Entropy(_) => Self::new(Code::Internal, error.code(), error.to_string()),
+        }
+    }
+}
+
+impl From<SignalError> for Fault {
+    fn from(error: SignalError) -> Self {
+        match error {
+            SignalError::Field(error) => error.into(),
+            SignalError::NotFound => Self::new(Code::NotFound, error.code(), error.to_string()),
+            SignalError::NotOwn => Self::new(Code::PermissionDenied, error.code(), error.to_string()),
+            SignalError::Store(error) => error.into(),
+            SignalError::Entry(error) => error.into(),
+            SignalError::Entropy(_) => Self::new(Code::Internal, error.code(), error.to_string()),
+        }
+    }
+}
+
+impl From<ScreenError> for Fault {
+    fn from(error: ScreenError) -> Self {
+        match error {
+            ScreenError::Field(error) => error.into(),
+            ScreenError::Pseudonym(error) => error.into(),
+            ScreenError::Store(error) => error.into(),
+            ScreenError::NoSuchCheck => Self::new(Code::NotFound, error.code(), error.to_string()),
+        }
+    }
+}

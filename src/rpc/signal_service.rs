@@ -1,0 +1,129 @@
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::access::AccessList;
+use super::convert;
+use super::fault::Fault;
+use super::proto::signal_service_server::SignalService;
+use super::proto::{
+    GetSignalRequest, GetSignalResponse, ListSignalsRequest, ListSignalsResponse, RetractSignalRequest, RetractSignalResponse,
+    Submission, SubmissionReceipt, SubmitSignalRequest, SubmitSignalResponse, SubmitSignalsRequest, SubmitSignalsResponse,
+    retract_signal_request, submit_signals_response,
+};
+use super::rows::{self, Responses};
+use crate::domain::limits::MAX_PAGE;
+use crate::domain::{FieldError, Role, Seq};
+use crate::service::{Signals, Submitter, Target};
+
+const USUAL_PAGE: usize = 100;
+
+/// `countermark.v1.SignalService`.
+#[derive(Clone)]
+pub struct SignalServer {
+    /// Takes signals.
+    pub submitter: Arc<Submitter>,
+    /// Reads and withdraws them.
+    pub signals: Arc<Signals>,
+    /// Who may do so.
+    pub access: Arc<ArcSwap<AccessList>>,
+}
+
+#[tonic::async_trait]
+impl SignalService for SignalServer {
+    async fn submit_signal(&self, request: Request<SubmitSignalRequest>) -> Result<Response<SubmitSignalResponse>, Status> {
+        self.access.load().require(&request, &[Role::Submit])?;
+        let outcome = submit(&self.submitter, vec![request.into_inner().submission]).await.pop();
+        let receipt = outcome.unwrap_or_else(|| Err(Fault::new(tonic::Code::Internal, "NO_OUTCOME", "nothing came of it")))?;
+        Ok(Response::new(SubmitSignalResponse { receipt: Some(receipt) }))
+    }
+
+    type SubmitSignalsStream = Responses<SubmitSignalsResponse>;
+
+    async fn submit_signals(
+        &self,
+        request: Request<Streaming<SubmitSignalsRequest>>,
+    ) -> Result<Response<Self::SubmitSignalsStream>, Status> {
+        self.access.load().require(&request, &[Role::Submit])?;
+        let submitter = self.submitter.clone();
+        Ok(Response::new(rows::answer(request.into_inner(), move |rows: Vec<SubmitSignalsRequest>| {
+            let submitter = submitter.clone();
+            async move {
+                let outcomes = submit(&submitter, rows.into_iter().map(|row| row.submission).collect()).await;
+                outcomes.into_iter().map(response).collect()
+            }
+        })))
+    }
+
+    async fn retract_signal(&self, request: Request<RetractSignalRequest>) -> Result<Response<RetractSignalResponse>, Status> {
+        self.access.load().require(&request, &[Role::Submit])?;
+        let request = request.into_inner();
+        let target = target(&request).map_err(Fault::from)?;
+        let reason = convert::reason(request.reason).map_err(Fault::from)?;
+        let withdrawal = self.signals.retract(target, reason).await.map_err(Fault::from)?;
+        Ok(Response::new(RetractSignalResponse { signal: withdrawal.signal.to_string(), newly_withdrawn: withdrawal.newly }))
+    }
+
+    async fn get_signal(&self, request: Request<GetSignalRequest>) -> Result<Response<GetSignalResponse>, Status> {
+        self.access.load().require(&request, &[Role::Submit, Role::Check])?;
+        let signal = request.into_inner().signal.parse().map_err(Fault::from)?;
+        let record = self.signals.get(signal).map_err(Fault::from)?;
+        Ok(Response::new(GetSignalResponse { record: Some(convert::record(&record)) }))
+    }
+
+    async fn list_signals(&self, request: Request<ListSignalsRequest>) -> Result<Response<ListSignalsResponse>, Status> {
+        self.access.load().require(&request, &[Role::Submit])?;
+        let request = request.into_inner();
+        let audience = request.audience.parse().map_err(Fault::from)?;
+        let count = page_size(request.page_size).map_err(Fault::from)?;
+        let (signals, from, live_only) = (self.signals.clone(), Seq::new(request.from_seq), request.live_only);
+        let page = tokio::task::spawn_blocking(move || signals.list(audience, from, count, live_only)).await;
+        let page = page.map_err(|_| Fault::new(tonic::Code::Internal, "LIST_PANICKED", "the page could not be read"))?;
+        let page = page.map_err(Fault::from)?;
+        Ok(Response::new(ListSignalsResponse {
+            records: page.records.iter().map(convert::record).collect(),
+            next_seq: page.next.map_or(0, Seq::get),
+        }))
+    }
+}
+
+fn page_size(asked: u32) -> Result<usize, FieldError> {
+    match usize::try_from(asked) {
+        Ok(0) => Ok(USUAL_PAGE),
+        Ok(n) if n <= MAX_PAGE => Ok(n),
+        Ok(_) | Err(_) => Err(FieldError::new("PAGE_TOO_LARGE", "page_size", "give 1 to 1000, or 0 for 100")),
+    }
+}
+
+fn target(request: &RetractSignalRequest) -> Result<Target, FieldError> {
+    match &request.target {
+        Some(retract_signal_request::Target::Signal(signal)) => Ok(Target::Signal(signal.parse()?)),
+        Some(retract_signal_request::Target::SubmissionId(id)) => {
+            Ok(Target::Submission(request.audience.parse()?, id.parse()?))
+        }
+        None => Err(FieldError::new("FIELD_MISSING", "target", "name the signal, or its submission id and audience")),
+    }
+}
+
+/// Rows that cannot be read are refused here; the rest is submitted together. One outcome for each, in order.
+async fn submit(submitter: &Submitter, rows: Vec<Option<Submission>>) -> Vec<Result<SubmissionReceipt, Fault>> {
+    let mut good = Vec::with_capacity(rows.len());
+    let read: Vec<Result<(), Fault>> =
+        rows.into_iter().map(|row| convert::submission(row).map(|s| good.push(s)).map_err(Fault::from)).collect();
+    let mut outcomes = submitter.submit(good).await.into_iter();
+    let next = |()| match outcomes.next() {
+        Some(outcome) => outcome.map(|receipt| convert::receipt(&receipt)).map_err(Fault::from),
+        None => Err(Fault::new(tonic::Code::Internal, "NO_OUTCOME", "nothing came of it")),
+    };
+    let mut next = next;
+    read.into_iter().map(|row| row.and_then(&mut next)).collect()
+}
+
+fn response(outcome: Result<SubmissionReceipt, Fault>) -> SubmitSignalsResponse {
+    let result = match outcome {
+        Ok(receipt) => submit_signals_response::Result::Receipt(receipt),
+        Err(fault) => submit_signals_response::Result::Error(fault.into()),
+    };
+    SubmitSignalsResponse { result: Some(result) }
+}
