@@ -4,6 +4,7 @@
 
 pub mod alliance;
 pub mod cli;
+pub mod config;
 pub mod domain;
 pub mod feed;
 pub mod membership;
@@ -11,3 +12,4 @@ pub mod pseudonym;
 pub mod rpc;
 pub mod service;
 pub mod store;
+pub mod telemetry;

@@ -1,0 +1,103 @@
+//! The samples in `config/` load, and the full ones name every key there is with the default that holds.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use countermark::config::{ClientConfig, Environment, NodeConfig};
+use serde_json::Value;
+
+/// Keys that have a default. That they are all such keys is shown by the samples themselves: without them they load.
+const NODE_DEFAULTS: [(&str, &str); 6] =
+    [("peers", "crl"), ("peers", "addresses"), ("clients", "crl"), ("store", "cache_mib"), ("log", "format"), ("log", "level")];
+
+fn sample(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(name)
+}
+
+fn text(name: &str) -> String {
+    std::fs::read_to_string(sample(name)).expect("a sample")
+}
+
+fn node(path: &Path) -> NodeConfig {
+    NodeConfig::load(path, &Environment::default()).expect("a good sample").config
+}
+
+/// `section.key` of everything in `value`; what stands in an array is told by its first element.
+fn keys(value: &Value, path: &str, into: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) if !members.is_empty() => {
+            for (name, value) in members {
+                keys(value, &if path.is_empty() { name.clone() } else { format!("{path}.{name}") }, into);
+            }
+        }
+        Value::Array(items) if items.first().is_some_and(Value::is_object) => keys(&items[0], path, into),
+        _ => drop(into.insert(path.to_owned())),
+    }
+}
+
+fn keys_of(value: &impl serde::Serialize) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    keys(&serde_json::to_value(value).expect("JSON"), "", &mut found);
+    found
+}
+
+#[test]
+fn every_sample_loads() {
+    let names = std::fs::read_dir(sample("")).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+    let names: BTreeSet<String> = names.map(|name| name.into_string().expect("UTF-8")).collect();
+    for name in &names {
+        match name.as_str() {
+            node_file if node_file.starts_with("node") => drop(node(&sample(node_file))),
+            _ => drop(ClientConfig::load(&sample(name), &Environment::default()).expect("a good sample")),
+        }
+    }
+    assert!(names.contains("node.toml") && names.contains("client.toml"), "{names:?}");
+}
+
+#[test]
+fn the_full_samples_name_every_key() {
+    let in_file = |name: &str| keys_of(&toml::from_str::<toml::Table>(&text(name)).expect("TOML"));
+    assert_eq!(in_file("node.toml"), keys_of(&node(&sample("node.toml"))));
+    let client = ClientConfig::load(&sample("client.toml"), &Environment::default()).expect("a good sample").config;
+    assert_eq!(in_file("client.toml"), keys_of(&client));
+}
+
+#[test]
+fn the_full_samples_show_the_defaults() {
+    let mut table: toml::Table = toml::from_str(&text("node.toml")).expect("TOML");
+    for (section, key) in NODE_DEFAULTS {
+        table[section].as_table_mut().expect("a section").remove(key).expect("a key of the sample");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let without = folder.path().join("node.toml");
+    std::fs::write(&without, table.to_string()).expect("written");
+    let relative = |config: NodeConfig, folder: &Path| {
+        let json = serde_json::to_string(&config).expect("JSON");
+        json.replace(&folder.display().to_string(), "")
+    };
+    let full = relative(node(&sample("node.toml")), &sample("").join(""));
+    assert_eq!(relative(node(&without), &folder.path().join("")), full);
+
+    let client = text("client.toml").replace("retract_share = 0.1\n", "");
+    assert!(!client.contains("\nretract_share"), "the sample's default is another");
+    let without = folder.path().join("client.toml");
+    std::fs::write(&without, client).expect("written");
+    let client = ClientConfig::load(&without, &Environment::default()).expect("valid").config.client;
+    assert!((client.retract_share.get() - 0.1).abs() < f64::EPSILON);
+}
+
+#[test]
+fn the_minimal_sample_has_no_key_that_could_be_left_out() {
+    let minimal = text("node-minimal.toml");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("node.toml");
+    let lines: Vec<&str> = minimal.lines().collect();
+    // The first roster and the first client are what makes a node useful, though it starts without.
+    let needed = |line: &&str| line.contains(" = ") && !line.starts_with("file = ");
+    for (number, line) in lines.iter().enumerate().filter(|(_, line)| needed(line)) {
+        let without: Vec<&str> = lines.iter().enumerate().filter(|(i, _)| *i != number).map(|(_, line)| *line).collect();
+        std::fs::write(&path, without.join("\n")).expect("written");
+        let error = NodeConfig::load(&path, &Environment::default()).expect_err(line);
+        assert_eq!(error.code(), "CONFIG_MISSING_KEY", "{line}: {error}");
+    }
+}
