@@ -5,5 +5,7 @@
 pub mod domain;
 pub mod feed;
 pub mod pseudonym;
+pub mod replication;
 pub mod rpc;
+pub mod service;
 pub mod store;
