@@ -66,9 +66,6 @@ pub enum Misbehaviour {
     /// The first event of the stream was no heartbeat.
     #[error("the stream did not open with a heartbeat")]
     NoGreeting,
-    /// More heads or forks than there can be feeds.
-    #[error("more heads than there are feeds")]
-    TooManyHeads,
 }
 
 impl Misbehaviour {
@@ -83,7 +80,6 @@ impl Misbehaviour {
             Self::NotAsked => "BATCH_NOT_ASKED",
             Self::Gap => "BATCH_GAP",
             Self::NoGreeting => "STREAM_NO_HEARTBEAT",
-            Self::TooManyHeads => "HEADS_TOO_MANY",
         }
     }
 }

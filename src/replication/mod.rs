@@ -14,16 +14,26 @@
 //! asked for what), judge (whom to believe), board (what is known of each peer), session (one connection), follow (all of
 //! them).
 
+mod board;
 mod error;
+mod follow;
+mod judge;
 mod link;
 mod pace;
+mod plan;
 mod reader;
 mod serve;
+mod session;
 
+pub use board::{Failure, PeerStatus};
 pub use error::{Misbehaviour, ServeError, SessionError};
+pub use follow::{Replicator, Setup};
 pub use link::{Dialer, FollowCommand, FollowEvent, FollowStream, ForkParts, Heads, Link, LinkError, Refusal, Traffic};
 pub use pace::Pace;
 pub use reader::{Held, Reader, heads_digest};
 pub use serve::{ServeContext, serve};
 
 use crate::service::{Directory, DirectoryError, Liveness};
+
+#[cfg(test)]
+mod tests;
