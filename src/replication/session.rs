@@ -54,14 +54,14 @@ impl Context {
         }
     }
 
-    /// Takes no more of a feed, and says so once. An own feed is not written any more either: what would be added to it
+    /// Takes no more of a feed, and says so once. An own feed is not written any more before that: what would be added to it
     /// could not reach anyone.
     async fn quarantine(&self, proof: ForkProof) -> Result<(), StoreError> {
         let (feed, size) = (proof.feed().clone(), proof.second().checkpoint().size);
-        self.store().quarantine(proof).await?;
         if feed.member == *self.directory.member() {
             self.store().mark_behind(feed.clone(), size).await?;
         }
+        self.store().quarantine(proof).await?;
         if self.board.is_new_fork(&feed) {
             tracing::error!(code = "FEED_FORKED", %feed, "the feed's member signed two histories; nothing more of it is taken");
         }
