@@ -92,7 +92,7 @@ pub fn setup(loaded: LoadedConfig, materials: Materials) -> NodeSetup {
         access: AccessList::new(config.clients.access.0),
         addresses: addresses.collect(),
         clock: Arc::new(SystemClock),
-        entropy: Arc::new(SystemEntropy::default()),
+        entropy: Arc::new(SystemEntropy),
         pace: Pace::default(),
     }
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::board::{Board, PeerStatus};
-use super::plan::{Plan, Situation};
+use super::plan::Situation;
 use super::session::{Context, Outcome, run};
 use super::{Dialer, Directory, Liveness, Pace, Reader, SessionError};
 use crate::domain::{Clock, Entropy, MemberId};

@@ -19,12 +19,15 @@ use crate::store::{FeedSummary, Store, StoreError};
 /// does not, and nodes that know of it agree whichever branch they hold.
 const FORKED_SIZE: u64 = u64::MAX;
 
+/// The heads, and the store's count of changes before they were gathered.
+type Snapshot = (u64, Arc<Held>);
+
 /// Reads of the store for replication. Clones share the store and the heads.
 #[derive(Clone)]
 pub struct Reader {
     store: Arc<Store>,
     tasks: TaskTracker,
-    held: Arc<Mutex<Option<(u64, Arc<Held>)>>>,
+    held: Arc<Mutex<Option<Snapshot>>>,
 }
 
 impl Reader {
@@ -87,7 +90,7 @@ impl Held {
     }
 
     /// Name, size and root of each shared feed with entries, and of each shared feed that is quarantined.
-    fn lines<'h>(&'h self, shared: &Shared<'_>) -> Vec<(String, u64, [u8; 32])> {
+    fn lines(&self, shared: &Shared<'_>) -> Vec<(String, u64, [u8; 32])> {
         let sound = self.heads.iter().filter(|(_, head)| !self.forked.contains(&head.feed) && shared.has(&head.feed));
         let forked = self.forked.iter().filter(|feed| shared.has(feed));
         let sound = sound.map(|(name, head)| (name.clone(), head.size.get(), head.root.0));

@@ -54,14 +54,14 @@ impl Context {
         }
     }
 
-    /// Takes no more of a feed, and says so once. An own feed is not written any more either: what would be added to it
+    /// Takes no more of a feed, and says so once. An own feed is not written any more before that: what would be added to it
     /// could not reach anyone.
     async fn quarantine(&self, proof: ForkProof) -> Result<(), StoreError> {
         let (feed, size) = (proof.feed().clone(), proof.second().checkpoint().size);
-        self.store().quarantine(proof).await?;
         if feed.member == *self.directory.member() {
             self.store().mark_behind(feed.clone(), size).await?;
         }
+        self.store().quarantine(proof).await?;
         if self.board.is_new_fork(&feed) {
             tracing::error!(code = "FEED_FORKED", %feed, "the feed's member signed two histories; nothing more of it is taken");
         }
@@ -163,6 +163,8 @@ struct Session<'a> {
     asked: BTreeSet<FeedId>,
     /// Feeds asked for again because entries were missing.
     gaps: BTreeSet<FeedId>,
+    /// Feeds of the peer's own of which it has lost a part.
+    stale: BTreeSet<FeedId>,
     /// Of the peer's roster.
     serial: u64,
     /// The serial of a roster that the peer could not show.
@@ -184,6 +186,7 @@ impl<'a> Session<'a> {
             followed: BTreeSet::new(),
             asked: BTreeSet::new(),
             gaps: BTreeSet::new(),
+            stale: BTreeSet::new(),
             serial: 0,
             refused_serial: 0,
             differing: 0,
@@ -305,17 +308,19 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Whether the peer holds what this node holds, and no feed that is followed here is known to have more.
+    /// Whether the peer holds what this node holds, and more is known of no feed that is followed here or that the peer lost.
     async fn agrees(&self, digest: Hash) -> Result<bool, SessionError> {
         let held = self.ctx.reader.held().await?;
         let signed = self.ctx.directory.roster();
         let mine = heads_digest(signed.roster(), &held, self.ctx.directory.member(), self.peer);
-        Ok(mine == digest && self.followed.iter().all(|feed| self.ctx.liveness.newest_size(feed) <= held.size(feed)))
+        let mut concerned = self.followed.iter().chain(&self.stale);
+        Ok(mine == digest && concerned.all(|feed| self.ctx.liveness.newest_size(feed) <= held.size(feed)))
     }
 
     fn at_one(&mut self) {
         self.differing = 0;
         self.patience = PATIENCE;
+        self.stale.clear();
         self.ctx.board.showed(self.peer, BTreeMap::new(), BTreeSet::new());
         self.ctx.board.complaints(self.peer, Occasion::Heads, vec![]);
     }
@@ -335,6 +340,7 @@ impl<'a> Session<'a> {
         for proof in findings.forks {
             self.ctx.quarantine(proof).await?;
         }
+        self.stale.clone_from(&findings.stale);
         self.ctx.board.showed(self.peer, findings.ahead, findings.stale);
         self.ctx.board.complaints(self.peer, Occasion::Heads, findings.complaints);
         Ok(())
@@ -355,6 +361,10 @@ impl<'a> Session<'a> {
         }
         let opener = self.ctx.opener();
         if !self.followed.contains(feed) || !opener.roster.roster().may_read_feed(&opener.me, feed) {
+            return Ok(());
+        }
+        if self.ctx.store().feed_state(feed) == FeedState::Quarantined {
+            self.drop_feed(feed);
             return Ok(());
         }
         let offered = Offered::open(&opener, feed, first, entries, checkpoint)?;

@@ -73,7 +73,7 @@ pub type Sockets = BTreeMap<MemberId, Listeners>;
 impl Alliance {
     /// An alliance with these members, one HMAC key, and sockets for all.
     pub async fn new(members: &[(&str, MemberKind)]) -> (Self, Sockets) {
-        let entropy = SystemEntropy::default();
+        let entropy = SystemEntropy;
         let name: AllianceName = "alliance.example".parse().expect("valid");
         let ca = AllianceCa::create(name.clone(), SystemClock.now(), &entropy).expect("a CA");
         let key = HmacKey::generate(&entropy).expect("a key");
@@ -114,8 +114,7 @@ impl Alliance {
         let peers = listeners.peers.local_addr().expect("bound");
         let applicant =
             Applicant { alliance: self.name.clone(), member: member(id), kind, name: id.into(), address: peers.to_string() };
-        let (request, secrets) =
-            JoinRequest::create(applicant, SystemClock.now(), &SystemEntropy::default()).expect("a request");
+        let (request, secrets) = JoinRequest::create(applicant, SystemClock.now(), &SystemEntropy).expect("a request");
         self.roster.members.push(Member {
             id: member(id),
             kind,
@@ -183,7 +182,7 @@ impl Alliance {
             .iter()
             .map(|(id, text)| PseudonymSecret { id: id.clone(), text: zeroize::Zeroizing::new(text.clone()) })
             .collect();
-        let admission = Admission::issue(&membership.request, &self.ca, handover, &keys, now, &SystemEntropy::default());
+        let admission = Admission::issue(&membership.request, &self.ca, handover, &keys, now, &SystemEntropy);
         let accepted = admission.expect("issued").accept(&membership.request, &membership.secrets, now);
         accepted.expect("accepted").node
     }
@@ -207,7 +206,7 @@ impl Alliance {
             access: AccessList::new(membership.access.clone()),
             addresses: BTreeMap::new(),
             clock: Arc::new(SystemClock),
-            entropy: Arc::new(SystemEntropy::default()),
+            entropy: Arc::new(SystemEntropy),
             pace: quick(),
         }
     }
@@ -240,7 +239,7 @@ impl Alliance {
     /// A connection of `id`'s client `name`.
     pub async fn channel(&self, id: &str, name: &str) -> Channel {
         let client = name.parse().expect("valid");
-        let own = self.client_ca(id).issue_client(&client, SystemClock.now(), &SystemEntropy::default()).expect("issued");
+        let own = self.client_ca(id).issue_client(&client, SystemClock.now(), &SystemEntropy).expect("issued");
         let config = client_config(&own, &self.peer_anchors()).expect("valid");
         let server_name = self.name.node_dns_name(&member(id));
         connect(&self.membership(id).clients.to_string(), server_name, Arc::new(config)).await.expect("connects")
