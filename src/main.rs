@@ -1,4 +1,10 @@
 //! The `countermark` program: arguments in, exit code out.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::process::ExitCode;
+
+use countermark::cli::{Environment, run};
+
+fn main() -> ExitCode {
+    run(std::env::args_os(), &Environment::of_process())
+}

@@ -1,3 +1,97 @@
-//! The command line.
+//! The command line: arguments in, words and an exit code out.
+//!
+//! Arguments become usable arguments in one step ([`arguments`]); each command then works on what it was given and prints
+//! through the one [`output::Printer`]. Data goes to standard output, notes and errors to standard error. What a command does
+//! to an alliance or a node stands in the layers below; here is what a person sees of it. No identifier of a seller is ever
+//! printed, whoever typed it.
+//!
+//! Exit codes: 0 done, 1 failed, 2 the command line is wrong, 3 `check` found a seller flagged.
 
+mod alliance;
+mod arguments;
+mod check;
+mod config;
+mod connection;
+mod demo;
+mod environment;
+mod exchange;
+mod failure;
+mod feed;
+mod fingerprint;
 pub mod input;
+mod member;
+mod output;
+mod reading;
+mod retract;
+mod serve;
+mod status;
+mod submit;
+mod words;
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+pub use environment::Environment;
+
+use arguments::{Arguments, Command, ConfigCommand, FeedCommand};
+use failure::{Failure, Outcome};
+use output::Printer;
+
+/// Runs the command that `arguments` name, the program's own name first, and says how it ended.
+pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environment) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => return refuse(&error),
+    };
+    let mut printer = Printer::of_process(arguments.output);
+    let outcome = dispatch(arguments.command, environment, &mut printer);
+    // What was printed before a failure is printed all the same.
+    let outcome = printer.finish().and(outcome);
+    outcome
+        .unwrap_or_else(|failure| {
+            if !failure.is_silent() {
+                printer.note(&failure);
+            }
+            failure.outcome()
+        })
+        .into()
+}
+
+/// Help and versions are no errors; they go to standard output, the rest to standard error.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let printed = error.print();
+    match (error.use_stderr(), printed) {
+        (true, _) => Outcome::Usage,
+        (false, Ok(())) => Outcome::Done,
+        (false, Err(_)) => Outcome::Failed,
+    }
+    .into()
+}
+
+fn dispatch(command: Command, environment: &Environment, printer: &mut Printer) -> Result<Outcome, Failure> {
+    match command {
+        Command::Serve(arguments) => serve::run(&arguments, environment),
+        Command::Demo(arguments) => demo::run(&arguments, environment, printer),
+        Command::Alliance(command) => alliance::run(command, environment, printer),
+        Command::Member(command) => member::run(command, environment, printer),
+        Command::Config(ConfigCommand::Check(arguments)) => config::check(&arguments, environment, printer),
+        Command::Submit(arguments) => wait_for(submit::run(*arguments, environment, printer)),
+        Command::Check(arguments) => wait_for(check::run(*arguments, environment, printer)),
+        Command::Retract(arguments) => wait_for(retract::run(*arguments, environment, printer)),
+        Command::Status(arguments) => wait_for(status::run(&arguments, environment, printer)),
+        Command::Feed(FeedCommand::Verify(arguments)) => feed::verify(&arguments, printer),
+    }
+}
+
+/// Waits for a command that talks to a node.
+fn wait_for(command: impl Future<Output = Result<Outcome, Failure>>) -> Result<Outcome, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::of("RUNTIME", &error))?;
+    let outcome = runtime.block_on(command);
+    // A read from standard input that nobody waits for any more would hold the process until its next line.
+    runtime.shutdown_background();
+    outcome
+}

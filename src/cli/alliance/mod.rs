@@ -1,0 +1,149 @@
+//! The secretariat's ceremonies.
+//!
+//! A roster is written before what depends on it is handed out, so that a ceremony that was interrupted is simply held again.
+
+mod admit;
+mod first_day;
+mod secretariat;
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+pub(super) use first_day::{FirstMember, clients_beside, found, listener};
+pub(super) use secretariat::{Secretariat, claimed_alliance};
+
+use super::Environment;
+use super::arguments::{AllianceCommand, ExpelArguments, GroupArguments, InitArguments, RosterArguments};
+use super::failure::{Failure, Outcome};
+use super::output::{Printer, Show, counted, facts, table};
+use crate::alliance::folder::AllianceFolder;
+use crate::domain::{FeedKey, Group, MemberState, Roster};
+
+pub(super) fn run(command: AllianceCommand, environment: &Environment, printer: &mut Printer) -> Result<Outcome, Failure> {
+    match command {
+        AllianceCommand::Init(arguments) => init(&arguments, environment, printer)?,
+        AllianceCommand::Admit(arguments) => admit::run(&arguments, environment, printer)?,
+        AllianceCommand::Expel(arguments) => expel(&arguments, environment, printer)?,
+        AllianceCommand::Group(arguments) => group(&arguments, environment, printer)?,
+        AllianceCommand::Roster(arguments) => roster(&arguments, printer)?,
+    }
+    Ok(Outcome::Done)
+}
+
+fn init(arguments: &InitArguments, environment: &Environment, printer: &mut Printer) -> Result<(), Failure> {
+    let folder = AllianceFolder::at(&arguments.folder);
+    let homes = first_day::found(&arguments.name, &folder, &arguments.members, environment)?;
+    let secretariat = Secretariat::open(folder)?;
+    printer.show(&Document::of(&secretariat))?;
+    let folder = arguments.folder.display();
+    printer.note(format_args!(
+        "Keep {folder} on a machine that is no node, with a copy in a safe: its keys decide who is a member."
+    ));
+    for home in homes {
+        printer.note(format_args!("countermark serve --config {}", home.path().join("node.toml").display()));
+    }
+    if arguments.members.is_empty() {
+        printer.note(format_args!(
+            "Next: a member runs `countermark member request --alliance {} ...` and sends the request; then \
+             `countermark alliance admit --folder {folder} REQUEST.json --out ADMISSION.json`.",
+            arguments.name
+        ));
+    }
+    Ok(())
+}
+
+fn expel(arguments: &ExpelArguments, environment: &Environment, printer: &mut Printer) -> Result<(), Failure> {
+    let mut secretariat = Secretariat::open(AllianceFolder::at(&arguments.folder))?;
+    let id = &arguments.member;
+    match secretariat.roster().member(id) {
+        None => {
+            let failure = Failure::new("MEMBER_UNKNOWN", format!("{id} is no member of {}", secretariat.roster().alliance));
+            return Err(failure.advise("see `countermark alliance roster`"));
+        }
+        Some(member) if member.state == MemberState::Expelled => printer.note(format_args!("{id} has been expelled before")),
+        Some(_) => {
+            secretariat.change(environment.now(), |roster| {
+                roster.members.iter_mut().filter(|m| m.id == *id).for_each(|m| m.state = MemberState::Expelled);
+            })?;
+        }
+    }
+    if arguments.crl {
+        let revoked = secretariat.revoke_member(id, environment.now())?;
+        let crl = AllianceFolder::at(&arguments.folder).crl();
+        printer.note(format_args!("{} revoked in {}", counted(revoked, "certificate"), crl.display()));
+    }
+    spread(&secretariat, printer);
+    printer.show(&Document::of(&secretariat))
+}
+
+fn group(arguments: &GroupArguments, environment: &Environment, printer: &mut Printer) -> Result<(), Failure> {
+    let mut secretariat = Secretariat::open(AllianceFolder::at(&arguments.folder))?;
+    let members: BTreeSet<_> = arguments.members.iter().cloned().collect();
+    let name = &arguments.name;
+    let held = secretariat.roster().groups.iter().find(|g| g.name == *name);
+    if held.is_some_and(|group| group.members == members) {
+        printer.note(format_args!("the group {name} has these members already"));
+    } else {
+        secretariat.change(environment.now(), |roster| match roster.groups.iter_mut().find(|g| g.name == *name) {
+            Some(group) => group.members = members,
+            None => roster.groups.push(Group { name: name.clone(), members }),
+        })?;
+        spread(&secretariat, printer);
+    }
+    printer.show(&Document::of(&secretariat))
+}
+
+fn roster(arguments: &RosterArguments, printer: &mut Printer) -> Result<(), Failure> {
+    printer.show(&Document::of(&Secretariat::open(AllianceFolder::at(&arguments.folder))?))
+}
+
+/// Says what is to be done with a roster that has changed.
+fn spread(secretariat: &Secretariat, printer: &mut Printer) {
+    printer.note(format_args!(
+        "Roster {} stands in {}. Put it in place of roster.note at any one node and have it reload; the nodes spread it.",
+        secretariat.roster().serial,
+        secretariat.folder().roster_note().display()
+    ));
+}
+
+/// The roster as it is printed: the roster's own fields, and the key by which it is verified.
+#[derive(Serialize)]
+struct Document<'r> {
+    /// Base64 of the secretariat's key.
+    secretariat_key: FeedKey,
+    #[serde(flatten)]
+    roster: &'r Roster,
+}
+
+impl<'r> Document<'r> {
+    fn of(secretariat: &'r Secretariat) -> Self {
+        Self { secretariat_key: secretariat.public_key(), roster: secretariat.roster() }
+    }
+}
+
+impl Show for Document<'_> {
+    fn table(&self) -> String {
+        let roster = self.roster;
+        let head = facts([
+            ("alliance", roster.alliance.to_string()),
+            ("roster", format!("{} of {}", roster.serial, roster.issued_at)),
+            ("key", String::from(self.secretariat_key)),
+            ("platforms", roster.platforms.len().to_string()),
+        ]);
+        let members = table(
+            &["member", "kind", "state", "name", "address", "groups"],
+            roster.members.iter().map(|m| {
+                let groups = roster.groups.iter().filter(|g| g.members.contains(&m.id)).map(|g| g.name.as_str());
+                let groups: Vec<&str> = groups.collect();
+                let words = [m.id.as_str(), m.kind.as_str(), m.state.as_str(), &m.name, &m.address];
+                words.into_iter().map(str::to_owned).chain([groups.join(", ")]).collect()
+            }),
+        );
+        let keys = table(
+            &["key", "scheme", "state"],
+            roster.keys.iter().map(|k| vec![k.id.to_string(), k.scheme.to_string(), k.state.to_string()]),
+        );
+        [head, members, keys].join("\n")
+    }
+}

@@ -1,0 +1,191 @@
+//! The secretariat's folder, opened.
+
+use std::fs;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+use crate::alliance::folder::{Access, AllianceFolder, FolderError, read_public, read_secret, replace, write_new};
+use crate::alliance::{Admission, AllianceCa, JoinRequest, PseudonymSecret, RosterHandover, default_platforms};
+use crate::cli::Environment;
+use crate::cli::failure::Failure;
+use crate::domain::limits::MAX_ROSTER_BYTES;
+use crate::domain::{AllianceName, FeedKey, KeyId, KeyState, Member, MemberId, Policy, Roster, RosterKey, Scheme, Timestamp};
+use crate::feed::{SignedRoster, SigningKey};
+use crate::pseudonym::HmacKey;
+use crate::rpc::identity::{Certificate, IdentityError};
+
+/// Bytes of a certificate or revocation list of a folder: a list of a hundred thousand certificates.
+const MAX_PEM_BYTES: u64 = 8 * 1_024 * 1_024;
+const FIRST_KEY: &str = "k1";
+
+/// The CA, the key that signs rosters, and the roster as it was last signed.
+pub(in crate::cli) struct Secretariat {
+    folder: AllianceFolder,
+    ca: AllianceCa,
+    key: SigningKey,
+    signed: SignedRoster,
+}
+
+impl Secretariat {
+    /// Founds an alliance of `members` in a new folder.
+    ///
+    /// # Errors
+    /// Where there is an alliance already, or the roster would not be valid.
+    pub(in crate::cli) fn found(
+        name: &AllianceName,
+        folder: AllianceFolder,
+        members: Vec<Member>,
+        environment: &Environment,
+    ) -> Result<Self, Failure> {
+        let (now, entropy) = (environment.now(), environment.entropy.as_ref());
+        let ca = AllianceCa::create(name.clone(), now, entropy)?;
+        let key = SigningKey::generate(entropy)?;
+        let pseudonym_key = HmacKey::generate(entropy)?;
+        let id: KeyId = FIRST_KEY.parse()?;
+        let roster_key = RosterKey {
+            id: id.clone(),
+            scheme: Scheme::HmacSha256,
+            state: KeyState::Active,
+            check: pseudonym_key.check_value(),
+        };
+        let roster = Roster {
+            format: Roster::FORMAT,
+            alliance: name.clone(),
+            serial: 1,
+            issued_at: now.to_string(),
+            policy: Policy::default(),
+            members,
+            groups: Vec::new(),
+            keys: vec![roster_key],
+            platforms: default_platforms(),
+        };
+        let signed = SignedRoster::sign(roster, &key)?;
+        folder.save_ca(&ca)?;
+        write_new(&folder.roster_key(), &key.to_seed_text(), Access::Private)?;
+        write_new(&folder.pseudonym_key(&id), &pseudonym_key.to_text(), Access::Private)?;
+        let secretariat = Self { folder, ca, key, signed };
+        secretariat.write_roster()?;
+        Ok(secretariat)
+    }
+
+    /// Opens the folder of an alliance.
+    ///
+    /// # Errors
+    /// Where its parts cannot be read or do not belong together.
+    pub(in crate::cli) fn open(folder: AllianceFolder) -> Result<Self, Failure> {
+        let note = read_public(&folder.roster_note(), MAX_ROSTER_BYTES as u64).map_err(|error| {
+            Failure::from(error).advise("give the folder of an alliance, as `countermark alliance init` makes it")
+        })?;
+        let alliance = claimed_alliance(&note)?;
+        let key = SigningKey::from_seed_text(&read_secret(&folder.roster_key())?)?;
+        let signed = SignedRoster::open(note.into(), &alliance, &key.public())?;
+        let certificate = read_public(&folder.ca(), MAX_PEM_BYTES)?;
+        let ca = AllianceCa::load(alliance, certificate, read_secret(&folder.ca_key())?)?;
+        Ok(Self { folder, ca, key, signed })
+    }
+
+    pub(in crate::cli) fn folder(&self) -> &AllianceFolder {
+        &self.folder
+    }
+
+    pub(in crate::cli) fn roster(&self) -> &Roster {
+        self.signed.roster()
+    }
+
+    pub(in crate::cli) fn public_key(&self) -> FeedKey {
+        self.key.public()
+    }
+
+    /// Signs and writes the next roster.
+    ///
+    /// # Errors
+    /// Where the roster would not be valid; then the old one stays.
+    pub(in crate::cli) fn change(&mut self, now: Timestamp, edit: impl FnOnce(&mut Roster)) -> Result<(), Failure> {
+        let mut roster = self.roster().clone();
+        edit(&mut roster);
+        roster.serial += 1;
+        roster.issued_at = now.to_string();
+        self.signed = SignedRoster::sign(roster, &self.key)?;
+        self.write_roster()
+    }
+
+    fn write_roster(&self) -> Result<(), Failure> {
+        let note = String::from_utf8_lossy(self.signed.note());
+        Ok(replace(&self.folder.roster_note(), &note, Access::Public)?)
+    }
+
+    /// Answers a request of a member that the roster names. The certificate is kept before it is handed out, so that it can be
+    /// revoked.
+    ///
+    /// # Errors
+    /// Where the request is not good, or a pseudonym key is not the roster's.
+    pub(in crate::cli) fn issue(&self, request: &JoinRequest, environment: &Environment) -> Result<Admission, Failure> {
+        let note = String::from_utf8_lossy(self.signed.note()).into_owned();
+        let roster = RosterHandover { note, key: self.public_key() };
+        let keys = self.pseudonym_secrets()?;
+        let admission = Admission::issue(request, &self.ca, roster, &keys, environment.now(), environment.entropy.as_ref())?;
+        let certificate = certificate_of(&admission.node_chain)?;
+        write_new(&self.folder.issued(&certificate.serial), &admission.node_chain, Access::Public)?;
+        Ok(admission)
+    }
+
+    fn pseudonym_secrets(&self) -> Result<Vec<PseudonymSecret>, Failure> {
+        let in_use = self.roster().keys.iter().filter(|k| matches!(k.state, KeyState::Active | KeyState::Retiring));
+        in_use
+            .map(|key| {
+                let text = read_secret(&self.folder.pseudonym_key(&key.id))?;
+                if HmacKey::from_text(&text)?.matches(&key.check) {
+                    return Ok(PseudonymSecret { id: key.id.clone(), text });
+                }
+                let sentence = format!("the file of key {} holds another key than the roster means", key.id);
+                Err(Failure::new("KEY_MISMATCH", sentence).advise("put the right file back from the copy in the safe"))
+            })
+            .collect()
+    }
+
+    /// Revokes every certificate that `member` was issued, and says how many.
+    ///
+    /// # Errors
+    /// Where the folder or the list before cannot be read.
+    pub(in crate::cli) fn revoke_member(&self, member: &MemberId, now: Timestamp) -> Result<u64, Failure> {
+        let mut serials = Vec::new();
+        for path in self.issued_files()? {
+            let certificate = certificate_of(&read_public(&path, MAX_PEM_BYTES)?)?;
+            if certificate.identity.member() == member {
+                serials.push(certificate.serial);
+            }
+        }
+        let crl = self.folder.crl();
+        let previous = if crl.exists() { Some(read_public(&crl, MAX_PEM_BYTES)?) } else { None };
+        let list = self.ca.revoke(previous.as_deref(), &serials, now)?;
+        replace(&crl, &list, Access::Public)?;
+        Ok(serials.len() as u64)
+    }
+
+    fn issued_files(&self) -> Result<Vec<std::path::PathBuf>, Failure> {
+        let folder = self.folder.path().join("issued");
+        let failed = |source| Failure::from(FolderError::Io { path: folder.clone(), source });
+        let entries = fs::read_dir(&folder).map_err(failed)?;
+        let paths = entries.map(|entry| entry.map(|entry| entry.path()).map_err(failed)).collect::<Result<Vec<_>, _>>()?;
+        Ok(paths.into_iter().filter(|path| path.extension().is_some_and(|e| e == "pem")).collect())
+    }
+}
+
+fn certificate_of(chain: &str) -> Result<Certificate, Failure> {
+    let der = CertificateDer::from_pem_slice(chain.as_bytes()).map_err(|_| IdentityError::Malformed)?;
+    Ok(Certificate::read(&der)?)
+}
+
+/// The alliance that a roster note claims to be of: the name of the key that signed it. Worth nothing until the note has been
+/// opened under it.
+///
+/// # Errors
+/// Where it is no signed roster.
+pub(in crate::cli) fn claimed_alliance(note: &str) -> Result<AllianceName, Failure> {
+    let signed = note.lines().filter_map(|line| line.strip_prefix("\u{2014} "));
+    let mut names = signed.filter_map(|line| line.split_once(' ')?.0.strip_suffix("/roster")?.parse().ok());
+    names.next().ok_or_else(|| {
+        Failure::new("ROSTER_MALFORMED", "the file is no signed roster").advise("give the file roster.note as it was made")
+    })
+}

@@ -1,0 +1,414 @@
+//! The command line as it is typed, in types of the domain: what parses here is usable as it is.
+//!
+//! Nothing here has a `Debug`: what was typed may be an identifier.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::alliance::FirstMember;
+use super::check::SellerArguments;
+use super::output::OutputFormat;
+use super::reading::{ReadArguments, StatementArguments};
+use crate::domain::{AllianceName, Audience, ClientName, GroupName, MemberId, MemberKind, RetractionReason, Role, SignalRef};
+
+const EXIT_CODES: &str = "Exit codes: 0 done (for `check`: nothing known), 1 failed, 2 usage, 3 flagged.\n\
+    Data goes to standard output, notes, progress and errors to standard error.";
+
+/// The node of an anti-counterfeiting alliance, and all that talks to it.
+#[derive(Parser)]
+#[command(name = "countermark", version, about, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub(super) struct Arguments {
+    /// How to print: a table for people, or JSON.
+    #[arg(long, global = true, value_enum, default_value_t, hide_possible_values = false)]
+    pub(super) output: OutputFormat,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Bring up a small alliance on this machine and show what it does.
+    Demo(DemoArguments),
+    /// Run this member's node until it is told to stop.
+    Serve(ServeArguments),
+    /// Submit signals: sellers who infringed, and what is known of it.
+    Submit(Box<SubmitArguments>),
+    /// Ask whether a seller is known.
+    Check(Box<CheckArguments>),
+    /// Withdraw own signals, for every member of their audience.
+    Retract(Box<RetractArguments>),
+    /// Show the state of the node.
+    Status(StatusArguments),
+    /// Look at feeds without a node.
+    #[command(subcommand)]
+    Feed(FeedCommand),
+    /// Look at configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// The member's side of joining an alliance, and its clients' certificates.
+    #[command(subcommand)]
+    Member(MemberCommand),
+    /// The secretariat's ceremonies: founding, admitting, expelling.
+    #[command(subcommand)]
+    Alliance(AllianceCommand),
+}
+
+#[derive(Args)]
+pub(super) struct ServeArguments {
+    /// The node's configuration, or the folder of its node.toml.
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(super) struct DemoArguments {
+    /// Leave the nodes running, and their folders in place, until interrupted.
+    #[arg(long)]
+    pub(super) keep: bool,
+}
+
+/// How a command reaches the node.
+#[derive(Args)]
+pub(super) struct NodeArguments {
+    /// The client's configuration, or the folder of its client.toml.
+    #[arg(long, value_name = "FILE", env = "COUNTERMARK_CLIENT", hide_env_values = true)]
+    pub(super) config: Option<PathBuf>,
+}
+
+const SUBMIT_HELP: &str = "\
+Formats:
+  csv    a header names the columns: kinds of identifiers (domain, phone, ...) and submission_id, audience, region,
+         infringement, rights_holder, brand, evidence, actions, platform, seen_region, hs_chapter, nice_class, gtin, amount,
+         currency, count, observed_on, acted_on, retention_days. Several values in a cell are separated by `|`.
+  jsonl  one object a line, with the same names; identifiers as {\"identifiers\": {\"phone\": [\"...\"]}}.
+  lines  one identifier a line, of --kind; hosts files and ad-block lists too.
+Flags such as --audience fill what a row leaves empty. Files may be compressed by gzip. `-` is standard input.
+
+A row that is refused never spoils its neighbours. Everything may be submitted again: nothing changes. Nothing is ever
+retracted by a file that has become shorter.
+
+Exit codes: 0 rows were taken, or there were none; 1 failed, or no row could be taken, or with --strict any row was refused.
+
+JSON: {lines, skipped_lines, rows, created, already_there, already_withdrawn, refused, refused_by_code: {CODE: count},
+unanswered}; rows = created + already_there + already_withdrawn + refused.";
+
+#[derive(Args)]
+#[command(after_long_help = SUBMIT_HELP)]
+pub(super) struct SubmitArguments {
+    /// Files to read, `-` for standard input.
+    #[arg(value_name = "FILE", required = true)]
+    pub(super) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) read: ReadArguments,
+    #[command(flatten)]
+    pub(super) statement: StatementArguments,
+    /// Write refused rows here, as CSV: line, code, field, reason. For one input file.
+    #[arg(long, value_name = "FILE")]
+    pub(super) rejects: Option<PathBuf>,
+    /// Exit with 1 where any row is refused.
+    #[arg(long)]
+    pub(super) strict: bool,
+    #[command(flatten)]
+    pub(super) node: NodeArguments,
+}
+
+const CHECK_HELP: &str = "\
+One seller by flags, each of which may be repeated; or many sellers from a file, one a row, in the formats of `submit`;
+or an earlier answer by its reference, for 365 days. Flags show in the list of processes and in the shell's history: a file or
+standard input does not.
+
+Exit codes: 0 nothing is known of any seller; 3 at least one is flagged; 1 failed, or a row could not be checked and no seller
+is flagged.
+
+JSON of one seller: {reference, checked_at, verdict, members_elsewhere, elsewhere: [signal], own: [signal], matches_omitted,
+reference_error, asked, freshness: {as_of, feeds: [feed]}}.
+JSON of a file, an object a line: {line, verdict, members_elsewhere, own, matches_omitted, reference, reference_error} or
+{line, error: {code, field, message}}, and at the end {summary: {...}, freshness: {...}}.
+verdict is one of none_known, alleged, confirmed.";
+
+#[derive(Args)]
+#[command(after_long_help = CHECK_HELP)]
+pub(super) struct CheckArguments {
+    /// File of sellers, one a row; `-` for standard input.
+    #[arg(value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) seller: SellerArguments,
+    /// Read the answer of an earlier check again.
+    #[arg(long, value_name = "REFERENCE")]
+    pub(super) reference: Option<String>,
+    #[command(flatten)]
+    pub(super) read: ReadArguments,
+    /// Show every feed that the answer rests on, not only those that stand out.
+    #[arg(long)]
+    pub(super) verbose: bool,
+    #[command(flatten)]
+    pub(super) node: NodeArguments,
+}
+
+const RETRACT_HELP: &str = "\
+One signal by its name or by the submission id it was submitted under; or many from a file. With --by identifiers each row
+names one seller, and every own live signal that matches by a strong identifier is retracted (this takes the role check too);
+with --by submission-id each row gives the id that it was submitted under. The whole file is read before anything is
+retracted; an empty file retracts nothing. Retracting more than one signal, and more than `retract_share` of the live signals
+of this member, takes --yes.
+
+JSON: {dry_run, rows, refused_rows, rows_without_signal, matches_omitted, to_retract, own_live_signals, retracted,
+already_withdrawn, failed, failed_by_code: {CODE: count}}.";
+
+#[derive(Args)]
+#[command(after_long_help = RETRACT_HELP)]
+pub(super) struct RetractArguments {
+    /// The signal, as member/audience/sequence.
+    #[arg(long, value_name = "SIGNAL")]
+    pub(super) signal: Option<SignalRef>,
+    /// The submission id that the signal was submitted under; takes --audience.
+    #[arg(long, value_name = "ID", conflicts_with = "signal", requires = "audience")]
+    pub(super) submission_id: Option<String>,
+    /// File of what is to be retracted; `-` for standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["signal", "submission_id"])]
+    pub(super) from: Option<PathBuf>,
+    /// What the rows of the file give.
+    #[arg(long, value_enum, default_value_t, requires = "from")]
+    pub(super) by: super::retract::By,
+    /// Audience of the signals: `all` or a group. With --by identifiers, only its signals are retracted.
+    #[arg(long)]
+    pub(super) audience: Option<Audience>,
+    /// mistaken_identity, no_infringement, settled, source_withdrew, entry_error or other.
+    #[arg(long)]
+    pub(super) reason: RetractionReason,
+    #[command(flatten)]
+    pub(super) read: ReadArguments,
+    /// Say what would be retracted, and retract nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Retract even a large share of the live signals.
+    #[arg(long)]
+    pub(super) yes: bool,
+    #[command(flatten)]
+    pub(super) node: NodeArguments,
+}
+
+#[derive(Args)]
+pub(super) struct StatusArguments {
+    #[command(flatten)]
+    pub(super) node: NodeArguments,
+}
+
+#[derive(Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Read a node's configuration and every file it names, and show what will hold.
+    Check(ConfigCheckArguments),
+}
+
+#[derive(Args)]
+pub(super) struct ConfigCheckArguments {
+    /// The node's configuration, or the folder of its node.toml.
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+pub(super) enum FeedCommand {
+    /// Verify a feed's checkpoint, and its entries, offline.
+    Verify(FeedVerifyArguments),
+}
+
+const VERIFY_HELP: &str = "\
+CHECKPOINT is a C2SP tlog-checkpoint (`status --output json` shows those of forks). The key is either that of the feed, as a
+C2SP verifier key (name+id+base64), or found in a roster that the secretariat's key verifies. ENTRIES has every entry of the
+feed in order, one a line, in base64, or in hexadecimal after `hex:`.
+
+JSON: {feed, alliance, size, root, key, entries_verified}.";
+
+#[derive(Args)]
+#[command(after_long_help = VERIFY_HELP)]
+pub(super) struct FeedVerifyArguments {
+    /// File with the signed checkpoint.
+    #[arg(long, value_name = "FILE")]
+    pub(super) checkpoint: PathBuf,
+    /// File with the feed's verifier key.
+    #[arg(long, value_name = "FILE", required_unless_present = "roster", conflicts_with = "roster")]
+    pub(super) key: Option<PathBuf>,
+    /// File with the roster as signed note.
+    #[arg(long, value_name = "FILE", requires = "secretariat_key")]
+    pub(super) roster: Option<PathBuf>,
+    /// File with the secretariat's key in base64, such as roster.pub of a member's folder.
+    #[arg(long, value_name = "FILE", requires = "roster")]
+    pub(super) secretariat_key: Option<PathBuf>,
+    /// File with the entries.
+    #[arg(long, value_name = "FILE")]
+    pub(super) entries: Option<PathBuf>,
+}
+
+/// How two people make sure that a file arrived as it was sent.
+#[derive(Args)]
+pub(super) struct ComparedArguments {
+    /// The fingerprint as the other side gave it by another way.
+    #[arg(long, value_name = "HEX")]
+    pub(super) fingerprint: Option<String>,
+    /// The fingerprint has been compared already.
+    #[arg(long, conflicts_with = "fingerprint")]
+    pub(super) yes: bool,
+}
+
+#[derive(Subcommand)]
+pub(super) enum AllianceCommand {
+    /// Found an alliance: its CA, the key that signs rosters, the first pseudonym key and roster.
+    Init(InitArguments),
+    /// Admit the member that sent a join request, or renew its certificate.
+    Admit(AdmitArguments),
+    /// Expel a member: its connections are refused and its signals count no more.
+    Expel(ExpelArguments),
+    /// Set who belongs to a group of members that share with each other only.
+    Group(GroupArguments),
+    /// Show the roster.
+    Roster(RosterArguments),
+}
+
+#[derive(Args)]
+pub(super) struct InitArguments {
+    /// The alliance's DNS name, such as alliance.example.
+    #[arg(long)]
+    pub(super) name: AllianceName,
+    /// A new folder for the secretariat's secrets.
+    #[arg(long, value_name = "DIR")]
+    pub(super) folder: PathBuf,
+    /// For a first day: a member with all its secrets in DIR/members/ID, as id:kind:host:port with kind brand, platform or
+    /// authority. Clients are served at the next port. Real members ask and are admitted.
+    #[arg(long = "member", value_name = "MEMBER")]
+    pub(super) members: Vec<FirstMember>,
+}
+
+#[derive(Args)]
+pub(super) struct AdmitArguments {
+    /// The secretariat's folder.
+    #[arg(long, value_name = "DIR")]
+    pub(super) folder: PathBuf,
+    /// The join request.
+    #[arg(value_name = "REQUEST")]
+    pub(super) request: PathBuf,
+    /// Group that the member joins; made where there is none of that name.
+    #[arg(long = "group", value_name = "GROUP")]
+    pub(super) groups: Vec<GroupName>,
+    /// Where to write the admission.
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: PathBuf,
+    /// Take back a member that was expelled.
+    #[arg(long)]
+    pub(super) readmit: bool,
+    #[command(flatten)]
+    pub(super) compared: ComparedArguments,
+}
+
+#[derive(Args)]
+pub(super) struct ExpelArguments {
+    /// The secretariat's folder.
+    #[arg(long, value_name = "DIR")]
+    pub(super) folder: PathBuf,
+    /// Whom.
+    #[arg(value_name = "MEMBER")]
+    pub(super) member: MemberId,
+    /// Also revoke the member's certificates, in DIR/crl.pem. Nodes refuse it by the roster alone.
+    #[arg(long)]
+    pub(super) crl: bool,
+}
+
+#[derive(Args)]
+pub(super) struct GroupArguments {
+    /// The secretariat's folder.
+    #[arg(long, value_name = "DIR")]
+    pub(super) folder: PathBuf,
+    /// The group.
+    #[arg(value_name = "GROUP")]
+    pub(super) name: GroupName,
+    /// All its members; whoever is left out belongs to it no more.
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub(super) members: Vec<MemberId>,
+}
+
+#[derive(Args)]
+pub(super) struct RosterArguments {
+    /// The secretariat's folder.
+    #[arg(long, value_name = "DIR")]
+    pub(super) folder: PathBuf,
+}
+
+#[derive(Subcommand)]
+pub(super) enum MemberCommand {
+    /// Make a member's secrets, and the request to be admitted.
+    Request(RequestArguments),
+    /// Take in the secretariat's answer; afterwards the node can start.
+    Accept(AcceptArguments),
+    /// Make a certificate for a client: a program or person of this member.
+    Client(ClientArguments),
+    /// Ask for a new certificate of the node.
+    Renew(RenewArguments),
+}
+
+#[derive(Args)]
+pub(super) struct RequestArguments {
+    /// The alliance to join, such as alliance.example.
+    #[arg(long)]
+    pub(super) alliance: AllianceName,
+    /// The id asked for: 1 to 40 characters of a-z, 0-9 and -.
+    #[arg(long)]
+    pub(super) id: MemberId,
+    /// brand, platform or authority.
+    #[arg(long)]
+    pub(super) kind: MemberKind,
+    /// The member's name for people.
+    #[arg(long)]
+    pub(super) name: String,
+    /// host:port at which the other nodes reach this one.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(super) address: String,
+    /// A new folder for the member's secrets.
+    #[arg(long, value_name = "DIR")]
+    pub(super) folder: PathBuf,
+    /// Where to write the request, which holds no secret.
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: PathBuf,
+}
+
+#[derive(Args)]
+pub(super) struct AcceptArguments {
+    /// The member's folder.
+    #[arg(long, value_name = "DIR")]
+    pub(super) folder: PathBuf,
+    /// The admission.
+    #[arg(value_name = "ADMISSION")]
+    pub(super) admission: PathBuf,
+    #[command(flatten)]
+    pub(super) compared: ComparedArguments,
+}
+
+#[derive(Args)]
+pub(super) struct ClientArguments {
+    /// The member's folder.
+    #[arg(long, value_name = "DIR")]
+    pub(super) folder: PathBuf,
+    /// The client's name: 1 to 40 characters of a-z, 0-9 and -.
+    #[arg(value_name = "NAME")]
+    pub(super) name: ClientName,
+    /// What it may do: submit, check, cases or admin. May be repeated.
+    #[arg(long = "role", value_name = "ROLE", required = true)]
+    pub(super) roles: Vec<Role>,
+    /// Where the client dials the node, where it is not the address that the node listens at.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(super) address: Option<crate::config::Address>,
+}
+
+#[derive(Args)]
+pub(super) struct RenewArguments {
+    /// The member's folder.
+    #[arg(long, value_name = "DIR")]
+    pub(super) folder: PathBuf,
+    /// Where to write the request.
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: PathBuf,
+    /// A new host:port at which the other nodes reach this one.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(super) address: Option<String>,
+}

@@ -1,0 +1,251 @@
+//! The answer about one seller, for a person and for a program.
+
+use serde::Serialize;
+
+use super::FreshnessView;
+use crate::cli::output::{Show, counted, facts, table};
+use crate::cli::words;
+use crate::domain;
+use crate::rpc::proto::{CheckAnswer, Freshness, GoodsValue, MatchedIdentifier, Product, SignalMatch, product};
+
+/// Whether the verdict is one that a screener acts on.
+pub(super) fn is_flagged(answer: &CheckAnswer) -> bool {
+    matches!(domain::Verdict::from_number(answer.verdict), Some(domain::Verdict::Alleged | domain::Verdict::Confirmed))
+}
+
+/// The answer as it is printed. Its JSON fields are part of the interface.
+#[derive(Debug, Serialize)]
+pub(super) struct Answer {
+    /// Empty where `reference_error` says why.
+    reference: String,
+    checked_at: Option<String>,
+    /// none_known, alleged or confirmed.
+    verdict: &'static str,
+    members_elsewhere: u32,
+    elsewhere: Vec<Signal>,
+    own: Vec<Signal>,
+    matches_omitted: u32,
+    reference_error: String,
+    /// Kind of each identifier that was asked about.
+    asked: Vec<&'static str>,
+    freshness: FreshnessView,
+    #[serde(skip)]
+    verbose: bool,
+}
+
+impl Answer {
+    pub(super) fn of(answer: CheckAnswer, freshness: Freshness, kinds: &[i32], verbose: bool) -> Self {
+        Self {
+            reference: answer.reference,
+            checked_at: words::instant(answer.checked_at_ms),
+            verdict: words::verdict(answer.verdict),
+            members_elsewhere: answer.members_elsewhere,
+            elsewhere: answer.elsewhere.into_iter().map(Signal::of).collect(),
+            own: answer.own.into_iter().map(Signal::of).collect(),
+            matches_omitted: answer.matches_omitted,
+            reference_error: answer.reference_error,
+            asked: kinds.iter().map(|kind| words::kind(*kind)).collect(),
+            freshness: FreshnessView::of(freshness),
+            verbose,
+        }
+    }
+
+    /// The answer in words.
+    fn sentence(&self) -> String {
+        let own = self.own.iter().any(|signal| signal.counts);
+        let who = match (self.members_elsewhere, own) {
+            (0, true) => "only your own member flags this seller".to_owned(),
+            (n, true) => format!("{} and your own flag this seller", counted(u64::from(n), "other member")),
+            (1, false) => "1 other member flags this seller".to_owned(),
+            (n, false) => format!("{n} other members flag this seller"),
+        };
+        match self.verdict {
+            "confirmed" => format!("CONFIRMED: {who}, on conclusive evidence"),
+            "alleged" => format!("ALLEGED: {who}, without conclusive evidence"),
+            "none_known" if self.elsewhere.is_empty() && self.own.is_empty() => "NONE KNOWN: nothing matches".to_owned(),
+            "none_known" => "NONE KNOWN: what matches does not count (weak identifiers only, or expelled members)".to_owned(),
+            other => other.to_uppercase(),
+        }
+    }
+
+    fn reference_line(&self) -> String {
+        match self.reference_error.as_str() {
+            "" => format!("{} (kept for 365 days)", self.reference),
+            code => format!("not kept: {code}"),
+        }
+    }
+}
+
+impl Show for Answer {
+    fn table(&self) -> String {
+        let head = facts([
+            ("reference", self.reference_line()),
+            ("checked at", self.checked_at.clone().unwrap_or_default()),
+            ("asked", self.asked.join(", ")),
+        ]);
+        let rows = self.elsewhere.iter().map(|signal| signal.row("elsewhere", &self.asked));
+        let rows: Vec<Vec<String>> = rows.chain(self.own.iter().map(|signal| signal.row("own", &self.asked))).collect();
+        let signals = if rows.is_empty() { String::new() } else { "\n".to_owned() + &table(&Signal::HEAD, rows) };
+        let omitted = match self.matches_omitted {
+            0 => String::new(),
+            n => format!("{} not listed\n", counted(u64::from(n), "further matching signal")),
+        };
+        let freshness = self.freshness.table(self.verbose);
+        format!("{}\n{head}{signals}{omitted}\n{freshness}", self.sentence())
+    }
+}
+
+/// A matching signal as it is printed. Its JSON fields are part of the interface.
+#[derive(Debug, Serialize)]
+struct Signal {
+    signal: String,
+    member: String,
+    /// alleged, confirmed or withdrawn.
+    status: &'static str,
+    recorded_at: Option<String>,
+    /// Whether it counts towards the verdict.
+    counts: bool,
+    quarantined: bool,
+    matched: Vec<Matched>,
+    infringement: &'static str,
+    rights_holder: String,
+    brand: String,
+    evidence: Vec<Evidence>,
+    actions: Vec<&'static str>,
+    platform: String,
+    seen_region: String,
+    hs_chapter: Option<u32>,
+    nice_class: Option<u32>,
+    gtin: String,
+    goods_value: Option<Value>,
+    observed_on: String,
+    acted_on: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Matched {
+    /// Position in the question, from 0.
+    index: u32,
+    kind: &'static str,
+    strength: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Evidence {
+    kind: &'static str,
+    /// indicative, substantial or conclusive.
+    grade: &'static str,
+    /// Lower-case hexadecimal.
+    sha256: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Value {
+    amount_minor: i64,
+    currency: String,
+    count: u64,
+}
+
+impl From<GoodsValue> for Value {
+    fn from(value: GoodsValue) -> Self {
+        Self { amount_minor: value.amount_minor, currency: value.currency, count: value.count }
+    }
+}
+
+impl From<MatchedIdentifier> for Matched {
+    fn from(matched: MatchedIdentifier) -> Self {
+        Self { index: matched.index, kind: words::kind(matched.kind), strength: words::strength(matched.strength) }
+    }
+}
+
+impl Signal {
+    const HEAD: [&'static str; 11] = [
+        "member",
+        "where",
+        "infringement",
+        "brand",
+        "status",
+        "evidence",
+        "actions",
+        "observed",
+        "acted",
+        "matched by",
+        "signal",
+    ];
+
+    fn of(found: SignalMatch) -> Self {
+        let statement = found.statement.unwrap_or_default();
+        let sighting = statement.sighting.unwrap_or_default();
+        let Product { class, gtin } = statement.product.unwrap_or_default();
+        let (hs_chapter, nice_class) = match class {
+            Some(product::Class::HsChapter(chapter)) => (Some(chapter), None),
+            Some(product::Class::NiceClass(class)) => (None, Some(class)),
+            None => (None, None),
+        };
+        let hex = |digest: &[u8]| digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let evidence = statement.evidence.iter().map(|e| Evidence {
+            kind: words::evidence(e.kind),
+            grade: words::grade(e.grade),
+            sha256: e.sha256.iter().map(|digest| hex(digest)).collect(),
+        });
+        Self {
+            signal: found.signal,
+            member: found.member,
+            status: words::status(found.status),
+            recorded_at: words::instant(found.recorded_at_ms),
+            counts: found.counts,
+            quarantined: found.quarantined,
+            matched: found.matched.into_iter().map(Matched::from).collect(),
+            infringement: words::infringement(statement.infringement),
+            rights_holder: statement.rights_holder,
+            brand: statement.brand,
+            evidence: evidence.collect(),
+            actions: statement.actions.iter().map(|action| words::action(*action)).collect(),
+            platform: sighting.platform,
+            seen_region: sighting.region,
+            hs_chapter,
+            nice_class,
+            gtin,
+            goods_value: statement.goods_value.map(Value::from),
+            observed_on: statement.observed_on,
+            acted_on: statement.acted_on,
+        }
+    }
+
+    fn row(&self, place: &str, asked: &[&str]) -> Vec<String> {
+        let evidence: Vec<String> = self.evidence.iter().map(|e| format!("{} ({})", e.kind, e.grade)).collect();
+        let marks = [(self.quarantined, "quarantined feed"), (!self.counts, "does not count")];
+        let marks = marks.into_iter().filter(|(holds, _)| *holds).map(|(_, mark)| mark);
+        let status: Vec<&str> = std::iter::once(self.status).chain(marks).collect();
+        let matched: Vec<String> = self.matched.iter().map(|m| m.in_words(asked)).collect();
+        let brand = if self.brand.is_empty() { &self.rights_holder } else { &self.brand };
+        vec![
+            self.member.clone(),
+            place.to_owned(),
+            self.infringement.to_owned(),
+            brand.clone(),
+            status.join(", "),
+            evidence.join(", "),
+            self.actions.join(", "),
+            self.observed_on.clone(),
+            self.acted_on.clone(),
+            matched.join(", "),
+            self.signal.clone(),
+        ]
+    }
+}
+
+impl Matched {
+    /// The kind, with its number among those of the kind that were asked about: `phone 2 (strong)`.
+    fn in_words(&self, asked: &[&str]) -> String {
+        let same_kind = |kinds: &[&str]| kinds.iter().filter(|kind| **kind == self.kind).count();
+        let before = asked.get(..self.index as usize).map_or(0, same_kind);
+        match same_kind(asked) {
+            0 | 1 => format!("{} ({})", self.kind, self.strength),
+            _ => format!("{} {} ({})", self.kind, before + 1, self.strength),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

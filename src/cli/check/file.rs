@@ -1,0 +1,262 @@
+//! Many sellers from a file: a line an answer, as the answers come.
+
+use std::future::Future;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+use tonic::{Response, Status, Streaming};
+
+use super::FreshnessView;
+use super::answer::is_flagged;
+use crate::cli::exchange::{Exchange, Refused, Sink, exchange};
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::output::{Printer, Show, plain};
+use crate::cli::reading::{Plan, Reading};
+use crate::cli::words;
+use crate::rpc::proto::screening_service_client::ScreeningServiceClient;
+use crate::rpc::proto::{self, CheckAnswer, CheckSellersRequest, CheckSellersResponse, Freshness, check_sellers_response};
+
+/// Rows between two changes of the progress line.
+const PROGRESS_EVERY: u64 = 64;
+const HEAD: &str = "    LINE  VERDICT     ELSEWHERE  OWN  REFERENCE\n";
+
+pub(super) async fn run(
+    client: ScreeningServiceClient<Channel>,
+    plan: Plan,
+    verbose: bool,
+    printer: &mut Printer,
+) -> Result<Outcome, Failure> {
+    let mut rows = Reading::start(plan);
+    printer.heading(HEAD)?;
+    let mut asking = Asking { summary: Summary::default(), freshness: None, printer };
+    let sent = exchange(&CheckRows(client), &mut rows, &mut asking).await;
+    let Asking { mut summary, freshness, printer } = asking;
+    printer.end_progress();
+    summary.skipped_lines = rows.totals().skipped;
+    let sent = sent.map_err(|(unanswered, failure)| {
+        summary.unanswered = unanswered;
+        failure
+    });
+    let outcome = summary.outcome();
+    printer.record(&End { summary, freshness: freshness.map(FreshnessView::of), verbose })?;
+    sent.map(|()| outcome)
+}
+
+/// ScreeningService.CheckSellers.
+pub(in crate::cli) struct CheckRows(pub(in crate::cli) ScreeningServiceClient<Channel>);
+
+impl Exchange for CheckRows {
+    type Request = CheckSellersRequest;
+    type Response = CheckSellersResponse;
+    type Answer = (CheckAnswer, Option<Freshness>);
+
+    fn request(&self, row: proto::Submission) -> CheckSellersRequest {
+        CheckSellersRequest { identifiers: row.identifiers }
+    }
+
+    fn open(
+        &self,
+        requests: ReceiverStream<CheckSellersRequest>,
+    ) -> impl Future<Output = Result<Response<Streaming<CheckSellersResponse>>, Status>> + Send {
+        let mut client = self.0.clone();
+        async move { client.check_sellers(requests).await }
+    }
+
+    fn answer(&self, response: CheckSellersResponse) -> Option<Result<Self::Answer, proto::RowError>> {
+        Some(match response.result? {
+            check_sellers_response::Result::Answer(answer) => Ok((answer, response.freshness)),
+            check_sellers_response::Result::Error(error) => Err(error),
+        })
+    }
+}
+
+struct Asking<'p> {
+    summary: Summary,
+    /// What the newest answers rest on.
+    freshness: Option<Freshness>,
+    printer: &'p mut Printer,
+}
+
+impl Sink<(CheckAnswer, Option<Freshness>)> for Asking<'_> {
+    fn row(&mut self, line: u64, result: Result<(CheckAnswer, Option<Freshness>), Refused>) -> Result<(), Failure> {
+        let row = match result {
+            Ok((answer, freshness)) => {
+                self.freshness = freshness.or_else(|| self.freshness.take());
+                self.summary.count(&answer);
+                Row::of(line, answer)
+            }
+            Err(refused) => {
+                self.summary.rows += 1;
+                self.summary.refused += 1;
+                Row { line, result: RowResult::Refused { error: refused.into() } }
+            }
+        };
+        let (rows, flagged) = (self.summary.rows, self.summary.alleged + self.summary.confirmed);
+        if rows.is_multiple_of(PROGRESS_EVERY) {
+            self.printer.progress(|| format!("{rows} rows: {flagged} flagged"));
+        }
+        self.printer.record(&row)
+    }
+
+    fn retrying(&mut self, failure: &Failure, wait: Duration) {
+        let seconds = wait.as_secs_f32();
+        self.printer.note(format_args!("the stream broke ({}); trying again in {seconds:.1} s", failure.code()));
+    }
+}
+
+/// The answer to a row. Its JSON fields are part of the interface.
+#[derive(Debug, Serialize)]
+struct Row {
+    line: u64,
+    #[serde(flatten)]
+    result: RowResult,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum RowResult {
+    Answered {
+        verdict: &'static str,
+        members_elsewhere: u32,
+        /// Own signals that count.
+        own: usize,
+        matches_omitted: u32,
+        reference: String,
+        reference_error: String,
+    },
+    Refused {
+        error: RowError,
+    },
+}
+
+#[derive(Debug, Serialize)]
+struct RowError {
+    code: String,
+    field: String,
+    message: String,
+}
+
+impl From<Refused> for RowError {
+    fn from(refused: Refused) -> Self {
+        Self { code: refused.code, field: refused.field, message: refused.message }
+    }
+}
+
+impl Row {
+    fn of(line: u64, answer: CheckAnswer) -> Self {
+        let result = RowResult::Answered {
+            verdict: words::verdict(answer.verdict),
+            members_elsewhere: answer.members_elsewhere,
+            own: answer.own.iter().filter(|signal| signal.counts).count(),
+            matches_omitted: answer.matches_omitted,
+            reference: answer.reference,
+            reference_error: answer.reference_error,
+        };
+        Self { line, result }
+    }
+}
+
+impl Show for Row {
+    fn table(&self) -> String {
+        let line = self.line;
+        match &self.result {
+            RowResult::Answered { verdict, members_elsewhere, own, reference, reference_error, .. } => {
+                let verdict = verdict.replace('_', " ");
+                let reference = if reference_error.is_empty() { reference } else { reference_error };
+                format!("{line:>8}  {verdict:<10}  {members_elsewhere:>9}  {own:>3}  {}\n", plain(reference))
+            }
+            RowResult::Refused { error: RowError { code, field, message } } => {
+                format!("{line:>8}  refused     {}\n", plain(&format!("{code} {field}: {message}")))
+            }
+        }
+    }
+}
+
+/// What stands at the end. Its JSON fields are part of the interface.
+#[derive(Debug, Serialize)]
+struct End {
+    summary: Summary,
+    freshness: Option<FreshnessView>,
+    #[serde(skip)]
+    verbose: bool,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Summary {
+    rows: u64,
+    none_known: u64,
+    alleged: u64,
+    confirmed: u64,
+    refused: u64,
+    unanswered: u64,
+    skipped_lines: u64,
+}
+
+impl Summary {
+    fn count(&mut self, answer: &CheckAnswer) {
+        self.rows += 1;
+        match words::verdict(answer.verdict) {
+            "confirmed" => self.confirmed += 1,
+            _ if is_flagged(answer) => self.alleged += 1,
+            _ => self.none_known += 1,
+        }
+    }
+
+    /// A row that was not checked is no row of which nothing is known.
+    fn outcome(&self) -> Outcome {
+        if self.alleged + self.confirmed > 0 {
+            Outcome::Flagged
+        } else if self.refused > 0 {
+            Outcome::Failed
+        } else {
+            Outcome::Done
+        }
+    }
+}
+
+impl Show for End {
+    fn table(&self) -> String {
+        let Summary { rows, none_known, alleged, confirmed, refused, unanswered, .. } = self.summary;
+        let counts = format!("{confirmed} confirmed, {alleged} alleged, {none_known} not known, {refused} refused");
+        let missing = if unanswered > 0 { format!(", {unanswered} without an answer") } else { String::new() };
+        let freshness = self.freshness.as_ref().map(|freshness| freshness.table(self.verbose));
+        format!("\n{rows} rows: {counts}{missing}\n{}", freshness.unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_one_line_either_way() {
+        let answer = CheckAnswer { reference: "chk_1".into(), verdict: 2, members_elsewhere: 3, ..CheckAnswer::default() };
+        let row = Row::of(17, answer);
+        assert_eq!(
+            HEAD.to_owned() + &row.table(),
+            "    LINE  VERDICT     ELSEWHERE  OWN  REFERENCE\n      17  alleged             3    0  chk_1\n"
+        );
+        assert_eq!(
+            serde_json::to_string(&row).expect("JSON"),
+            r#"{"line":17,"verdict":"alleged","members_elsewhere":3,"own":0,"matches_omitted":0,"reference":"chk_1","reference_error":""}"#
+        );
+        let (code, field) = ("IDENTIFIER_INVALID".to_owned(), "identifiers[0].value".to_owned());
+        let refused = Refused { code, field, message: "give a domain".into() };
+        let row = Row { line: 18, result: RowResult::Refused { error: refused.into() } };
+        assert_eq!(row.table(), "      18  refused     IDENTIFIER_INVALID identifiers[0].value: give a domain\n");
+        assert_eq!(
+            serde_json::to_string(&row).expect("JSON"),
+            r#"{"line":18,"error":{"code":"IDENTIFIER_INVALID","field":"identifiers[0].value","message":"give a domain"}}"#
+        );
+    }
+
+    #[test]
+    fn a_row_that_was_not_checked_is_no_clean_row() {
+        let clean = Summary { rows: 2, none_known: 2, ..Summary::default() };
+        assert_eq!(clean.outcome(), Outcome::Done);
+        assert_eq!(Summary { refused: 1, ..clean }.outcome(), Outcome::Failed);
+        assert_eq!(Summary { refused: 1, alleged: 1, ..Summary::default() }.outcome(), Outcome::Flagged);
+    }
+}

@@ -1,0 +1,294 @@
+//! `status`.
+
+use serde::Serialize;
+
+use super::Environment;
+use super::arguments::StatusArguments;
+use super::check::{FeedView, FreshnessView};
+use super::connection::Node;
+use super::failure::{Failure, Outcome};
+use super::output::{Printer, Show, facts, plain, table};
+use super::words;
+use crate::rpc::proto::node_service_client::NodeServiceClient;
+use crate::rpc::proto::{ForkStatus, GetStatusRequest, GetStatusResponse, KeyStatus, PeerStatus, StoreStatus};
+
+pub(super) async fn run(
+    arguments: &StatusArguments,
+    environment: &Environment,
+    printer: &mut Printer,
+) -> Result<Outcome, Failure> {
+    let node = Node::reach(arguments.node.config.as_deref(), environment).await?;
+    let status = NodeServiceClient::new(node.channel).get_status(GetStatusRequest {}).await?.into_inner();
+    printer.show(&State::of(status))?;
+    Ok(Outcome::Done)
+}
+
+/// The state of a node as it is printed. Its JSON fields are part of the interface.
+#[derive(Debug, Serialize)]
+struct State {
+    alliance: String,
+    member: String,
+    version: String,
+    roster_serial: u64,
+    started_at: Option<String>,
+    own_live_signals: u64,
+    /// Lower-case hexadecimal. Nodes that hold the same entries show the same.
+    view_digest: String,
+    store: Store,
+    freshness: FreshnessView,
+    peers: Vec<Peer>,
+    keys: Vec<Key>,
+    forks: Vec<Fork>,
+}
+
+#[derive(Debug, Serialize)]
+struct Store {
+    disk_bytes: u64,
+    free_bytes: u64,
+    index_rows: u64,
+    writable: bool,
+    /// Why it is not; empty while it is.
+    problem: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Peer {
+    member: String,
+    address: String,
+    connected: bool,
+    /// Code of the last failure, or empty.
+    last_error: String,
+    last_error_detail: String,
+    last_heard: Option<String>,
+    received_bytes: u64,
+    sent_bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Key {
+    id: String,
+    scheme: String,
+    state: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Fork {
+    member: String,
+    audience: String,
+    found_at: Option<String>,
+    /// Signed notes, as `feed verify --checkpoint` takes them.
+    first_checkpoint: String,
+    second_checkpoint: String,
+}
+
+impl State {
+    fn of(status: GetStatusResponse) -> Self {
+        Self {
+            alliance: status.alliance,
+            member: status.member,
+            version: status.version,
+            roster_serial: status.roster_serial,
+            started_at: words::instant(status.started_at_ms),
+            own_live_signals: status.own_live_signals,
+            view_digest: status.view_digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            store: status.store.unwrap_or_default().into(),
+            freshness: FreshnessView::of(status.freshness.unwrap_or_default()),
+            peers: status.peers.into_iter().map(Peer::from).collect(),
+            keys: status.keys.into_iter().map(Key::from).collect(),
+            forks: status.forks.into_iter().map(Fork::from).collect(),
+        }
+    }
+}
+
+impl From<StoreStatus> for Store {
+    fn from(store: StoreStatus) -> Self {
+        let StoreStatus { disk_bytes, free_bytes, index_rows, writable, problem } = store;
+        Self { disk_bytes, free_bytes, index_rows, writable, problem }
+    }
+}
+
+impl From<PeerStatus> for Peer {
+    fn from(peer: PeerStatus) -> Self {
+        let PeerStatus { member, address, connected, last_error, last_error_detail, last_heard_ms, received_bytes, sent_bytes } =
+            peer;
+        let last_heard = words::instant(last_heard_ms);
+        Self { member, address, connected, last_error, last_error_detail, last_heard, received_bytes, sent_bytes }
+    }
+}
+
+impl From<KeyStatus> for Key {
+    fn from(key: KeyStatus) -> Self {
+        let KeyStatus { id, scheme, state } = key;
+        Self { id, scheme, state }
+    }
+}
+
+impl From<ForkStatus> for Fork {
+    fn from(fork: ForkStatus) -> Self {
+        let ForkStatus { member, audience, first_checkpoint, second_checkpoint, found_at_ms } = fork;
+        Self { member, audience, found_at: words::instant(found_at_ms), first_checkpoint, second_checkpoint }
+    }
+}
+
+impl Store {
+    fn line(&self) -> String {
+        let sizes = format!("{} on disk, {} free", words::bytes(self.disk_bytes), words::bytes(self.free_bytes));
+        if self.writable { sizes } else { format!("NOT WRITABLE: {}; {sizes}", self.problem) }
+    }
+}
+
+impl Peer {
+    const HEAD: [&'static str; 7] = ["peer", "address", "connected", "last heard", "received", "sent", "last error"];
+
+    fn row(self: &Peer) -> Vec<String> {
+        let detail = if self.last_error_detail.is_empty() { String::new() } else { format!(": {}", self.last_error_detail) };
+        vec![
+            self.member.clone(),
+            self.address.clone(),
+            if self.connected { "yes" } else { "no" }.to_owned(),
+            self.last_heard.clone().unwrap_or_else(|| "never".to_owned()),
+            words::bytes(self.received_bytes),
+            words::bytes(self.sent_bytes),
+            format!("{}{detail}", self.last_error),
+        ]
+    }
+}
+
+impl Show for State {
+    fn table(&self) -> String {
+        let digest = self.view_digest.get(..16).unwrap_or(&self.view_digest);
+        let head = facts([
+            ("node", format!("{} in {}, version {}", self.member, self.alliance, self.version)),
+            ("started", self.started_at.clone().unwrap_or_default()),
+            ("roster", self.roster_serial.to_string()),
+            ("own signals", format!("{} live", self.own_live_signals)),
+            ("store", self.store.line()),
+            ("index", format!("{} rows, view {digest}", self.store.index_rows)),
+        ]);
+        let feeds = table(&FeedView::HEAD, self.freshness.feeds().iter().map(FeedView::row));
+        let peers = table(&Peer::HEAD, self.peers.iter().map(Peer::row));
+        let keys = self.keys.iter().map(|key| vec![key.id.clone(), key.scheme.clone(), key.state.clone()]);
+        let keys = table(&["key", "scheme", "state"], keys);
+        let forks: String = self.forks.iter().map(Fork::line).collect();
+        let parts = [head, feeds, peers, keys, forks];
+        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Fork {
+    fn line(&self) -> String {
+        let found = self.found_at.as_deref().unwrap_or_default();
+        let feed = plain(&format!("{}/{}", self.member, self.audience));
+        format!("FORK of {feed}, found {found}: its member signed two histories; --output json shows both checkpoints\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rpc::proto::{FeedFreshness, FeedState, Freshness};
+
+    const NOW_MS: i64 = 1_795_305_600_000;
+
+    fn state() -> State {
+        let feed = |member: &str, state: FeedState, heard| FeedFreshness {
+            member: member.into(),
+            audience: "all".into(),
+            size: 5,
+            newest_size: 5,
+            last_heard_ms: heard,
+            state: state as i32,
+            live_signals: 4,
+            not_understood: 0,
+        };
+        State::of(GetStatusResponse {
+            alliance: "alliance.example".into(),
+            member: "acme".into(),
+            version: "0.1.0".into(),
+            roster_serial: 3,
+            started_at_ms: NOW_MS - 1_000,
+            store: Some(StoreStatus {
+                disk_bytes: 2_048,
+                free_bytes: 20 << 30,
+                index_rows: 12,
+                writable: false,
+                problem: "no room on the volume".into(),
+            }),
+            freshness: Some(Freshness {
+                as_of_ms: NOW_MS,
+                feeds: vec![feed("acme", FeedState::Followed, NOW_MS), feed("globex", FeedState::Quarantined, NOW_MS - 2_000)],
+            }),
+            peers: vec![PeerStatus {
+                member: "globex".into(),
+                address: "127.0.0.1:7400".into(),
+                connected: false,
+                last_error: "PEER_UNREACHABLE".into(),
+                last_error_detail: "the node cannot be reached".into(),
+                last_heard_ms: NOW_MS - 2_000,
+                received_bytes: 4_096,
+                sent_bytes: 10,
+            }],
+            view_digest: vec![0xab; 32].into(),
+            keys: vec![KeyStatus { id: "k1".into(), scheme: "hmac-sha256".into(), state: "active".into() }],
+            forks: vec![ForkStatus {
+                member: "globex".into(),
+                audience: "all".into(),
+                first_checkpoint: "one".into(),
+                second_checkpoint: "two".into(),
+                found_at_ms: NOW_MS - 2_000,
+            }],
+            own_live_signals: 4,
+        })
+    }
+
+    #[test]
+    fn the_state_at_a_glance() {
+        let expected = "\
+node           acme in alliance.example, version 0.1.0
+started        2026-11-21T23:59:59Z
+roster         3
+own signals    4 live
+store          NOT WRITABLE: no room on the volume; 2 KiB on disk, 20 GiB free
+index          12 rows, view abababababababab
+
+FEED        ENTRIES  BEHIND  LIVE  LAST HEARD  NOTICE
+acme/all    5        0       4     0 s ago
+globex/all  5        0       4     2 s ago     quarantined
+
+PEER    ADDRESS         CONNECTED  LAST HEARD            RECEIVED  SENT  LAST ERROR
+globex  127.0.0.1:7400  no         2026-11-21T23:59:58Z  4 KiB     10 B  PEER_UNREACHABLE: the node cannot be reached
+
+KEY  SCHEME       STATE
+k1   hmac-sha256  active
+
+FORK of globex/all, found 2026-11-21T23:59:58Z: its member signed two histories; --output json shows both checkpoints
+";
+        assert_eq!(state().table(), expected);
+    }
+
+    #[test]
+    fn the_state_for_a_program() {
+        let json = serde_json::to_value(state()).expect("JSON");
+        let keys: Vec<&String> = json.as_object().expect("object").keys().collect();
+        assert_eq!(
+            keys,
+            [
+                "alliance",
+                "forks",
+                "freshness",
+                "keys",
+                "member",
+                "own_live_signals",
+                "peers",
+                "roster_serial",
+                "started_at",
+                "store",
+                "version",
+                "view_digest"
+            ]
+        );
+        assert_eq!(json["store"]["writable"], false);
+        assert_eq!(json["forks"][0]["second_checkpoint"], "two");
+        assert_eq!(json["peers"][0]["received_bytes"], 4_096);
+    }
+}
