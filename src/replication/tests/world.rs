@@ -23,10 +23,9 @@ use crate::domain::{
 };
 use crate::feed::{Body, Entry, Hash, SignedRoster, SigningKey, encode};
 use crate::replication::{
-    Dialer, FollowCommand, FollowEvent, FollowStream, Heads, Link, LinkError, Pace, PeerStatus, Reader, Replicator,
-    ServeContext, ServeError, Setup, Traffic, serve,
+    Dialer, Directory, FollowCommand, FollowEvent, FollowStream, Heads, Link, LinkError, Liveness, Pace, PeerStatus, Reader,
+    Replicator, ServeContext, ServeError, Setup, Traffic, serve,
 };
-use crate::service::{Directory, Liveness};
 use crate::store::{Append, Options, Store, StoreError};
 
 /// Real time, a hundred times as fast: stores write real files from their own threads, which a paused clock would overtake.
