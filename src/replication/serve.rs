@@ -216,12 +216,13 @@ impl<'a> Outlet<'a> {
 
     /// The next event; a feed that turns out to have no more gives none.
     async fn next(&mut self) -> Result<Option<FollowEvent>, ServeError> {
+        // Refusals first: a heartbeat that shows another roster says that what was refused before it may be asked for again.
+        if let Some((feed, refusal)) = self.refusals.pop_front() {
+            return Ok(Some(FollowEvent::Refused { feed, refusal }));
+        }
         if self.heartbeat_due {
             self.heartbeat_due = false;
             return self.heartbeat().await.map(Some);
-        }
-        if let Some((feed, refusal)) = self.refusals.pop_front() {
-            return Ok(Some(FollowEvent::Refused { feed, refusal }));
         }
         let Some(feed) = self.whose_turn() else { return Ok(None) };
         let size = self.followed.get(&feed).copied().unwrap_or_default();

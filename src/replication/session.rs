@@ -299,11 +299,12 @@ impl<'a> Session<'a> {
         let note = ask(self.ctx, self.link.roster()).await?;
         let complaints = match self.ctx.directory.offer(note).await {
             Ok(_) => vec![],
-            Err(error) => {
-                self.refused_serial = serial;
-                vec![Complaint::Roster(error)]
-            }
+            Err(error) => vec![Complaint::Roster(error)],
         };
+        // A roster is large: one that is not what the heartbeat said is not fetched again for the same word.
+        if self.ctx.directory.roster().roster().serial < serial {
+            self.refused_serial = serial;
+        }
         self.ctx.board.complaints(self.peer, Occasion::Roster, complaints);
         Ok(())
     }

@@ -1,9 +1,11 @@
 //! What a stream serves and refuses, driven by hand.
 
+use futures_util::StreamExt as _;
+
 use super::world::*;
 use crate::domain::limits::MAX_FOLLOWED_FEEDS;
 use crate::domain::{FeedId, Seq};
-use crate::replication::{FollowCommand, FollowEvent, Refusal};
+use crate::replication::{FollowCommand, FollowEvent, Held, Refusal, heads_digest};
 
 #[tokio::test]
 async fn whoever_is_not_of_the_audience_learns_nothing() {
@@ -40,6 +42,33 @@ async fn whoever_leaves_the_group_is_served_no_more() {
     world.node("a").append("all", 0..1).await;
     stream.commands.send(follow("a/all", 0)).await.expect("open");
     assert!(matches!(next_word(&mut stream).await, FollowEvent::Batch { feed: of, .. } if of == feed("a/all")));
+}
+
+/// A follower forgets refusals when the peer's serial changes; one that came after that would stay for ever.
+#[tokio::test]
+async fn no_refusal_comes_after_the_heartbeat_of_the_roster_that_lifts_it() {
+    let world = World::of(roster(1, &["a", "b"], &[("luxury", &["a"])], &[])).await;
+    let link = world.dial("b", "a").await.expect("a member");
+    let mut stream = link.follow().await.expect("open");
+    for _ in 0..20 {
+        stream.commands.send(follow("a/luxury", 0)).await.expect("open");
+    }
+    let wider = signed(roster(2, &["a", "b"], &[("luxury", &["a", "b"])], &[]));
+    world.node("a").directory.offer(wider).await.expect("newer");
+    world.node("a").append("luxury", 0..1).await;
+    stream.commands.send(follow("a/luxury", 0)).await.expect("open");
+    let (mut refused, mut lifted) = (0, false);
+    loop {
+        match stream.events.next().await.expect("goes on").expect("no error") {
+            FollowEvent::Refused { .. } => {
+                assert!(!lifted, "too late");
+                refused += 1;
+            }
+            FollowEvent::Heartbeat { roster_serial, .. } => lifted |= roster_serial == 2,
+            FollowEvent::Batch { .. } => break,
+        }
+    }
+    assert!(lifted && refused > 0);
 }
 
 #[tokio::test]
@@ -95,4 +124,39 @@ fn bulk(members: &[&str]) -> crate::domain::Roster {
     roster.members = members.iter().map(|name| crate::domain::Member { id: id(name), ..first.clone() }).collect();
     roster.members.iter_mut().skip(1).for_each(|member| member.address.clear());
     roster
+}
+
+/// The digest as an implementer would write it from its description; nodes compare it, so it cannot change.
+#[tokio::test]
+async fn the_digest_of_heads_is_what_it_is_said_to_be() {
+    let world = World::of(roster(1, &["a", "a-b", "c"], &[("luxury", &["a", "a-b"])], &[])).await;
+    for name in ["a", "a-b"] {
+        world.node(name).append("all", 0..3).await;
+        world.node(name).append("luxury", 0..2).await;
+    }
+    world.converge(6).await;
+    let store = &world.node("a").store;
+    let digest = |names: &[&str]| {
+        let mut text = Vec::new();
+        for name in names {
+            let head = store.feed(&feed(name)).expect("held");
+            text.extend_from_slice(name.as_bytes());
+            text.push(b'\n');
+            text.extend_from_slice(&head.size.get().to_be_bytes());
+            text.extend_from_slice(&head.root.0);
+        }
+        aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &text)
+    };
+    let held = Held::of(store);
+    let roster = world.node("a").directory.roster();
+    let of = |a: &str, b: &str| heads_digest(roster.roster(), &held, &id(a), &id(b)).0;
+    // In the order of bytes, a hyphen comes before a slash.
+    assert_eq!(of("a", "c"), digest(&["a-b/all", "a/all"]).as_ref());
+    assert_eq!(of("c", "a"), of("a", "c"));
+    let a = world.node("a");
+    world.until("the group too", |_| a.size("a-b/luxury") == 2).await;
+    let held = Held::of(store);
+    let with_group = heads_digest(roster.roster(), &held, &id("a"), &id("a-b"));
+    assert_eq!(with_group.0, digest(&["a-b/all", "a-b/luxury", "a/all", "a/luxury"]).as_ref());
+    assert_eq!(of("a", "stranger"), digest(&[]).as_ref());
 }

@@ -24,8 +24,8 @@ use crate::domain::{
 use crate::feed::{Body, Entry, Hash, SignedRoster, SigningKey, encode};
 use crate::membership::{Directory, Liveness};
 use crate::replication::{
-    Dialer, FollowCommand, FollowEvent, FollowStream, Heads, Link, LinkError, Pace, PeerStatus, Reader, Replicator,
-    ServeContext, ServeError, Setup, Traffic, serve,
+    Dialer, Directory, FollowCommand, FollowEvent, FollowStream, Heads, Link, LinkError, Liveness, Pace, PeerStatus, Reader,
+    Replicator, ServeContext, ServeError, Setup, Traffic, serve,
 };
 use crate::store::{Append, Options, Store, StoreError};
 
