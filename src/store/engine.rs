@@ -1,24 +1,54 @@
 //! sled, and how it is used so that what it acknowledges survives a power cut.
 //!
-//! This is the only file that names sled's types. sled 0.34.7 ends a flush with `sync_file_range`, which says nothing about
-//! the disk's cache or the file's metadata; a commit here therefore forces the file, and any blob file, after the flush.
+//! This is the only file that names sled's types. sled 0.34.7 leaves gaps, and each is closed here:
+//!
+//! - It ends a flush with `sync_file_range`, which says nothing about the disk's cache or the file's metadata. A commit forces
+//!   the log after the flush, and opening forces what an earlier process left in the system's cache, because recovery writes
+//!   down what it has read.
+//! - It puts what is larger than a quarter of its own segments into files of their own, which it writes in no order with the
+//!   log; where such a file is missing, recovery skips it and half a batch remains. Its segments are so large here, and values
+//!   so small, that no page ever becomes a file: see [`MAX_VALUE_BYTES`]. With such segments it also reuses none of them within
+//!   one commit, hence nothing that is not superseded durably.
+//! - It writes its settings in two writes and reads the halves as damage. They are written aside and renamed here.
+//! - It takes a snapshot that was not written to its end for the newest one. Such a file is removed here before it looks.
+//! - Its threads hold the file for a moment longer than the handle. Whoever closes waits until they let go.
+//!
 //! After a failed commit the handle is not trusted: nothing is written through it again, and it is replaced by a fresh open
 //! once the volume has room.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 
-/// Room that is kept back on the volume, because sled cannot open a store on a full disk: eight sled segments of 512 KiB.
-const BALLAST_BYTES: usize = 4 * 1_024 * 1_024;
-/// Free bytes below which a store that ran full stays read-only: ballast and a few group commits.
-const ROOM_TO_RESUME: u64 = 16 * 1_024 * 1_024;
+use super::keys;
+
+/// Bytes of sled's segments, its largest. A page beyond a quarter of it would become a file.
+const SEGMENT_BYTES: usize = 16 * 1_024 * 1_024;
+/// Keys that a leaf of sled's tree may hold at once: it splits above 16, and merges with one of fewer than 4.
+const MAX_LEAF_KEYS: usize = 20;
+/// Bytes of the largest value that may be put: a leaf full of such values is below a quarter of a segment.
+pub(super) const MAX_VALUE_BYTES: usize = 192 * 1_024;
+const _: () = assert!(MAX_LEAF_KEYS * MAX_VALUE_BYTES < SEGMENT_BYTES / 4 - 1_024);
+/// Bytes of each part of a large value.
+const PART_BYTES: usize = 128 * 1_024;
+/// Room that is kept back on the volume, because sled cannot open a store on a full disk: it fills its last segment, and writes
+/// a snapshot.
+const BALLAST_BYTES: usize = SEGMENT_BYTES + 8 * 1_024 * 1_024;
+/// Free bytes below which a store that ran full stays read-only: ballast, a segment and a few group commits.
+const ROOM_TO_RESUME: u64 = 4 * SEGMENT_BYTES as u64;
+/// How long sled's threads may hold the files after the handle is gone.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 const BALLAST: &str = "ballast";
+/// Written and removed to find out whether there is room.
+const PROBE: &str = "probe";
+const FOLDER: &str = "sled";
+const SCRATCH: &str = "sled.new";
 const DATABASE: &str = "db";
-const BLOBS: &str = "blobs";
+const SETTINGS: &str = "conf";
+const UNFINISHED: &str = "generating";
 
 /// Why the engine failed.
 #[derive(Debug, thiserror::Error)]
@@ -80,9 +110,20 @@ pub(super) struct Commit {
 }
 
 impl Commit {
+    /// Puts a value of at most [`MAX_VALUE_BYTES`].
     pub(super) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        debug_assert!(value.len() <= MAX_VALUE_BYTES, "{} bytes", value.len());
         self.batch.insert(key, value);
         self.changes += 1;
+    }
+
+    /// Puts a value of any size, in parts beside `key`. To be read by [`Engine::get_large`].
+    pub(super) fn put_large(&mut self, key: &[u8], value: &[u8]) {
+        let parts = parts_of(value.len());
+        self.put(key.to_vec(), parts.to_be_bytes().to_vec());
+        for (part, bytes) in (0..parts).zip(value.chunks(PART_BYTES)) {
+            self.put(keys::part(key, part), bytes.to_vec());
+        }
     }
 
     pub(super) fn remove(&mut self, key: &[u8]) {
@@ -90,9 +131,25 @@ impl Commit {
         self.changes += 1;
     }
 
+    /// Removes a value that was put in `parts`.
+    pub(super) fn remove_large(&mut self, key: &[u8], parts: u32) {
+        self.remove(key);
+        (0..parts).for_each(|part| self.remove(&keys::part(key, part)));
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.changes == 0
     }
+}
+
+/// Parts of a large value of `len` bytes.
+pub(super) fn parts_of(len: usize) -> u32 {
+    u32::try_from(len.div_ceil(PART_BYTES)).unwrap_or(u32::MAX)
+}
+
+/// Parts of a large value by the row under its key.
+pub(super) fn read_parts(row: &[u8]) -> Option<u32> {
+    row.try_into().ok().map(u32::from_be_bytes)
 }
 
 /// A key and its value.
@@ -103,19 +160,13 @@ pub(super) struct Engine {
     folder: PathBuf,
     cache_bytes: u64,
     database: RwLock<Option<sled::Db>>,
-    blobs_forced_until: Mutex<SystemTime>,
 }
 
 impl Engine {
     /// Opens or creates the database in `folder`.
     pub(super) fn open(folder: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
         std::fs::create_dir_all(folder).map_err(io_error)?;
-        let engine = Self {
-            folder: folder.to_owned(),
-            cache_bytes,
-            database: RwLock::new(None),
-            blobs_forced_until: Mutex::new(SystemTime::UNIX_EPOCH),
-        };
+        let engine = Self { folder: folder.to_owned(), cache_bytes, database: RwLock::new(None) };
         engine.reopen()?;
         Ok(engine)
     }
@@ -123,7 +174,7 @@ impl Engine {
     /// Drops the handle and opens the files anew. Gives the ballast back where the volume is full.
     pub(super) fn reopen(&self) -> Result<(), EngineError> {
         let mut database = self.database.write();
-        *database = None;
+        self.release(&mut database);
         let opened = match self.open_database() {
             Err(EngineError::Full(_)) => {
                 self.drop_ballast();
@@ -131,24 +182,74 @@ impl Engine {
             }
             other => other?,
         };
-        force(&self.folder)?;
-        if let Some(parent) = self.folder.parent() {
-            force(parent)?;
-        }
         *database = Some(opened);
         Ok(())
     }
 
-    /// sled panics on some damaged files; here that is an error like any other.
     fn open_database(&self) -> Result<sled::Db, EngineError> {
-        let config = sled::Config::new()
-            .path(self.folder.join("sled"))
+        self.prepare()?;
+        let folder = self.folder.join(FOLDER);
+        let database = open_sled(&self.config(&folder))?;
+        force(&folder)?;
+        Ok(database)
+    }
+
+    fn config(&self, folder: &Path) -> sled::Config {
+        sled::Config::new()
+            .path(folder)
             .cache_capacity(self.cache_bytes)
+            .segment_size(SEGMENT_BYTES)
             .flush_every_ms(None)
-            .mode(sled::Mode::HighThroughput);
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| config.open()))
-            .map_err(|_| EngineError::Damaged("the database could not be recovered".into()))?
-            .map_err(sled_error)
+            .mode(sled::Mode::HighThroughput)
+    }
+
+    /// Brings the files into a state that sled opens, and forces what an earlier process wrote and did not force. A crash at any
+    /// line leaves what the next call takes up.
+    fn prepare(&self) -> Result<(), EngineError> {
+        let folder = self.folder.join(FOLDER);
+        std::fs::create_dir_all(&folder).map_err(io_error)?;
+        if !folder.join(SETTINGS).exists() {
+            self.write_settings(&folder)?;
+        }
+        for file in std::fs::read_dir(&folder).map_err(io_error)? {
+            let path = file.map_err(io_error)?.path();
+            if path.extension().is_some_and(|extension| extension == UNFINISHED) {
+                std::fs::remove_file(&path).map_err(io_error)?;
+            } else if path.is_file() {
+                force(&path)?;
+            }
+        }
+        force(&folder)?;
+        force(&self.folder)?;
+        self.folder.parent().map_or(Ok(()), force)
+    }
+
+    /// The settings that sled itself writes into a scratch store, put in place whole.
+    fn write_settings(&self, folder: &Path) -> Result<(), EngineError> {
+        let scratch = self.folder.join(SCRATCH);
+        if scratch.exists() {
+            std::fs::remove_dir_all(&scratch).map_err(io_error)?;
+        }
+        drop(open_sled(&self.config(&scratch))?);
+        let written = scratch.join(SETTINGS);
+        force(&written)?;
+        std::fs::rename(&written, folder.join(SETTINGS)).map_err(io_error)?;
+        force(folder)?;
+        std::fs::remove_dir_all(&scratch).map_err(io_error)
+    }
+
+    /// Drops the handle, and waits until no thread of sled's holds the files any more.
+    fn release(&self, database: &mut Option<sled::Db>) {
+        if database.take().is_none() {
+            return;
+        }
+        let Ok(file) = File::open(self.folder.join(FOLDER).join(DATABASE)) else { return };
+        let start = Instant::now();
+        while let Err(TryLockError::WouldBlock) = file.try_lock()
+            && start.elapsed() < RELEASE_TIMEOUT
+        {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Applies `commit`, and returns once it survives a power cut.
@@ -157,41 +258,24 @@ impl Engine {
         let database = database.as_ref().ok_or(EngineError::Suspended)?;
         database.apply_batch(commit.batch).map_err(sled_error)?;
         database.flush().map_err(sled_error)?;
-        self.force_files()
+        let log = self.folder.join(FOLDER).join(DATABASE);
+        File::open(log).and_then(|file| file.sync_data()).map_err(io_error)
     }
 
-    fn force_files(&self) -> Result<(), EngineError> {
-        let folder = self.folder.join("sled");
-        File::open(folder.join(DATABASE)).and_then(|file| file.sync_data()).map_err(io_error)?;
-        self.force_new_blobs(&folder.join(BLOBS))
-    }
-
-    /// Blob files are written once; only those newer than the last look need forcing, and the folder that names them.
-    fn force_new_blobs(&self, folder: &Path) -> Result<(), EngineError> {
-        let changed = match std::fs::metadata(folder).and_then(|m| m.modified()) {
-            Ok(changed) => changed,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(io_error(error)),
-        };
-        let mut until = self.blobs_forced_until.lock();
-        if changed < *until {
-            return Ok(());
-        }
-        for file in std::fs::read_dir(folder).map_err(io_error)? {
-            let file = file.map_err(io_error)?;
-            let forced = match file.metadata() {
-                Ok(meta) if meta.modified().map_err(io_error)? >= *until => force(&file.path()),
-                Ok(_) => Ok(()),
-                Err(error) => Err(io_error(error)),
-            };
-            match forced {
-                Err(EngineError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
-                other => other?,
+    /// What [`Commit::put_large`] put.
+    pub(super) fn get_large(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        let Some(row) = self.get(key)? else { return Ok(None) };
+        let damaged = || EngineError::Damaged("a value is not whole".into());
+        let mut value = Vec::new();
+        for part in 0..read_parts(&row).ok_or_else(damaged)? {
+            match self.get(&keys::part(key, part))? {
+                Some(bytes) => value.extend(bytes),
+                // It may have been removed since its row was read.
+                None if self.get(key)?.is_none() => return Ok(None),
+                None => return Err(damaged()),
             }
         }
-        force(folder)?;
-        *until = changed;
-        Ok(())
+        Ok(Some(value))
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
@@ -250,9 +334,17 @@ impl Engine {
         fs4::available_space(&self.folder).unwrap_or(0)
     }
 
-    /// Whether there is room enough to write again after the volume ran full.
+    /// Whether there is room enough to write again after the volume ran full. What is free may not be ours (a quota, blocks kept
+    /// back), so it is tried; the handle that still reads is not given up for a hope.
     pub(super) fn has_room(&self) -> bool {
-        self.free_bytes() >= ROOM_TO_RESUME
+        let path = self.folder.join(PROBE);
+        let room = self.free_bytes() >= ROOM_TO_RESUME && fill(&path).is_ok();
+        if let Err(error) = std::fs::remove_file(&path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "the probe for room could not be removed");
+        }
+        room
     }
 
     /// Sets the ballast aside, where it is not yet.
@@ -261,8 +353,7 @@ impl Engine {
         if std::fs::metadata(&path).is_ok_and(|meta| meta.len() == BALLAST_BYTES as u64) {
             return Ok(());
         }
-        std::fs::write(&path, vec![0xA5; BALLAST_BYTES]).map_err(io_error)?;
-        force(&path)
+        fill(&path)
     }
 
     fn drop_ballast(&self) {
@@ -270,6 +361,26 @@ impl Engine {
             tracing::debug!(%error, "no ballast to give back");
         }
     }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let mut database = self.database.write();
+        self.release(&mut database);
+    }
+}
+
+/// sled panics on some damaged files; here that is an error like any other.
+fn open_sled(config: &sled::Config) -> Result<sled::Db, EngineError> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| config.open()))
+        .map_err(|_| EngineError::Damaged("the database could not be recovered".into()))?
+        .map_err(sled_error)
+}
+
+/// Writes as much as the ballast takes.
+fn fill(path: &Path) -> Result<(), EngineError> {
+    std::fs::write(path, vec![0xA5; BALLAST_BYTES]).map_err(io_error)?;
+    force(path)
 }
 
 fn force(path: &Path) -> Result<(), EngineError> {

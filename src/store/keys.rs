@@ -1,6 +1,6 @@
 //! Keys of the log tree. One tree holds everything, so that one sled `Batch` is one atomic commit.
 //!
-//! A key is a tag byte and big-endian integers, at most 13 bytes, which sled keeps inline; rare rows have a feed's name
+//! A key is a tag byte and big-endian integers, at most 16 bytes, which sled keeps inline; rare rows have a feed's name
 //! instead. No key holds an identifier or a pseudonym.
 
 use super::index::FeedNo;
@@ -14,6 +14,7 @@ const CHECKS: u8 = 0x04;
 const FORK: u8 = 0x05;
 const ROSTER: u8 = 0x06;
 const BEHIND: u8 = 0x07;
+const PART: u8 = 0x08;
 
 /// The row that says which schema this store has and whose it is.
 pub(super) fn schema() -> Vec<u8> {
@@ -103,6 +104,11 @@ pub(super) fn all_checks() -> Vec<u8> {
 pub(super) fn read_checks(key: &[u8]) -> Option<(u16, u64)> {
     let (day, block) = key.strip_prefix(&[CHECKS])?.split_at_checked(2)?;
     Some((u16::from_be_bytes(day.try_into().ok()?), u64::from_be_bytes(block.try_into().ok()?)))
+}
+
+/// A part of the large value whose row has this key.
+pub(super) fn part(key: &[u8], part: u32) -> Vec<u8> {
+    [&[PART], key, &part.to_be_bytes()].concat()
 }
 
 /// The feed number at the start of a key made with one.

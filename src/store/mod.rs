@@ -202,7 +202,7 @@ impl Store {
         let engine = Engine::open(&options.folder, options.cache_bytes)?;
         check_schema(&engine, &options)?;
         let (state, tips) = State::load(&engine, &options.member)?;
-        let roster = engine.get(&keys::roster())?.map(Bytes::from);
+        let roster = engine.get_large(&keys::roster())?.map(Bytes::from);
         let shared = Arc::new(Shared {
             alliance: options.alliance,
             member: options.member,
@@ -464,7 +464,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unreadable`].
     pub fn check(&self, reference: &CheckReference) -> Result<Option<CheckRecord>, StoreError> {
-        let value = self.shared.engine.get(&keys::checks(reference.day, reference.block));
+        let value = self.shared.engine.get_large(&keys::checks(reference.day, reference.block));
         let Some(value) = value.map_err(|e| StoreError::unreadable(&e))? else { return Ok(None) };
         let block = zstd::bulk::decompress(&value, MAX_CHECK_BLOCK_BYTES).ok();
         let block = block.and_then(|raw| CheckBlockRow::decode(&*raw).ok()).ok_or_else(|| damaged("a block of checks"))?;

@@ -16,7 +16,7 @@ use prost::Message as _;
 use tokio::sync::{mpsc, oneshot};
 
 use super::checks::{CheckRecord, CheckReference, encode_block};
-use super::engine::{Commit, EngineError};
+use super::engine::{Commit, EngineError, parts_of, read_parts};
 use super::index::FeedNo;
 use super::rows::ForkRow;
 use super::state::{ForkRecord, State, read_entry};
@@ -213,7 +213,7 @@ impl Writer {
         let (state, tips) = State::load(&self.shared.engine, &self.shared.member)?;
         self.adopt(tips)?;
         *self.shared.state.write() = state;
-        *self.shared.roster.write() = self.shared.engine.get(&keys::roster())?.map(Into::into);
+        *self.shared.roster.write() = self.shared.engine.get_large(&keys::roster())?.map(Into::into);
         self.shared.announce();
         Ok(())
     }
@@ -250,7 +250,10 @@ impl Writer {
                 group.replies.push(Box::new(move |r| answer(reply, r.map(|_| ()))));
             }
             Request::PutRoster(note, reply) => {
-                group.commit.put(keys::roster(), note.to_vec());
+                if let Some(old) = self.shared.roster.read().as_ref() {
+                    group.commit.remove_large(&keys::roster(), parts_of(old.len()));
+                }
+                group.commit.put_large(&keys::roster(), &note);
                 group.roster = Some(note);
                 group.replies.push(Box::new(move |r| answer(reply, r.map(|_| ()))));
             }
@@ -425,7 +428,7 @@ impl Writer {
         if !group.checks.is_empty() {
             let block = encode_block(&group.checks).encode_to_vec();
             let value = zstd::bulk::compress(&block, ZSTD_LEVEL).map_err(EngineError::Io)?;
-            group.commit.put(keys::checks(group.block.0, group.block.1), value);
+            group.commit.put_large(&keys::checks(group.block.0, group.block.1), &value);
         }
         Ok(())
     }
@@ -489,11 +492,11 @@ impl Writer {
         let mut commit = Commit::default();
         let mut from = keys::all_checks();
         for _ in 0..EXPIRED_PER_COMMIT {
-            let Some((key, _)) = self.shared.engine.first_from(&keys::all_checks(), &from)? else { break };
+            let Some((key, row)) = self.shared.engine.first_from(&keys::all_checks(), &from)? else { break };
             if keys::read_checks(&key).is_none_or(|(day, _)| day >= until) {
                 break;
             }
-            commit.remove(&key);
+            commit.remove_large(&key, read_parts(&row).unwrap_or(0));
             from = key;
             from.push(0);
         }

@@ -1,0 +1,293 @@
+//! The child: opens the store below the shim and works on it, and writes down what was acknowledged once it was.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use countermark::domain::Seq;
+use countermark::store::{Appended, Store};
+
+use crate::acks::{Acks, Line};
+use crate::fixture::{self, HEAVY, Random};
+use crate::verify::verify;
+
+/// What the child is to do.
+#[derive(Debug, Clone)]
+pub struct Task {
+    pub folder: PathBuf,
+    pub acks: PathBuf,
+    pub load: Load,
+    pub seed: u64,
+    /// Counts the children that worked on one folder; numbers of signals differ by it.
+    pub round: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Load {
+    /// Opens the store and ends.
+    Open,
+    /// One request after another, few and small.
+    Small,
+    /// Several at once.
+    Large,
+    /// Like `Large`, without an end.
+    Endless,
+    /// Toggles the flag of a full disk.
+    Full,
+    /// Fills the disk and goes on trying.
+    FullForEver,
+    /// Holds the store against what was acknowledged.
+    Verify,
+}
+
+const LOADS: [(&str, Load); 7] = [
+    ("open", Load::Open),
+    ("small", Load::Small),
+    ("large", Load::Large),
+    ("endless", Load::Endless),
+    ("full", Load::Full),
+    ("full-for-ever", Load::FullForEver),
+    ("verify", Load::Verify),
+];
+
+impl Task {
+    pub fn to_setting(&self) -> String {
+        let (name, _) = LOADS.iter().find(|(_, load)| *load == self.load).expect("named");
+        format!("{}|{}|{name}|{}|{}", self.folder.display(), self.acks.display(), self.seed, self.round)
+    }
+
+    pub fn from_setting(text: &str) -> Self {
+        let [folder, acks, name, seed, round] = text.split('|').collect::<Vec<_>>()[..] else { panic!("no task: {text}") };
+        let (_, load) = *LOADS.iter().find(|(known, _)| *known == name).expect("a load");
+        Self {
+            folder: folder.into(),
+            acks: acks.into(),
+            load,
+            seed: seed.parse().expect("a number"),
+            round: round.parse().expect("a number"),
+        }
+    }
+
+    /// The file that makes the disk full while it exists.
+    pub fn full_flag(&self) -> PathBuf {
+        full_flag(&self.folder)
+    }
+}
+
+pub fn full_flag(folder: &Path) -> PathBuf {
+    folder.with_extension("full")
+}
+
+pub fn work(task: &Task) {
+    if task.load == Load::Verify {
+        return verify(&task.folder, &task.acks);
+    }
+    let store = Arc::new(Store::open(fixture::options(&task.folder)).unwrap_or_else(|e| panic!("{} {e}", e.code())));
+    let acks = Arc::new(Acks::open(&task.acks));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
+    let worker = |lane: u64| Worker {
+        store: store.clone(),
+        acks: acks.clone(),
+        next: task.round << 40 | lane << 32,
+        random: Random(task.seed ^ task.round << 16 ^ lane << 8),
+        own: Vec::new(),
+    };
+    match task.load {
+        Load::Open | Load::Verify => {}
+        Load::Small => runtime.block_on(worker(0).small()),
+        Load::Large => runtime.block_on(large(worker, Some(1))),
+        Load::Endless => runtime.block_on(large(worker, None)),
+        Load::Full => runtime.block_on(full(worker(0), &task.full_flag())),
+        Load::FullForEver => runtime.block_on(full_for_ever(worker(0), &task.full_flag())),
+    }
+    drop(runtime);
+    store.close();
+    drop(store);
+    acks.write(&[Line::At("end".into())]);
+}
+
+/// All kinds of requests at once, from tasks that each wait for their own answers.
+async fn large(worker: impl Fn(u64) -> Worker, rounds: Option<u64>) {
+    let again = move |done: u64| rounds.is_none_or(|rounds| done < rounds);
+    let mut tasks = tokio::task::JoinSet::new();
+    let mut w = worker(1);
+    tasks.spawn(async move {
+        for i in (0..).take_while(|i| again(i / 12)) {
+            w.append(if i % 3 == 0 { "north" } else { "all" }, 1).await;
+            w.retract_one().await;
+        }
+    });
+    let mut w = worker(2);
+    tasks.spawn(async move {
+        for _ in (0..).take_while(|i| again(i / 7)) {
+            let count = 1 + w.random.below(700);
+            let audience = if w.random.below(4) == 0 { "north" } else { "all" };
+            w.append(audience, count).await;
+        }
+    });
+    let mut w = worker(3);
+    tasks.spawn(async move {
+        for i in (0..).take_while(|i| again(i / 8)) {
+            let count = 1 + w.random.below(40);
+            w.checks(count).await;
+            if i % 4 == 0 {
+                w.roster().await;
+            }
+        }
+    });
+    let mut w = worker(4);
+    tasks.spawn(async move {
+        for _ in (0..).take_while(|i| again(i / 5)) {
+            w.import().await;
+        }
+    });
+    let mut w = worker(5);
+    tasks.spawn(async move {
+        for _ in (0..).take_while(|i| again(i / 4)) {
+            let count = 1 + w.random.below(60);
+            w.heavy("all", count).await;
+            w.retract_one().await;
+        }
+    });
+    while let Some(ended) = tasks.join_next().await {
+        ended.expect("no panic");
+    }
+}
+
+async fn full(mut worker: Worker, flag: &Path) {
+    worker.small_mix().await;
+    for round in 0..6 {
+        let reference = worker.checks(2).await;
+        std::fs::write(flag, "").expect("the flag");
+        for attempt in 0..5 {
+            worker.refused(round, attempt).await;
+            worker.reads_go_on(reference);
+        }
+        std::fs::remove_file(flag).expect("the flag");
+        worker.small_mix().await;
+        assert_eq!(worker.store.health().problem, None, "round {round}");
+    }
+}
+
+async fn full_for_ever(mut worker: Worker, flag: &Path) {
+    worker.small_mix().await;
+    std::fs::write(flag, "").expect("the flag");
+    for attempt in 0.. {
+        worker.refused(0, attempt).await;
+        worker.acks.write(&[Line::At("full".into())]);
+    }
+}
+
+struct Worker {
+    store: Arc<Store>,
+    acks: Arc<Acks>,
+    next: u64,
+    random: Random,
+    /// Own signals of the alliance's feed that were acknowledged and not retracted.
+    own: Vec<Seq>,
+}
+
+impl Worker {
+    fn numbers(&mut self, count: u64) -> Vec<u64> {
+        let from = self.next;
+        self.next += count;
+        (from..self.next).collect()
+    }
+
+    async fn append(&mut self, audience: &str, count: u64) {
+        let numbers = self.numbers(count);
+        self.submit(audience, &numbers).await.expect("durable");
+    }
+
+    async fn heavy(&mut self, audience: &str, count: u64) {
+        let numbers: Vec<_> = self.numbers(count).into_iter().map(|n| n | HEAVY).collect();
+        self.submit(audience, &numbers).await.expect("durable");
+    }
+
+    async fn submit(&mut self, audience: &str, numbers: &[u64]) -> Result<(), countermark::store::StoreError> {
+        let tried = |n: &u64| Line::Try { audience: audience.to_owned(), n: *n };
+        self.acks.write(&numbers.iter().map(tried).collect::<Vec<_>>());
+        let outcomes = self.store.append(numbers.iter().map(|n| fixture::signal(audience, *n)).collect()).await?;
+        let mut lines = Vec::with_capacity(numbers.len());
+        for (n, outcome) in numbers.iter().zip(outcomes) {
+            let (Appended::Created(seq) | Appended::Existing(seq)) = outcome.expect("taken");
+            if audience == "all" {
+                self.own.push(seq);
+            }
+            lines.push(Line::Signal { audience: audience.to_owned(), n: *n, seq });
+        }
+        self.acks.write(&lines);
+        Ok(())
+    }
+
+    /// Retracts a signal that was acknowledged to this worker.
+    async fn retract_one(&mut self) {
+        if self.own.is_empty() {
+            return;
+        }
+        let at = self.random.below(self.own.len() as u64);
+        let signal = self.own.swap_remove(usize::try_from(at).expect("small"));
+        let outcomes = self.store.append(vec![fixture::retraction("all", signal)]).await.expect("durable");
+        assert!(outcomes[0].is_ok(), "{outcomes:?}");
+        self.acks.write(&[Line::Retracted { audience: "all".into(), signal }]);
+    }
+
+    async fn checks(&mut self, count: u64) -> (u64, countermark::store::CheckReference) {
+        let numbers = self.numbers(count);
+        let records = numbers.iter().map(|n| fixture::check_record(*n)).collect();
+        let references = self.store.record_checks(records).await.expect("durable");
+        let lines = numbers.iter().zip(&references).map(|(n, reference)| Line::Check { n: *n, reference: *reference });
+        self.acks.write(&lines.collect::<Vec<_>>());
+        (numbers[0], references[0])
+    }
+
+    async fn import(&mut self) {
+        let import = fixture::next_import(&self.store);
+        let size = self.store.import(import).await.expect("durable");
+        self.acks.write(&[Line::Imported { size }]);
+    }
+
+    async fn roster(&mut self) {
+        let n = self.numbers(1)[0];
+        self.store.put_roster(fixture::roster(n)).await.expect("durable");
+        self.acks.write(&[Line::Roster { n }]);
+    }
+
+    async fn small(&mut self) {
+        self.small_mix().await;
+        // Sixteen large entries are a value that the engine keeps in a file of its own once the page is written anew.
+        self.heavy("all", 18).await;
+        self.append("all", 1).await;
+        self.heavy("all", 3).await;
+        self.small_mix().await;
+    }
+
+    async fn small_mix(&mut self) {
+        self.append("all", 1).await;
+        self.append("all", 20).await;
+        self.import().await;
+        self.append("north", 3).await;
+        self.checks(2).await;
+        self.retract_one().await;
+        self.roster().await;
+        self.import().await;
+    }
+
+    /// A submission on a full disk.
+    async fn refused(&mut self, round: u64, attempt: u64) {
+        let numbers = self.numbers(1 + attempt);
+        let refusal = self.submit("all", &numbers).await.expect_err("the disk is full");
+        assert_eq!(refusal.code(), "STORE_FULL", "round {round}, attempt {attempt}: {refusal}");
+        let problem = self.store.health().problem.expect("a problem");
+        assert_eq!(problem.0, "STORE_FULL", "round {round}, attempt {attempt}: {problem:?}");
+    }
+
+    fn reads_go_on(&self, (n, reference): (u64, countermark::store::CheckReference)) {
+        let feed = fixture::own_feed("all");
+        for seq in 0..self.store.size(&feed).get() {
+            assert!(self.store.read(&feed, Seq::new(seq)).expect("readable").is_some(), "entry {seq}");
+        }
+        assert_eq!(self.store.check(&reference).expect("readable"), Some(fixture::check_record(n)));
+        assert!(self.store.roster().is_some());
+        assert!(self.store.batch_after(&feed, Seq::ZERO).expect("readable").is_some());
+    }
+}
