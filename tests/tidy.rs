@@ -14,9 +14,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("feed", &["domain"]),
     ("store", &["domain", "feed"]),
     ("membership", &["domain", "feed", "store"]),
-    ("service", &["domain", "pseudonym", "feed", "store", "membership"]),
-    ("replication", &["domain", "feed", "store", "membership", "service"]),
-    ("rpc", &["domain", "pseudonym", "feed", "store", "membership", "service", "replication"]),
+    ("replication", &["domain", "feed", "store", "membership"]),
+    ("service", &["domain", "pseudonym", "feed", "store", "membership", "replication"]),
+    ("rpc", &["domain", "pseudonym", "feed", "store", "membership", "replication", "service"]),
     ("telemetry", &[]),
     ("alliance", &["domain", "pseudonym", "feed", "rpc"]),
     ("config", &["domain", "pseudonym", "feed", "service", "rpc", "telemetry", "alliance"]),
@@ -55,7 +55,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
 ];
 /// Layers into which clock, randomness and environment are handed down.
-const BELOW_THE_TOP: &[&str] = &["domain", "pseudonym", "feed", "store", "membership", "service", "replication", "rpc"];
+const BELOW_THE_TOP: &[&str] = &["domain", "pseudonym", "feed", "store", "membership", "replication", "service", "rpc"];
 
 /// Files that are long for a reason.
 const LONG_FILES: &[(&str, &str)] = &[];

@@ -176,6 +176,9 @@ impl Screener {
                 Err(error) => outcomes.push((question.row, Err(error.into()))),
             }
         }
+        if answered.is_empty() {
+            return outcomes;
+        }
         let records = answered.iter().map(|(_, record, _)| record.clone()).collect();
         let references = match self.store.record_checks(records).await {
             Ok(references) => references.into_iter().map(Ok).collect(),

@@ -161,6 +161,9 @@ impl Submitter {
                 Err(error) => outcomes.push((draft.row, Err(error))),
             }
         }
+        if items.is_empty() {
+            return outcomes;
+        }
         match self.store.append(items).await {
             Ok(appended) => outcomes.extend(sent.into_iter().zip(appended).map(|(draft, appended)| {
                 let receipt = appended.map_err(SubmitError::from).and_then(|appended| self.receipt(&draft, appended));
