@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::config;
-use crate::domain::{Clock, Entropy, EntropyError, Timestamp};
+use crate::daemon::{SystemClock, SystemEntropy};
+use crate::domain::{Clock, Entropy, Timestamp};
 
 /// What a command has from the process that runs it.
 #[derive(Clone)]
@@ -39,27 +39,5 @@ impl Environment {
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Environment").field("variables", &self.variables).finish_non_exhaustive()
-    }
-}
-
-/// The clock of the operating system.
-#[derive(Debug, Clone, Copy)]
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        // A clock before 1970 is as wrong as one that shows 1970, and certificates say so.
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_unix_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-    }
-}
-
-/// The random bytes of the operating system.
-#[derive(Debug, Clone, Copy)]
-pub struct SystemEntropy;
-
-impl Entropy for SystemEntropy {
-    fn fill(&self, out: &mut [u8]) -> Result<(), EntropyError> {
-        aws_lc_rs::rand::fill(out).map_err(|_| EntropyError)
     }
 }

@@ -14,6 +14,7 @@ use super::input::InputError;
 use crate::alliance::AllianceError;
 use crate::alliance::folder::FolderError;
 use crate::config::ConfigError;
+use crate::daemon::ServeError;
 use crate::domain::{EntropyError, FieldError};
 use crate::feed::{CheckpointError, KeyError, RosterError};
 use crate::pseudonym::PseudonymError;
@@ -126,7 +127,7 @@ macro_rules! failure_of {
 }
 
 failure_of!(AllianceError, FolderError, ConfigError, RosterError, CheckpointError, KeyError, PseudonymError, TlsError);
-failure_of!(IdentityError);
+failure_of!(IdentityError, ServeError);
 
 impl From<FieldError> for Failure {
     fn from(error: FieldError) -> Self {

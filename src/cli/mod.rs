@@ -34,7 +34,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-pub use environment::{Environment, SystemClock, SystemEntropy};
+pub use environment::Environment;
 
 use arguments::{Arguments, Command, ConfigCommand, FeedCommand};
 use failure::{Failure, Outcome};

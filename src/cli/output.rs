@@ -98,6 +98,14 @@ impl Printer {
         written.map_err(|error| Failure::output(&error))
     }
 
+    /// Brings what was printed so far to the terminal, before a wait.
+    ///
+    /// # Errors
+    /// Where standard output is closed or full.
+    pub(super) fn flush(&mut self) -> Result<(), Failure> {
+        self.out.flush().map_err(|error| Failure::output(&error))
+    }
+
     /// Tells the person who runs the command something that is no data.
     pub(super) fn note(&mut self, text: impl Display) {
         let err = &mut self.err;

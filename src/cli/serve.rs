@@ -1,16 +1,13 @@
 //! `serve`.
 
-use super::Environment;
 use super::arguments::ServeArguments;
 use super::failure::{Failure, Outcome};
-use crate::config::Purpose;
+use super::{Environment, wait_for};
+use crate::daemon;
 
 pub(super) fn run(arguments: &ServeArguments, environment: &Environment) -> Result<Outcome, Failure> {
-    let config = environment.variables.find(Purpose::Node, arguments.config.as_deref())?;
-    run_node(&config, environment)
-}
-
-/// Runs the node of the configuration at `config` until it is told to stop.
-fn run_node(_config: &std::path::Path, _environment: &Environment) -> Result<Outcome, Failure> {
-    Err(Failure::new("NOT_BUILT", "this build has no daemon").advise("use a build that has it"))
+    wait_for(async {
+        daemon::serve(arguments.config.as_deref(), &environment.variables).await?;
+        Ok(Outcome::Done)
+    })
 }

@@ -91,7 +91,12 @@ impl LoadedConfig {
         LocalSecret::from_text(&text).map_err(|source| ConfigError::LocalSecret { setting: setting(), source })
     }
 
-    fn pseudonym_keys(&self) -> Result<BTreeMap<KeyId, HmacKey>, ConfigError> {
+    /// The pseudonym keys in the folder now. The node reads them again with every new roster, so that a key that was put
+    /// there before its roster came is found.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where the folder or a key in it cannot be read.
+    pub fn pseudonym_keys(&self) -> Result<BTreeMap<KeyId, HmacKey>, ConfigError> {
         let setting = || self.setting("keys.pseudonym_keys");
         let files = self.file("keys.pseudonym_keys", key_files(&self.config.keys.pseudonym_keys))?;
         if files.len() > MAX_PSEUDONYM_KEYS {

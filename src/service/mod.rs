@@ -4,6 +4,7 @@
 //! their own beyond caches: what is durable is in the store, who belongs is in the directory.
 
 mod freshness;
+mod node;
 mod pseudonyms;
 mod screen;
 mod signals;
@@ -11,6 +12,7 @@ mod submit;
 mod tags;
 
 pub use freshness::FreshnessBoard;
+pub use node::{NodeReport, NodeState};
 pub use pseudonyms::{KeySecrets, Pseudonymiser};
 pub use screen::{Answer, MatchedIdentifier, PastCheck, ScreenError, Screener, SignalMatch};
 pub use signals::{SignalError, SignalPage, SignalRecord, Signals, Target, Withdrawal};

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-pub(super) use first_day::{FirstMember, clients_beside, listener};
+pub(super) use first_day::{FirstMember, clients_beside, found, listener};
 pub(super) use secretariat::{Secretariat, claimed_alliance};
 
 use super::Environment;

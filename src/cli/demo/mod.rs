@@ -1,0 +1,131 @@
+//! `demo`: a three-member alliance on loopback that submits, shares and answers.
+//!
+//! Nothing in it is special: the ceremonies make the folders, the nodes run from the configuration files in them, and the
+//! members talk to their nodes through the public API over mutual TLS. Only the sellers are made up.
+
+mod members;
+mod population;
+mod report;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpListener;
+
+use super::alliance::{FirstMember, found};
+use super::arguments::DemoArguments;
+use super::failure::{Failure, Outcome};
+use super::output::Printer;
+use super::{Environment, wait_for};
+use crate::alliance::folder::{AllianceFolder, MemberFolder};
+use crate::config::NodeConfig;
+use crate::daemon::{Listeners, Node, ServeError, setup};
+use crate::domain::MemberKind;
+use members::DemoMember;
+use population::stores;
+use report::Report;
+
+const ALLIANCE: &str = "demo.test";
+const MEMBERS: [(&str, MemberKind); 3] =
+    [("bazaar", MemberKind::Platform), ("aurelle", MemberKind::Brand), ("kestrel", MemberKind::Brand)];
+const CONTROLLERS: usize = 120;
+const SEED: u64 = 2_026;
+/// Tries to find two free ports beside each other.
+const PORT_TRIES: usize = 64;
+/// How long the nodes may take to reach each other; on loopback they take well under a second.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(super) fn run(arguments: &DemoArguments, environment: &Environment, printer: &mut Printer) -> Result<Outcome, Failure> {
+    wait_for(show(arguments.keep, environment, printer))
+}
+
+async fn show(keep: bool, environment: &Environment, printer: &mut Printer) -> Result<Outcome, Failure> {
+    let folder = tempfile::Builder::new().prefix("countermark-demo-").tempdir();
+    let folder = folder.map_err(|error| Failure::of("DEMO_FOLDER", &error))?;
+    printer.progress(|| "making keys and certificates for three members".to_owned());
+    let mut sockets = Vec::new();
+    let mut first = Vec::new();
+    for (id, kind) in MEMBERS {
+        let listeners = bind_pair().await?;
+        let address = listeners.peers.local_addr().map_err(|error| Failure::of("DEMO_PORTS", &error))?;
+        first.push(FirstMember { id: id.parse()?, kind, address: address.to_string() });
+        sockets.push(listeners);
+    }
+    let secretariat = AllianceFolder::at(folder.path().join("alliance"));
+    let homes = found(&ALLIANCE.parse()?, &secretariat, &first, environment)?;
+    printer.progress(|| "starting three nodes".to_owned());
+    let mut nodes = Vec::new();
+    for (home, listeners) in homes.iter().zip(sockets) {
+        nodes.push(start(home, listeners, environment).await?);
+    }
+    let report = work(&homes, environment, printer).await?;
+    printer.end_progress();
+    printer.show(&report)?;
+    if keep {
+        stay(&report, printer).await?;
+    } else {
+        printer.note("The nodes are gone again. `countermark demo --keep` leaves them running, to try the commands by hand.");
+    }
+    for node in nodes {
+        node.stop().await;
+    }
+    Ok(Outcome::Done)
+}
+
+/// Two free ports beside each other, as a member's listeners are laid out.
+async fn bind_pair() -> Result<Listeners, Failure> {
+    let bind = |port| TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    for _ in 0..PORT_TRIES {
+        let peers = bind(0).await.map_err(|error| Failure::of("DEMO_PORTS", &error))?;
+        let Some(next) = peers.local_addr().ok().and_then(|address| address.port().checked_add(1)) else { continue };
+        if let Ok(clients) = bind(next).await {
+            return Ok(Listeners { peers, clients });
+        }
+    }
+    Err(Failure::new("DEMO_PORTS", "no two free ports beside each other were found").advise("try again"))
+}
+
+async fn start(home: &MemberFolder, listeners: Listeners, environment: &Environment) -> Result<Node, Failure> {
+    let loaded = NodeConfig::load(&home.path().join("node.toml"), &environment.variables).map_err(ServeError::from)?;
+    let materials = loaded.materials(environment.now()).map_err(ServeError::from)?;
+    let node = Node::start(setup(loaded, materials), listeners).await;
+    Ok(node.map_err(ServeError::from)?)
+}
+
+/// Each member submits what it found, waits for the others, and asks about its own sellers.
+async fn work(homes: &[MemberFolder], environment: &Environment, printer: &mut Printer) -> Result<Report, Failure> {
+    let mut members = Vec::new();
+    for (home, (id, _)) in homes.iter().zip(MEMBERS) {
+        members.push(DemoMember::reach(id, &home.path().join("client.toml"), environment).await?);
+    }
+    let stores = stores(SEED, CONTROLLERS);
+    for (i, store) in stores.iter().enumerate() {
+        let finder = population::finder(store, i, members.len());
+        members[finder].stores.push(store);
+    }
+    printer.progress(|| format!("submitting signals about {} stores", stores.len()));
+    let began = Instant::now();
+    for member in &mut members {
+        member.submit().await?;
+    }
+    let submitted = began.elapsed();
+    printer.progress(|| "waiting until every node has heard of every signal".to_owned());
+    let level = tokio::time::timeout(PATIENCE, members::wait_until_level(&mut members)).await;
+    level
+        .map_err(|_| Failure::new("DEMO_SLOW", "the nodes did not reach each other within a minute").advise("try again"))??;
+    let shared = began.elapsed();
+    printer.progress(|| "asking each node about its own sellers".to_owned());
+    let mut learned = Vec::new();
+    for member in &mut members {
+        learned.push(member.ask().await?);
+    }
+    Ok(Report::new(ALLIANCE, stores.len(), submitted, shared, learned, homes))
+}
+
+/// Leaves everything running until the person has seen enough.
+async fn stay(report: &Report, printer: &mut Printer) -> Result<(), Failure> {
+    printer.heading(&report.by_hand())?;
+    printer.flush()?;
+    printer.note("The nodes are running. Press Ctrl-C to stop them and remove their folders.");
+    tokio::signal::ctrl_c().await.map_err(|error| Failure::of("SIGNALS", &error))
+}

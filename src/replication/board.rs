@@ -1,0 +1,260 @@
+//! What is known of each peer while the node runs: for the planner, and for the operator.
+//!
+//! Sessions write here, the planner and the status read. Locks are held for look-ups only, and never across an await. A
+//! refusal is logged when it is new for its peer, and again only after it had ceased.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::error::Complaint;
+use super::plan::{Presence, Prospect};
+use super::{Pace, SessionError, Traffic};
+use crate::domain::{FeedId, MemberId, Seq, Timestamp};
+
+/// One peer as an operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerStatus {
+    /// Who.
+    pub member: MemberId,
+    /// Where it is dialled, as in the roster.
+    pub address: String,
+    /// Whether there is a session with it.
+    pub connected: bool,
+    /// What is wrong: why there is no session, or what was refused in it. `None` where nothing is.
+    pub last_error: Option<Failure>,
+    /// Its last heartbeat; `None` for never.
+    pub last_heard: Option<Timestamp>,
+    /// Bytes of messages since the node started.
+    pub traffic: Traffic,
+    /// Feeds that are followed there.
+    pub following: usize,
+}
+
+/// Something that went wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Stable code.
+    pub code: &'static str,
+    /// In words, for the operator.
+    pub detail: String,
+}
+
+/// When something can be found wrong, and found right again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Occasion {
+    /// Heads were compared.
+    Heads,
+    /// A newer roster was fetched.
+    Roster,
+    /// Feeds were asked for.
+    Feeds,
+}
+
+struct Peer {
+    address: String,
+    connected: bool,
+    /// Since when it has not been connected.
+    lost_at: Instant,
+    prospect: Prospect,
+    failure: Option<Failure>,
+    complaints: BTreeMap<(Occasion, &'static str), String>,
+    last_heard: Option<Timestamp>,
+    /// Of sessions that are over, and of the one that is not.
+    traffic: (Traffic, Traffic),
+    following: usize,
+}
+
+impl Peer {
+    fn new() -> Self {
+        Self {
+            address: String::new(),
+            connected: false,
+            lost_at: Instant::now(),
+            prospect: Prospect::new(Presence::Lost),
+            failure: None,
+            complaints: BTreeMap::new(),
+            last_heard: None,
+            traffic: (Traffic::default(), Traffic::default()),
+            following: 0,
+        }
+    }
+
+    fn presence(&self, now: Instant, pace: &Pace) -> Presence {
+        match self.connected {
+            true => Presence::Connected,
+            false if now.duration_since(self.lost_at) < pace.relay_after => Presence::Lost,
+            false => Presence::Away,
+        }
+    }
+
+    fn status(&self, member: &MemberId) -> PeerStatus {
+        let complaint = self.complaints.iter().next();
+        let complaint = complaint.map(|((_, code), detail)| Failure { code, detail: detail.clone() });
+        PeerStatus {
+            member: member.clone(),
+            address: self.address.clone(),
+            connected: self.connected,
+            last_error: self.failure.clone().or(complaint),
+            last_heard: self.last_heard,
+            traffic: self.traffic.0 + self.traffic.1,
+            following: self.following,
+        }
+    }
+}
+
+/// What is known of all peers.
+#[derive(Default)]
+pub(super) struct Board {
+    peers: Mutex<BTreeMap<MemberId, Peer>>,
+    /// Forks that were reported.
+    forked: Mutex<BTreeSet<FeedId>>,
+    replan: Notify,
+}
+
+impl Board {
+    pub(super) fn statuses(&self) -> Vec<PeerStatus> {
+        self.peers.lock().iter().map(|(member, peer)| peer.status(member)).collect()
+    }
+
+    /// The peers and when each goes from lost to away.
+    pub(super) fn prospects(&self, pace: &Pace) -> (BTreeMap<MemberId, Prospect>, Option<Instant>) {
+        let now = Instant::now();
+        let peers = self.peers.lock();
+        let view = |(member, peer): (&MemberId, &Peer)| {
+            (member.clone(), Prospect { presence: peer.presence(now, pace), ..peer.prospect.clone() })
+        };
+        let lost = peers.values().filter(|peer| peer.presence(now, pace) == Presence::Lost);
+        let next = lost.map(|peer| peer.lost_at + pace.relay_after).min();
+        (peers.iter().map(view).collect(), next)
+    }
+
+    pub(super) fn want_replan(&self) {
+        self.replan.notify_one();
+    }
+
+    pub(super) async fn replan_wanted(&self) {
+        self.replan.notified().await;
+    }
+
+    /// A peer that is dialled from now on.
+    pub(super) fn enlist(&self, member: &MemberId) {
+        self.peers.lock().entry(member.clone()).or_insert_with(Peer::new);
+    }
+
+    /// It is dialled at this address now.
+    pub(super) fn dialled(&self, member: &MemberId, address: &str) {
+        self.with(member, |peer| address.clone_into(&mut peer.address));
+    }
+
+    /// A peer that is dialled no more.
+    pub(super) fn strike(&self, member: &MemberId) {
+        self.peers.lock().remove(member);
+    }
+
+    fn with<T>(&self, member: &MemberId, change: impl FnOnce(&mut Peer) -> T) -> Option<T> {
+        self.peers.lock().get_mut(member).map(change)
+    }
+
+    /// A session is up.
+    pub(super) fn connected(&self, member: &MemberId) {
+        let was_down = self.with(member, |peer| {
+            peer.connected = true;
+            peer.prospect.refused.clear();
+            peer.failure.take().is_some()
+        });
+        if was_down == Some(true) {
+            tracing::info!(peer = %member, "the peer is back");
+        }
+        self.want_replan();
+    }
+
+    /// A session is over, or none came about.
+    pub(super) fn disconnected(&self, member: &MemberId, error: &SessionError) {
+        let failure = Failure { code: error.code(), detail: error.to_string() };
+        let known = self.with(member, |peer| {
+            if std::mem::take(&mut peer.connected) {
+                peer.lost_at = Instant::now();
+            }
+            peer.prospect.known.clear();
+            peer.following = 0;
+            peer.traffic = (peer.traffic.0 + peer.traffic.1, Traffic::default());
+            let known = peer.failure.replace(failure.clone());
+            known.is_some_and(|known| known.code == failure.code)
+        });
+        if known == Some(false) {
+            tracing::warn!(peer = %member, code = failure.code, detail = failure.detail, "there is no session with the peer");
+        }
+        self.want_replan();
+    }
+
+    pub(super) fn heard(&self, member: &MemberId, at: Timestamp) {
+        self.with(member, |peer| peer.last_heard = Some(at));
+    }
+
+    pub(super) fn traffic(&self, member: &MemberId, of_session: Traffic) {
+        self.with(member, |peer| peer.traffic.1 = of_session);
+    }
+
+    pub(super) fn following(&self, member: &MemberId, feeds: usize) {
+        self.with(member, |peer| peer.following = feeds);
+    }
+
+    /// The heads that the peer showed: sizes beyond what is held, and its own feeds of which it lost a part.
+    pub(super) fn showed(&self, member: &MemberId, known: BTreeMap<FeedId, Seq>, stale: BTreeSet<FeedId>) {
+        let changed = self.with(member, |peer| {
+            let changed = peer.prospect.known != known || peer.prospect.stale != stale;
+            peer.prospect.known = known;
+            peer.prospect.stale = stale;
+            changed
+        });
+        if changed == Some(true) {
+            self.want_replan();
+        }
+    }
+
+    /// The peer does not serve `feed` for the rest of the session, or until it has another roster.
+    pub(super) fn refused(&self, member: &MemberId, feed: FeedId) {
+        self.with(member, |peer| peer.prospect.refused.insert(feed));
+        self.want_replan();
+    }
+
+    /// The peer's roster, or this node's, is another one: what was refused may be served now.
+    pub(super) fn forget_refusals(&self, member: &MemberId) {
+        let any = self.with(member, |peer| !std::mem::take(&mut peer.prospect.refused).is_empty());
+        self.complaints(member, Occasion::Feeds, Vec::new());
+        if any == Some(true) {
+            self.want_replan();
+        }
+    }
+
+    /// The peer sent entries of `feed` that were not those signed.
+    pub(super) fn distrusted(&self, member: &MemberId, feed: FeedId) {
+        self.with(member, |peer| peer.prospect.distrusted.insert(feed));
+    }
+
+    /// All that is wrong on this occasion; what was wrong on the last one and is not any more has ceased.
+    pub(super) fn complaints(&self, member: &MemberId, occasion: Occasion, complaints: Vec<Complaint>) {
+        self.with(member, |peer| {
+            let codes: BTreeSet<_> = complaints.iter().map(Complaint::code).collect();
+            peer.complaints.retain(|(of, code), _| *of != occasion || codes.contains(code));
+        });
+        complaints.into_iter().for_each(|complaint| self.complain(member, occasion, &complaint));
+    }
+
+    /// Something is wrong beside what was wrong before.
+    pub(super) fn complain(&self, member: &MemberId, occasion: Occasion, complaint: &Complaint) {
+        let (code, detail) = (complaint.code(), complaint.to_string());
+        let known = self.with(member, |peer| peer.complaints.insert((occasion, code), detail.clone()));
+        if known == Some(None) {
+            tracing::warn!(peer = %member, code, detail, "what the peer showed is not taken");
+        }
+    }
+
+    /// Whether this fork is news: true once for each feed.
+    pub(super) fn is_new_fork(&self, feed: &FeedId) -> bool {
+        self.forked.lock().insert(feed.clone())
+    }
+}

@@ -1,0 +1,35 @@
+use std::time::Duration;
+
+use crate::domain::limits::{BACKOFF_FIRST, BACKOFF_LAST, HEARTBEAT_INTERVAL, RELAY_AFTER};
+
+/// The intervals of replication. Those of the alliance are [`Pace::default`]; a simulation hands down shorter ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// How often a follower hears from a node with nothing new.
+    pub heartbeat: Duration,
+    /// How long a member may be unreachable before its feeds are asked of others.
+    pub relay_after: Duration,
+    /// First wait before a peer is dialled again.
+    pub backoff_first: Duration,
+    /// Longest wait before a peer is dialled again; the only one after it misbehaved.
+    pub backoff_last: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            heartbeat: HEARTBEAT_INTERVAL,
+            relay_after: RELAY_AFTER,
+            backoff_first: BACKOFF_FIRST,
+            backoff_last: BACKOFF_LAST,
+        }
+    }
+}
+
+impl Pace {
+    /// How long a peer may be silent, or leave a question unanswered, before it counts as gone: three heartbeats.
+    #[must_use]
+    pub const fn silence(&self) -> Duration {
+        self.heartbeat.saturating_mul(3)
+    }
+}

@@ -1,0 +1,428 @@
+//! One connection to a peer, from its first heartbeat to its end.
+//!
+//! Whether there is anything to fetch, the digest in a heartbeat tells: heads are asked for only where it differs from this
+//! node's own. What is stored was verified off the threads that drive connections, and a session that is dropped at any point
+//! leaves behind what is durable and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::board::{Board, Occasion};
+use super::error::Complaint;
+use super::judge::{Mismatch, Offered, Opener, Standing, Verdict, judge, weigh};
+use super::plan::Plan;
+use super::{
+    Directory, FollowCommand, FollowEvent, Link, LinkError, Liveness, Misbehaviour, Pace, Reader, Refusal, SessionError,
+    heads_digest,
+};
+use crate::domain::{Clock, FeedId, MemberId, Seq};
+use crate::feed::{ForkProof, Hash};
+use crate::store::{FeedState, Store, StoreError};
+
+/// Heartbeats in a row with other heads and nothing flowing, before heads are asked for; doubled each time that it did not help.
+const PATIENCE: u32 = 2;
+/// The most that it is doubled to: one listing every five minutes from a peer that never comes to agree.
+const LONGEST_PATIENCE: u32 = 32;
+
+/// What all sessions share.
+pub(super) struct Context {
+    pub(super) reader: Reader,
+    pub(super) directory: Arc<Directory>,
+    pub(super) liveness: Arc<Liveness>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) pace: Pace,
+    pub(super) board: Board,
+    pub(super) plan: watch::Sender<Arc<Plan>>,
+}
+
+impl Context {
+    fn store(&self) -> &Arc<Store> {
+        self.reader.store()
+    }
+
+    fn opener(&self) -> Opener {
+        Opener {
+            alliance: self.directory.alliance().clone(),
+            roster: self.directory.roster(),
+            me: self.directory.member().clone(),
+        }
+    }
+
+    /// Takes no more of a feed, and says so once. An own feed is not written any more before that: what would be added to it
+    /// could not reach anyone.
+    async fn quarantine(&self, proof: ForkProof) -> Result<(), StoreError> {
+        let (feed, size) = (proof.feed().clone(), proof.second().checkpoint().size);
+        if feed.member == *self.directory.member() {
+            self.store().mark_behind(feed.clone(), size).await?;
+        }
+        self.store().quarantine(proof).await?;
+        if self.board.is_new_fork(&feed) {
+            tracing::error!(code = "FEED_FORKED", %feed, "the feed's member signed two histories; nothing more of it is taken");
+        }
+        self.board.want_replan();
+        Ok(())
+    }
+
+    /// Another member holds more of an own feed than this node.
+    async fn fall_behind(&self, feed: FeedId, size: Seq) -> Result<(), StoreError> {
+        self.liveness.newest(&feed, size);
+        if self.store().feed_state(&feed) != FeedState::Followed {
+            return Ok(());
+        }
+        tracing::error!(
+            code = "OWN_FEED_BEHIND", %feed, %size,
+            "another member holds more of this node's own feed; nothing is written to it until it is recovered"
+        );
+        self.store().mark_behind(feed, size).await
+    }
+}
+
+/// How a session went.
+pub(super) struct Outcome {
+    pub(super) error: SessionError,
+    /// Whether it was good for something, so that the peer is worth dialling again soon.
+    pub(super) progress: bool,
+}
+
+/// Follows at `peer` what the plan says, until the connection ends.
+pub(super) async fn run(ctx: &Context, peer: &MemberId, link: &dyn Link) -> Outcome {
+    let mut progress = false;
+    let result = converse(ctx, peer, link, &mut progress).await;
+    ctx.board.traffic(peer, link.traffic());
+    let Err(error) = result;
+    Outcome { error, progress }
+}
+
+async fn converse(
+    ctx: &Context,
+    peer: &MemberId,
+    link: &dyn Link,
+    progress: &mut bool,
+) -> Result<std::convert::Infallible, SessionError> {
+    let stream = ask(ctx, link.follow()).await?;
+    let mut events = stream.events;
+    let mut session = Session::new(ctx, peer, link);
+    match timeout(ctx.pace.silence(), events.next()).await.map_err(|_| SessionError::Silent(ctx.pace.silence()))? {
+        Some(Ok(FollowEvent::Heartbeat { roster_serial, heads_digest })) => session.greet(roster_serial, heads_digest).await?,
+        Some(Ok(_)) => return Err(Misbehaviour::NoGreeting.into()),
+        Some(Err(error)) => return Err(error.into()),
+        None => return Err(SessionError::Ended),
+    }
+    ctx.board.connected(peer);
+    let mut plans = ctx.plan.subscribe();
+    let mut rosters = ctx.directory.subscribe();
+    plans.mark_changed();
+    loop {
+        // From here and not from the last event on: what was spent on that event is not the peer's silence.
+        let deadline = Instant::now() + ctx.pace.silence();
+        tokio::select! {
+            biased;
+            permit = stream.commands.reserve(), if !session.waiting.is_empty() => session.send(permit),
+            changed = plans.changed() => match changed {
+                Ok(()) => {
+                    let wanted = plans.borrow_and_update().at(peer);
+                    session.adopt(wanted).await?;
+                }
+                Err(_) => return Err(SessionError::Ended),
+            },
+            changed = rosters.changed() => match changed {
+                Ok(()) => ctx.board.forget_refusals(peer),
+                Err(_) => return Err(SessionError::Ended),
+            },
+            event = timeout_at(deadline, events.next()) => match event {
+                Ok(Some(Ok(event))) => session.take(event).await?,
+                Ok(Some(Err(error))) => return Err(error.into()),
+                Ok(None) => return Err(SessionError::Ended),
+                Err(_) => return Err(SessionError::Silent(ctx.pace.silence())),
+            },
+        }
+        *progress |= session.progress;
+    }
+}
+
+/// Asks the peer something, and waits no longer than for a heartbeat.
+async fn ask<T>(ctx: &Context, question: impl Future<Output = Result<T, LinkError>>) -> Result<T, SessionError> {
+    let patience = ctx.pace.silence();
+    Ok(timeout(patience, question).await.map_err(|_| SessionError::Silent(patience))??)
+}
+
+struct Session<'a> {
+    ctx: &'a Context,
+    peer: &'a MemberId,
+    link: &'a dyn Link,
+    /// Commands that the peer has not been told yet: the last one for each feed.
+    waiting: BTreeMap<FeedId, FollowCommand>,
+    followed: BTreeSet<FeedId>,
+    /// Whatever was followed in this session: more of it may be on the way.
+    asked: BTreeSet<FeedId>,
+    /// Feeds asked for again because entries were missing.
+    gaps: BTreeSet<FeedId>,
+    /// Feeds of the peer's own of which it has lost a part.
+    stale: BTreeSet<FeedId>,
+    /// Of the peer's roster.
+    serial: u64,
+    /// The serial of a roster that the peer could not show.
+    refused_serial: u64,
+    /// Heartbeats in a row with other heads.
+    differing: u32,
+    patience: u32,
+    flowing: bool,
+    progress: bool,
+}
+
+impl<'a> Session<'a> {
+    fn new(ctx: &'a Context, peer: &'a MemberId, link: &'a dyn Link) -> Self {
+        Self {
+            ctx,
+            peer,
+            link,
+            waiting: BTreeMap::new(),
+            followed: BTreeSet::new(),
+            asked: BTreeSet::new(),
+            gaps: BTreeSet::new(),
+            stale: BTreeSet::new(),
+            serial: 0,
+            refused_serial: 0,
+            differing: 0,
+            patience: PATIENCE,
+            flowing: false,
+            progress: false,
+        }
+    }
+
+    /// The first heartbeat: heads are compared before anything is followed.
+    async fn greet(&mut self, serial: u64, digest: Hash) -> Result<(), SessionError> {
+        self.serial = serial;
+        self.hear(serial).await?;
+        if self.agrees(digest).await? {
+            self.at_one();
+            return Ok(());
+        }
+        self.exchange_heads().await
+    }
+
+    /// Sends a waiting command. Where the peer reads no more, the events say why.
+    fn send(&mut self, permit: Result<mpsc::Permit<'_, FollowCommand>, mpsc::error::SendError<()>>) {
+        let next = self.waiting.pop_first();
+        match (permit, next) {
+            (Ok(permit), Some((_, command))) => permit.send(command),
+            _ => self.waiting.clear(),
+        }
+    }
+
+    /// Follows what the plan wants here, and nothing else.
+    async fn adopt(&mut self, wanted: BTreeSet<FeedId>) -> Result<(), SessionError> {
+        for feed in self.followed.difference(&wanted).cloned().collect::<Vec<_>>() {
+            self.drop_feed(&feed);
+        }
+        let held = self.ctx.reader.held().await?;
+        for feed in wanted.difference(&self.followed).cloned().collect::<Vec<_>>() {
+            let size = held.size(&feed);
+            self.ask_for(feed, size);
+        }
+        self.ctx.board.following(self.peer, self.followed.len());
+        Ok(())
+    }
+
+    fn ask_for(&mut self, feed: FeedId, size: Seq) {
+        self.followed.insert(feed.clone());
+        self.asked.insert(feed.clone());
+        self.waiting.insert(feed.clone(), FollowCommand::Follow { feed, size });
+    }
+
+    fn drop_feed(&mut self, feed: &FeedId) {
+        if self.followed.remove(feed) {
+            self.waiting.insert(feed.clone(), FollowCommand::Unfollow { feed: feed.clone() });
+        }
+    }
+
+    async fn take(&mut self, event: FollowEvent) -> Result<(), SessionError> {
+        match event {
+            FollowEvent::Heartbeat { roster_serial, heads_digest } => self.heartbeat(roster_serial, heads_digest).await?,
+            FollowEvent::Batch { feed, first, entries, checkpoint } => {
+                let taken = self.batch(&feed, first, entries, checkpoint).await;
+                if matches!(taken, Err(SessionError::Misbehaved(_))) {
+                    self.ctx.board.distrusted(self.peer, feed);
+                }
+                taken?;
+            }
+            FollowEvent::Refused { feed, refusal } => self.refused(feed, refusal),
+        }
+        self.ctx.board.traffic(self.peer, self.link.traffic());
+        Ok(())
+    }
+
+    fn refused(&mut self, feed: FeedId, refusal: Refusal) {
+        if self.followed.remove(&feed) {
+            self.ctx.board.complain(self.peer, Occasion::Feeds, &Complaint::Refused(refusal));
+            self.ctx.board.refused(self.peer, feed);
+        }
+    }
+
+    async fn heartbeat(&mut self, serial: u64, digest: Hash) -> Result<(), SessionError> {
+        self.progress = true;
+        if serial != self.serial {
+            self.serial = serial;
+            self.ctx.board.forget_refusals(self.peer);
+        }
+        self.hear(serial).await?;
+        let flowing = std::mem::take(&mut self.flowing);
+        if self.agrees(digest).await? {
+            self.at_one();
+        } else if flowing {
+            self.differing = 0;
+        } else {
+            self.differing += 1;
+        }
+        if self.differing >= self.patience {
+            self.differing = 0;
+            self.patience = (self.patience * 2).min(LONGEST_PATIENCE);
+            self.exchange_heads().await?;
+        }
+        Ok(())
+    }
+
+    /// Notes that the peer is there, and fetches its roster where that is newer.
+    async fn hear(&mut self, serial: u64) -> Result<(), SessionError> {
+        let now = self.ctx.clock.now();
+        self.ctx.liveness.heard(self.peer, now);
+        self.ctx.board.heard(self.peer, now);
+        if serial <= self.ctx.directory.roster().roster().serial || serial == self.refused_serial {
+            return Ok(());
+        }
+        let note = ask(self.ctx, self.link.roster()).await?;
+        let complaints = match self.ctx.directory.offer(note).await {
+            Ok(_) => vec![],
+            Err(error) => {
+                self.refused_serial = serial;
+                vec![Complaint::Roster(error)]
+            }
+        };
+        self.ctx.board.complaints(self.peer, Occasion::Roster, complaints);
+        Ok(())
+    }
+
+    /// Whether the peer holds what this node holds, and more is known of no feed that is followed here or that the peer lost.
+    async fn agrees(&self, digest: Hash) -> Result<bool, SessionError> {
+        let held = self.ctx.reader.held().await?;
+        let signed = self.ctx.directory.roster();
+        let mine = heads_digest(signed.roster(), &held, self.ctx.directory.member(), self.peer);
+        let mut concerned = self.followed.iter().chain(&self.stale);
+        Ok(mine == digest && concerned.all(|feed| self.ctx.liveness.newest_size(feed) <= held.size(feed)))
+    }
+
+    fn at_one(&mut self) {
+        self.differing = 0;
+        self.patience = PATIENCE;
+        self.stale.clear();
+        self.ctx.board.showed(self.peer, BTreeMap::new(), BTreeSet::new());
+        self.ctx.board.complaints(self.peer, Occasion::Heads, vec![]);
+    }
+
+    /// Asks for the peer's heads, and draws the conclusions.
+    async fn exchange_heads(&mut self) -> Result<(), SessionError> {
+        let opener = self.ctx.opener();
+        let once_signed = self.once_signed(&opener).await?;
+        let heads = ask(self.ctx, self.link.checkpoints()).await?;
+        let findings = self.ctx.reader.run(move |store| judge(store, &opener, heads, &once_signed)).await??;
+        for (feed, size) in findings.signed {
+            self.ctx.liveness.newest(&feed, size);
+        }
+        for (feed, size) in findings.behind {
+            self.ctx.fall_behind(feed, size).await?;
+        }
+        for proof in findings.forks {
+            self.ctx.quarantine(proof).await?;
+        }
+        self.stale.clone_from(&findings.stale);
+        self.ctx.board.showed(self.peer, findings.ahead, findings.stale);
+        self.ctx.board.complaints(self.peer, Occasion::Heads, findings.complaints);
+        Ok(())
+    }
+
+    /// What the peer has signed of its own feeds, as far as anyone showed it.
+    async fn once_signed(&self, opener: &Opener) -> Result<BTreeMap<FeedId, Seq>, SessionError> {
+        let held = self.ctx.reader.held().await?;
+        let readable = opener.roster.roster().readable_feeds(&opener.me);
+        let own = readable.into_iter().filter(|feed| feed.member == *self.peer && !held.forked().contains(feed));
+        let size = |feed: &FeedId| held.size(feed).max(self.ctx.liveness.newest_size(feed));
+        Ok(own.map(|feed| (feed.clone(), size(&feed))).collect())
+    }
+
+    async fn batch(&mut self, feed: &FeedId, first: Seq, entries: Vec<Bytes>, checkpoint: Bytes) -> Result<(), SessionError> {
+        if !self.asked.contains(feed) {
+            return Err(Misbehaviour::NotAsked.into());
+        }
+        let opener = self.ctx.opener();
+        if !self.followed.contains(feed) || !opener.roster.roster().may_read_feed(&opener.me, feed) {
+            return Ok(());
+        }
+        if self.ctx.store().feed_state(feed) == FeedState::Quarantined {
+            self.drop_feed(feed);
+            return Ok(());
+        }
+        let offered = Offered::open(&opener, feed, first, entries, checkpoint)?;
+        self.flowing = true;
+        self.ctx.liveness.newest(feed, offered.checkpoint.checkpoint().size);
+        // Each round that ends out of order has seen the feed grow by another source, so this ends.
+        loop {
+            let (opener, candidate) = (opener.clone(), offered.clone());
+            match self.ctx.reader.run(move |store| weigh(store, &opener, &candidate)).await?? {
+                Verdict::Take(import) => match self.ctx.store().import(import).await {
+                    Ok(_) => {
+                        self.progress = true;
+                        self.gaps.remove(feed);
+                        return Ok(());
+                    }
+                    Err(StoreError::OutOfOrder { .. }) => {}
+                    Err(StoreError::Quarantined) => {
+                        self.drop_feed(feed);
+                        return Ok(());
+                    }
+                    Err(error) => return Err(error.into()),
+                },
+                Verdict::Held(standing) => return self.settle(standing).await,
+                Verdict::Gap { held } => return self.ask_again(feed, held),
+                Verdict::Mismatch(mismatch) => return self.prove(*mismatch, offered).await,
+                Verdict::Refuse(misbehaviour) => return Err(misbehaviour.into()),
+            }
+        }
+    }
+
+    async fn settle(&self, standing: Standing) -> Result<(), SessionError> {
+        match standing {
+            Standing::Ahead | Standing::Agrees => {}
+            Standing::Forked(proof) => self.ctx.quarantine(*proof).await?,
+            Standing::Unproven(error) => {
+                self.ctx.board.complain(self.peer, Occasion::Heads, &Complaint::Evidence(error));
+            }
+        }
+        Ok(())
+    }
+
+    /// Once: an honest peer starts where it is told to.
+    fn ask_again(&mut self, feed: &FeedId, held: Seq) -> Result<(), SessionError> {
+        if !self.gaps.insert(feed.clone()) {
+            return Err(Misbehaviour::Gap.into());
+        }
+        self.ask_for(feed.clone(), held);
+        Ok(())
+    }
+
+    /// Either the feed's member signed two histories, or the peer tampered with the entries: the peer's frontier tells.
+    async fn prove(&self, mismatch: Mismatch, offered: Offered) -> Result<(), SessionError> {
+        let feed = offered.checkpoint.checkpoint().feed.clone();
+        let frontier = match mismatch.held {
+            Seq::ZERO => Vec::new(),
+            held => ask(self.ctx, self.link.frontier(&feed, held)).await?,
+        };
+        let proof = mismatch.prove(&self.ctx.opener(), offered.checkpoint, frontier)?;
+        Ok(self.ctx.quarantine(proof).await?)
+    }
+}

@@ -1,0 +1,117 @@
+//! Members that signed two histories, and members that lost one.
+
+use super::world::*;
+use crate::domain::FeedId;
+use crate::store::{FeedState, StoreError};
+
+fn is_quarantined(node: &Node, feed: &FeedId) -> bool {
+    node.store.feed_state(feed) == FeedState::Quarantined
+}
+
+/// Once its own feed is known to be forked or behind, nothing more is acknowledged.
+async fn stops_writing(world: &World, name: &str) {
+    let own = feed(&format!("{name}/all"));
+    world.until("it knows", |w| w.node(name).store.feed_state(&own) != FeedState::Followed).await;
+    let refused = world.node(name).store.append(vec![signal("all", 99_999)]).await.expect("writable");
+    assert_eq!(refused, vec![Err(StoreError::OwnFeedBehind)]);
+}
+
+/// Two nodes speak for `a`, with one key and two histories after `common` entries: `b` sees one, `c` the other, `d` neither.
+async fn two_histories(common: u64, of_b: u64, of_c: u64) -> World {
+    let mut world = World::new(roster(1, &["a", "b", "c", "d"], &[], &[]));
+    for (x, y) in [("b", "c"), ("b", "d"), ("c", "d"), ("d", "a")] {
+        world.cut(x, y);
+    }
+    world.route("c", "a", "twin");
+    for name in ["a", "b", "c", "d"] {
+        world.start(name).await;
+    }
+    world.start_as("twin", "a").await;
+    world.node("a").append("all", 0..common).await;
+    world.node("twin").append("all", 0..common).await;
+    world.node("a").append("all", 1_000..1_000 + of_b).await;
+    world.node("twin").append("all", 2_000..2_000 + of_c).await;
+    world.until("b has one", |w| w.node("b").size("a/all") == common + of_b).await;
+    world.until("c has the other", |w| w.node("c").size("a/all") == common + of_c).await;
+    world
+}
+
+/// Joins those who saw the two histories; then the evidence reaches `d`, which saw only one of them.
+async fn is_proved_to_all(world: World) {
+    let forked = feed("a/all");
+    world.heal("b", "d");
+    world.until("d has b's history", |w| w.node("d").size("a/all") == w.node("b").size("a/all")).await;
+    let sizes = ["b", "c", "d"].map(|name| world.node(name).size("a/all"));
+    world.heal("b", "c");
+    for name in ["b", "c", "d"] {
+        world.until("quarantined", |w| is_quarantined(w.node(name), &forked)).await;
+    }
+    stops_writing(&world, "a").await;
+    world.node("b").append("all", 0..1).await;
+    for name in ["c", "d"] {
+        world.until("other feeds go on", |w| w.node(name).size("b/all") == 1).await;
+    }
+    assert_eq!(["b", "c", "d"].map(|name| world.node(name).size("a/all")), sizes, "nothing merged, nothing overwritten");
+}
+
+#[tokio::test]
+async fn a_fork_of_equal_sizes_is_proved_to_all() {
+    is_proved_to_all(two_histories(0, 3, 3).await).await;
+}
+
+#[tokio::test]
+async fn a_fork_of_different_sizes_is_proved_to_all() {
+    is_proved_to_all(two_histories(4, 2, 7).await).await;
+}
+
+#[tokio::test]
+async fn a_fork_is_proved_from_a_batch_that_does_not_follow() {
+    let mut world = two_histories(4, 2, 7).await;
+    world.stop("a").await;
+    world.stop("twin").await;
+    // Nothing but c's larger history to follow: the batch from it does not fit what b holds.
+    world.heal("b", "c");
+    world.until("b proves it", |w| is_quarantined(w.node("b"), &feed("a/all"))).await;
+    let forks = world.node("b").store.forks();
+    assert_eq!(forks.len(), 1);
+    world.stop("b").await;
+    world.start("b").await;
+    assert!(is_quarantined(world.node("b"), &feed("a/all")), "also after a restart");
+}
+
+#[tokio::test]
+async fn a_member_that_lost_its_disk_finds_its_own_feed_behind() {
+    let mut world = World::of(roster(1, &["a", "b", "c"], &[], &[])).await;
+    world.stop("c").await;
+    world.node("a").append("all", 0..10).await;
+    world.until("b has it", |w| w.node("b").size("a/all") == 10).await;
+    world.stop("a").await;
+    std::fs::remove_dir_all(world.folder("a")).expect("removed");
+    world.start("a").await;
+    stops_writing(&world, "a").await;
+    world.until("b says so", |w| w.node("b").error_of("a") == Some("CHECKPOINT_STALE")).await;
+    assert!(world.node("b").is_connected("a"), "nothing else is refused");
+    world.start("c").await;
+    world.until("c gets it from b while a is up", |w| w.node("c").size("a/all") == 10).await;
+    assert_eq!(world.node("a").store.feed_state(&feed("a/all")), FeedState::Behind, "and no fork");
+}
+
+#[tokio::test]
+async fn a_member_that_went_on_from_an_old_copy_is_proved_to_have_forked() {
+    let mut world = World::of(roster(1, &["a", "b", "c"], &[], &[])).await;
+    world.node("a").append("all", 0..10).await;
+    world.converge(10).await;
+    world.stop("a").await;
+    std::fs::remove_dir_all(world.folder("a")).expect("removed");
+    world.cut("a", "b");
+    world.cut("a", "c");
+    world.start("a").await;
+    world.node("a").append("all", 500..512).await;
+    world.heal_all();
+    let own = feed("a/all");
+    for name in ["a", "b", "c"] {
+        world.until("quarantined", |w| is_quarantined(w.node(name), &own)).await;
+    }
+    stops_writing(&world, "a").await;
+    assert_eq!(world.node("b").size("a/all"), 10);
+}

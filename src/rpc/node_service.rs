@@ -1,0 +1,87 @@
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use tonic::{Code, Request, Response, Status};
+
+use super::access::AccessList;
+use super::convert;
+use super::fault::Fault;
+use super::proto;
+use super::proto::node_service_server::NodeService;
+use super::proto::{GetStatusRequest, GetStatusResponse};
+use crate::domain::Timestamp;
+use crate::replication::PeerStatus;
+use crate::service::{NodeReport, NodeState};
+
+/// `countermark.v1.NodeService`.
+#[derive(Clone)]
+pub struct NodeServer {
+    /// What the node knows of itself.
+    pub state: Arc<NodeState>,
+    /// Who may ask.
+    pub access: Arc<ArcSwap<AccessList>>,
+}
+
+#[tonic::async_trait]
+impl NodeService for NodeServer {
+    async fn get_status(&self, request: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
+        self.access.load().require(&request, &[])?;
+        let state = self.state.clone();
+        let report = tokio::task::spawn_blocking(move || state.report()).await;
+        let report = report.map_err(|_| Fault::new(Code::Internal, "STATUS_PANICKED", "the status could not be read"))?;
+        Ok(Response::new(status(report)))
+    }
+}
+
+fn status(report: NodeReport) -> GetStatusResponse {
+    let keys = report.keys.iter().map(|key| proto::KeyStatus {
+        id: key.id.to_string(),
+        scheme: key.scheme.to_string(),
+        state: key.state.to_string(),
+    });
+    let note = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
+    let forks = report.forks.iter().map(|(feed, fork)| proto::ForkStatus {
+        member: feed.member.to_string(),
+        audience: feed.audience.to_string(),
+        first_checkpoint: note(&fork.first),
+        second_checkpoint: note(&fork.second),
+        found_at_ms: fork.found_at.unix_ms(),
+    });
+    let (problem_code, problem) = report.health.problem.clone().unwrap_or_default();
+    GetStatusResponse {
+        alliance: report.alliance.to_string(),
+        member: report.member.to_string(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        roster_serial: report.roster_serial,
+        started_at_ms: report.started_at.unix_ms(),
+        store: Some(proto::StoreStatus {
+            disk_bytes: report.health.disk_bytes,
+            free_bytes: report.health.free_bytes,
+            index_rows: report.health.index_rows,
+            writable: report.health.problem.is_none(),
+            problem: if problem.is_empty() { problem } else { format!("{problem_code}: {problem}") },
+        }),
+        freshness: Some(convert::freshness(&report.freshness)),
+        peers: report.peers.into_iter().map(peer).collect(),
+        view_digest: Bytes::copy_from_slice(&report.view_digest.0),
+        keys: keys.collect(),
+        forks: forks.collect(),
+        own_live_signals: report.own_live_signals,
+    }
+}
+
+fn peer(status: PeerStatus) -> proto::PeerStatus {
+    let failure = status.last_error.map(|failure| (failure.code.to_owned(), failure.detail));
+    let (last_error, last_error_detail) = failure.unwrap_or_default();
+    proto::PeerStatus {
+        member: status.member.to_string(),
+        address: status.address,
+        connected: status.connected,
+        last_error,
+        last_error_detail,
+        last_heard_ms: status.last_heard.map_or(0, Timestamp::unix_ms),
+        received_bytes: status.traffic.received_bytes,
+        sent_bytes: status.traffic.sent_bytes,
+    }
+}

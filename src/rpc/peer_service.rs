@@ -1,0 +1,117 @@
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, stream};
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tonic::{Code, Request, Response, Status, Streaming};
+
+use super::access::peer_member;
+use super::fault::Fault;
+use super::peer_convert;
+use super::proto::peer_service_server::PeerService;
+use super::proto::{
+    FollowFeedsRequest, FollowFeedsResponse, GetFrontierRequest, GetFrontierResponse, GetRosterRequest, GetRosterResponse,
+    ListCheckpointsRequest, ListCheckpointsResponse,
+};
+use super::rows::Responses;
+use crate::domain::Seq;
+use crate::replication::{FollowCommand, ServeContext, ServeError, serve};
+
+/// Events on their way to one follower; with the largest batch, 4 MiB. Beyond it the follower's pace is the stream's.
+const EVENTS_AHEAD: usize = 4;
+
+/// `countermark.v1.PeerService`.
+#[derive(Clone)]
+pub struct PeerServer {
+    /// What is served, and to whom.
+    pub context: Arc<ServeContext>,
+    /// Ends every stream.
+    pub shutdown: CancellationToken,
+}
+
+impl From<ServeError> for Fault {
+    fn from(error: ServeError) -> Self {
+        let grpc = match &error {
+            ServeError::NotAMember | ServeError::NotShared => Code::PermissionDenied,
+            ServeError::NotHeld => Code::NotFound,
+            ServeError::Store(_) => Code::Unavailable,
+        };
+        Self::new(grpc, error.code(), error.to_string())
+    }
+}
+
+#[tonic::async_trait]
+impl PeerService for PeerServer {
+    async fn get_roster(&self, request: Request<GetRosterRequest>) -> Result<Response<GetRosterResponse>, Status> {
+        peer_member(&request)?;
+        Ok(Response::new(GetRosterResponse { note: self.context.roster_note() }))
+    }
+
+    async fn list_checkpoints(
+        &self,
+        request: Request<ListCheckpointsRequest>,
+    ) -> Result<Response<ListCheckpointsResponse>, Status> {
+        let peer = peer_member(&request)?;
+        let heads = self.context.heads_for(&peer).await.map_err(Fault::from)?;
+        Ok(Response::new(peer_convert::heads_to_wire(heads)))
+    }
+
+    async fn get_frontier(&self, request: Request<GetFrontierRequest>) -> Result<Response<GetFrontierResponse>, Status> {
+        let peer = peer_member(&request)?;
+        let request = request.into_inner();
+        let feed = peer_convert::feed(request.feed).map_err(Fault::from)?;
+        let hashes = self.context.frontier_for(&peer, &feed, Seq::new(request.size)).await.map_err(Fault::from)?;
+        Ok(Response::new(GetFrontierResponse { hashes: peer_convert::hashes_to_wire(&hashes) }))
+    }
+
+    type FollowFeedsStream = Responses<FollowFeedsResponse>;
+
+    async fn follow_feeds(
+        &self,
+        request: Request<Streaming<FollowFeedsRequest>>,
+    ) -> Result<Response<Self::FollowFeedsStream>, Status> {
+        let peer = peer_member(&request)?;
+        let (events, outgoing) = mpsc::channel(EVENTS_AHEAD);
+        let broken = Arc::new(Mutex::new(None));
+        let commands = commands(request.into_inner(), broken.clone());
+        let (context, shutdown) = (self.context.clone(), self.shutdown.clone());
+        let serving =
+            AbortOnDropHandle::new(tokio::spawn(
+                async move { serve(peer, Box::pin(commands), events, &context, shutdown).await },
+            ));
+        let end = stream::once(async move { end_of_stream(serving.await, broken.lock().take()) });
+        let events = ReceiverStream::new(outgoing).map(|event| Ok(peer_convert::event_to_wire(event)));
+        Ok(Response::new(Box::pin(events.chain(end.filter_map(|end| async { end.map(Err) })))))
+    }
+}
+
+/// The follower's commands up to the first that cannot be read, which is left in `broken`.
+fn commands(
+    requests: Streaming<FollowFeedsRequest>,
+    broken: Arc<Mutex<Option<Fault>>>,
+) -> impl futures_util::Stream<Item = FollowCommand> + Send {
+    stream::unfold((requests, broken), |(mut requests, broken)| async move {
+        // A connection that broke ends the commands as well; there is nobody left to tell.
+        let request = requests.message().await.ok().flatten()?;
+        match peer_convert::command(request) {
+            Ok(command) => Some((command, (requests, broken))),
+            Err(error) => {
+                *broken.lock() = Some(error.into());
+                None
+            }
+        }
+    })
+}
+
+/// What a follower is told at the end: nothing where it ended the stream itself or the node stops.
+fn end_of_stream(served: Result<Result<(), ServeError>, tokio::task::JoinError>, broken: Option<Fault>) -> Option<Status> {
+    match (served, broken) {
+        (_, Some(fault)) => Some(fault.into()),
+        (Ok(Ok(())), None) => None,
+        (Ok(Err(error)), None) => Some(Fault::from(error).into()),
+        (Err(_), None) => Some(Fault::new(Code::Internal, "SERVE_PANICKED", "the stream cannot go on").into()),
+    }
+}

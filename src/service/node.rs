@@ -1,0 +1,86 @@
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+use super::{FreshnessBoard, Pseudonymiser};
+use crate::domain::{AllianceName, Audience, FeedId, MemberId, Timestamp};
+use crate::feed::Hash;
+use crate::membership::Directory;
+use crate::pseudonym::KeyStatus;
+use crate::replication::{PeerStatus, Replicator};
+use crate::store::{FeedSummary, ForkRecord, FreshnessRecord, Store, StoreHealth};
+
+/// What a node knows of itself.
+pub struct NodeState {
+    /// What is held.
+    pub store: Arc<Store>,
+    /// Who belongs.
+    pub directory: Arc<Directory>,
+    /// What answers rest on.
+    pub freshness: Arc<FreshnessBoard>,
+    /// The keys.
+    pub pseudonymiser: Arc<Pseudonymiser>,
+    /// The peers.
+    pub replicator: Arc<Replicator>,
+    /// When the node started.
+    pub started_at: Timestamp,
+}
+
+/// A node's state at one moment.
+pub struct NodeReport {
+    /// The alliance.
+    pub alliance: AllianceName,
+    /// The node's member.
+    pub member: MemberId,
+    /// Serial of the roster in force.
+    pub roster_serial: u64,
+    /// When the node started.
+    pub started_at: Timestamp,
+    /// Room and health of the store.
+    pub health: StoreHealth,
+    /// Every feed.
+    pub freshness: Arc<FreshnessRecord>,
+    /// Every other member.
+    pub peers: Vec<PeerStatus>,
+    /// Equal on nodes that hold the same entries of audience `all`.
+    pub view_digest: Hash,
+    /// The pseudonym keys.
+    pub keys: Vec<KeyStatus>,
+    /// Proofs of forks.
+    pub forks: Vec<(FeedId, ForkRecord)>,
+    /// Live signals of this member, over all audiences.
+    pub own_live_signals: u64,
+}
+
+impl NodeState {
+    /// Looks at everything; reads the sizes of files.
+    #[must_use]
+    pub fn report(&self) -> NodeReport {
+        NodeReport {
+            alliance: self.directory.alliance().clone(),
+            member: self.directory.member().clone(),
+            roster_serial: self.directory.roster().roster().serial,
+            started_at: self.started_at,
+            health: self.store.health(),
+            freshness: self.freshness.now(),
+            peers: self.replicator.peers(),
+            view_digest: view_digest(self.store.feeds()),
+            keys: self.pseudonymiser.keys(),
+            forks: self.store.forks(),
+            own_live_signals: self.store.own_live_signals(),
+        }
+    }
+}
+
+/// SHA-256 over name, size and view of every feed of audience `all` that has entries, in order of name.
+fn view_digest(mut feeds: Vec<FeedSummary>) -> Hash {
+    feeds.retain(|f| f.feed.audience == Audience::Alliance && f.size.get() > 0);
+    feeds.sort_by(|a, b| a.feed.cmp(&b.feed));
+    let mut digest = Context::new(&SHA256);
+    for feed in feeds {
+        digest.update(format!("{} {} {}\n", feed.feed, feed.size, feed.view_digest).as_bytes());
+    }
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest.finish().as_ref());
+    Hash(hash)
+}
