@@ -91,7 +91,8 @@ retracted by a file that has become shorter.
 Exit codes: 0 rows were taken, or there were none; 1 failed, or no row could be taken, or with --strict any row was refused.
 
 JSON: {lines, skipped_lines, rows, created, already_there, already_withdrawn, refused, refused_by_code: {CODE: count},
-unanswered}; rows = created + already_there + already_withdrawn + refused.";
+unanswered}; rows = created + already_there + already_withdrawn + refused. A row whose answer was lost when a stream broke is
+sent again, and counts as already there.";
 
 #[derive(Args)]
 #[command(after_long_help = SUBMIT_HELP)]

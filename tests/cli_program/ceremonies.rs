@@ -1,0 +1,287 @@
+//! Founding, asking, admitting, accepting, renewing, expelling, through files alone.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::{folder, run, run_with};
+
+fn found(folder: &Path) {
+    run(folder, &["alliance", "init", "--name", "alliance.example", "--folder", "secretariat"]).expect(0);
+}
+
+/// A member's request, and its fingerprint.
+fn ask(folder: &Path, id: &str) -> String {
+    let arguments = [
+        "member",
+        "request",
+        "--alliance",
+        "alliance.example",
+        "--id",
+        id,
+        "--kind",
+        "brand",
+        "--name",
+        "Acme & Söhne",
+        "--address",
+        "node.acme.example:7400",
+        "--folder",
+        id,
+        "--out",
+        &format!("{id}-request.json"),
+        "--output",
+        "json",
+    ];
+    let asked = run(folder, &arguments).expect(0).json();
+    asked["fingerprint"].as_str().expect("a fingerprint").to_owned()
+}
+
+/// Admits a request whose fingerprint is compared, and gives that of the admission.
+fn admit(folder: &Path, id: &str, fingerprint: &str, more: &[&str]) -> serde_json::Value {
+    let (request, admission) = (format!("{id}-request.json"), format!("{id}-admission.json"));
+    let mut arguments = vec![
+        "alliance",
+        "admit",
+        "--folder",
+        "secretariat",
+        &request,
+        "--out",
+        &admission,
+        "--fingerprint",
+        fingerprint,
+        "--output",
+        "json",
+    ];
+    arguments.extend(more);
+    run(folder, &arguments).expect(0).json()
+}
+
+fn accept(folder: &Path, id: &str, fingerprint: &str) -> serde_json::Value {
+    let admission = format!("{id}-admission.json");
+    let arguments = ["member", "accept", "--folder", id, &admission, "--fingerprint", fingerprint, "--output", "json"];
+    run(folder, &arguments).expect(0).json()
+}
+
+fn roster(folder: &Path) -> serde_json::Value {
+    run(folder, &["alliance", "roster", "--folder", "secretariat", "--output", "json"]).expect(0).json()
+}
+
+#[test]
+fn a_member_asks_is_admitted_accepts_and_has_a_configuration_that_holds() {
+    let folder = folder();
+    let folder = folder.path();
+    found(folder);
+    let request = ask(folder, "acme");
+    let admitted = admit(folder, "acme", &request.to_uppercase(), &["--group", "luxury"]);
+    assert_eq!((&admitted["standing"], &admitted["roster_serial"]), (&json!("new"), &json!(2)));
+    assert_eq!(admitted["request_fingerprint"], request.as_str());
+    let taken = accept(folder, "acme", admitted["admission_fingerprint"].as_str().expect("a fingerprint"));
+    assert_eq!((&taken["member"], &taken["roster_serial"]), (&json!("acme"), &json!(2)));
+
+    let summary = run(folder, &["config", "check", "--config", "acme", "--output", "json"]).expect(0).json();
+    assert_eq!(summary["certificate"]["identity"], "spiffe://alliance.example/member/acme/node");
+    assert_eq!(summary["access"], json!([{"name": "operator", "roles": ["submit", "check", "cases", "admin"]}]));
+    assert_eq!(summary["roster"]["serial"], 2);
+    assert_eq!((&summary["peers_listen"], &summary["clients_listen"]), (&json!("0.0.0.0:7400"), &json!("127.0.0.1:7401")));
+
+    let roster = roster(folder);
+    assert_eq!(roster["members"][0]["name"], "Acme & Söhne");
+    assert_eq!(roster["groups"], json!([{"name": "luxury", "members": ["acme"]}]));
+    assert_eq!(roster["keys"][0]["id"], "k1");
+}
+
+#[test]
+fn no_secret_leaves_its_folder() {
+    let folder = folder();
+    let folder = folder.path();
+    found(folder);
+    let request = ask(folder, "acme");
+    admit(folder, "acme", &request, &[]);
+    let mut secrets = Vec::new();
+    for (home, names) in [
+        ("acme", vec!["node.key", "feed.key", "envelope.key", "local.secret", "client-ca.key"]),
+        ("secretariat", vec!["ca.key", "roster.key", "keys/k1.key"]),
+    ] {
+        for name in names {
+            let path = folder.join(home).join(name);
+            assert_eq!(fs::metadata(&path).expect(name).permissions().mode() & 0o777, 0o600, "{home}/{name}");
+            let text = fs::read_to_string(&path).expect(name);
+            secrets.extend(text.lines().filter(|line| !line.starts_with('-') && line.len() > 16).map(str::to_owned));
+        }
+    }
+    for name in ["acme-request.json", "acme-admission.json", "secretariat/roster.note", "secretariat/ca.pem"] {
+        let text = fs::read_to_string(folder.join(name)).expect(name);
+        assert!(!text.contains("PRIVATE") && secrets.iter().all(|secret| !text.contains(secret.as_str())), "{name}");
+    }
+    assert!(secrets.len() >= 8);
+}
+
+#[test]
+fn nothing_is_believed_whose_fingerprint_nobody_compared() {
+    let folder = folder();
+    let folder = folder.path();
+    found(folder);
+    ask(folder, "acme");
+    let admit = ["alliance", "admit", "--folder", "secretariat", "acme-request.json", "--out", "a.json"];
+    let refused = run(folder, &admit).expect(1);
+    assert!(
+        refused.err.contains("error[FINGERPRINT_NOT_COMPARED]") && refused.err.contains("--fingerprint"),
+        "{}",
+        refused.err
+    );
+    let wrong: Vec<&str> = admit.iter().copied().chain(["--fingerprint", "88f0 15d2"]).collect();
+    assert!(run(folder, &wrong).expect(1).err.contains("error[FINGERPRINT_DIFFERS]"));
+    assert!(!folder.join("a.json").exists());
+    assert_eq!(roster(folder)["serial"], 1, "nobody was admitted");
+
+    let yes: Vec<&str> = admit.iter().copied().chain(["--yes"]).collect();
+    run(folder, &yes).expect(0);
+    let accept = ["member", "accept", "--folder", "acme", "a.json"];
+    assert!(run(folder, &accept).expect(1).err.contains("error[FINGERPRINT_NOT_COMPARED]"));
+    assert!(!folder.join("acme/node.pem").exists());
+    let asked = run_with(folder, &accept, &[], "yes\n").expect(1);
+    assert!(asked.err.contains("error[FINGERPRINT_NOT_COMPARED]"), "a pipe is nobody who compares");
+}
+
+#[test]
+fn a_request_that_was_changed_on_the_way_is_refused() {
+    let folder = folder();
+    let folder = folder.path();
+    found(folder);
+    ask(folder, "acme");
+    let path = folder.join("acme-request.json");
+    let text = fs::read_to_string(&path).expect("text").replace("node.acme.example:7400", "node.evil.example:7400");
+    fs::write(&path, text).expect("written");
+    let admit = ["alliance", "admit", "--folder", "secretariat", "acme-request.json", "--out", "a.json", "--yes"];
+    assert!(run(folder, &admit).expect(1).err.contains("error[JOIN_REQUEST_PROOF]"));
+}
+
+#[test]
+fn a_renewal_issues_a_certificate_and_changes_no_roster() {
+    let folder = folder();
+    let folder = folder.path();
+    found(folder);
+    let request = ask(folder, "acme");
+    let admitted = admit(folder, "acme", &request, &[]);
+    let fingerprint = admitted["admission_fingerprint"].as_str().expect("a fingerprint").to_owned();
+    accept(folder, "acme", &fingerprint);
+    let read = |name: &str| fs::read_to_string(folder.join(name)).expect("text");
+    let (old, config) = (read("acme/node.pem"), read("acme/node.toml"));
+
+    let renew = ["member", "renew", "--folder", "acme", "--out", "renewal-request.json", "--output", "json"];
+    let renewal = run(folder, &renew).expect(0).json();
+    let admitted = admit(folder, "renewal", renewal["fingerprint"].as_str().expect("a fingerprint"), &[]);
+    assert_eq!((&admitted["standing"], &admitted["roster_serial"]), (&json!("renewal"), &json!(2)));
+    // By the same CA and key as before: there is nothing to compare again.
+    run(folder, &["member", "accept", "--folder", "acme", "renewal-admission.json"]).expect(0);
+    assert_ne!(read("acme/node.pem"), old);
+    assert_eq!(read("acme/node.toml"), config, "an operator's configuration is left alone");
+    run(folder, &["config", "check", "--config", "acme"]).expect(0);
+}
+
+#[test]
+fn an_expelled_member_stays_out_until_it_is_taken_back() {
+    let folder = folder();
+    let folder = folder.path();
+    found(folder);
+    let request = ask(folder, "acme");
+    admit(folder, "acme", &request, &[]);
+    let expelled = run(folder, &["alliance", "expel", "--folder", "secretariat", "acme", "--crl"]).expect(0);
+    assert!(expelled.err.contains("1 certificate revoked"), "{}", expelled.err);
+    assert!(folder.join("secretariat/crl.pem").exists());
+    let held = roster(folder);
+    assert_eq!((&held["serial"], &held["members"][0]["state"]), (&json!(3), &json!("expelled")));
+    run(folder, &["alliance", "expel", "--folder", "secretariat", "acme"]).expect(0);
+    assert_eq!(roster(folder)["serial"], 3, "nothing has changed");
+    let stranger = run(folder, &["alliance", "expel", "--folder", "secretariat", "globex"]).expect(1);
+    assert!(stranger.err.contains("error[MEMBER_UNKNOWN]"));
+
+    let admit = ["alliance", "admit", "--folder", "secretariat", "acme-request.json", "--out", "again.json", "--yes"];
+    assert!(run(folder, &admit).expect(1).err.contains("error[MEMBER_EXPELLED]"));
+    let readmit: Vec<&str> = admit.iter().copied().chain(["--readmit"]).collect();
+    run(folder, &readmit).expect(0);
+    assert_eq!(roster(folder)["members"][0]["state"], "active");
+}
+
+#[test]
+fn another_key_never_takes_over_a_members_name() {
+    let folder = folder();
+    let folder = folder.path();
+    found(folder);
+    let request = ask(folder, "acme");
+    admit(folder, "acme", &request, &[]);
+    fs::rename(folder.join("acme"), folder.join("lost")).expect("moved");
+    fs::rename(folder.join("acme-request.json"), folder.join("old.json")).expect("moved");
+    ask(folder, "acme");
+    let admit = ["alliance", "admit", "--folder", "secretariat", "acme-request.json", "--out", "again.json", "--yes"];
+    assert!(run(folder, &admit).expect(1).err.contains("error[MEMBER_KEY_DIFFERS]"));
+}
+
+#[test]
+fn groups_have_members_of_the_roster() {
+    let folder = folder();
+    let folder = folder.path();
+    let init = [
+        "alliance",
+        "init",
+        "--name",
+        "alliance.example",
+        "--folder",
+        "secretariat",
+        "--member",
+        "a:brand:127.0.0.1:7400",
+        "--member",
+        "b:platform:127.0.0.1:7410",
+    ];
+    let founded = run(folder, &init).expect(0);
+    assert!(founded.err.contains("countermark serve --config secretariat/members/a/node.toml"), "{}", founded.err);
+    for member in ["a", "b"] {
+        run(folder, &["config", "check", "--config", &format!("secretariat/members/{member}")]).expect(0);
+    }
+    let group = |members: &str| run(folder, &["alliance", "group", "--folder", "secretariat", "luxury", "--members", members]);
+    group("a,b").expect(0);
+    group("b,a").expect(0);
+    let held = roster(folder);
+    assert_eq!((&held["serial"], &held["groups"][0]["members"]), (&json!(2), &json!(["a", "b"])));
+    assert!(group("a,stranger").expect(1).err.contains("error[GROUP_INVALID]"));
+    assert_eq!(roster(folder)["serial"], 2);
+
+    let again = run(folder, &init).expect(1);
+    assert!(again.err.contains("error[FILE_EXISTS]"), "{}", again.err);
+    let close = [
+        "alliance",
+        "init",
+        "--name",
+        "alliance.example",
+        "--folder",
+        "other",
+        "--member",
+        "a:brand:127.0.0.1:7400",
+        "--member",
+        "b:platform:127.0.0.1:7401",
+    ];
+    assert!(run(folder, &close).expect(2).err.contains("both listen at 127.0.0.1:7401"));
+}
+
+#[test]
+fn a_client_gets_a_certificate_and_its_roles() {
+    let folder = folder();
+    let folder = folder.path();
+    let init = ["alliance", "init", "--name", "alliance.example", "--folder", "s", "--member", "a:brand:127.0.0.1:7400"];
+    run(folder, &init).expect(0);
+    let home = "s/members/a";
+    let client = |roles: &[&str]| {
+        let mut arguments = vec!["member", "client", "--folder", home, "onboarding", "--output", "json"];
+        arguments.extend(roles.iter().flat_map(|role| ["--role", role]));
+        run(folder, &arguments)
+    };
+    let made = client(&["check", "submit", "check"]).expect(0).json();
+    assert_eq!((&made["granted"], &made["roles"]), (&json!(true), &json!(["submit", "check"])));
+    let summary = run(folder, &["config", "check", "--config", home, "--output", "json"]).expect(0).json();
+    assert_eq!(summary["access"][0], json!({"name": "onboarding", "roles": ["submit", "check"]}));
+    assert!(client(&["check"]).expect(1).err.contains("error[FILE_EXISTS]"));
+    let unreached = run(folder, &["status", "--config", &format!("{home}/clients/onboarding")]).expect(1);
+    assert!(unreached.err.contains("error[PEER_"), "its configuration is read and dialled: {}", unreached.err);
+}
