@@ -18,10 +18,12 @@ mod shim;
 mod verify;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
+use acks::ECHO;
 use fixture::Random;
 use load::{Load, Task};
 use shim::Shim;
@@ -38,15 +40,17 @@ fn child() {
     }
 }
 
-/// The seed of this run.
-fn seed() -> u64 {
-    match std::env::var(SEED) {
+/// The seed of one test.
+fn seed(test: &str) -> u64 {
+    let seed = match std::env::var(SEED) {
         Ok(text) => text.parse().expect("a number"),
         Err(_) => {
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
-            now.as_nanos() as u64 >> 10
+            now.as_nanos() as u64 >> 10 & 0xFFFF_FFFF
         }
-    }
+    };
+    println!("{test}: {SEED}={seed}");
+    seed
 }
 
 /// A folder in which a store is, or was, or will be, with the acknowledgements beside it.
@@ -63,6 +67,16 @@ impl Stage {
         let roomy = fs4::available_space(memory).is_ok_and(|bytes| bytes > 4 << 30);
         let outer = if roomy { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
         Self { outer: outer.expect("a folder"), seed, round: 0 }
+    }
+
+    /// A second stage on which the same has happened.
+    fn fork(&self) -> Self {
+        let stage = Self { outer: Self::new(self.seed).outer, seed: self.seed, round: self.round };
+        for (from, to) in [(self.data(), stage.data()), (self.shadow(), stage.shadow())] {
+            shim::copy(&from, &to).expect("a copy");
+        }
+        fs::copy(self.acks(), stage.acks()).expect("a copy");
+        stage
     }
 
     fn data(&self) -> PathBuf {
@@ -100,6 +114,17 @@ impl Stage {
         was_killed(status, context)
     }
 
+    /// Kills the child from outside once it has written `lines` lines of acknowledgements with `word` in them.
+    fn kill_after(&mut self, shim: &Shim, load: Load, lines: u64, word: &str) {
+        let mut child = self.command(shim, load).stdout(Stdio::piped()).spawn().expect("a child");
+        let output = BufReader::new(child.stdout.take().expect("its output")).lines().map(|line| line.expect("text"));
+        let count = usize::try_from(lines).expect("small");
+        let written = output.filter(|line| line.starts_with(ECHO) && line.contains(word)).take(count).count();
+        child.kill().expect("alive");
+        let status = child.wait().expect("a child");
+        assert_eq!((written, status.signal()), (count, Some(SIGKILL)), "{load:?}");
+    }
+
     /// Holds the store against what was acknowledged: in a process of its own, because whoever forks while a store is open holds
     /// its lock for a moment too.
     fn verify(&mut self, context: &str) {
@@ -128,40 +153,59 @@ fn was_killed(status: ExitStatus, context: &str) -> bool {
     }
 }
 
+/// What becomes of a child and of its files.
 #[derive(Debug, Clone, Copy)]
-struct Fate {
-    torn: bool,
-    power: bool,
+enum Fate {
+    /// Killed before a step.
+    Kill,
+    /// Killed in the midst of a write.
+    Torn,
+    /// Killed, and of the files is left what was forced.
+    Power,
+    /// ... and any part of what was not.
+    Stray(u64),
 }
 
 impl Fate {
-    fn shim(self, stage: &Stage, step: u64) -> Shim {
-        let mut shim = stage.shim().kill_at(step);
-        if self.torn {
-            shim = shim.torn();
+    fn any(random: &mut Random) -> Self {
+        match random.below(4) {
+            0 => Self::Kill,
+            1 => Self::Torn,
+            2 => Self::Power,
+            _ => Self::Stray(random.next() >> 32),
         }
-        if self.power {
-            shim = shim.shadow(&stage.shadow());
+    }
+
+    fn of(self, shim: Shim) -> Shim {
+        match self {
+            Self::Kill | Self::Power => shim,
+            Self::Torn => shim.torn(),
+            Self::Stray(seed) => shim.stray(seed),
         }
-        shim
+    }
+
+    fn loses_power(self) -> bool {
+        matches!(self, Self::Power | Self::Stray(_))
     }
 }
 
 /// Kills one child at `step` and looks at what is left.
 fn crash(stage: &mut Stage, load: Load, step: u64, fate: Fate) -> bool {
     let context = format!("seed {}, round {}, {load:?}, step {step}, {fate:?}", stage.seed, stage.round);
-    let shim = fate.shim(stage, step);
+    let mut shim = fate.of(stage.shim().kill_at(step));
+    if fate.loses_power() {
+        shim = shim.shadow(&stage.shadow());
+    }
     let killed = stage.play(&shim, load, &context);
-    if fate.power {
+    if fate.loses_power() {
         stage.lose_power();
     }
     stage.verify(&context);
     killed
 }
 
-/// Steps of a whole run.
-fn steps(load: Load, seed: u64) -> u64 {
-    let mut stage = Stage::new(seed);
+/// Steps of a whole run of `load` on `stage`.
+fn steps(mut stage: Stage, load: Load) -> u64 {
     let shim = stage.shim();
     assert!(!stage.play(&shim, load, "a whole run"));
     let steps = shim.steps();
@@ -169,31 +213,185 @@ fn steps(load: Load, seed: u64) -> u64 {
     steps
 }
 
-fn every_step(fate: Fate) {
-    let steps = steps(Load::Small, 1);
+/// Crashes at every step up to `steps`; a fault at one must not hide the others.
+fn every(what: &str, steps: u64, crash: impl Fn(u64) -> bool) {
     let (mut kills, mut failures) = (0, Vec::new());
     for step in 1..=steps {
-        // One fault must not hide the others.
-        match std::panic::catch_unwind(|| crash(&mut Stage::new(1), Load::Small, step, fate)) {
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| crash(step))) {
             Ok(killed) => kills += u64::from(killed),
             Err(_) => failures.push(step),
         }
     }
-    println!("{fate:?}: {kills} kills at {steps} steps");
-    assert_eq!(failures, Vec::<u64>::new(), "steps at which a kill does harm");
+    println!("{what}: {kills} kills at {steps} steps");
+    assert_eq!(failures, Vec::<u64>::new(), "steps at which a crash does harm");
+}
+
+fn every_step(fate: impl Fn(u64) -> Fate) {
+    let steps = steps(Stage::new(1), Load::Small);
+    let what = format!("a small load, {:?}", fate(1));
+    every(&what, steps, |step| crash(&mut Stage::new(1), Load::Small, step, fate(step)));
 }
 
 #[test]
 fn a_kill_at_every_step() {
-    every_step(Fate { torn: false, power: false });
+    every_step(|_| Fate::Kill);
 }
 
 #[test]
 fn a_kill_within_every_write() {
-    every_step(Fate { torn: true, power: false });
+    every_step(|_| Fate::Torn);
 }
 
 #[test]
 fn a_power_loss_at_every_step() {
-    every_step(Fate { torn: false, power: true });
+    every_step(|_| Fate::Power);
+}
+
+#[test]
+fn a_power_loss_at_every_step_with_strays() {
+    let seed = seed("a_power_loss_at_every_step_with_strays");
+    every_step(|step| Fate::Stray(seed ^ step << 20));
+}
+
+/// A store whose child was killed in the midst of its work, with a shadow of it.
+fn crashed() -> Stage {
+    let mut stage = Stage::new(2);
+    let shim = stage.shim().kill_at(75).shadow(&stage.shadow());
+    assert!(stage.play(&shim, Load::Small, "a store that crashed"));
+    stage
+}
+
+#[test]
+fn a_crash_at_every_step_of_the_opening_after_a_crash() {
+    let crashed = crashed();
+    let steps = steps(crashed.fork(), Load::Open);
+    for fate in [Fate::Kill, Fate::Torn] {
+        every(&format!("the opening, {fate:?}"), steps, |step| crash(&mut crashed.fork(), Load::Open, step, fate));
+    }
+    // What the first child wrote and did not force, the second one reads: it is still in the system's cache.
+    for fate in [Fate::Power, Fate::Stray(3)] {
+        every(&format!("the opening, {fate:?}"), steps + 12, |step| {
+            let context = format!("the opening, step {step}, {fate:?}");
+            let mut stage = crashed.fork();
+            let shim = fate.of(stage.shim().kill_at(step).same_shadow(&stage.shadow()));
+            let killed = stage.play(&shim, Load::Small, &context);
+            stage.lose_power();
+            stage.verify(&context);
+            killed
+        });
+    }
+}
+
+/// Crashes again and again on the same folder, early ones among them that hit the opening.
+#[test]
+fn crashes_at_random_one_after_the_other() {
+    const STORES: u64 = 8;
+    const CRASHES: u64 = 8;
+    let seed = seed("crashes_at_random_one_after_the_other");
+    let mut random = Random(seed);
+    let steps = steps(Stage::new(seed), Load::Large);
+    let mut kills = 0;
+    for _ in 0..STORES {
+        let mut stage = Stage::new(random.next() >> 16);
+        for _ in 0..CRASHES {
+            let bound = if random.below(3) == 0 { 40 } else { steps };
+            let step = 1 + random.below(bound);
+            kills += u64::from(crash(&mut stage, Load::Large, step, Fate::any(&mut random)));
+        }
+    }
+    println!("a large load of {steps} steps: {kills} kills at random");
+}
+
+/// Killed, started again and killed once more before the power goes: recovery builds on what was never forced.
+#[test]
+fn kills_and_then_a_power_loss() {
+    const STORES: u64 = 16;
+    let seed = seed("kills_and_then_a_power_loss");
+    let mut random = Random(seed);
+    let mut kills = 0;
+    for _ in 0..STORES {
+        let mut stage = Stage::new(random.next() >> 16);
+        let context = format!("store {}", stage.seed);
+        let first = stage.shim().kill_at(1 + random.below(150)).shadow(&stage.shadow());
+        kills += u64::from(stage.play(&first, Load::Large, &context));
+        for _ in 0..2 {
+            let shim = stage.shim().kill_at(1 + random.below(120)).same_shadow(&stage.shadow());
+            let fate = Fate::Stray(random.next() >> 32);
+            kills += u64::from(stage.play(&fate.of(shim), Load::Large, &context));
+        }
+        stage.lose_power();
+        stage.verify(&context);
+    }
+    println!("{STORES} power losses after {kills} kills");
+}
+
+/// Kills that no step decides.
+#[test]
+fn kills_from_outside() {
+    const KILLS: u64 = 40;
+    let seed = seed("kills_from_outside");
+    let mut random = Random(seed);
+    let mut stage = Stage::new(seed);
+    for kill in 0..KILLS {
+        let power = kill % 2 == 1;
+        if kill % 10 == 0 {
+            stage = Stage::new(seed ^ kill);
+        }
+        let shim = if power { stage.shim().shadow(&stage.shadow()) } else { stage.shim() };
+        stage.kill_after(&shim, Load::Endless, 1 + random.below(60), "");
+        if power {
+            stage.lose_power();
+        }
+        stage.verify(&format!("seed {seed}, kill {kill} from outside"));
+    }
+    println!("{KILLS} kills from outside, after half of them the power was lost");
+}
+
+#[test]
+fn a_full_disk_refuses_writes_and_nothing_else() {
+    let mut stage = Stage::new(3);
+    let shim = stage.shim().full_while(&load::full_flag(&stage.data()));
+    assert!(!stage.play(&shim, Load::Full, "a full disk"));
+    stage.verify("a disk that was full");
+}
+
+#[test]
+fn crashes_on_a_full_disk() {
+    const CRASHES: u64 = 12;
+    let seed = seed("crashes_on_a_full_disk");
+    let mut random = Random(seed);
+    let mut stage = Stage::new(seed);
+    for crash in 0..CRASHES {
+        let context = format!("seed {seed}, crash {crash} on a full disk");
+        let flag = load::full_flag(&stage.data());
+        let power = crash % 2 == 1;
+        let mut shim = stage.shim().full_while(&flag);
+        if power {
+            shim = shim.shadow(&stage.shadow());
+        }
+        stage.kill_after(&shim, Load::FullForEver, 1 + random.below(4), "full");
+        if power {
+            stage.lose_power();
+        }
+        fs::remove_file(flag).expect("the flag");
+        stage.verify(&context);
+    }
+    println!("{CRASHES} kills on a full disk, after half of them the power was lost");
+}
+
+/// The ballast makes room for it.
+#[test]
+fn a_store_that_crashed_opens_on_a_full_disk() {
+    let mut stage = crashed();
+    let flag = load::full_flag(&stage.data());
+    let refused = |stage: &Stage| acks::read(&stage.acks()).contains(&acks::Line::At("refused".into()));
+    stage.verify("before the disk is full");
+    fs::write(&flag, "").expect("the flag");
+    let shim = stage.shim().full_while(&flag).full_gives();
+    assert!(!stage.play(&shim, Load::Open, "a full disk"));
+    assert!(!refused(&stage), "the ballast was not enough");
+    assert!(!stage.play(&shim, Load::Open, "a full disk without ballast"));
+    assert!(refused(&stage));
+    fs::remove_file(&flag).expect("the flag");
+    stage.verify("after the disk was full");
 }

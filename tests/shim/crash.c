@@ -8,6 +8,9 @@
  *   COUNTERMARK_SHIM_SHADOW=folder  Keeps there what a power loss would leave. Must start as a copy of the folder.
  *   COUNTERMARK_SHIM_FULL_FLAG=file While that file exists, the disk is full: every write, every growing ftruncate, every new
  *                                   file or folder fails with ENOSPC. What fails so is no step.
+ *   COUNTERMARK_SHIM_FULL_GIVES=1   ... but what is given back meanwhile by an unlink can be written again.
+ *   COUNTERMARK_SHIM_STRAY=seed     At the kill, each page of 4 KiB that was written and not forced, each name and each cut
+ *                                   reaches the shadow or not, as chance has it: a system writes back when it likes.
  *
  * A step is a call that changes or forces something: a write of any kind, ftruncate, fsync, fdatasync, sync_file_range,
  * rename, unlink, rmdir, mkdir, and an open that makes or empties a file. Steps are counted for each process.
@@ -73,7 +76,9 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static char folder[PATH_MAX]; /* empty: the shim does nothing */
 static const char *shadow, *full_flag, *count_path;
 static unsigned long kill_at, steps;
-static int torn;
+static int torn, full_gives;
+static off_t given; /* bytes given back since the disk is full */
+static unsigned long stray;
 static char *counter;
 static struct node *nodes[BUCKETS];
 
@@ -162,6 +167,9 @@ static void init(void) {
     value = setting("COUNTERMARK_SHIM_KILL_AT");
     kill_at = value ? strtoul(value, NULL, 10) : 0;
     torn = setting("COUNTERMARK_SHIM_TORN") != NULL;
+    full_gives = setting("COUNTERMARK_SHIM_FULL_GIVES") != NULL;
+    value = setting("COUNTERMARK_SHIM_STRAY");
+    stray = value ? strtoul(value, NULL, 10) | 1 : 0;
 }
 
 static int active(void) {
@@ -169,7 +177,16 @@ static int active(void) {
     return *folder != 0;
 }
 
-static int disk_full(void) { return full_flag && !access(full_flag, F_OK); }
+/* Whether the disk has no room for so many bytes more. */
+static int disk_full(off_t bytes) {
+    if (!full_flag || access(full_flag, F_OK)) {
+        given = 0;
+        return 0;
+    }
+    if (!full_gives || given <= 0 || given < bytes) return 1;
+    given -= bytes;
+    return 0;
+}
 
 static void map_counter(void) {
     int fd = real_open(count_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -179,7 +196,10 @@ static void map_counter(void) {
     close(fd);
 }
 
+static void leave_strays(void);
+
 static void die(void) {
+    if (shadow && stray) leave_strays();
     kill(getpid(), SIGKILL);
     for (;;) pause();
 }
@@ -471,6 +491,43 @@ static void force_names(const char *path) {
     closedir(list);
 }
 
+static int chance(void) {
+    stray ^= stray << 13;
+    stray ^= stray >> 7;
+    stray ^= stray << 17;
+    return stray >> 32 & 1;
+}
+
+static void leave_stray(struct node *node) {
+    char name[PATH_MAX];
+    struct stat st;
+    if (!node->path) return;
+    if (chance()) settle(node, 0);
+    if (!node->durable) return;
+    snprintf(name, sizeof name, "%s%s", folder, node->path);
+    int from = real_open(name, O_RDONLY | O_CLOEXEC);
+    in_shadow(node->durable, name);
+    int to = real_open(name, O_RDWR | O_CLOEXEC);
+    if (from < 0 || to < 0 || fstat(from, &st)) fail("open", name);
+    struct stat old;
+    if (!fstat(to, &old) && node->cut < old.st_size && chance() && real_ftruncate(to, node->cut)) fail("cut", name);
+    for (size_t i = 0; i < node->extents; i++) {
+        struct extent e = node->dirty[i];
+        for (off_t at = e.start, next; at < e.end; at = next) {
+            next = (at / 4096 + 1) * 4096;
+            if (chance()) copy_extent(from, to, (struct extent){at, next < e.end ? next : e.end}, st.st_size);
+        }
+    }
+    close(from);
+    close(to);
+}
+
+static void leave_strays(void) {
+    for (size_t b = 0; b < BUCKETS; b++) {
+        for (struct node *node = nodes[b]; node; node = node->next) leave_stray(node);
+    }
+}
+
 static void shadow_remove(const char *path, int flags) {
     char name[PATH_MAX];
     in_shadow(path, name);
@@ -493,7 +550,7 @@ static int shim_open(int at, const char *path, int flags, mode_t mode) {
     pthread_mutex_lock(&lock);
     int exists = !stat(name, &st), fd = -1;
     int creates = !exists && flags & O_CREAT, empties = exists && flags & O_TRUNC && S_ISREG(st.st_mode);
-    if (creates && disk_full()) {
+    if (creates && disk_full(0)) {
         errno = ENOSPC;
     } else {
         struct node *node = empties ? of_stat(&st, below) : NULL;
@@ -574,7 +631,9 @@ static ssize_t shim_write(int fd, const struct iovec *parts, int n, const off_t 
         return write_parts(fd, parts, n, offset);
     }
     ssize_t put = -1;
-    if (disk_full()) {
+    off_t bytes = 0;
+    for (int i = 0; i < n; i++) bytes += parts[i].iov_len;
+    if (disk_full(bytes)) {
         errno = ENOSPC;
     } else {
         off_t at = fcntl(fd, F_GETFL) & O_APPEND ? st.st_size : offset ? *offset : lseek(fd, 0, SEEK_CUR);
@@ -624,7 +683,7 @@ int ftruncate(int fd, off_t size) {
     pthread_mutex_lock(&lock);
     struct node *node = fstat(fd, &st) ? NULL : of_fd(fd, &st);
     int result = -1;
-    if (node && size > st.st_size && disk_full()) {
+    if (node && size > st.st_size && disk_full(size - st.st_size)) {
         errno = ENOSPC;
     } else {
         if (node) step();
@@ -777,7 +836,10 @@ static int shim_unlink(int at, const char *path, int flags) {
     step();
     int result = real_unlinkat(at, path, flags);
     int error = errno;
-    if (!result && known && S_ISREG(st.st_mode)) unlinked(&st, below);
+    if (!result && known && S_ISREG(st.st_mode)) {
+        unlinked(&st, below);
+        if (full_flag && !access(full_flag, F_OK)) given += st.st_size;
+    }
     if (!result && known && S_ISDIR(st.st_mode) && shadow) shadow_remove(below, AT_REMOVEDIR);
     errno = error;
     pthread_mutex_unlock(&lock);
@@ -804,7 +866,7 @@ static int shim_mkdir(int at, const char *path, mode_t mode) {
     if (!active() || !absolute(at, path, name) || !within(name)) return real_mkdirat(at, path, mode);
     pthread_mutex_lock(&lock);
     int result = -1;
-    if (disk_full() && access(name, F_OK)) {
+    if (disk_full(0) && access(name, F_OK)) {
         errno = ENOSPC;
     } else {
         step();

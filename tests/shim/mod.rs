@@ -51,6 +51,8 @@ pub struct Shim {
     kill_at: Option<u64>,
     torn: bool,
     full_flag: Option<PathBuf>,
+    full_gives: bool,
+    stray: Option<u64>,
 }
 
 impl Shim {
@@ -58,7 +60,16 @@ impl Shim {
     pub fn new(folder: &Path) -> Self {
         let mut steps = folder.as_os_str().to_owned();
         steps.push(".steps");
-        Self { folder: folder.to_owned(), steps: steps.into(), shadow: None, kill_at: None, torn: false, full_flag: None }
+        Self {
+            folder: folder.to_owned(),
+            steps: steps.into(),
+            shadow: None,
+            kill_at: None,
+            torn: false,
+            full_flag: None,
+            full_gives: false,
+            stray: None,
+        }
     }
 
     /// Keeps in `shadow` what a power loss would leave. What is in the folder now counts as durable and is copied at once;
@@ -67,6 +78,20 @@ impl Shim {
         assert!(shadow.is_absolute() && !shadow.exists(), "{}", shadow.display());
         copy(&self.folder, shadow).expect("a copy of the folder");
         self.shadow = Some(shadow.to_owned());
+        self
+    }
+
+    /// Goes on with the `shadow` of an earlier process that was killed: what it had written and not forced is still not durable,
+    /// though it can be read.
+    pub fn same_shadow(mut self, shadow: &Path) -> Self {
+        assert!(shadow.is_absolute() && shadow.exists(), "{}", shadow.display());
+        self.shadow = Some(shadow.to_owned());
+        self
+    }
+
+    /// At the kill, lets any part of what was not forced reach the shadow.
+    pub fn stray(mut self, seed: u64) -> Self {
+        self.stray = Some(seed);
         self
     }
 
@@ -88,6 +113,12 @@ impl Shim {
         self
     }
 
+    /// Lets what is unlinked while the disk is full be written again.
+    pub fn full_gives(mut self) -> Self {
+        self.full_gives = true;
+        self
+    }
+
     /// Sets all of it up for `command`. Forgets the steps of an earlier run.
     pub fn command_env(&self, command: &mut Command) {
         match fs::remove_file(&self.steps) {
@@ -100,6 +131,8 @@ impl Shim {
             ("COUNTERMARK_SHIM_SHADOW", self.shadow.as_ref().map(|path| path.clone().into_os_string())),
             ("COUNTERMARK_SHIM_KILL_AT", self.kill_at.map(|n| n.to_string().into())),
             ("COUNTERMARK_SHIM_TORN", self.torn.then(|| "1".into())),
+            ("COUNTERMARK_SHIM_STRAY", self.stray.map(|seed| seed.to_string().into())),
+            ("COUNTERMARK_SHIM_FULL_GIVES", self.full_gives.then(|| "1".into())),
             ("COUNTERMARK_SHIM_FULL_FLAG", self.full_flag.as_ref().map(|path| path.clone().into_os_string())),
         ];
         for (name, value) in settings {

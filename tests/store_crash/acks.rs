@@ -9,6 +9,9 @@ use std::str::FromStr;
 use countermark::domain::Seq;
 use countermark::store::CheckReference;
 
+/// What stands before a line on the child's output.
+pub const ECHO: &str = "acknowledged: ";
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
     /// A submission is about to be handed in.
@@ -92,6 +95,9 @@ impl Acks {
     pub fn write(&self, lines: &[Line]) {
         let text: String = lines.iter().map(Line::to_string).collect();
         (&self.0).write_all(text.as_bytes()).expect("an acknowledgement");
+        if let Some(last) = lines.last() {
+            print!("{ECHO}{last}");
+        }
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Task {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Load {
-    /// Opens the store and ends.
+    /// Opens the store and ends; says so where the disk is too full.
     Open,
     /// One request after another, few and small.
     Small,
@@ -81,8 +81,14 @@ pub fn work(task: &Task) {
     if task.load == Load::Verify {
         return verify(&task.folder, &task.acks);
     }
-    let store = Arc::new(Store::open(fixture::options(&task.folder)).unwrap_or_else(|e| panic!("{} {e}", e.code())));
     let acks = Arc::new(Acks::open(&task.acks));
+    let store = match Store::open(fixture::options(&task.folder)) {
+        Ok(store) => Arc::new(store),
+        Err(refusal) if task.load == Load::Open && refusal.code() == "STORE_FULL" => {
+            return acks.write(&[Line::At("refused".into())]);
+        }
+        Err(refusal) => panic!("{} {refusal} {refusal:?}", refusal.code()),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
     let worker = |lane: u64| Worker {
         store: store.clone(),
