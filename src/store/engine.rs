@@ -19,7 +19,7 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::RwLock;
 
@@ -39,8 +39,10 @@ const PART_BYTES: usize = 128 * 1_024;
 const BALLAST_BYTES: usize = SEGMENT_BYTES + 8 * 1_024 * 1_024;
 /// Free bytes below which a store that ran full stays read-only: ballast, a segment and a few group commits.
 const ROOM_TO_RESUME: u64 = 4 * SEGMENT_BYTES as u64;
-/// How long sled's threads may hold the files after the handle is gone.
-const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often is looked whether sled's threads still hold the files after the handle is gone, five seconds in all, and the pause
+/// between two looks.
+const RELEASE_LOOKS: u32 = 5_000;
+const RELEASE_PAUSE: Duration = Duration::from_millis(1);
 const BALLAST: &str = "ballast";
 /// Written and removed to find out whether there is room.
 const PROBE: &str = "probe";
@@ -244,11 +246,9 @@ impl Engine {
             return;
         }
         let Ok(file) = File::open(self.folder.join(FOLDER).join(DATABASE)) else { return };
-        let start = Instant::now();
-        while let Err(TryLockError::WouldBlock) = file.try_lock()
-            && start.elapsed() < RELEASE_TIMEOUT
-        {
-            std::thread::sleep(Duration::from_millis(1));
+        for _ in 0..RELEASE_LOOKS {
+            let Err(TryLockError::WouldBlock) = file.try_lock() else { return };
+            std::thread::sleep(RELEASE_PAUSE);
         }
     }
 
