@@ -175,6 +175,7 @@ impl ReadArguments {
 }
 
 /// What comes out of a file.
+#[expect(clippy::large_enum_variant, reason = "nearly all are rows; a box would cost each of them an allocation")]
 enum Read {
     Row(Row),
     End(Totals),
