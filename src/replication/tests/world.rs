@@ -22,7 +22,6 @@ use crate::domain::{
     SubmissionTag, Timestamp,
 };
 use crate::feed::{Body, Entry, Hash, SignedRoster, SigningKey, encode};
-use crate::membership::{Directory, Liveness};
 use crate::replication::{
     Dialer, Directory, FollowCommand, FollowEvent, FollowStream, Heads, Link, LinkError, Liveness, Pace, PeerStatus, Reader,
     Replicator, ServeContext, ServeError, Setup, Traffic, serve,
