@@ -124,8 +124,9 @@ async fn large(worker: impl Fn(u64) -> Worker, rounds: Option<u64>) {
     });
     let mut w = worker(2);
     tasks.spawn(async move {
-        for _ in (0..).take_while(|i| again(i / 7)) {
-            let count = 1 + w.random.below(700);
+        for _ in (0..).take_while(|i| again(i / 4)) {
+            // Now and then more than a batch may hold in one request.
+            let count = if w.random.below(24) == 0 { 4_100 } else { 1 + w.random.below(250) };
             let audience = if w.random.below(4) == 0 { "north" } else { "all" };
             w.append(audience, count).await;
         }
@@ -148,7 +149,7 @@ async fn large(worker: impl Fn(u64) -> Worker, rounds: Option<u64>) {
     });
     let mut w = worker(5);
     tasks.spawn(async move {
-        for _ in (0..).take_while(|i| again(i / 4)) {
+        for _ in (0..).take_while(|i| again(i / 3)) {
             let count = 1 + w.random.below(60);
             w.heavy("all", count).await;
             w.retract_one().await;
