@@ -312,27 +312,50 @@ fn crashes_at_random_one_after_the_other() {
     println!("a large load of {steps} steps: {kills} kills at random");
 }
 
-/// Killed, started again and killed once more before the power goes: recovery builds on what was never forced.
+/// Kills, starts again, and kills twice more before the power goes: recovery builds on what was never forced.
+fn kills_and_then_a_power_loss(load: Load, steps: u64, random: &mut Random) -> u64 {
+    let mut stage = Stage::new(random.next() >> 16);
+    let first = 1 + random.below(steps);
+    let context = format!("seed {}, {load:?}, step {first}", stage.seed);
+    let shim = stage.shim().kill_at(first).shadow(&stage.shadow());
+    let mut kills = u64::from(stage.play(&shim, load, &context));
+    for _ in 0..2 {
+        let shim = stage.shim().kill_at(1 + random.below(60)).same_shadow(&stage.shadow());
+        let fate = Fate::Stray(random.next() >> 32);
+        kills += u64::from(stage.play(&fate.of(shim), load, &context));
+    }
+    stage.lose_power();
+    stage.verify(&context);
+    kills
+}
+
 #[test]
-fn kills_and_then_a_power_loss() {
+fn a_power_loss_after_kills() {
     const STORES: u64 = 12;
-    let seed = seed("kills_and_then_a_power_loss");
+    let seed = seed("a_power_loss_after_kills");
     let mut random = Random(seed);
+    let kills: u64 = (0..STORES).map(|_| kills_and_then_a_power_loss(Load::Large, 150, &mut random)).sum();
+    println!("{STORES} power losses after {kills} kills");
+}
+
+/// The engine's log rolls from segment to segment, and overwrites those that it has freed.
+#[test]
+fn crashes_while_segments_come_and_go() {
+    const STORES: u64 = 6;
+    let seed = seed("crashes_while_segments_come_and_go");
+    let mut random = Random(seed);
+    let steps = steps(Stage::new(seed), Load::Rolling);
     let mut kills = 0;
     for _ in 0..STORES {
         let mut stage = Stage::new(random.next() >> 16);
-        let context = format!("store {}", stage.seed);
-        let first = stage.shim().kill_at(1 + random.below(150)).shadow(&stage.shadow());
-        kills += u64::from(stage.play(&first, Load::Large, &context));
-        for _ in 0..2 {
-            let shim = stage.shim().kill_at(1 + random.below(120)).same_shadow(&stage.shadow());
-            let fate = Fate::Stray(random.next() >> 32);
-            kills += u64::from(stage.play(&fate.of(shim), Load::Large, &context));
+        for _ in 0..3 {
+            let step = 1 + random.below(steps);
+            kills += u64::from(crash(&mut stage, Load::Rolling, step, Fate::any(&mut random)));
         }
-        stage.lose_power();
-        stage.verify(&context);
+        drop(stage);
+        kills += kills_and_then_a_power_loss(Load::Rolling, steps, &mut random);
     }
-    println!("{STORES} power losses after {kills} kills");
+    println!("a rolling load of {steps} steps: {kills} kills");
 }
 
 /// Kills that no step decides.
