@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn the_largest_segment_fits() {
-        let noise = |i: usize| (0..MAX_ENTRY_BYTES).map(|j| ((i * 31 + j) * 2_654_435_761 >> 7) as u8).collect::<Vec<_>>();
+        let noise = |i: usize| (0..MAX_ENTRY_BYTES).map(|j| (((i * 31 + j) * 2_654_435_761) >> 7) as u8).collect::<Vec<_>>();
         let entries: Vec<_> = (0..SEGMENT_ENTRIES).map(|i| entry(noise(i))).collect();
         assert_eq!(unpack(&pack(&entries).expect("packs")).expect("unpacks"), entries);
     }

@@ -4,7 +4,9 @@
 
 #![allow(dead_code, unreachable_pub)] // Each test crate includes this module and uses a part of it.
 
+use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -153,7 +155,7 @@ impl Shim {
     }
 }
 
-/// Copies a folder with all that is in it; one that does not exist is empty.
+/// Copies a folder with all that is in it; one that does not exist is empty. A file without blocks stays one.
 pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     if !from.exists() {
@@ -164,6 +166,8 @@ pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
         let target = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
             copy(&entry.path(), &target)?;
+        } else if entry.metadata()?.blocks() == 0 {
+            File::create(target)?.set_len(entry.metadata()?.len())?;
         } else {
             fs::copy(entry.path(), target)?;
         }

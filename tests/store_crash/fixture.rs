@@ -188,14 +188,14 @@ pub fn check_record(n: u64) -> CheckRecord {
     }
 }
 
-/// Longer than most values, and different from byte to byte.
+/// Different from byte to byte; with [`HEAVY`] nearly as long as a roster may be.
 pub fn roster(n: u64) -> Bytes {
+    let words = if n & HEAVY != 0 { 380_000 } else { 400 };
     let mut random = Random(n ^ 0x726F_7374);
-    let mut note = n.to_be_bytes().to_vec();
-    note.extend((0..3_000).map(|_| random.next() as u8));
-    note.into()
+    std::iter::once(n).chain((0..words).map(|_| random.next())).flat_map(u64::to_be_bytes).collect()
 }
 
+/// Rosters are put one after the other, light ones or heavy ones.
 pub fn roster_number(note: &[u8]) -> u64 {
     u64::from_be_bytes(note[..8].try_into().expect("eight bytes"))
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use countermark::domain::Seq;
 use countermark::store::{Appended, Store};
@@ -29,6 +30,8 @@ pub enum Load {
     Small,
     /// Several at once.
     Large,
+    /// Writes so much, and so much of it anew, that segments of the engine fill up, are freed and used again.
+    Rolling,
     /// Like `Large`, without an end.
     Endless,
     /// Toggles the flag of a full disk.
@@ -39,10 +42,11 @@ pub enum Load {
     Verify,
 }
 
-const LOADS: [(&str, Load); 7] = [
+const LOADS: [(&str, Load); 8] = [
     ("open", Load::Open),
     ("small", Load::Small),
     ("large", Load::Large),
+    ("rolling", Load::Rolling),
     ("endless", Load::Endless),
     ("full", Load::Full),
     ("full-for-ever", Load::FullForEver),
@@ -101,8 +105,9 @@ pub fn work(task: &Task) {
         Load::Open | Load::Verify => {}
         Load::Small => runtime.block_on(worker(0).small()),
         Load::Large => runtime.block_on(large(worker, Some(1))),
+        Load::Rolling => runtime.block_on(worker(0).rolling()),
         Load::Endless => runtime.block_on(large(worker, None)),
-        Load::Full => runtime.block_on(full(worker(0), &task.full_flag())),
+        Load::Full => runtime.block_on(full(worker, &task.full_flag())),
         Load::FullForEver => runtime.block_on(full_for_ever(worker(0), &task.full_flag())),
     }
     drop(runtime);
@@ -124,8 +129,9 @@ async fn large(worker: impl Fn(u64) -> Worker, rounds: Option<u64>) {
     });
     let mut w = worker(2);
     tasks.spawn(async move {
-        for _ in (0..).take_while(|i| again(i / 7)) {
-            let count = 1 + w.random.below(700);
+        for _ in (0..).take_while(|i| again(i / 4)) {
+            // Now and then more than a batch may hold in one request.
+            let count = if w.random.below(24) == 0 { 4_100 } else { 1 + w.random.below(250) };
             let audience = if w.random.below(4) == 0 { "north" } else { "all" };
             w.append(audience, count).await;
         }
@@ -148,7 +154,7 @@ async fn large(worker: impl Fn(u64) -> Worker, rounds: Option<u64>) {
     });
     let mut w = worker(5);
     tasks.spawn(async move {
-        for _ in (0..).take_while(|i| again(i / 4)) {
+        for _ in (0..).take_while(|i| again(i / 3)) {
             let count = 1 + w.random.below(60);
             w.heavy("all", count).await;
             w.retract_one().await;
@@ -159,7 +165,19 @@ async fn large(worker: impl Fn(u64) -> Worker, rounds: Option<u64>) {
     }
 }
 
-async fn full(mut worker: Worker, flag: &Path) {
+/// Two submit all the while and take no for an answer; a third fills the disk and knows what to expect.
+async fn full(lane: impl Fn(u64) -> Worker, flag: &Path) {
+    let mut worker = lane(0);
+    let done = Arc::new(AtomicBool::new(false));
+    let mut others = tokio::task::JoinSet::new();
+    for mut other in [lane(1), lane(2)] {
+        let done = done.clone();
+        others.spawn(async move {
+            while !done.load(Ordering::Relaxed) {
+                other.submit_or_be_refused().await;
+            }
+        });
+    }
     worker.small_mix().await;
     for round in 0..6 {
         let reference = worker.checks(2).await;
@@ -171,6 +189,10 @@ async fn full(mut worker: Worker, flag: &Path) {
         std::fs::remove_file(flag).expect("the flag");
         worker.small_mix().await;
         assert_eq!(worker.store.health().problem, None, "round {round}");
+    }
+    done.store(true, Ordering::Relaxed);
+    while let Some(ended) = others.join_next().await {
+        ended.expect("no panic");
     }
 }
 
@@ -254,6 +276,10 @@ impl Worker {
 
     async fn roster(&mut self) {
         let n = self.numbers(1)[0];
+        self.put_roster(n).await;
+    }
+
+    async fn put_roster(&self, n: u64) {
         self.store.put_roster(fixture::roster(n)).await.expect("durable");
         self.acks.write(&[Line::Roster { n }]);
     }
@@ -267,6 +293,19 @@ impl Worker {
         self.small_mix().await;
     }
 
+    async fn rolling(&mut self) {
+        for i in 0..30 {
+            self.append("all", 2).await;
+            let n = self.numbers(1)[0] | HEAVY;
+            self.put_roster(n).await;
+            self.checks(1).await;
+            self.retract_one().await;
+            if i % 6 == 0 {
+                self.heavy("north", 20).await;
+            }
+        }
+    }
+
     async fn small_mix(&mut self) {
         self.append("all", 1).await;
         self.append("all", 20).await;
@@ -276,6 +315,14 @@ impl Worker {
         self.retract_one().await;
         self.roster().await;
         self.import().await;
+    }
+
+    async fn submit_or_be_refused(&mut self) {
+        let count = 1 + self.random.below(9);
+        let numbers = self.numbers(count);
+        if let Err(refusal) = self.submit("north", &numbers).await {
+            assert_eq!(refusal.code(), "STORE_FULL", "{refusal}");
+        }
     }
 
     /// A submission on a full disk.
