@@ -30,7 +30,7 @@ const TAKEN: [(&str, &str); 9] = [
     ("bank_account", "DE89 3704 0044 0532 0130 00"),
     ("business_licence", "91110000600037341L"),
     ("messaging_account", "line:zqxjkv.line"),
-    ("payment_account", "alipay:zqxjkv-pay-7"),
+    ("payment_account", "alipay:zqxjkv.pay@zqxjkv-post.test"),
     ("legal_name", "Zqxjkv Handels Gesellschaft"),
 ];
 /// Identifiers that are refused, one way or another.
