@@ -2,6 +2,7 @@
 
 mod cluster;
 
+use std::io::Write as _;
 use std::process::Command;
 
 use cluster::Alliance;
@@ -11,7 +12,8 @@ use countermark::domain::{Clock as _, MemberKind};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_python_client_submits_and_checks() {
     let Some(python) = std::env::var_os("COUNTERMARK_PYTHON") else {
-        println!("skipped: COUNTERMARK_PYTHON names no interpreter with the packages of .ci/python.txt");
+        let why = "skipped: COUNTERMARK_PYTHON names no interpreter with the packages of .ci/python.txt";
+        writeln!(std::io::stderr(), "{why}").expect("standard error is open");
         return;
     };
     let (alliance, sockets) = Alliance::new(&[("aurelle", MemberKind::Brand)]).await;

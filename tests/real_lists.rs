@@ -4,12 +4,13 @@
 mod cluster;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use cluster::{Alliance, Client, eventually, identifier};
 use countermark::cli::input::{Defaults, Field, Layout, LinesOptions, Purpose, Rows, Source};
-use countermark::domain::{IdentifierKind, MemberKind};
+use countermark::domain::{Identifier, IdentifierKind, MemberKind};
+use countermark::pseudonym::Canonicaliser;
 use countermark::rpc::proto::{self, IdentifierKind as Kind};
 use futures_util::StreamExt as _;
 
@@ -26,25 +27,50 @@ const LISTS: [(&str, &str, Option<&str>); 8] = [
 ];
 const OBSERVER: &str = "observer";
 
-/// Domains of the golden answers that are nobody's identity, because many sellers stand behind them.
-const SHARED: [&str; 10] = [
-    "business.site",
-    "company.site",
-    "godaddysites.com",
-    "jimdosite.com",
-    "mystrikingly.com",
-    "onshopbase.com",
-    "otzo.com",
-    "tumblr.com",
-    "weebly.com",
-    "wordpress.com",
+/// Rows, and lines that are no data, of each list.
+const LINES: [(&str, (u64, u64)); 8] = [
+    ("tw165", (26_550, 3_653)),
+    ("twnic", (882, 29_321)),
+    ("cffc", (2_754, 27_449)),
+    ("gaso", (11_221, 0)),
+    ("durable", (14_952, 2)),
+    ("shadow", (7_307, 0)),
+    ("exoego", (3_179, 0)),
+    ("infinity", (4_930, 24)),
+];
+
+/// Rows of all lists that are refused, by code.
+const REFUSED: &[(&str, u64)] = &[
+    ("DOMAIN_IS_ADDRESS", 2),
+    ("DOMAIN_IS_PLATFORM", 15),
+    ("DOMAIN_IS_PUBLIC_SUFFIX", 12),
+    ("DOMAIN_IS_SHARED_HOST", 181),
+    ("IDENTIFIER_INVALID", 62),
+];
+
+/// Domains of all histories that are refused, by code.
+const REFUSED_OF_HISTORIES: &[(&str, u64)] = &[("DOMAIN_IS_PLATFORM", 19), ("DOMAIN_IS_SHARED_HOST", 35)];
+
+/// Domains of the golden answers that are nobody's identity, because many sellers stand behind them; and the
+/// code of their refusal.
+const SHARED: [(&str, &str); 10] = [
+    ("business.site", "DOMAIN_IS_SHARED_HOST"),
+    ("company.site", "DOMAIN_IS_SHARED_HOST"),
+    ("godaddysites.com", "DOMAIN_IS_SHARED_HOST"),
+    ("jimdosite.com", "DOMAIN_IS_SHARED_HOST"),
+    ("mystrikingly.com", "DOMAIN_IS_SHARED_HOST"),
+    ("onshopbase.com", "DOMAIN_IS_SHARED_HOST"),
+    ("otzo.com", "DOMAIN_IS_SHARED_HOST"),
+    ("tumblr.com", "DOMAIN_IS_PLATFORM"),
+    ("weebly.com", "DOMAIN_IS_SHARED_HOST"),
+    ("wordpress.com", "DOMAIN_IS_SHARED_HOST"),
 ];
 
 fn data() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/lists");
     let found = beside.is_dir().then_some(beside);
     if found.is_none() {
-        println!("skipped: the real lists are not here");
+        writeln!(std::io::stderr(), "skipped: the real lists are not here").expect("standard error is open");
     }
     found
 }
@@ -110,8 +136,8 @@ async fn assert_same_digest(clients: &BTreeMap<&'static str, Client>) {
     assert_eq!(digests.len(), 1, "all nodes derive the same");
 }
 
-/// Who flags each of `domains`, as `client`'s node sees it; `None` for a domain that is refused.
-async fn flagged_by(client: &mut Client, domains: &[String]) -> BTreeMap<String, Option<BTreeSet<String>>> {
+/// Who flags each of `domains`, as `client`'s node sees it; the code of its refusal for one that is refused.
+async fn flagged_by(client: &mut Client, domains: &[String]) -> BTreeMap<String, Result<BTreeSet<String>, String>> {
     let asked = domains.iter().map(|domain| vec![identifier(Kind::Domain, domain)]).collect();
     let answers = client.check_all(asked).await;
     assert_eq!(answers.len(), domains.len());
@@ -119,67 +145,110 @@ async fn flagged_by(client: &mut Client, domains: &[String]) -> BTreeMap<String,
         let matches = answer.elsewhere.into_iter().chain(answer.own);
         matches.filter(|m| m.counts).map(|m| m.member).collect()
     };
-    domains.iter().cloned().zip(answers.into_iter().map(|answer| answer.ok().map(members))).collect()
+    domains.iter().cloned().zip(answers.into_iter().map(|answer| answer.map(members).map_err(|e| e.code))).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn eight_real_lists_give_the_right_answers_at_a_node_that_saw_none() {
     let Some(data) = data() else { return };
-    let (_alliance, _nodes, clients) = nine().await;
-    let mut refused: BTreeMap<String, u64> = BTreeMap::new();
+    let (alliance, _nodes, clients) = nine().await;
+    let mut tally = Tally::default();
     for (member, file, tag) in LISTS {
-        let mut rows = rows(&data.join(file), tag, IdentifierKind::Domain);
+        tally.submit(member, rows(&data.join(file), tag, IdentifierKind::Domain), &clients).await;
+    }
+    tally.assert_nothing_is_lost();
+    level(&clients).await;
+    assert_same_digest(&clients).await;
+
+    let golden = golden(&data);
+    let mut observer = clients[OBSERVER].clone();
+    let domains: Vec<String> = golden.keys().cloned().collect();
+    let answers = flagged_by(&mut observer, &domains).await;
+    let shared: Vec<_> = answers.iter().filter_map(|(domain, a)| Some((domain.as_str(), a.as_ref().err()?.as_str()))).collect();
+    assert_eq!(shared, SHARED, "and nothing else is refused");
+    for (domain, members) in &answers {
+        let Ok(members) = members else { continue };
+        assert_eq!(members, &golden[domain], "{domain}");
+    }
+    // Asked as it is written in a list, with its host names, wildcards and paths, a domain is flagged by the members of its
+    // registrable domain, and by more than one only where the golden answers say so.
+    let canonicaliser = Canonicaliser::new(&alliance.roster).expect("a good roster");
+    let written: Vec<String> = tally.written.keys().cloned().collect();
+    let mut by_one = 0;
+    for (written, answer) in flagged_by(&mut observer, &written).await {
+        let Ok(members) = answer else { continue };
+        let domain = registrable(&canonicaliser, &written);
+        match golden.get(&domain) {
+            Some(golden) => assert_eq!(&members, golden, "{domain}"),
+            None => {
+                by_one += 1;
+                assert_eq!(members, tally.written[&written], "{domain}");
+                assert_eq!(members.len(), 1, "{domain}");
+            }
+        }
+    }
+    assert!(by_one > 30_000, "{by_one} domains of one member alone");
+    resubmission_changes_nothing(&data, &clients).await;
+    line_accounts(&data, &clients).await;
+}
+
+/// What became of every line of every list.
+#[derive(Default)]
+struct Tally {
+    /// Rows and skipped lines of each member's list.
+    lines: BTreeMap<&'static str, (u64, u64)>,
+    /// Rows that were refused, by code.
+    refused: BTreeMap<String, u64>,
+    /// Who wrote what.
+    written: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Tally {
+    /// Submits a whole list as `member`.
+    async fn submit(&mut self, member: &'static str, mut rows: Rows, clients: &BTreeMap<&'static str, Client>) {
         let read: Vec<_> = rows.by_ref().map(|row| row.expect("readable").result).collect();
         let totals = rows.totals();
         assert_eq!(totals.lines, totals.rows + totals.skipped + totals.continued, "{member}: a line was lost");
         assert_eq!(totals.rows, read.len() as u64);
+        self.lines.insert(member, (totals.rows, totals.skipped));
         let (good, bad): (Vec<_>, Vec<_>) = read.into_iter().partition(Result::is_ok);
+        bad.into_iter().filter_map(Result::err).for_each(|e| self.refuse(e.code));
         let good: Vec<_> = good.into_iter().flatten().collect();
-        bad.into_iter().filter_map(Result::err).for_each(|e| *refused.entry(e.code.to_owned()).or_default() += 1);
+        for identifier in good.iter().flat_map(|row| &row.identifiers) {
+            self.written.entry(identifier.value.clone()).or_default().insert(member.to_owned());
+        }
         let sent = good.len();
         let results = clients[member].clone().submit_all(good).await;
         assert_eq!(results.len(), sent, "{member}: a row got no answer");
-        results.into_iter().filter_map(Result::err).for_each(|e| {
-            assert!(!e.retryable && !e.message.is_empty(), "{member}: {e:?}");
-            *refused.entry(e.code).or_default() += 1;
-        });
-    }
-    println!("refused rows by reason: {refused:?}");
-    level(&clients).await;
-    assert_same_digest(&clients).await;
-
-    let golden = std::fs::read_to_string(data.join("golden_flagged_elsewhere.csv")).expect("reads");
-    let golden: BTreeMap<String, BTreeSet<String>> = golden
-        .lines()
-        .skip(1)
-        .filter_map(|line| line.split_once(','))
-        .map(|(domain, members)| (domain.to_owned(), members.split('|').map(str::to_owned).collect()))
-        .collect();
-    let mut observer = clients[OBSERVER].clone();
-    let domains: Vec<String> = golden.keys().cloned().collect();
-    let answers = flagged_by(&mut observer, &domains).await;
-    let shared: Vec<&str> = answers.iter().filter(|(_, a)| a.is_none()).map(|(domain, _)| domain.as_str()).collect();
-    assert_eq!(shared, SHARED, "shared hosts are refused as a seller's identity, and nothing else is");
-    for (domain, members) in &answers {
-        let Some(members) = members else { continue };
-        assert_eq!(members, &golden[domain], "{domain}");
-    }
-    // Everything else that any list holds is flagged by one member only.
-    let mut others = BTreeSet::new();
-    for (_, file, tag) in LISTS {
-        for row in rows(&data.join(file), tag, IdentifierKind::Domain) {
-            let Ok(submission) = row.expect("readable").result else { continue };
-            others.extend(submission.identifiers.into_iter().map(|i| i.value));
+        for error in results.into_iter().filter_map(Result::err) {
+            assert!(!error.retryable && !error.message.is_empty(), "{member}: {error:?}");
+            self.refuse(&error.code);
         }
     }
-    let others: Vec<String> = others.into_iter().collect();
-    for (written, members) in flagged_by(&mut observer, &others).await {
-        let Some(members) = members else { continue };
-        assert!(!members.is_empty(), "what was submitted is found");
-        assert!(members.len() == 1 || golden.values().any(|golden| *golden == members), "{written}: {members:?}");
+
+    fn refuse(&mut self, code: &str) {
+        *self.refused.entry(code.to_owned()).or_default() += 1;
     }
-    resubmission_changes_nothing(&data, &clients).await;
-    line_accounts(&data, &clients).await;
+
+    /// Every line is a row or no data, and every row is taken or refused for a reason: the numbers are those of the lists.
+    fn assert_nothing_is_lost(&self) {
+        assert_eq!(self.lines, BTreeMap::from(LINES));
+        let refused: Vec<_> = self.refused.iter().map(|(code, count)| (code.as_str(), *count)).collect();
+        assert_eq!(refused, REFUSED);
+    }
+}
+
+/// The answers that were worked out from the lists without this program.
+fn golden(data: &Path) -> BTreeMap<String, BTreeSet<String>> {
+    let golden = std::fs::read_to_string(data.join("golden_flagged_elsewhere.csv")).expect("reads");
+    let lines = golden.lines().skip(1).filter_map(|line| line.split_once(','));
+    lines.map(|(domain, members)| (domain.to_owned(), members.split('|').map(str::to_owned).collect())).collect()
+}
+
+fn registrable(canonicaliser: &Canonicaliser, written: &str) -> String {
+    let identifier = Identifier { kind: IdentifierKind::Domain, value: written.to_owned(), region: String::new() };
+    let form = canonicaliser.canonical(&identifier).expect("it was taken before");
+    String::from_utf8(form.as_bytes().to_vec()).expect("text")
 }
 
 async fn resubmission_changes_nothing(data: &Path, clients: &BTreeMap<&'static str, Client>) {
@@ -211,77 +280,102 @@ struct Event {
     at: String,
     add: bool,
     domain: String,
+    tag: String,
 }
 
-fn timeline(path: &Path, tag: Option<&str>) -> Vec<Event> {
-    let text = unzip(path);
-    let mut reader = csv::Reader::from_reader(text.as_bytes());
-    let records = reader.records().map(|r| r.expect("a record"));
-    let of_tag = records.filter(|r| tag.is_none_or(|tag| &r[3] == tag));
-    of_tag.map(|r| Event { at: r[0].to_owned(), add: &r[1] == "add", domain: r[2].to_owned() }).collect()
-}
+/// A list's history: its members with the tags of their events, and how many domains each has in the end.
+type History = (&'static str, &'static [(&'static str, &'static [&'static str], usize)]);
 
-const TIMELINES: [(&str, &str, Option<&str>); 5] = [
-    ("gaso", "gaso.timeline.csv.gz", None),
-    ("durable", "durablenapkin.timeline.csv.gz", None),
-    ("shadow", "shadowwhisperer.timeline.csv.gz", None),
-    ("exoego", "exoego.timeline.csv.gz", None),
-    ("infinity", "infinitytec.timeline.csv.gz", None),
+/// Before the list of three members had tags, all of its lines were one member's.
+const HISTORIES: [History; 6] = [
+    ("tw_scam_sites", &[("tw165", &["165jtz"], 25_675), ("twnic", &["TWNICscams"], 868), ("cffc", &["", "cffc"], 2_693)]),
+    ("gaso", &[("gaso", &[""], 10_926)]),
+    ("durablenapkin", &[("durable", &[""], 927)]),
+    ("shadowwhisperer", &[("shadow", &[""], 7_260)]),
+    ("exoego", &[("exoego", &[""], 3_109)]),
+    ("infinitytec", &[("infinity", &[""], 4_848)]),
 ];
 
-/// How many events of a history are replayed: all of the small ones, and enough of the largest to include its accidents.
-const MAX_EVENTS: usize = 60_000;
+fn events(path: &Path, tags: &[&str]) -> Vec<Event> {
+    let text = unzip(path);
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let records = reader.records().map(|r| r.expect("a record")).filter(|r| tags.contains(&&r[3]));
+    let event = |r: csv::StringRecord| Event {
+        at: r[0].to_owned(),
+        add: &r[1] == "add",
+        domain: r[2].to_owned(),
+        tag: r[3].to_owned(),
+    };
+    records.map(event).collect()
+}
+
+/// What is left when all is added and removed, each tag's lines by themselves.
+fn fold(events: &[Event]) -> BTreeSet<&str> {
+    let mut live = BTreeSet::new();
+    for Event { add, domain, tag, .. } in events {
+        let line = (domain.as_str(), tag.as_str());
+        if *add {
+            live.insert(line);
+        } else {
+            live.remove(&line);
+        }
+    }
+    live.into_iter().map(|(domain, _)| domain).collect()
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn histories_of_additions_and_removals_end_in_the_same_state_at_every_node() {
     let Some(data) = data() else { return };
     let (_alliance, _nodes, clients) = nine().await;
     let mut expected: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (member, file, tag) in TIMELINES {
-        let mut events = timeline(&data.join(file), tag);
-        events.drain(..events.len().saturating_sub(MAX_EVENTS));
-        let live = replay(&mut clients[member].clone(), &events).await;
-        events.into_iter().for_each(|event| {
-            expected.entry(event.domain).or_default();
-        });
-        live.into_iter().for_each(|domain| {
-            expected.entry(domain).or_default().insert(member.to_owned());
-        });
+    for (list, members) in HISTORIES {
+        for (member, tags, left) in members {
+            let events = events(&data.join(format!("{list}.timeline.csv.gz")), tags);
+            let live = fold(&events);
+            assert_eq!(live.len(), *left, "{member}");
+            for event in &events {
+                let flagged_by = expected.entry(event.domain.clone()).or_default();
+                if live.contains(event.domain.as_str()) {
+                    flagged_by.insert((*member).to_owned());
+                }
+            }
+            replay(&mut clients[*member].clone(), &events).await;
+        }
     }
     level(&clients).await;
     assert_same_digest(&clients).await;
     let domains: Vec<String> = expected.keys().cloned().collect();
     for asker in [OBSERVER, "gaso", "cffc"] {
-        for (domain, members) in flagged_by(&mut clients[asker].clone(), &domains).await {
-            if let Some(members) = members {
-                assert_eq!(members, expected[&domain], "{domain} as {asker} sees it");
+        let mut refused: BTreeMap<String, u64> = BTreeMap::new();
+        for (domain, answer) in flagged_by(&mut clients[asker].clone(), &domains).await {
+            match answer {
+                Ok(members) => assert_eq!(members, expected[&domain], "{domain} as {asker} sees it"),
+                Err(code) => *refused.entry(code).or_default() += 1,
             }
         }
+        let refused: Vec<_> = refused.iter().map(|(code, count)| (code.as_str(), *count)).collect();
+        assert_eq!(refused, REFUSED_OF_HISTORIES, "as {asker} sees it");
     }
 }
 
-/// Replays events in order: runs of additions on one stream, runs of removals as calls side by side. Gives what is live.
-async fn replay(client: &mut Client, events: &[Event]) -> BTreeSet<String> {
-    let mut live: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+/// Replays events in order: runs of additions on one stream, runs of removals as calls side by side.
+async fn replay(client: &mut Client, events: &[Event]) {
+    let mut live: BTreeMap<(&str, &str), String> = BTreeMap::new();
     for run in events.chunk_by(|a, b| a.add == b.add) {
         if run[0].add {
-            let id = |event: &Event| format!("{}@{}", event.domain, event.at);
             let row = |event: &Event| proto::Submission {
-                submission_id: id(event),
+                submission_id: format!("{}@{}#{}", event.domain, event.at, event.tag),
                 ..cluster::submission("all", vec![identifier(Kind::Domain, &event.domain)])
             };
             let results = client.submit_all(run.iter().map(row).collect()).await;
-            for (event, result) in run.iter().zip(results) {
-                if let Ok(receipt) = result {
-                    live.entry(&event.domain).or_default().push(receipt.signal);
-                }
-            }
+            assert_eq!(results.len(), run.len());
+            let taken = run.iter().zip(results).filter_map(|(event, result)| Some((event, result.ok()?)));
+            live.extend(taken.map(|(event, receipt)| ((event.domain.as_str(), event.tag.as_str()), receipt.signal)));
         } else {
-            let gone: Vec<String> = run.iter().filter_map(|event| live.remove(event.domain.as_str())).flatten().collect();
-            retract(client, gone).await;
+            let gone = run.iter().filter_map(|event| live.remove(&(event.domain.as_str(), event.tag.as_str())));
+            retract(client, gone.collect()).await;
         }
     }
-    live.into_keys().map(str::to_owned).collect()
 }
 
 async fn retract(client: &Client, signals: Vec<String>) {
@@ -293,9 +387,9 @@ async fn retract(client: &Client, signals: Vec<String>) {
                 audience: String::new(),
                 reason: proto::RetractionReason::SourceWithdrew.into(),
             };
-            client.signals.retract_signal(request).await.expect("withdrawn")
+            client.signals.retract_signal(request).await.expect("withdrawn").into_inner()
         }
     };
     let withdrawn: Vec<_> = futures_util::stream::iter(signals).map(retract).buffer_unordered(128).collect().await;
-    assert!(withdrawn.iter().all(|response| response.get_ref().newly_withdrawn || !response.get_ref().signal.is_empty()));
+    assert!(withdrawn.iter().all(|response| response.newly_withdrawn));
 }

@@ -59,7 +59,7 @@ impl Numbers {
 /// Which of `members` found this store: the platform (member 0) half of all, the brands the rest.
 pub(super) fn finder(store: &Store, number: usize, members: usize) -> usize {
     let brands = members.saturating_sub(1).max(1);
-    if number % 2 == 0 { 0 } else { (1 + (store.controller + number / 2) % brands).min(members.saturating_sub(1)) }
+    if number.is_multiple_of(2) { 0 } else { (1 + (store.controller + number / 2) % brands).min(members.saturating_sub(1)) }
 }
 
 /// What one controller has at hand for its next store.
