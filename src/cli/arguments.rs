@@ -124,8 +124,8 @@ is flagged.
 
 JSON of one seller: {reference, checked_at, verdict, members_elsewhere, elsewhere: [signal], own: [signal], matches_omitted,
 reference_error, asked, freshness: {as_of, feeds: [feed]}}.
-JSON of a file, an object a line: {line, verdict, members_elsewhere, own, matches_omitted, reference, reference_error} or
-{line, error: {code, field, message}}, and at the end {summary: {...}, freshness: {...}}.
+JSON of a file, an object a line: {line, verdict, members_elsewhere, own, flagged_by, matches_omitted, reference, reference_error}
+or {line, error: {code, field, message}}, and at the end {summary: {...}, freshness: {...}}.
 verdict is one of none_known, alleged, confirmed.";
 
 #[derive(Args)]

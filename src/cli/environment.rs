@@ -1,6 +1,7 @@
 //! The clock, randomness and variables of the process: read here, at the top, and handed down.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config;
@@ -16,6 +17,8 @@ pub struct Environment {
     pub entropy: Arc<dyn Entropy>,
     /// The variables that configuration depends on.
     pub variables: config::Environment,
+    /// Where this program lies, if the operating system says so.
+    pub program: Option<PathBuf>,
 }
 
 impl Environment {
@@ -26,6 +29,7 @@ impl Environment {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             variables: config::Environment::of(std::env::vars_os()),
+            program: std::env::current_exe().ok(),
         }
     }
 

@@ -138,10 +138,15 @@ impl Store {
 }
 
 impl Peer {
-    const HEAD: [&'static str; 7] = ["peer", "address", "connected", "last heard", "received", "sent", "last error"];
+    const HEAD: [&'static str; 6] = ["peer", "address", "connected", "last heard", "received", "sent"];
 
-    fn row(self: &Peer) -> Vec<String> {
+    /// The last failure, on a line of its own: its text is as long as it needs to be.
+    fn error(&self) -> Option<String> {
         let detail = if self.last_error_detail.is_empty() { String::new() } else { format!(": {}", self.last_error_detail) };
+        (!self.last_error.is_empty()).then(|| plain(&format!("{}: {}{detail}", self.member, self.last_error)) + "\n")
+    }
+
+    fn row(&self) -> Vec<String> {
         vec![
             self.member.clone(),
             self.address.clone(),
@@ -149,7 +154,6 @@ impl Peer {
             self.last_heard.clone().unwrap_or_else(|| "never".to_owned()),
             words::bytes(self.received_bytes),
             words::bytes(self.sent_bytes),
-            format!("{}{detail}", self.last_error),
         ]
     }
 }
@@ -166,7 +170,8 @@ impl Show for State {
             ("index", format!("{} rows, view {digest}", self.store.index_rows)),
         ]);
         let feeds = table(&FeedView::HEAD, self.freshness.feeds().iter().map(FeedView::row));
-        let peers = table(&Peer::HEAD, self.peers.iter().map(Peer::row));
+        let errors: String = self.peers.iter().filter_map(Peer::error).collect();
+        let peers = table(&Peer::HEAD, self.peers.iter().map(Peer::row)) + &errors;
         let keys = self.keys.iter().map(|key| vec![key.id.clone(), key.scheme.clone(), key.state.clone()]);
         let keys = table(&["key", "scheme", "state"], keys);
         let forks: String = self.forks.iter().map(Fork::line).collect();
@@ -255,8 +260,9 @@ FEED        ENTRIES  BEHIND  LIVE  LAST HEARD  NOTICE
 acme/all    5        0       4     0 s ago
 globex/all  5        0       4     2 s ago     quarantined
 
-PEER    ADDRESS         CONNECTED  LAST HEARD            RECEIVED  SENT  LAST ERROR
-globex  127.0.0.1:7400  no         2026-11-21T23:59:58Z  4 KiB     10 B  PEER_UNREACHABLE: the node cannot be reached
+PEER    ADDRESS         CONNECTED  LAST HEARD            RECEIVED  SENT
+globex  127.0.0.1:7400  no         2026-11-21T23:59:58Z  4 KiB     10 B
+globex: PEER_UNREACHABLE: the node cannot be reached
 
 KEY  SCHEME       STATE
 k1   hmac-sha256  active

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::FreshnessView;
-use crate::cli::output::{Show, counted, facts, table};
+use crate::cli::output::{Show, counted, facts, plain};
 use crate::cli::words;
 use crate::domain;
 use crate::rpc::proto::{CheckAnswer, Freshness, GoodsValue, MatchedIdentifier, Product, SignalMatch, product};
@@ -83,12 +83,12 @@ impl Show for Answer {
             ("checked at", self.checked_at.clone().unwrap_or_default()),
             ("asked", self.asked.join(", ")),
         ]);
-        let rows = self.elsewhere.iter().map(|signal| signal.row("elsewhere", &self.asked));
-        let rows: Vec<Vec<String>> = rows.chain(self.own.iter().map(|signal| signal.row("own", &self.asked))).collect();
-        let signals = if rows.is_empty() { String::new() } else { "\n".to_owned() + &table(&Signal::HEAD, rows) };
+        let elsewhere = self.elsewhere.iter().map(|signal| signal.block(&signal.member, &self.asked));
+        let own = self.own.iter().map(|signal| signal.block("your own", &self.asked));
+        let signals: String = elsewhere.chain(own).map(|block| format!("\n{block}")).collect();
         let omitted = match self.matches_omitted {
             0 => String::new(),
-            n => format!("{} not listed\n", counted(u64::from(n), "further matching signal")),
+            n => format!("\n{} not listed\n", counted(u64::from(n), "further matching signal")),
         };
         let freshness = self.freshness.table(self.verbose);
         format!("{}\n{head}{signals}{omitted}\n{freshness}", self.sentence())
@@ -159,20 +159,6 @@ impl From<MatchedIdentifier> for Matched {
 }
 
 impl Signal {
-    const HEAD: [&'static str; 11] = [
-        "member",
-        "where",
-        "infringement",
-        "brand",
-        "status",
-        "evidence",
-        "actions",
-        "observed",
-        "acted",
-        "matched by",
-        "signal",
-    ];
-
     fn of(found: SignalMatch) -> Self {
         let statement = found.statement.unwrap_or_default();
         let sighting = statement.sighting.unwrap_or_default();
@@ -212,26 +198,27 @@ impl Signal {
         }
     }
 
-    fn row(&self, place: &str, asked: &[&str]) -> Vec<String> {
-        let evidence: Vec<String> = self.evidence.iter().map(|e| format!("{} ({})", e.kind, e.grade)).collect();
+    /// A few lines about it, those left out that say nothing.
+    fn block(&self, whose: &str, asked: &[&str]) -> String {
         let marks = [(self.quarantined, "quarantined feed"), (!self.counts, "does not count")];
         let marks = marks.into_iter().filter(|(holds, _)| *holds).map(|(_, mark)| mark);
         let status: Vec<&str> = std::iter::once(self.status).chain(marks).collect();
+        let about = [self.brand.as_str(), self.rights_holder.as_str()].into_iter().find(|name| !name.is_empty());
+        let about = about.map_or_else(String::new, |name| format!(" of {name}"));
+        let head = plain(&format!("{whose}, {}: {}{about}", status.join(", "), self.infringement));
+        let evidence: Vec<String> = self.evidence.iter().map(|e| format!("{} ({})", e.kind, e.grade)).collect();
         let matched: Vec<String> = self.matched.iter().map(|m| m.in_words(asked)).collect();
-        let brand = if self.brand.is_empty() { &self.rights_holder } else { &self.brand };
-        vec![
-            self.member.clone(),
-            place.to_owned(),
-            self.infringement.to_owned(),
-            brand.clone(),
-            status.join(", "),
-            evidence.join(", "),
-            self.actions.join(", "),
-            self.observed_on.clone(),
-            self.acted_on.clone(),
-            matched.join(", "),
-            self.signal.clone(),
-        ]
+        let seen = [self.platform.as_str(), self.seen_region.as_str()].into_iter().filter(|part| !part.is_empty());
+        let dates = [("observed", &self.observed_on), ("acted", &self.acted_on)];
+        let dates = dates.into_iter().filter(|(_, day)| !day.is_empty()).map(|(what, day)| format!("{what} {day}"));
+        let said = [
+            ("  signal", self.signal.clone()),
+            ("  matched by", matched.join(", ")),
+            ("  evidence", evidence.join(", ")),
+            ("  actions", self.actions.join(", ")),
+            ("  seen", seen.map(str::to_owned).chain(dates).collect::<Vec<_>>().join(", ")),
+        ];
+        format!("{head}\n{}", facts(said.into_iter().filter(|(_, value)| !value.is_empty())))
     }
 }
 

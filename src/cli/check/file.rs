@@ -1,5 +1,6 @@
 //! Many sellers from a file: a line an answer, as the answers come.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::rpc::proto::{self, CheckAnswer, CheckSellersRequest, CheckSellersResp
 
 /// Rows between two changes of the progress line.
 const PROGRESS_EVERY: u64 = 64;
-const HEAD: &str = "    LINE  VERDICT     ELSEWHERE  OWN  REFERENCE\n";
+const HEAD: &str = "    LINE  VERDICT     ELSEWHERE  OWN  REFERENCE                     FLAGGED BY\n";
 
 pub(super) async fn run(
     client: ScreeningServiceClient<Channel>,
@@ -122,6 +123,8 @@ enum RowResult {
         members_elsewhere: u32,
         /// Own signals that count.
         own: usize,
+        /// Other members whose signals count, as far as they are listed.
+        flagged_by: Vec<String>,
         matches_omitted: u32,
         reference: String,
         reference_error: String,
@@ -146,10 +149,12 @@ impl From<Refused> for RowError {
 
 impl Row {
     fn of(line: u64, answer: CheckAnswer) -> Self {
+        let members = answer.elsewhere.into_iter().filter(|signal| signal.counts).map(|signal| signal.member);
         let result = RowResult::Answered {
             verdict: words::verdict(answer.verdict),
             members_elsewhere: answer.members_elsewhere,
             own: answer.own.iter().filter(|signal| signal.counts).count(),
+            flagged_by: members.collect::<BTreeSet<_>>().into_iter().collect(),
             matches_omitted: answer.matches_omitted,
             reference: answer.reference,
             reference_error: answer.reference_error,
@@ -162,10 +167,12 @@ impl Show for Row {
     fn table(&self) -> String {
         let line = self.line;
         match &self.result {
-            RowResult::Answered { verdict, members_elsewhere, own, reference, reference_error, .. } => {
+            RowResult::Answered { verdict, members_elsewhere, own, flagged_by, reference, reference_error, .. } => {
                 let verdict = verdict.replace('_', " ");
-                let reference = if reference_error.is_empty() { reference } else { reference_error };
-                format!("{line:>8}  {verdict:<10}  {members_elsewhere:>9}  {own:>3}  {}\n", plain(reference))
+                let reference = plain(if reference_error.is_empty() { reference } else { reference_error });
+                let by = plain(&flagged_by.join(", "));
+                let row = format!("{line:>8}  {verdict:<10}  {members_elsewhere:>9}  {own:>3}  {reference:<28}  {by}");
+                row.trim_end().to_owned() + "\n"
             }
             RowResult::Refused { error: RowError { code, field, message } } => {
                 format!("{line:>8}  refused     {}\n", plain(&format!("{code} {field}: {message}")))
@@ -229,18 +236,23 @@ impl Show for End {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rpc::proto::SignalMatch;
 
     #[test]
     fn a_row_is_one_line_either_way() {
-        let answer = CheckAnswer { reference: "chk_1".into(), verdict: 2, members_elsewhere: 3, ..CheckAnswer::default() };
+        let signal = |member: &str, counts| SignalMatch { member: member.into(), counts, ..SignalMatch::default() };
+        let elsewhere = vec![signal("globex", true), signal("acme", true), signal("globex", true), signal("weak", false)];
+        let answer =
+            CheckAnswer { reference: "chk_1".into(), verdict: 2, members_elsewhere: 2, elsewhere, ..CheckAnswer::default() };
         let row = Row::of(17, answer);
         assert_eq!(
             HEAD.to_owned() + &row.table(),
-            "    LINE  VERDICT     ELSEWHERE  OWN  REFERENCE\n      17  alleged             3    0  chk_1\n"
+            "    LINE  VERDICT     ELSEWHERE  OWN  REFERENCE                     FLAGGED BY\n      17  alleged             2    0  \
+             chk_1                         acme, globex\n"
         );
         assert_eq!(
             serde_json::to_string(&row).expect("JSON"),
-            r#"{"line":17,"verdict":"alleged","members_elsewhere":3,"own":0,"matches_omitted":0,"reference":"chk_1","reference_error":""}"#
+            r#"{"line":17,"verdict":"alleged","members_elsewhere":2,"own":0,"flagged_by":["acme","globex"],"matches_omitted":0,"reference":"chk_1","reference_error":""}"#
         );
         let (code, field) = ("IDENTIFIER_INVALID".to_owned(), "identifiers[0].value".to_owned());
         let refused = Refused { code, field, message: "give a domain".into() };

@@ -6,11 +6,14 @@
 mod members;
 mod population;
 mod report;
+mod samples;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::alliance::{FirstMember, found};
 use super::arguments::DemoArguments;
@@ -36,12 +39,38 @@ const PORT_TRIES: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn run(arguments: &DemoArguments, environment: &Environment, printer: &mut Printer) -> Result<Outcome, Failure> {
-    wait_for(show(arguments.keep, environment, printer))
+    wait_for(async {
+        let folder = tempfile::Builder::new().prefix("countermark-demo-").tempdir();
+        let folder = folder.map_err(|error| Failure::of("DEMO_FOLDER", &error))?;
+        let mut stop = Stop::new()?;
+        // However it ends, the folder goes: private keys lie in it.
+        tokio::select! {
+            shown = show(folder.path(), arguments.keep, environment, printer) => shown,
+            () = stop.told() => Ok(Outcome::Done),
+        }
+    })
 }
 
-async fn show(keep: bool, environment: &Environment, printer: &mut Printer) -> Result<Outcome, Failure> {
-    let folder = tempfile::Builder::new().prefix("countermark-demo-").tempdir();
-    let folder = folder.map_err(|error| Failure::of("DEMO_FOLDER", &error))?;
+/// What tells a program to stop: Ctrl-C, the end of its terminal, a service manager.
+struct Stop([Signal; 3]);
+
+impl Stop {
+    fn new() -> Result<Self, Failure> {
+        let of = |kind| signal(kind).map_err(|error| Failure::of("SIGNALS", &error));
+        Ok(Self([of(SignalKind::interrupt())?, of(SignalKind::terminate())?, of(SignalKind::hangup())?]))
+    }
+
+    async fn told(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}
+
+async fn show(folder: &Path, keep: bool, environment: &Environment, printer: &mut Printer) -> Result<Outcome, Failure> {
     printer.progress(|| "making keys and certificates for three members".to_owned());
     let mut sockets = Vec::new();
     let mut first = Vec::new();
@@ -51,7 +80,7 @@ async fn show(keep: bool, environment: &Environment, printer: &mut Printer) -> R
         first.push(FirstMember { id: id.parse()?, kind, address: address.to_string() });
         sockets.push(listeners);
     }
-    let secretariat = AllianceFolder::at(folder.path().join("alliance"));
+    let secretariat = AllianceFolder::at(folder.join("alliance"));
     let homes = found(&ALLIANCE.parse()?, &secretariat, &first, environment)?;
     printer.progress(|| "starting three nodes".to_owned());
     let mut nodes = Vec::new();
@@ -61,8 +90,13 @@ async fn show(keep: bool, environment: &Environment, printer: &mut Printer) -> R
     let report = work(&homes, environment, printer).await?;
     printer.end_progress();
     printer.show(&report)?;
+    printer.flush()?;
     if keep {
-        stay(&report, printer).await?;
+        samples::write(folder).map_err(|error| Failure::of("DEMO_FOLDER", &error))?;
+        printer.heading(&report.by_hand(folder, environment))?;
+        printer.flush()?;
+        printer.note("The nodes are running. Press Ctrl-C to stop them and remove their folders.");
+        std::future::pending::<()>().await;
     } else {
         printer.note("The nodes are gone again. `countermark demo --keep` leaves them running, to try the commands by hand.");
     }
@@ -120,12 +154,4 @@ async fn work(homes: &[MemberFolder], environment: &Environment, printer: &mut P
         learned.push(member.ask().await?);
     }
     Ok(Report::new(ALLIANCE, stores.len(), submitted, shared, learned, homes))
-}
-
-/// Leaves everything running until the person has seen enough.
-async fn stay(report: &Report, printer: &mut Printer) -> Result<(), Failure> {
-    printer.heading(&report.by_hand())?;
-    printer.flush()?;
-    printer.note("The nodes are running. Press Ctrl-C to stop them and remove their folders.");
-    tokio::signal::ctrl_c().await.map_err(|error| Failure::of("SIGNALS", &error))
 }

@@ -1,11 +1,13 @@
 //! What the demonstration tells.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::members::Learned;
 use crate::alliance::folder::MemberFolder;
+use crate::cli::Environment;
 use crate::cli::output::{Show, counted, table};
 
 /// JSON: {alliance, stores, submitted_ms, shared_ms, members: [{member, sellers, flagged_elsewhere, confirmed, by: {member:
@@ -56,17 +58,25 @@ impl Report {
         Self { alliance, stores, submitted_ms: ms(submitted), shared_ms: ms(shared), members, example }
     }
 
-    /// Commands that work on the nodes as long as they run.
-    pub(super) fn by_hand(&self) -> String {
+    /// Commands that work on the nodes as long as they run. `folder` has the sample files.
+    pub(super) fn by_hand(&self, folder: &Path, environment: &Environment) -> String {
         let Some(first) = self.members.first() else { return String::new() };
-        let config = &first.client_config;
         let (kind, value) = self.example.clone().unwrap_or(("domain", "outlet-0001.test".to_owned()));
         let flag = kind.replace('_', "-");
+        let program = environment.program.as_deref().unwrap_or(Path::new("countermark"));
+        let others: Vec<String> = self.members.iter().skip(1).map(|other| format!("  {}\n", other.client_config)).collect();
         format!(
-            "\nTry it, in another terminal:\n  countermark check  --config {config} --{flag} '{value}'\n  \
-             countermark status --config {config}\n  \
-             echo outlet-9999.test | countermark submit - --config {config} --format lines --kind domain \\\n      \
-             --audience all --infringement trademark-counterfeit --evidence test-purchase\n"
+            "\nTry it in another terminal, as {}:\n\n  cd {}\n  alias countermark={}\n  export COUNTERMARK_CLIENT={}\n\n  \
+             countermark check --{flag} '{value}'\n  \
+             countermark submit sellers.csv --rejects rejects.csv\n  \
+             countermark retract --submission-id case-1 --audience all --reason mistaken-identity\n  \
+             countermark status\n\n\
+             The other members' clients, for COUNTERMARK_CLIENT or --config:\n\n{}",
+            first.member,
+            folder.display(),
+            program.display(),
+            first.client_config,
+            others.concat()
         )
     }
 }

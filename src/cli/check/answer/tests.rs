@@ -86,10 +86,26 @@ reference      chk_1 (kept for 365 days)
 checked at     2026-11-22T00:00:00Z
 asked          domain, phone, phone, legal_name
 
-MEMBER  WHERE      INFRINGEMENT           BRAND  STATUS                   EVIDENCE                     ACTIONS                        OBSERVED    ACTED  MATCHED BY                         SIGNAL
-acme    elsewhere  trademark_counterfeit  Ac me  alleged                  test_purchase (substantial)  listing_removed, store_closed  2026-11-01         domain (strong), phone 2 (strong)  acme/all/7
-globex  elsewhere  trademark_counterfeit         alleged, does not count  test_purchase (substantial)  listing_removed, store_closed  2026-11-01         legal_name (weak)                  globex/all/7
-market  own        trademark_counterfeit  Acme   alleged                  test_purchase (substantial)  listing_removed, store_closed  2026-11-01         phone 1 (strong)                   market/all/7
+acme, alleged: trademark_counterfeit of Ac me
+  signal       acme/all/7
+  matched by   domain (strong), phone 2 (strong)
+  evidence     test_purchase (substantial)
+  actions      listing_removed, store_closed
+  seen         taobao, CN-GD, observed 2026-11-01
+
+globex, alleged, does not count: trademark_counterfeit
+  signal       globex/all/7
+  matched by   legal_name (weak)
+  evidence     test_purchase (substantial)
+  actions      listing_removed, store_closed
+  seen         taobao, CN-GD, observed 2026-11-01
+
+your own, alleged: trademark_counterfeit of Acme
+  signal       market/all/7
+  matched by   phone 1 (strong)
+  evidence     test_purchase (substantial)
+  actions      listing_removed, store_closed
+  seen         taobao, CN-GD, observed 2026-11-01
 
 rests on 5 feeds, of which 3 not current:
 FEED          ENTRIES  BEHIND  LIVE  LAST HEARD  NOTICE
