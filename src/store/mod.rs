@@ -234,11 +234,6 @@ impl Shared {
         self.panicked.send_replace(true);
     }
 
-    /// Why nobody answers.
-    fn unanswered(&self) -> StoreError {
-        if *self.panicked.borrow() { Self::panicked() } else { StoreError::Closed }
-    }
-
     /// The problem at hand, or that a commit takes too long.
     fn problem(&self) -> Option<Problem> {
         let stalled = || {
@@ -373,8 +368,9 @@ impl Store {
         let units = request.bytes().div_ceil(QUEUE_UNIT).min(MAX_COMMIT_QUEUE_BYTES / QUEUE_UNIT);
         let share = self.room.clone().acquire_many_owned(u32::try_from(units).unwrap_or(u32::MAX)).await;
         let share = share.map_err(|_| StoreError::Closed)?;
-        requests.send(Queued { request, _share: share }).await.map_err(|_| self.shared.unanswered())?;
-        answer.await.map_err(|_| self.shared.unanswered())?
+        requests.send(Queued { request, _share: share }).await.map_err(|_| StoreError::Closed)?;
+        // The writer answers everything that reaches it, unless it panics.
+        answer.await.map_err(|_| Shared::panicked())?
     }
 
     /// Changes with every commit.
