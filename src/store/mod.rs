@@ -551,13 +551,19 @@ impl Store {
         Ok(checks::decode_check(block, reference))
     }
 
+    /// Pairs of pseudonym and signal in the index.
+    #[must_use]
+    pub fn index_rows(&self) -> u64 {
+        self.shared.state.read().subjects.postings()
+    }
+
     /// Room and health. Looks at the files.
     #[must_use]
     pub fn health(&self) -> StoreHealth {
         StoreHealth {
             disk_bytes: self.shared.engine.disk_bytes(),
             free_bytes: self.shared.engine.free_bytes(),
-            index_rows: self.shared.state.read().subjects.postings(),
+            index_rows: self.index_rows(),
             problem: self.shared.problem().map(|problem| (problem.code, problem.detail)),
         }
     }
