@@ -33,6 +33,21 @@ const TASK: &str = "STORE_CRASH_TASK";
 const SEED: &str = "STORE_CRASH_SEED";
 const SIGKILL: i32 = 9;
 
+/// Fewest steps of the small load, which is killed at every one of them in four ways.
+const SMALL_STEPS: u64 = 60;
+/// Fewest steps of an opening after a crash.
+const OPENING_STEPS: u64 = 8;
+/// Fewest kills of each test that kills at random: a step that a run does not reach kills nothing.
+const RANDOM_KILLS: u64 = 30;
+const KILLS_BEFORE_POWER_LOSS: u64 = 18;
+const ROLLING_KILLS: u64 = 18;
+/// Kills of the two tests that kill from outside.
+const OUTSIDE_KILLS: u64 = 40;
+const FULL_DISK_KILLS: u64 = 12;
+/// What all of it comes to under load.
+const _: () =
+    assert!(4 * SMALL_STEPS + RANDOM_KILLS + KILLS_BEFORE_POWER_LOSS + ROLLING_KILLS + OUTSIDE_KILLS + FULL_DISK_KILLS >= 200);
+
 #[test]
 fn child() {
     if let Ok(task) = std::env::var(TASK) {
@@ -223,8 +238,8 @@ fn steps(mut stage: Stage, load: Load) -> u64 {
     steps
 }
 
-/// Crashes at every step up to `steps`; a fault at one must not hide the others.
-fn every(what: &str, steps: u64, crash: impl Fn(u64) -> bool) {
+/// Crashes at every step up to `steps`, of which there are at least `floor`; a fault at one must not hide the others.
+fn every(what: &str, floor: u64, steps: u64, crash: impl Fn(u64) -> bool) {
     let (mut kills, mut failures) = (0, Vec::new());
     for step in 1..=steps {
         match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| crash(step))) {
@@ -234,12 +249,15 @@ fn every(what: &str, steps: u64, crash: impl Fn(u64) -> bool) {
     }
     println!("{what}: {kills} kills at {steps} steps");
     assert_eq!(failures, Vec::<u64>::new(), "steps at which a crash does harm");
+    assert!(steps >= floor, "{what}: only {steps} steps");
+    // The engine's own threads make a run a step or two shorter now and then.
+    assert!(kills * 20 >= steps * 19, "{what}: only {kills} kills at {steps} steps");
 }
 
 fn every_step(stage: impl Fn(u64) -> Stage, fate: impl Fn(u64) -> Fate) {
     let steps = steps(stage(1), Load::Small);
     let what = format!("a small load, {:?}", fate(1));
-    every(&what, steps, |step| crash(&mut stage(1), Load::Small, step, fate(step)));
+    every(&what, SMALL_STEPS, steps, |step| crash(&mut stage(1), Load::Small, step, fate(step)));
 }
 
 #[test]
@@ -276,11 +294,13 @@ fn a_crash_at_every_step_of_the_opening_after_a_crash() {
     let crashed = crashed();
     let steps = steps(crashed.fork(), Load::Open);
     for fate in [Fate::Kill, Fate::Torn] {
-        every(&format!("the opening, {fate:?}"), steps, |step| crash(&mut crashed.fork(), Load::Open, step, fate));
+        every(&format!("the opening, {fate:?}"), OPENING_STEPS, steps, |step| {
+            crash(&mut crashed.fork(), Load::Open, step, fate)
+        });
     }
     // What the first child wrote and did not force, the second one reads: it is still in the system's cache.
     for fate in [Fate::Power, Fate::Stray(3)] {
-        every(&format!("the opening, {fate:?}"), steps + 12, |step| {
+        every(&format!("the opening, {fate:?}"), OPENING_STEPS, steps + 12, |step| {
             let context = format!("the opening, step {step}, {fate:?}");
             let mut stage = crashed.fork();
             let shim = fate.of(stage.shim().kill_at(step).same_shadow(&stage.shadow()));
@@ -310,6 +330,7 @@ fn crashes_at_random_one_after_the_other() {
         }
     }
     println!("a large load of {steps} steps: {kills} kills at random");
+    assert!(kills >= RANDOM_KILLS);
 }
 
 /// Kills, starts again, and kills twice more before the power goes: recovery builds on what was never forced.
@@ -336,6 +357,7 @@ fn a_power_loss_after_kills() {
     let mut random = Random(seed);
     let kills: u64 = (0..STORES).map(|_| kills_and_then_a_power_loss(Load::Large, 150, &mut random)).sum();
     println!("{STORES} power losses after {kills} kills");
+    assert!(kills >= KILLS_BEFORE_POWER_LOSS);
 }
 
 /// The engine's log rolls from segment to segment, and overwrites those that it has freed.
@@ -356,16 +378,16 @@ fn crashes_while_segments_come_and_go() {
         kills += kills_and_then_a_power_loss(Load::Rolling, steps, &mut random);
     }
     println!("a rolling load of {steps} steps: {kills} kills");
+    assert!(kills >= ROLLING_KILLS);
 }
 
 /// Kills that no step decides.
 #[test]
 fn kills_from_outside() {
-    const KILLS: u64 = 40;
     let seed = seed("kills_from_outside");
     let mut random = Random(seed);
     let mut stage = Stage::new(seed);
-    for kill in 0..KILLS {
+    for kill in 0..OUTSIDE_KILLS {
         let power = kill % 2 == 1;
         if kill % 5 == 0 {
             stage = Stage::new(seed ^ kill);
@@ -377,28 +399,52 @@ fn kills_from_outside() {
         }
         stage.verify(&format!("seed {seed}, kill {kill} from outside"));
     }
-    println!("{KILLS} kills from outside, after half of them the power was lost");
+    println!("{OUTSIDE_KILLS} kills from outside, after half of them the power was lost");
+}
+
+/// At each forcing of a file in turn. What is in the system's cache may be read again by the next process or be lost with the power.
+#[test]
+fn a_disk_that_fails_once_is_not_believed_again() {
+    const UNSCATHED_AT_THE_END: u32 = 3;
+    const FEWEST_FAILURES: u32 = 10;
+    let (mut failures, mut unscathed) = (0, 0);
+    for sync in 1.. {
+        let mut stage = Stage::new(4);
+        let context = format!("sync {sync} fails");
+        let shim = stage.shim().shadow(&stage.shadow()).fail_sync_at(sync);
+        assert!(!stage.play(&shim, Load::Unsound, &context));
+        let refused = acks::read(&stage.acks()).contains(&acks::Line::At("refused".into()));
+        (failures, unscathed) = if refused { (failures + 1, 0) } else { (failures, unscathed + 1) };
+        if sync % 2 == 0 {
+            stage.lose_power();
+        }
+        stage.verify(&context);
+        if unscathed == UNSCATHED_AT_THE_END {
+            break;
+        }
+    }
+    println!("{failures} failures of the disk");
+    assert!(failures >= FEWEST_FAILURES);
 }
 
 #[test]
 fn a_full_disk_refuses_writes_and_nothing_else() {
     let mut stage = Stage::new(3);
-    let shim = stage.shim().full_while(&load::full_flag(&stage.data()));
+    let shim = stage.shim().full_while(&load::full_flag(&stage.data())).full_gives();
     assert!(!stage.play(&shim, Load::Full, "a full disk"));
     stage.verify("a disk that was full");
 }
 
 #[test]
 fn crashes_on_a_full_disk() {
-    const CRASHES: u64 = 12;
     let seed = seed("crashes_on_a_full_disk");
     let mut random = Random(seed);
     let mut stage = Stage::new(seed);
-    for crash in 0..CRASHES {
+    for crash in 0..FULL_DISK_KILLS {
         let context = format!("seed {seed}, crash {crash} on a full disk");
         let flag = load::full_flag(&stage.data());
         let power = crash % 2 == 1;
-        let mut shim = stage.shim().full_while(&flag);
+        let mut shim = stage.shim().full_while(&flag).full_gives();
         if power {
             shim = shim.shadow(&stage.shadow());
         }
@@ -409,7 +455,7 @@ fn crashes_on_a_full_disk() {
         fs::remove_file(flag).expect("the flag");
         stage.verify(&context);
     }
-    println!("{CRASHES} kills on a full disk, after half of them the power was lost");
+    println!("{FULL_DISK_KILLS} kills on a full disk, after half of them the power was lost");
 }
 
 /// The ballast makes room for it.

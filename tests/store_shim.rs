@@ -21,6 +21,8 @@ use tempfile::TempDir;
 const SCRIPT: &str = "SHIM_TEST_SCRIPT";
 const SIGKILL: i32 = 9;
 const EXIT_FULL: i32 = 28;
+const EIO: i32 = 5;
+const EXIT_FAILED: i32 = EIO;
 
 /// What the child does: one operation a line. Those of one call take one step each, `open` and `append` none.
 #[test]
@@ -29,6 +31,7 @@ fn child() {
     match play(&script) {
         Ok(()) => {}
         Err(e) if e.kind() == ErrorKind::StorageFull => std::process::exit(EXIT_FULL),
+        Err(e) if e.raw_os_error() == Some(EIO) => std::process::exit(EXIT_FAILED),
         Err(e) => panic!("{e}"),
     }
 }
@@ -50,6 +53,7 @@ fn play(script: &str) -> std::io::Result<()> {
             ["write", name, text] => (&files[name]).write_all(text.as_bytes())?,
             ["write_at", name, offset, text] => files[name].write_all_at(text.as_bytes(), offset.parse().expect("a number"))?,
             ["size", name, size] => files[name].set_len(size.parse().expect("a number"))?,
+            ["try_sync", name] => drop(files[name].sync_all()),
             ["sync", name] => files[name].sync_all()?,
             ["data", name] => files[name].sync_data()?,
             ["rename", from, to] => fs::rename(from, to)?,
@@ -336,6 +340,22 @@ fn a_full_disk_refuses_what_needs_space() {
 }
 
 #[test]
+fn a_failed_sync_forces_nothing_and_neither_does_the_next() {
+    for (script, sync, code, left) in [
+        ("make a\nwrite a text\nsync a", 1, EXIT_FAILED, &[][..]),
+        ("make a\nwrite a old\nsync a\nwrite a -new\ndata a", 2, EXIT_FAILED, &[("a", "old")]),
+        ("make a\nwrite a old\nsync a\nwrite a -new\ntry_sync a\nsync a", 2, 0, &[("a", "old")]),
+        ("make a\nwrite a old\nsync a\ntry_sync a\nwrite_at a 0 new\nsync a", 2, 0, &[("a", "new")]),
+        ("make a\nnames .", 1, EXIT_FAILED, &[]),
+    ] {
+        let stage = Stage::new();
+        let shim = stage.shim().shadow(&stage.shadow()).fail_sync_at(sync);
+        assert_eq!(stage.play(&shim, script).code(), Some(code), "{script}");
+        assert_eq!(image(&stage.shadow()), expected(left), "{script}");
+    }
+}
+
+#[test]
 fn threads_are_counted_and_kept_apart() {
     let stage = Stage::new();
     let shim = stage.shim().shadow(&stage.shadow());
@@ -369,7 +389,10 @@ fn sync_file_range_forces_nothing() {
     command.args(["-c", python]).current_dir(stage.data());
     shim.command_env(&mut command);
     match command.status() {
-        Err(e) if e.kind() == ErrorKind::NotFound => eprintln!("skipped: no python3"),
+        // Straight to the standard error: a test that skips what it is there for says so even where output is captured.
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            writeln!(std::io::stderr(), "sync_file_range_forces_nothing was skipped: there is no python3").expect("stderr");
+        }
         status => {
             assert!(status.expect("a child").success());
             assert_eq!(shim.steps(), 3);

@@ -40,6 +40,9 @@ pub(super) enum Command {
     Retract(Box<RetractArguments>),
     /// Show the state of the node.
     Status(StatusArguments),
+    /// Look after a running node's store.
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Look at feeds without a node.
     #[command(subcommand)]
     Feed(FeedCommand),
@@ -193,6 +196,25 @@ pub(super) struct RetractArguments {
 
 #[derive(Args)]
 pub(super) struct StatusArguments {
+    #[command(flatten)]
+    pub(super) node: NodeArguments,
+}
+
+#[derive(Subcommand)]
+pub(super) enum StoreCommand {
+    /// Build the index and all else that is derived anew from the feeds.
+    Rebuild(StoreRebuildArguments),
+}
+
+const REBUILD_HELP: &str = "\
+Asks the node, which needs memory for both indexes meanwhile. Checks are answered from the old index until the new one is whole;
+submissions wait. Needs the role admin.
+
+JSON: {unchanged, before: {view_digest, index_rows}, after: {view_digest, index_rows}}.";
+
+#[derive(Args)]
+#[command(after_help = REBUILD_HELP)]
+pub(super) struct StoreRebuildArguments {
     #[command(flatten)]
     pub(super) node: NodeArguments,
 }

@@ -25,6 +25,7 @@ mod reading;
 mod retract;
 mod serve;
 mod status;
+mod store;
 mod submit;
 mod words;
 
@@ -36,7 +37,7 @@ use clap::Parser as _;
 
 pub use environment::Environment;
 
-use arguments::{Arguments, Command, ConfigCommand, FeedCommand};
+use arguments::{Arguments, Command, ConfigCommand, FeedCommand, StoreCommand};
 use failure::{Failure, Outcome};
 use output::Printer;
 
@@ -82,6 +83,7 @@ fn dispatch(command: Command, environment: &Environment, printer: &mut Printer) 
         Command::Check(arguments) => wait_for(check::run(*arguments, environment, printer)),
         Command::Retract(arguments) => wait_for(retract::run(*arguments, environment, printer)),
         Command::Status(arguments) => wait_for(status::run(&arguments, environment, printer)),
+        Command::Store(StoreCommand::Rebuild(arguments)) => wait_for(store::rebuild(&arguments, environment, printer)),
         Command::Feed(FeedCommand::Verify(arguments)) => feed::verify(&arguments, printer),
     }
 }

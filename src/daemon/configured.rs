@@ -13,6 +13,7 @@ use crate::pseudonym::HmacKey;
 use crate::replication::Pace;
 use crate::rpc::AccessList;
 use crate::service::KeySecrets;
+use crate::store::StoreError;
 use crate::telemetry::{self, TelemetryError};
 
 const MIB: u64 = 1_024 * 1_024;
@@ -37,6 +38,9 @@ pub enum ServeError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// The store can be written no more until the process is started again.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// Signals of the operating system cannot be received.
     #[error("signals of the operating system cannot be received")]
     Signals(#[source] std::io::Error),
@@ -50,6 +54,7 @@ impl ServeError {
             Self::Config(error) => error.code(),
             Self::Telemetry(error) => error.code(),
             Self::Start(error) => error.code(),
+            Self::Store(error) => error.code(),
             Self::Bind { .. } => "ADDRESS_IN_USE",
             Self::Signals(_) => "SIGNALS",
         }
@@ -112,12 +117,13 @@ pub async fn serve(flag: Option<&Path>, environment: &Environment) -> Result<(),
         clients: bind("clients.listen", loaded.config.clients.listen).await?,
     };
     let node = Node::start(setup(loaded, materials), listeners).await?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let failure = tokio::select! {
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+        failure = node.failed() => Some(failure),
+    };
     node.stop().await;
-    Ok(())
+    failure.map_or(Ok(()), |failure| Err(failure.into()))
 }
 
 fn stop_signals() -> std::io::Result<(tokio::signal::unix::Signal, tokio::signal::unix::Signal)> {

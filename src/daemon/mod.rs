@@ -39,7 +39,7 @@ use crate::rpc::proto::signal_service_server::SignalServiceServer;
 use crate::rpc::tls::{Credentials, TlsError, TrustAnchors, client_config, server_config, verify_node};
 use crate::rpc::{AccessList, NodeServer, PeerDialer, PeerServer, ScreeningServer, SignalServer};
 use crate::service::{FreshnessBoard, KeySecrets, LocalSecret, NodeState, Pseudonymiser, Screener, Signals, Submitter};
-use crate::store::{OpenError, Options, Store};
+use crate::store::{OpenError, Options, Store, StoreError};
 
 pub use configured::{ServeError, serve, setup};
 pub use system::{SystemClock, SystemEntropy};
@@ -183,6 +183,11 @@ impl Node {
     #[must_use]
     pub const fn clients_address(&self) -> SocketAddr {
         self.clients_address
+    }
+
+    /// Waits for what makes it useless to go on: the store's writer has panicked. The process is to end.
+    pub async fn failed(&self) -> StoreError {
+        self.store.panicked().await
     }
 
     /// Takes no new call, lets those at hand end within [`DRAIN_TIMEOUT`], and closes the store.

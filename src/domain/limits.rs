@@ -62,6 +62,12 @@ pub const MAX_ROWS_IN_FLIGHT: usize = 4_096;
 pub const MAX_ROWS_PER_CHUNK: usize = 512;
 /// Records in one group commit: one flush serves this many; beyond it latency grows and throughput does not.
 pub const MAX_COMMIT_ENTRIES: usize = 8_192;
+/// Bytes after which a group commit takes in no further request, so that one flush writes a few MiB and not what a full queue holds.
+pub const MAX_COMMIT_BYTES: usize = 4 * 1_024 * 1_024;
+/// Bytes of all requests that wait for the store's writer; beyond it callers wait, as they do for [`MAX_COMMIT_QUEUE`].
+pub const MAX_COMMIT_QUEUE_BYTES: usize = 64 * 1_024 * 1_024;
+/// How long one commit may take before the store calls itself stalled: a disk that hangs answers nothing and fails nothing.
+pub const COMMIT_STALL: Duration = Duration::from_secs(30);
 /// Requests waiting for the store's writer; beyond it callers wait, which is the back-pressure that streams hand on.
 pub const MAX_COMMIT_QUEUE: usize = 1_024;
 /// Matching signals listed in one answer; the number of members stays exact.

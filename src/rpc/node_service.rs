@@ -9,8 +9,8 @@ use super::convert;
 use super::fault::Fault;
 use super::proto;
 use super::proto::node_service_server::NodeService;
-use super::proto::{GetStatusRequest, GetStatusResponse};
-use crate::domain::Timestamp;
+use super::proto::{GetStatusRequest, GetStatusResponse, RebuildIndexRequest, RebuildIndexResponse};
+use crate::domain::{Role, Timestamp};
 use crate::replication::PeerStatus;
 use crate::service::{NodeReport, NodeState};
 
@@ -31,6 +31,17 @@ impl NodeService for NodeServer {
         let report = tokio::task::spawn_blocking(move || state.report()).await;
         let report = report.map_err(|_| Fault::new(Code::Internal, "STATUS_PANICKED", "the status could not be read"))?;
         Ok(Response::new(status(report)))
+    }
+
+    async fn rebuild_index(&self, request: Request<RebuildIndexRequest>) -> Result<Response<RebuildIndexResponse>, Status> {
+        self.access.load().require(&request, &[Role::Admin])?;
+        let (before, after) = self.state.rebuild().await.map_err(Fault::from)?;
+        Ok(Response::new(RebuildIndexResponse {
+            view_digest_before: Bytes::copy_from_slice(&before.view_digest.0),
+            view_digest_after: Bytes::copy_from_slice(&after.view_digest.0),
+            index_rows_before: before.index_rows,
+            index_rows_after: after.index_rows,
+        }))
     }
 }
 

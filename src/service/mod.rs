@@ -12,7 +12,7 @@ mod submit;
 mod tags;
 
 pub use freshness::FreshnessBoard;
-pub use node::{NodeReport, NodeState};
+pub use node::{Derived, NodeReport, NodeState};
 pub use pseudonyms::{KeySecrets, Pseudonymiser};
 pub use screen::{Answer, MatchedIdentifier, PastCheck, ScreenError, Screener, SignalMatch};
 pub use signals::{SignalError, SignalPage, SignalRecord, Signals, Target, Withdrawal};

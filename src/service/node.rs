@@ -8,7 +8,7 @@ use crate::feed::Hash;
 use crate::membership::Directory;
 use crate::pseudonym::KeyStatus;
 use crate::replication::{PeerStatus, Replicator};
-use crate::store::{FeedSummary, ForkRecord, FreshnessRecord, Store, StoreHealth};
+use crate::store::{FeedSummary, ForkRecord, FreshnessRecord, Store, StoreError, StoreHealth};
 
 /// What a node knows of itself.
 pub struct NodeState {
@@ -52,7 +52,32 @@ pub struct NodeReport {
     pub own_live_signals: u64,
 }
 
+/// What was derived from the feeds, in short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Derived {
+    /// Equal on nodes that hold the same entries of audience `all`.
+    pub view_digest: Hash,
+    /// Rows of the subject index.
+    pub index_rows: u64,
+}
+
 impl NodeState {
+    /// Builds everything derived anew from the feeds; gives what it was before and is now.
+    ///
+    /// # Errors
+    /// As [`Store::rebuild`].
+    pub async fn rebuild(&self) -> Result<(Derived, Derived), StoreError> {
+        let before = self.derived();
+        self.store.rebuild().await?;
+        let after = self.derived();
+        tracing::info!(changed = before != after, rows = after.index_rows, "the index was built anew");
+        Ok((before, after))
+    }
+
+    fn derived(&self) -> Derived {
+        Derived { view_digest: view_digest(self.store.feeds()), index_rows: self.store.index_rows() }
+    }
+
     /// Looks at everything; reads the sizes of files.
     #[must_use]
     pub fn report(&self) -> NodeReport {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use prost::Message as _;
 
 use super::rows::{CheckBlockRow, CheckRow, FeedFreshnessRow, FreshnessRow, MatchRow, PseudonymSetRow};
 use crate::domain::{
@@ -145,20 +146,58 @@ impl FeedState {
     }
 }
 
-/// One block of the records of a commit. Equal freshness is written once.
-pub(super) fn encode_block(checks: &[(u64, CheckRecord)]) -> CheckBlockRow {
-    let mut shared: Vec<Arc<FreshnessRecord>> = Vec::new();
-    let mut block = CheckBlockRow::default();
-    for (secret, check) in checks {
-        let at = shared.iter().rposition(|f| Arc::ptr_eq(f, &check.freshness) || *f == check.freshness);
-        let at = at.unwrap_or_else(|| {
-            shared.push(check.freshness.clone());
-            shared.len() - 1
-        });
-        block.checks.push(encode_check(*secret, check, u32::try_from(at).unwrap_or(u32::MAX)));
+/// Checks in one block. Whoever reads one check reads its block.
+const BLOCK_CHECKS: usize = 64;
+/// Bytes of encoded checks at which a block ends.
+const BLOCK_BYTES: usize = 128 * 1_024;
+
+/// A block of records that is being filled. Equal freshness is written once.
+#[derive(Default)]
+pub(super) struct CheckBlock {
+    row: CheckBlockRow,
+    freshness: Vec<Arc<FreshnessRecord>>,
+    /// Bytes of the checks, and of any freshness but the first: that one is there however short the block is.
+    bytes: usize,
+}
+
+impl CheckBlock {
+    pub(super) fn is_full(&self) -> bool {
+        self.row.checks.len() >= BLOCK_CHECKS || self.bytes >= BLOCK_BYTES
     }
-    block.freshness = shared.iter().map(|f| encode_freshness(f)).collect();
-    block
+
+    /// Takes a check in, and gives its place.
+    pub(super) fn push(&mut self, secret: u64, check: &CheckRecord) -> u16 {
+        let freshness = self.share(&check.freshness);
+        let row = encode_check(secret, check, freshness);
+        self.bytes += row.encoded_len();
+        self.row.checks.push(row);
+        u16::try_from(self.row.checks.len() - 1).unwrap_or(u16::MAX)
+    }
+
+    fn share(&mut self, freshness: &Arc<FreshnessRecord>) -> u32 {
+        let at = self.freshness.iter().rposition(|f| Arc::ptr_eq(f, freshness) || f == freshness);
+        let at = at.unwrap_or_else(|| {
+            let row = encode_freshness(freshness);
+            self.bytes += if self.freshness.is_empty() { 0 } else { row.encoded_len() };
+            self.row.freshness.push(row);
+            self.freshness.push(freshness.clone());
+            self.freshness.len() - 1
+        });
+        u32::try_from(at).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        self.row.encode_to_vec()
+    }
+}
+
+impl CheckRecord {
+    /// About how many bytes it takes, freshness aside.
+    pub(super) fn weight(&self) -> usize {
+        let pseudonyms: usize = self.pseudonyms.iter().map(|set| 48 + 32 * set.pseudonyms.len()).sum();
+        let matches: usize = self.matches.iter().map(|m| 128 + 4 * (m.strong.len() + m.weak.len())).sum();
+        64 + pseudonyms + matches
+    }
 }
 
 fn encode_check(secret: u64, check: &CheckRecord, freshness: u32) -> CheckRow {

@@ -12,16 +12,22 @@
 //! - It writes its settings in two writes and reads the halves as damage. They are written aside and renamed here.
 //! - It takes a snapshot that was not written to its end for the newest one. Such a file is removed here before it looks.
 //! - Its threads hold the file for a moment longer than the handle. Whoever closes waits until they let go.
+//! - It panics where the last forcing of its files fails. A handle that is dropped may.
+//! - A read finishes a split of pages that a write has left pending, which is a write. A commit looks up what it has put, so that
+//!   no read has to write.
+//! - It reads a page that left its cache from the file even where its newest write failed, and then fails. On a full disk the
+//!   files are opened anew in the room of the ballast, so that reads go on.
 //!
-//! After a failed commit the handle is not trusted: nothing is written through it again, and it is replaced by a fresh open
-//! once the volume has room.
+//! After a failed commit the handle is not trusted: nothing is written through it again. Pages whose forcing failed may stay
+//! in the system's cache as if they were on disk; opening therefore forgets what is cached of the files and reads them from disk.
 
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use super::keys;
 
@@ -39,11 +45,15 @@ const PART_BYTES: usize = 128 * 1_024;
 const BALLAST_BYTES: usize = SEGMENT_BYTES + 8 * 1_024 * 1_024;
 /// Free bytes below which a store that ran full stays read-only: ballast, a segment and a few group commits.
 const ROOM_TO_RESUME: u64 = 4 * SEGMENT_BYTES as u64;
+/// Free bytes below which nothing is committed. Better refused here than half way through sled, where the handle is spoilt.
+const ROOM_TO_COMMIT: u64 = SEGMENT_BYTES as u64;
 /// How often is looked whether sled's threads still hold the files after the handle is gone, five seconds in all, and the pause
 /// between two looks.
 const RELEASE_LOOKS: u32 = 5_000;
 const RELEASE_PAUSE: Duration = Duration::from_millis(1);
 const BALLAST: &str = "ballast";
+/// Held locked by the process that has the store open; sled's own lock comes too late to keep its files from being prepared.
+const LOCK: &str = "lock";
 /// Written and removed to find out whether there is room.
 const PROBE: &str = "probe";
 const FOLDER: &str = "sled";
@@ -65,7 +75,7 @@ pub enum EngineError {
     #[error("the store is damaged; restore it from a backup, or from the other members")]
     Damaged(String),
     /// The operating system refused.
-    #[error("the store's files cannot be used")]
+    #[error("the store's files cannot be used; look after the disk, then start the node again")]
     Io(#[source] io::Error),
     /// An earlier write failed, and the store has not been opened anew yet.
     #[error("writing is suspended since an earlier failure")]
@@ -108,15 +118,15 @@ fn sled_error(error: sled::Error) -> EngineError {
 #[derive(Default)]
 pub(super) struct Commit {
     batch: sled::Batch,
-    changes: usize,
+    keys: Vec<Vec<u8>>,
 }
 
 impl Commit {
     /// Puts a value of at most [`MAX_VALUE_BYTES`].
     pub(super) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
         debug_assert!(value.len() <= MAX_VALUE_BYTES, "{} bytes", value.len());
-        self.batch.insert(key, value);
-        self.changes += 1;
+        self.batch.insert(&*key, value);
+        self.keys.push(key);
     }
 
     /// Puts a value of any size, in parts beside `key`. To be read by [`Engine::get_large`].
@@ -130,7 +140,7 @@ impl Commit {
 
     pub(super) fn remove(&mut self, key: &[u8]) {
         self.batch.remove(key);
-        self.changes += 1;
+        self.keys.push(key.to_vec());
     }
 
     /// Removes a value that was put in `parts`.
@@ -140,7 +150,7 @@ impl Commit {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.changes == 0
+        self.keys.is_empty()
     }
 }
 
@@ -162,17 +172,47 @@ pub(super) struct Engine {
     folder: PathBuf,
     cache_bytes: u64,
     database: RwLock<Option<sled::Db>>,
+    /// A write failed within sled.
+    spoilt: AtomicBool,
+    lock: Mutex<Option<File>>,
 }
 
 impl Engine {
     /// Opens or creates the database in `folder`.
     pub(super) fn open(folder: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
         std::fs::create_dir_all(folder).map_err(io_error)?;
-        let engine = Self { folder: folder.to_owned(), cache_bytes, database: RwLock::new(None) };
+        let lock = Mutex::new(Some(lock(&folder.join(LOCK))?));
+        let engine =
+            Self { folder: folder.to_owned(), cache_bytes, database: RwLock::new(None), spoilt: AtomicBool::new(false), lock };
         engine.reopen()?;
         Ok(engine)
     }
 
+    /// Closes the files and lets other processes have them. Nothing is read or written any more.
+    pub(super) fn close(&self) {
+        self.release(&mut self.database.write());
+        // Unlocked and not only closed: a child that was forked meanwhile holds the same lock for a moment.
+        if let Some(file) = self.lock.lock().take()
+            && let Err(error) = file.unlock()
+        {
+            tracing::warn!(%error, "the lock of the store could not be given back");
+        }
+    }
+
+    /// Opens the files anew after the volume ran full, in the room of the ballast; without one, the handle at hand is what still
+    /// reads, and it stays.
+    pub(super) fn reopen_in_ballast(&self) -> Result<(), EngineError> {
+        let spoilt = self.spoilt.load(Ordering::Relaxed);
+        if !self.is_open() || spoilt && self.folder.join(BALLAST).exists() {
+            self.drop_ballast();
+            return self.reopen();
+        }
+        Ok(())
+    }
+
+    fn is_open(&self) -> bool {
+        self.database.read_recursive().is_some()
+    }
     /// Drops the handle and opens the files anew. Gives the ballast back where the volume is full.
     pub(super) fn reopen(&self) -> Result<(), EngineError> {
         let mut database = self.database.write();
@@ -185,6 +225,7 @@ impl Engine {
             other => other?,
         };
         *database = Some(opened);
+        self.spoilt.store(false, Ordering::Relaxed);
         Ok(())
     }
 
@@ -219,6 +260,7 @@ impl Engine {
                 std::fs::remove_file(&path).map_err(io_error)?;
             } else if path.is_file() {
                 force(&path)?;
+                forget_cached(&path)?;
             }
         }
         force(&folder)?;
@@ -242,8 +284,9 @@ impl Engine {
 
     /// Drops the handle, and waits until no thread of sled's holds the files any more.
     fn release(&self, database: &mut Option<sled::Db>) {
-        if database.take().is_none() {
-            return;
+        let Some(handle) = database.take() else { return };
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(handle))).is_err() {
+            tracing::error!(code = "STORE_IO", "the store's files could not be forced to disk when they were closed");
         }
         let Ok(file) = File::open(self.folder.join(FOLDER).join(DATABASE)) else { return };
         for _ in 0..RELEASE_LOOKS {
@@ -254,9 +297,21 @@ impl Engine {
 
     /// Applies `commit`, and returns once it survives a power cut.
     pub(super) fn commit(&self, commit: Commit) -> Result<(), EngineError> {
+        if self.free_bytes() < ROOM_TO_COMMIT {
+            return Err(EngineError::Full(io::ErrorKind::StorageFull.into()));
+        }
+        let written = self.write(commit);
+        self.spoilt.fetch_or(written.is_err(), Ordering::Relaxed);
+        written
+    }
+
+    fn write(&self, commit: Commit) -> Result<(), EngineError> {
         let database = self.database.read_recursive();
         let database = database.as_ref().ok_or(EngineError::Suspended)?;
         database.apply_batch(commit.batch).map_err(sled_error)?;
+        for key in commit.keys {
+            database.get(key).map_err(sled_error)?;
+        }
         database.flush().map_err(sled_error)?;
         let log = self.folder.join(FOLDER).join(DATABASE);
         File::open(log).and_then(|file| file.sync_data()).map_err(io_error)
@@ -365,9 +420,25 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        let mut database = self.database.write();
-        self.release(&mut database);
+        self.close();
     }
+}
+
+/// Locks the store's own lock file.
+fn lock(path: &Path) -> Result<File, EngineError> {
+    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(io_error)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(EngineError::InUse),
+        Err(TryLockError::Error(error)) => Err(io_error(error)),
+    }
+}
+
+/// Lets the system forget what it has cached of a file, so that what is read next comes from the disk: after a failed fsync the
+/// cache may show what no disk holds, and calls it clean.
+fn forget_cached(path: &Path) -> Result<(), EngineError> {
+    let forget = |file| rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).map_err(io::Error::from);
+    File::open(path).and_then(forget).map_err(io_error)
 }
 
 /// sled panics on some damaged files; here that is an error like any other.

@@ -5,6 +5,7 @@
 //! no tag, only 8 bytes of one and a position of 8 bytes, so a row costs about 26 bytes with the table's slack; whoever asks
 //! reads the entry and compares the whole value. A miss costs one probe.
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
@@ -83,10 +84,70 @@ struct Row {
     slot: u64,
 }
 
+/// Positions that a list holds in one piece; above, a tree costs less than to move them.
+const FEW: usize = 64;
+
+/// Positions under one fingerprint, in ascending order. A flood of them costs each change the logarithm of their number.
+enum List {
+    Few(Vec<Position>),
+    Many(BTreeSet<Position>),
+}
+
+impl List {
+    /// True where it was not there.
+    fn insert(&mut self, position: Position) -> bool {
+        match self {
+            Self::Few(few) if few.len() == FEW => {
+                let mut many = BTreeSet::from_iter(few.drain(..));
+                let added = many.insert(position);
+                *self = Self::Many(many);
+                added
+            }
+            Self::Few(few) => few.binary_search(&position).map_err(|at| few.insert(at, position)).is_err(),
+            Self::Many(many) => many.insert(position),
+        }
+    }
+
+    /// True where it was there.
+    fn remove(&mut self, position: Position) -> bool {
+        match self {
+            Self::Few(few) => few.binary_search(&position).map(|at| few.remove(at)).is_ok(),
+            Self::Many(many) => many.remove(&position),
+        }
+    }
+
+    /// The only one that is left.
+    fn last_one(&self) -> Option<Position> {
+        match self {
+            Self::Few(few) => {
+                if let [last] = few[..] {
+                    Some(last)
+                } else {
+                    None
+                }
+            }
+            Self::Many(many) => {
+                if many.len() == 1 {
+                    many.first().copied()
+                } else {
+                    None
+                }
+            }
+        }
+    }
+
+    fn to_vec(&self) -> Vec<Position> {
+        match self {
+            Self::Few(few) => few.clone(),
+            Self::Many(many) => many.iter().copied().collect(),
+        }
+    }
+}
+
 /// Fingerprint to positions.
 pub(super) struct PositionIndex {
     rows: HashTable<Row>,
-    lists: Vec<Vec<Position>>,
+    lists: Vec<List>,
     free: Vec<usize>,
     postings: u64,
     hasher: RandomState,
@@ -102,25 +163,31 @@ impl PositionIndex {
         self.postings
     }
 
+    /// A position that is there already stays there once.
     pub(super) fn insert(&mut self, fingerprint: Fingerprint, position: Position) {
         let hash = self.hasher.hash_one(fingerprint);
-        self.postings += 1;
-        match self.rows.find_mut(hash, |row| row.fingerprint == fingerprint) {
-            Some(row) if row.slot & LIST != 0 => self.lists[list_number(row.slot)].push(position),
+        let added = match self.rows.find_mut(hash, |row| row.fingerprint == fingerprint) {
+            Some(row) if row.slot & LIST != 0 => self.lists[list_number(row.slot)].insert(position),
+            Some(row) if row.slot == position.0 => false,
             Some(row) => {
+                let mut few = vec![Position(row.slot), position];
+                few.sort_unstable();
                 let number = self.free.pop().unwrap_or_else(|| {
-                    self.lists.push(Vec::new());
+                    self.lists.push(List::Few(Vec::new()));
                     self.lists.len() - 1
                 });
-                self.lists[number].extend([Position(row.slot), position]);
+                self.lists[number] = List::Few(few);
                 row.slot = LIST | number as u64;
+                true
             }
             None => {
                 let hasher = &self.hasher;
                 let row = Row { fingerprint, slot: position.0 };
                 self.rows.insert_unique(hash, row, |row| hasher.hash_one(row.fingerprint));
+                true
             }
-        }
+        };
+        self.postings += u64::from(added);
     }
 
     pub(super) fn remove(&mut self, fingerprint: Fingerprint, position: Position) {
@@ -135,21 +202,19 @@ impl PositionIndex {
             return;
         }
         let list = &mut self.lists[list_number(slot)];
-        let Some(at) = list.iter().position(|p| *p == position) else { return };
-        list.remove(at);
-        self.postings -= 1;
-        if let [last] = list[..] {
-            *list = Vec::new();
+        self.postings -= u64::from(list.remove(position));
+        if let Some(last) = list.last_one() {
+            *list = List::Few(Vec::new());
             self.free.push(list_number(slot));
             found.get_mut().slot = last.0;
         }
     }
 
-    /// Positions under this fingerprint, in the order in which they came.
+    /// Positions under this fingerprint, in ascending order.
     pub(super) fn positions(&self, fingerprint: Fingerprint) -> Vec<Position> {
         match self.rows.find(self.hasher.hash_one(fingerprint), |row| row.fingerprint == fingerprint) {
             None => Vec::new(),
-            Some(row) if row.slot & LIST != 0 => self.lists[list_number(row.slot)].clone(),
+            Some(row) if row.slot & LIST != 0 => self.lists[list_number(row.slot)].to_vec(),
             Some(row) => vec![Position(row.slot)],
         }
     }
@@ -181,24 +246,34 @@ mod tests {
 
     proptest! {
         #[test]
-        fn behaves_like_a_map_of_lists(steps in prop::collection::vec((any::<bool>(), 0u8..6, 0u64..8), 0..200)) {
-            let mut index = PositionIndex::new();
-            let mut model: BTreeMap<u8, Vec<Position>> = BTreeMap::new();
-            for (add, subject, seq) in steps {
-                let (subject_print, position) = (Fingerprint::of(&[subject; 32]), position(1, seq));
-                let list = model.entry(subject).or_default();
-                if add && !list.contains(&position) {
-                    index.insert(subject_print, position);
-                    list.push(position);
-                } else if !add {
-                    index.remove(subject_print, position);
-                    list.retain(|p| *p != position);
-                }
-            }
-            for (subject, list) in &model {
-                prop_assert_eq!(&index.positions(Fingerprint::of(&[*subject; 32])), list);
-            }
-            prop_assert_eq!(index.postings(), model.values().map(|l| l.len() as u64).sum::<u64>());
+        fn behaves_like_a_map_of_sets(steps in prop::collection::vec((0u8..5, 0u8..6, 0u32..2, 0u64..8), 0..200)) {
+            check(steps.into_iter().map(|(kind, subject, feed, seq)| (kind < 3, subject, position(feed, seq))))?;
         }
+
+        #[test]
+        fn behaves_so_under_a_flood(steps in prop::collection::vec((0u8..5, 0u32..3, 0u64..300), 0..1_500)) {
+            check(steps.into_iter().map(|(kind, feed, seq)| (kind < 4, 0, position(feed, seq))))?;
+        }
+    }
+
+    /// Adds and removes, and compares with a plain map.
+    fn check(steps: impl Iterator<Item = (bool, u8, Position)>) -> Result<(), TestCaseError> {
+        let mut index = PositionIndex::new();
+        let mut model: BTreeMap<u8, BTreeSet<Position>> = BTreeMap::new();
+        for (add, subject, position) in steps {
+            let fingerprint = Fingerprint::of(&[subject; 32]);
+            if add {
+                index.insert(fingerprint, position);
+                model.entry(subject).or_default().insert(position);
+            } else {
+                index.remove(fingerprint, position);
+                model.entry(subject).or_default().remove(&position);
+            }
+        }
+        for (subject, set) in &model {
+            prop_assert_eq!(index.positions(Fingerprint::of(&[*subject; 32])), Vec::from_iter(set.iter().copied()));
+        }
+        prop_assert_eq!(index.postings(), model.values().map(|set| set.len() as u64).sum::<u64>());
+        Ok(())
     }
 }

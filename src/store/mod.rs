@@ -19,9 +19,11 @@ mod keys;
 mod rows;
 mod segment;
 mod state;
+mod suspension;
 mod tip;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -29,7 +31,7 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use prost::Message as _;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 pub use checks::{CheckRecord, CheckReference, FeedFreshness, FeedState, FreshnessRecord, MatchRecord};
 pub use engine::EngineError;
@@ -38,18 +40,22 @@ pub use import::Import;
 pub use index::{FeedNo, Position};
 pub use state::ForkRecord;
 
-use crate::domain::limits::MAX_COMMIT_QUEUE;
-use crate::domain::{AllianceName, Audience, Clock, Entropy, FeedId, MemberId, Pseudonym, Seq, SubmissionTag};
+use crate::domain::limits::{CHECK_RETENTION, COMMIT_STALL, MAX_COMMIT_QUEUE, MAX_COMMIT_QUEUE_BYTES};
+use crate::domain::{AllianceName, Audience, Clock, Entropy, FeedId, MemberId, Pseudonym, Seq, SubmissionTag, Timestamp};
 use crate::feed::{Entry, EntryBytes, ForkProof, Frontier, Hash, SigningKey, ViewDigest};
 use engine::{Commit, Engine};
 use rows::{CheckBlockRow, CheckpointRow, SchemaRow};
 use state::{FeedRecord, State};
-use writer::{Reply, Request, Writer};
+use tip::Tip;
+use writer::{Queued, Reply, Request, Writer};
 
 /// The layout on disk. A store with a higher number is refused.
 const SCHEMA_VERSION: u32 = 1;
-/// Largest block of check records that is read: 8,192 checks with full answers.
-const MAX_CHECK_BLOCK_BYTES: usize = 256 * 1_024 * 1_024;
+/// Largest block of check records that is read: its checks end at 128 KiB and one full answer; beside them stands the freshness of
+/// as many feeds as a roster can list.
+const MAX_CHECK_BLOCK_BYTES: usize = 16 * 1_024 * 1_024;
+/// Unit in which the bytes of waiting requests are counted.
+const QUEUE_UNIT: usize = 1_024;
 
 /// Where a store lies and whose it is.
 pub struct Options {
@@ -99,6 +105,12 @@ impl Append {
     fn audience(&self) -> &Audience {
         match self {
             Self::Signal { audience, .. } | Self::Retraction { audience, .. } => audience,
+        }
+    }
+
+    fn bytes(&self) -> &EntryBytes {
+        match self {
+            Self::Signal { bytes, .. } | Self::Retraction { bytes, .. } => bytes,
         }
     }
 }
@@ -169,6 +181,13 @@ pub struct StoreHealth {
     pub problem: Option<(&'static str, String)>,
 }
 
+/// Why nothing can be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Problem {
+    code: &'static str,
+    detail: String,
+}
+
 /// What readers and the writer share.
 struct Shared {
     alliance: AllianceName,
@@ -176,20 +195,63 @@ struct Shared {
     engine: Engine,
     state: RwLock<State>,
     roster: RwLock<Option<Bytes>>,
-    problem: RwLock<Option<(&'static str, String)>>,
+    problem: RwLock<Option<Problem>>,
     changes: watch::Sender<u64>,
+    /// True once the writer has panicked.
+    panicked: watch::Sender<bool>,
+    /// Since when the writer has been at work on one commit.
+    at_work: Mutex<Option<Timestamp>>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Shared {
     fn announce(&self) {
         self.changes.send_modify(|n| *n = n.wrapping_add(1));
     }
+
+    fn today(&self) -> u16 {
+        u16::try_from(self.clock.now().unix_day()).unwrap_or(u16::MAX)
+    }
+
+    fn began(&self, now: Timestamp) {
+        *self.at_work.lock() = Some(now);
+    }
+
+    fn ended(&self) {
+        *self.at_work.lock() = None;
+    }
+
+    fn panicked() -> StoreError {
+        let detail = "the store's writer has stopped with a panic; the node must be started again".to_owned();
+        StoreError::Unwritable { code: "STORE_WRITER_PANICKED", detail }
+    }
+
+    fn writer_panicked(&self) {
+        let refusal = Self::panicked();
+        tracing::error!(code = refusal.code(), "{refusal}");
+        *self.problem.write() = Some(Problem { code: refusal.code(), detail: refusal.to_string() });
+        self.ended();
+        self.panicked.send_replace(true);
+    }
+
+    /// The problem at hand, or that a commit takes too long.
+    fn problem(&self) -> Option<Problem> {
+        let stalled = || {
+            let since = (*self.at_work.lock())?;
+            let ms = u64::try_from(self.clock.now().unix_ms() - since.unix_ms()).ok()?;
+            let detail = "the disk has not answered for a while; look after it".to_owned();
+            (ms > COMMIT_STALL.as_millis() as u64).then_some(Problem { code: "STORE_STALLED", detail })
+        };
+        self.problem.read().clone().or_else(stalled)
+    }
 }
 
 /// An open store. Only one process opens it at a time.
 pub struct Store {
     shared: Arc<Shared>,
-    requests: Mutex<Option<mpsc::Sender<Request>>>,
+    requests: Mutex<Option<mpsc::Sender<Queued>>>,
+    /// Bytes that may wait, in units of [`QUEUE_UNIT`].
+    room: Arc<Semaphore>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -201,7 +263,7 @@ impl Store {
     pub fn open(options: Options) -> Result<Self, OpenError> {
         let engine = Engine::open(&options.folder, options.cache_bytes)?;
         check_schema(&engine, &options)?;
-        let (state, tips) = State::load(&engine, &options.member)?;
+        let (state, tips) = load(&engine, &options.member)?;
         let roster = engine.get_large(&keys::roster())?.map(Bytes::from);
         let shared = Arc::new(Shared {
             alliance: options.alliance,
@@ -211,18 +273,20 @@ impl Store {
             roster: RwLock::new(roster),
             problem: RwLock::new(None),
             changes: watch::Sender::new(0),
+            panicked: watch::Sender::new(false),
+            at_work: Mutex::new(None),
+            clock: options.clock,
         });
-        if let Err(error) = shared.engine.keep_ballast() {
-            tracing::warn!(code = error.code(), %error, "no ballast could be set aside for a full disk");
-        }
-        let writer = Writer::new(shared.clone(), tips, options.key, options.clock, options.entropy)?;
+        let writer = Writer::new(shared.clone(), tips, options.key, options.entropy)?;
         let (requests, receiver) = mpsc::channel(MAX_COMMIT_QUEUE);
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || writer.run(receiver));
         let thread = thread.map_err(EngineError::Io)?;
-        Ok(Self { shared, requests: Mutex::new(Some(requests)), writer: Mutex::new(Some(thread)) })
+        let room = Arc::new(Semaphore::new(MAX_COMMIT_QUEUE_BYTES / QUEUE_UNIT));
+        Ok(Self { shared, requests: Mutex::new(Some(requests)), room, writer: Mutex::new(Some(thread)) })
     }
 
-    /// Ends what is queued, and closes the files. Blocks until both are done.
+    /// Ends what is queued, closes the files and lets other processes have them. Blocks until all is done. Nothing is read any
+    /// more either.
     pub fn close(&self) {
         drop(self.requests.lock().take());
         let writer = self.writer.lock().take();
@@ -231,6 +295,14 @@ impl Store {
         {
             tracing::error!(code = "STORE_WRITER_PANICKED", "the store's writer ended with a panic");
         }
+        self.shared.engine.close();
+    }
+
+    /// Waits for a panic of the writer. Nothing is written after it: whoever runs the store ends the process.
+    pub async fn panicked(&self) -> StoreError {
+        // The sender lives as long as the store.
+        drop(self.shared.panicked.subscribe().wait_for(|panicked| *panicked).await);
+        Shared::panicked()
     }
 
     /// Adds entries to this member's feeds. They are durable when this returns; one outcome for each, in order.
@@ -292,8 +364,13 @@ impl Store {
     async fn request<T>(&self, make: impl FnOnce(Reply<T>) -> Request) -> Result<T, StoreError> {
         let requests = self.requests.lock().clone().ok_or(StoreError::Closed)?;
         let (reply, answer) = oneshot::channel();
-        requests.send(make(reply)).await.map_err(|_| StoreError::Closed)?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        let request = make(reply);
+        let units = request.bytes().div_ceil(QUEUE_UNIT).min(MAX_COMMIT_QUEUE_BYTES / QUEUE_UNIT);
+        let share = self.room.clone().acquire_many_owned(u32::try_from(units).unwrap_or(u32::MAX)).await;
+        let share = share.map_err(|_| StoreError::Closed)?;
+        requests.send(Queued { request, _share: share }).await.map_err(|_| StoreError::Closed)?;
+        // The writer answers everything that reaches it, unless it panics.
+        answer.await.map_err(|_| Shared::panicked())?
     }
 
     /// Changes with every commit.
@@ -464,11 +541,20 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unreadable`].
     pub fn check(&self, reference: &CheckReference) -> Result<Option<CheckRecord>, StoreError> {
+        if reference.day < expired_before(self.shared.today()) {
+            return Ok(None);
+        }
         let value = self.shared.engine.get_large(&keys::checks(reference.day, reference.block));
         let Some(value) = value.map_err(|e| StoreError::unreadable(&e))? else { return Ok(None) };
         let block = zstd::bulk::decompress(&value, MAX_CHECK_BLOCK_BYTES).ok();
         let block = block.and_then(|raw| CheckBlockRow::decode(&*raw).ok()).ok_or_else(|| damaged("a block of checks"))?;
         Ok(checks::decode_check(block, reference))
+    }
+
+    /// Pairs of pseudonym and signal in the index.
+    #[must_use]
+    pub fn index_rows(&self) -> u64 {
+        self.shared.state.read().subjects.postings()
     }
 
     /// Room and health. Looks at the files.
@@ -477,8 +563,8 @@ impl Store {
         StoreHealth {
             disk_bytes: self.shared.engine.disk_bytes(),
             free_bytes: self.shared.engine.free_bytes(),
-            index_rows: self.shared.state.read().subjects.postings(),
-            problem: self.shared.problem.read().clone(),
+            index_rows: self.index_rows(),
+            problem: self.shared.problem().map(|problem| (problem.code, problem.detail)),
         }
     }
 }
@@ -487,6 +573,18 @@ impl Drop for Store {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// The first day whose checks may still be read on the day `today`.
+fn expired_before(today: u16) -> u16 {
+    let kept_days = u16::try_from(CHECK_RETENTION.as_secs() / 86_400).unwrap_or(u16::MAX);
+    today.saturating_sub(kept_days)
+}
+
+/// Reads everything. sled panics on some damaged pages where they are read; here that is damage like any other.
+fn load(engine: &Engine, member: &MemberId) -> Result<(State, BTreeMap<FeedId, Tip>), OpenError> {
+    let load = std::panic::AssertUnwindSafe(|| State::load(engine, member));
+    std::panic::catch_unwind(load).unwrap_or_else(|_| Err(OpenError::damaged("its pages cannot be read")))
 }
 
 fn damaged(what: &str) -> StoreError {

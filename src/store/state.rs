@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use prost::Message as _;
 
@@ -16,7 +18,7 @@ use super::segment;
 use super::tip::{Tip, read_hashes};
 use super::{OpenError, keys};
 use crate::domain::{FeedId, MemberId, Seq, SignalContent, Timestamp};
-use crate::feed::{Body, Effect, Entry, EntryBytes, FeedView, FoldError, Frontier, NotUnderstood, decode};
+use crate::feed::{Body, Effect, Entry, EntryBytes, FeedView, FoldError, Frontier, Hash, NotUnderstood, decode};
 
 /// One feed as it is on disk.
 pub(super) struct FeedRecord {
@@ -94,7 +96,7 @@ impl State {
             }
             tail.clear();
             for entry in entries.into_iter().take(left) {
-                self.fold(engine, no, grown.size(), &decode(&entry))?;
+                self.fold(no, grown.size(), &decode(&entry), |at| read_signal(engine, no, at))?;
                 grown.push(entry.leaf_hash());
                 tail.push(entry);
             }
@@ -154,19 +156,19 @@ impl State {
         });
     }
 
-    /// Takes one durable entry into the feed's view and the index.
+    /// Takes one durable entry into the feed's view and the index. `read` gives the earlier signal that the entry withdraws.
     pub(super) fn fold(
         &mut self,
-        engine: &Engine,
         no: FeedNo,
         seq: Seq,
         entry: &Result<Entry, NotUnderstood>,
+        read: impl FnOnce(Seq) -> Result<Option<SignalContent>, EngineError>,
     ) -> Result<(), OpenError> {
         let Some(record) = self.feeds.get_mut(&no) else { return Err(OpenError::damaged("a feed's number")) };
         let own = record.id.member == self.own;
         let mut withdrawn = None;
         let effect = record.view.apply(seq, entry.as_ref(), |at| {
-            withdrawn = read_signal(engine, no, at)?;
+            withdrawn = read(at)?;
             Ok::<_, EngineError>(withdrawn.clone())
         });
         match effect {
@@ -207,16 +209,20 @@ fn read_heads(engine: &Engine) -> Result<Vec<(FeedNo, HeadRow)>, OpenError> {
     Ok(heads)
 }
 
-/// The frontier that a stored checkpoint carries.
+/// The frontier that a stored checkpoint carries. It is the one whose root its member signed.
 pub(super) fn read_frontier(row: &CheckpointRow, id: &FeedId) -> Result<Frontier, OpenError> {
     let damaged = || OpenError::damaged(format!("a checkpoint of {id}"));
-    let size = signed_size(&row.note).ok_or_else(damaged)?;
-    Frontier::from_parts(size, read_hashes(&row.frontier).ok_or_else(damaged)?).map_err(|_| damaged())
+    let (size, root) = signed_head(&row.note).ok_or_else(damaged)?;
+    let frontier = Frontier::from_parts(size, read_hashes(&row.frontier).ok_or_else(damaged)?).map_err(|_| damaged())?;
+    if frontier.root() == root { Ok(frontier) } else { Err(damaged()) }
 }
 
-/// The size line of a checkpoint note of this store, which was verified before it was stored.
-fn signed_size(note: &[u8]) -> Option<Seq> {
-    std::str::from_utf8(note).ok()?.lines().nth(1)?.parse().ok().map(Seq::new)
+/// Size and root of a checkpoint note of this store, whose signature was verified before it was stored.
+fn signed_head(note: &[u8]) -> Option<(Seq, Hash)> {
+    let mut lines = std::str::from_utf8(note).ok()?.lines().skip(1);
+    let size = lines.next()?.parse().ok().map(Seq::new)?;
+    let root = BASE64.decode(lines.next()?).ok()?;
+    Some((size, Hash::try_from(root.as_slice()).ok()?))
 }
 
 /// The stored entry at `seq`, or `None` where the feed does not reach so far.
@@ -226,7 +232,7 @@ pub(super) fn read_entry(engine: &Engine, no: FeedNo, seq: Seq) -> Result<Option
     Ok(entries.into_iter().nth(segment::place_of(seq)))
 }
 
-fn read_signal(engine: &Engine, no: FeedNo, seq: Seq) -> Result<Option<SignalContent>, EngineError> {
+pub(super) fn read_signal(engine: &Engine, no: FeedNo, seq: Seq) -> Result<Option<SignalContent>, EngineError> {
     let entry = read_entry(engine, no, seq)?;
     Ok(entry.and_then(|bytes| match decode(&bytes) {
         Ok(Entry { body: Body::Signal { content, .. }, .. }) => Some(content),

@@ -1,7 +1,7 @@
 //! The store as its users see it: what was acknowledged is there after a reopen, a replica built from batches is the same, and
 //! what must not open does not.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use super::*;
 use crate::domain::{
@@ -10,11 +10,27 @@ use crate::domain::{
 };
 use crate::feed::{Body, ForkProof, SignedCheckpoint, encode};
 
-struct TestClock;
+/// Stands still until it is set; a negative time makes whoever asks panic.
+struct TestClock(AtomicI64);
+
+const NOW_MS: i64 = 1_800_000_000_000;
+const DAY_MS: i64 = 86_400_000;
+
+impl TestClock {
+    fn at(ms: i64) -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(ms)))
+    }
+
+    fn set(&self, ms: i64) {
+        self.0.store(ms, Ordering::Relaxed);
+    }
+}
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_unix_ms(1_800_000_000_000)
+        let ms = self.0.load(Ordering::Relaxed);
+        assert!(ms >= 0, "the clock breaks, as the test wants it");
+        Timestamp::from_unix_ms(ms)
     }
 }
 
@@ -47,7 +63,7 @@ fn options(folder: &std::path::Path, member: &str) -> Options {
         alliance: "alliance.example".parse().expect("valid"),
         member: member.parse().expect("valid"),
         key: key(member),
-        clock: Arc::new(TestClock),
+        clock: TestClock::at(NOW_MS),
         entropy: entropy(),
     }
 }
@@ -199,11 +215,9 @@ async fn a_replica_is_the_same_and_can_be_followed_in_turn() {
     assert_eq!(third.positions(&pseudonym(4_096)).len(), 1);
 }
 
-#[tokio::test]
-async fn a_check_is_read_again_by_its_reference_only() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let record = CheckRecord {
-        checked_at: Timestamp::from_unix_ms(5),
+fn check_record(n: i64) -> CheckRecord {
+    CheckRecord {
+        checked_at: Timestamp::from_unix_ms(n),
         kinds: vec![IdentifierKind::Phone],
         pseudonyms: content(1, "x").pseudonyms,
         verdict: Verdict::Alleged,
@@ -218,7 +232,13 @@ async fn a_check_is_read_again_by_its_reference_only() {
             counts: true,
         }],
         freshness: Arc::new(FreshnessRecord { as_of: Timestamp::from_unix_ms(4), feeds: vec![] }),
-    };
+    }
+}
+
+#[tokio::test]
+async fn a_check_is_read_again_by_its_reference_only() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let record = check_record(5);
     let references = {
         let store = Store::open(options(folder.path(), "acme")).expect("opens");
         store.record_checks(vec![record.clone(), record.clone()]).await.expect("durable")
@@ -299,4 +319,218 @@ async fn damage_is_refused_and_not_served() {
     let refused = Store::open(options(folder.path(), "acme")).err().expect("refused");
     assert_eq!(refused.code(), "STORE_DAMAGED");
     assert!(refused.to_string().contains("acme/all"), "{refused}");
+}
+
+fn at(folder: &std::path::Path, clock: &Arc<TestClock>) -> Options {
+    Options { clock: clock.clone(), ..options(folder, "acme") }
+}
+
+#[tokio::test]
+async fn many_checks_are_cut_into_blocks_and_each_is_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(options(folder.path(), "acme")).expect("opens");
+    let records: Vec<_> = (0..200).map(check_record).collect();
+    let references = store.record_checks(records.clone()).await.expect("durable");
+    assert_eq!(references.last().map(|r| (r.block, r.place)), Some((3, 7)));
+    for (record, reference) in records.iter().zip(&references) {
+        assert_eq!(store.check(reference).as_ref(), Ok(&Some(record.clone())));
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_overwrites_no_check() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = TestClock::at(NOW_MS);
+    let mut acknowledged = Vec::new();
+    for (n, day) in [(1, 0), (2, 5), (3, 5), (4, 0), (5, 5), (6, 1), (7, 0)] {
+        clock.set(NOW_MS + day * DAY_MS);
+        let store = Store::open(at(folder.path(), &clock)).expect("opens");
+        let references = store.record_checks(vec![check_record(n)]).await.expect("durable");
+        acknowledged.push((references[0], check_record(n)));
+        for (reference, record) in &acknowledged {
+            assert_eq!(store.check(reference).as_ref(), Ok(&Some(record.clone())), "after the check of day {day}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_check_can_be_read_for_a_year_and_is_then_gone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = TestClock::at(NOW_MS);
+    let store = Store::open(at(folder.path(), &clock)).expect("opens");
+    let first = store.record_checks(vec![check_record(1)]).await.expect("durable")[0];
+    clock.set(NOW_MS + DAY_MS);
+    let second = store.record_checks(vec![check_record(2)]).await.expect("durable")[0];
+    clock.set(NOW_MS + 365 * DAY_MS);
+    store.record_checks(vec![check_record(3)]).await.expect("durable");
+    assert_eq!(store.check(&first), Ok(Some(check_record(1))));
+    clock.set(NOW_MS + 366 * DAY_MS);
+    assert_eq!(store.check(&first), Ok(None), "before anything is removed");
+    for _ in 0..2 {
+        store.record_checks(vec![check_record(4)]).await.expect("durable");
+    }
+    let block = store.shared.engine.get(&keys::checks(first.day, first.block)).expect("readable");
+    assert_eq!(block, None, "removed");
+    assert_eq!(store.check(&second), Ok(Some(check_record(2))));
+    clock.set(NOW_MS);
+    assert_eq!(store.check(&first), Ok(None), "removed for good");
+}
+
+/// Lets nobody know the time while it is locked.
+#[derive(Default)]
+struct GateClock {
+    gate: Mutex<()>,
+    asked: AtomicU64,
+}
+
+impl Clock for GateClock {
+    fn now(&self) -> Timestamp {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        drop(self.gate.lock());
+        Timestamp::from_unix_ms(NOW_MS)
+    }
+}
+
+fn forged(root: u8) -> SignedCheckpoint {
+    let checkpoint = crate::feed::Checkpoint { feed: feed("bolt/all"), size: Seq::new(1), root: Hash([root; 32]) };
+    SignedCheckpoint::sign(checkpoint, &"alliance.example".parse().expect("valid"), &key("bolt"))
+}
+
+fn fork(root: u8) -> ForkProof {
+    ForkProof::new(forged(root), forged(root + 1), vec![], vec![]).expect("a fork")
+}
+
+async fn one_entry_of_bolt() -> Import {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bolt = Store::open(options(folder.path(), "bolt")).expect("opens");
+    fill(&bolt, 0..1).await;
+    let batch = bolt.batch_after(&feed("bolt/all"), Seq::ZERO).expect("readable").expect("one entry");
+    let alliance = "alliance.example".parse().expect("valid");
+    let signed = SignedCheckpoint::open(batch.checkpoint, &alliance, |_| Some(key("bolt").public())).expect("signed");
+    Import::verify(&Frontier::empty(), batch.entries, signed).expect("as signed")
+}
+
+#[tokio::test]
+async fn marks_hold_within_the_group_that_makes_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let import = one_entry_of_bolt().await;
+    let clock = Arc::new(GateClock::default());
+    let store = Store::open(Options { clock: clock.clone(), ..options(folder.path(), "acme") }).expect("opens");
+    let (large, small) = (Bytes::from(vec![1; 300_000]), Bytes::from_static(b"small"));
+    let closed = clock.gate.lock();
+    let before = clock.asked.load(Ordering::Relaxed);
+    // The writer waits at the gate with the first request; what is sent meanwhile makes one group.
+    let group = async {
+        while clock.asked.load(Ordering::Relaxed) == before {
+            tokio::task::yield_now().await;
+        }
+        tokio::join!(
+            store.mark_behind(feed("acme/all"), Seq::new(5)),
+            store.append(vec![signal(1)]),
+            store.quarantine(fork(1)),
+            store.import(import),
+            store.quarantine(fork(3)),
+            store.put_roster(large),
+            store.put_roster(small),
+            async { drop(closed) },
+        )
+    };
+    let (first, group) = tokio::join!(store.put_roster(Bytes::from_static(b"first")), group);
+    assert_eq!((first, group.0, group.2, group.4, group.5, group.6), (Ok(()), Ok(()), Ok(()), Ok(()), Ok(()), Ok(())));
+    assert_eq!(group.1, Ok(vec![Err(StoreError::OwnFeedBehind)]));
+    assert_eq!(group.3, Err(StoreError::Quarantined));
+    assert_eq!(store.forks()[0].1.first, *forged(1).note(), "the first proof stays");
+    let second_part = store.shared.engine.get(&keys::part(&keys::roster(), 1)).expect("readable");
+    assert_eq!(second_part, None, "nothing is left of the large roster");
+    drop(store);
+    let store = Store::open(options(folder.path(), "acme")).expect("opens again");
+    assert_eq!((store.forks().len(), store.roster().as_deref()), (1, Some(b"small".as_slice())));
+}
+
+#[tokio::test]
+async fn a_panic_of_the_writer_is_seen_by_all() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = TestClock::at(NOW_MS);
+    let store = Store::open(at(folder.path(), &clock)).expect("opens");
+    fill(&store, 0..3).await;
+    clock.set(-1);
+    let code = |result: Result<Vec<Result<Appended, StoreError>>, StoreError>| result.err().map(|e| e.code());
+    assert_eq!(code(store.append(vec![signal(3)]).await), Some("STORE_WRITER_PANICKED"));
+    clock.set(NOW_MS);
+    assert_eq!(code(store.append(vec![signal(4)]).await), Some("STORE_WRITER_PANICKED"));
+    assert_eq!(store.health().problem.map(|(code, _)| code), Some("STORE_WRITER_PANICKED"));
+    assert_eq!(store.panicked().await.code(), "STORE_WRITER_PANICKED");
+    assert!(store.read(&feed("acme/all"), Seq::new(2)).expect("readable").is_some(), "reads go on");
+    store.close();
+    let store = Store::open(at(folder.path(), &clock)).expect("opens again");
+    assert_eq!(store.size(&feed("acme/all")), Seq::new(3));
+}
+
+#[tokio::test]
+async fn a_disk_that_does_not_answer_is_a_problem() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = TestClock::at(NOW_MS);
+    let store = Store::open(at(folder.path(), &clock)).expect("opens");
+    store.shared.began(clock.now());
+    clock.set(NOW_MS + 29_000);
+    assert_eq!(store.health().problem, None);
+    clock.set(NOW_MS + 31_000);
+    assert_eq!(store.health().problem.map(|(code, _)| code), Some("STORE_STALLED"));
+    store.shared.ended();
+    assert_eq!(store.health().problem, None);
+}
+
+#[tokio::test]
+async fn a_head_that_its_member_did_not_sign_is_damage() {
+    let folder = tempfile::tempdir().expect("a folder");
+    {
+        let store = Store::open(options(folder.path(), "acme")).expect("opens");
+        fill(&store, 0..3).await;
+    }
+    // Entries and frontier agree with each other, and not with the note.
+    let engine = Engine::open(folder.path(), 1 << 20).expect("opens");
+    let no = FeedNo::new(0).expect("small");
+    let mut row = rows::HeadRow::decode(&*engine.get(&keys::head(no)).expect("read").expect("a head")).expect("a row");
+    let feed = feed("acme/all");
+    let checkpoint = crate::feed::Checkpoint { feed, size: Seq::new(3), root: Hash([1; 32]) };
+    let note = SignedCheckpoint::sign(checkpoint, &"alliance.example".parse().expect("valid"), &key("acme"));
+    row.checkpoint.note = note.note().clone();
+    let mut commit = Commit::default();
+    commit.put(keys::head(no), row.encode_to_vec());
+    engine.commit(commit).expect("written");
+    drop(engine);
+    assert_eq!(Store::open(options(folder.path(), "acme")).err().map(|e| e.code()), Some("STORE_DAMAGED"));
+}
+
+#[tokio::test]
+async fn a_closed_store_is_free_for_another_and_a_refused_open_changes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let unfinished = folder.path().join("sled").join("snap.1.generating");
+    let store = Store::open(options(folder.path(), "acme")).expect("opens");
+    fill(&store, 0..3).await;
+    std::fs::write(&unfinished, "of the process that has it open").expect("written");
+    assert_eq!(Store::open(options(folder.path(), "acme")).err().map(|e| e.code()), Some("STORE_IN_USE"));
+    assert!(unfinished.exists());
+    store.close();
+    let second = Store::open(options(folder.path(), "acme")).expect("the first is closed");
+    assert_eq!(second.size(&feed("acme/all")), Seq::new(3));
+    assert_eq!(store.append(vec![signal(9)]).await, Err(StoreError::Closed));
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_keep_its_ballast_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = TestClock::at(NOW_MS);
+    {
+        let store = Store::open(at(folder.path(), &clock)).expect("opens");
+        fill(&store, 0..3).await;
+    }
+    // A folder in its place: the ballast cannot be written.
+    let ballast = folder.path().join("ballast");
+    std::fs::remove_file(&ballast).expect("removed");
+    std::fs::create_dir(&ballast).expect("a folder");
+    let store = Store::open(at(folder.path(), &clock)).expect("opens");
+    assert_eq!(store.health().problem.map(|(code, _)| code), Some("STORE_IO"));
+    assert_eq!(store.append(vec![signal(9)]).await.err().map(|e| e.code()), Some("STORE_IO"));
+    assert!(store.read(&feed("acme/all"), Seq::new(2)).expect("readable").is_some(), "reads go on");
 }

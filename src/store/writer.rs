@@ -5,25 +5,29 @@
 //! concurrent submitters share one flush, and nothing is acknowledged, served to a peer or found by a check before it is
 //! durable.
 //!
-//! After a failed commit the tips run ahead of the disk and are not used again: writing is suspended, and with the next
-//! request after the volume has room again the store is opened and read anew. What the failed commit held was acknowledged
-//! to nobody and its checkpoints were shown to nobody, so it may be there or not.
+//! After a failed commit the tips run ahead of the disk and are not used again: writing is suspended. Where the volume was full,
+//! the store is opened and read anew with a request after there is room again; after any other failure only a start of the node
+//! does that. What the failed commit held was acknowledged to nobody and its checkpoints were shown to nobody, so it may be there
+//! or not.
+//!
+//! A panic of the writer ends all writing: whoever asks is told, and the daemon ends the process.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use prost::Message as _;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use super::checks::{CheckRecord, CheckReference, encode_block};
+use super::checks::{CheckBlock, CheckRecord, CheckReference};
 use super::engine::{Commit, EngineError, parts_of, read_parts};
 use super::index::FeedNo;
 use super::rows::ForkRow;
-use super::state::{ForkRecord, State, read_entry};
+use super::state::{ForkRecord, read_entry, read_signal};
+use super::suspension::Suspension;
 use super::tip::Tip;
-use super::{Append, Appended, Import, OpenError, Shared, StoreError, keys};
-use crate::domain::limits::{CHECK_RETENTION, MAX_COMMIT_ENTRIES};
-use crate::domain::{Audience, Clock, Entropy, FeedId, Seq, SubmissionTag};
+use super::{Append, Appended, Import, OpenError, Problem, Shared, StoreError, expired_before, keys, load};
+use crate::domain::limits::{MAX_COMMIT_BYTES, MAX_COMMIT_ENTRIES};
+use crate::domain::{Audience, Entropy, FeedId, Seq, SignalContent, SubmissionTag};
 use crate::feed::{Body, Checkpoint, Entry, EntryBytes, ForkProof, NotUnderstood, SignedCheckpoint, SigningKey, decode};
 
 const ZSTD_LEVEL: i32 = 1;
@@ -52,6 +56,17 @@ impl Request {
         }
     }
 
+    /// About how many bytes it writes.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Append(items, _) => items.iter().map(|item| item.bytes().as_slice().len()).sum(),
+            Self::Import(import, _) => import.entries.iter().map(|(bytes, _)| bytes.as_slice().len()).sum(),
+            Self::RecordChecks(checks, _) => checks.iter().map(CheckRecord::weight).sum(),
+            Self::PutRoster(note, _) => note.len(),
+            Self::Quarantine(..) | Self::MarkBehind(..) | Self::Rebuild(_) => 0,
+        }
+    }
+
     fn refuse(self, error: StoreError) {
         match self {
             Self::Append(_, reply) => answer(reply, Err(error)),
@@ -69,16 +84,21 @@ fn answer<T>(reply: Reply<T>, result: Result<T, StoreError>) {
     drop(reply.send(result));
 }
 
+/// A request and its share of the bytes that may wait.
+pub(super) struct Queued {
+    pub(super) request: Request,
+    pub(super) _share: OwnedSemaphorePermit,
+}
+
 pub(super) struct Writer {
     shared: Arc<Shared>,
     tips: BTreeMap<FeedId, Tip>,
     next_feed: u32,
     next_block: u64,
     key: Arc<SigningKey>,
-    clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     /// Set after a failure, until the store has been opened anew.
-    failed: Option<EngineError>,
+    suspended: Option<Suspension>,
     expired_until: u16,
 }
 
@@ -89,7 +109,10 @@ struct Group {
     grown: BTreeMap<FeedId, Grown>,
     tags: HashMap<(FeedId, SubmissionTag), Seq>,
     withdrawn: HashSet<(FeedId, Seq)>,
-    checks: Vec<(u64, CheckRecord)>,
+    /// Blocks of check records: their day, the number of the first, and each in turn.
+    day: u16,
+    first_block: u64,
+    blocks: Vec<CheckBlock>,
     forks: Vec<(FeedId, ForkRecord)>,
     behind: Vec<(FeedId, Seq)>,
     roster: Option<bytes::Bytes>,
@@ -97,13 +120,11 @@ struct Group {
     broken: Option<EngineError>,
     /// The derived state is to be built anew after the commit.
     rebuild: bool,
-    /// Day and number of the block of check records.
-    block: (u16, u64),
     replies: Vec<GroupReply>,
 }
 
-/// Answers one request with what became of its group: the block of check records, or why nothing was committed.
-type GroupReply = Box<dyn FnOnce(Result<(u16, u64), StoreError>) + Send>;
+/// Answers one request with what became of its group.
+type GroupReply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 impl Group {
     fn broke(&mut self, error: std::io::Error) -> StoreError {
@@ -111,6 +132,14 @@ impl Group {
         let refusal = StoreError::unwritable(&error);
         self.broken = Some(error);
         refusal
+    }
+
+    fn is_forked(&self, feed: &FeedId) -> bool {
+        self.forks.iter().any(|(forked, _)| forked == feed)
+    }
+
+    fn is_behind(&self, feed: &FeedId) -> bool {
+        self.behind.iter().any(|(behind, _)| behind == feed)
     }
 }
 
@@ -127,21 +156,15 @@ impl Writer {
         shared: Arc<Shared>,
         tips: BTreeMap<FeedId, Tip>,
         key: Arc<SigningKey>,
-        clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, OpenError> {
-        let mut writer = Self {
-            shared,
-            tips: BTreeMap::new(),
-            next_feed: 0,
-            next_block: 0,
-            key,
-            clock,
-            entropy,
-            failed: None,
-            expired_until: 0,
-        };
+        let tips_at_hand = BTreeMap::new();
+        let mut writer =
+            Self { shared, tips: tips_at_hand, next_feed: 0, next_block: 0, key, entropy, suspended: None, expired_until: 0 };
         writer.adopt(tips)?;
+        if let Err(error) = writer.shared.engine.keep_ballast() {
+            writer.suspend(&error);
+        }
         Ok(writer)
     }
 
@@ -149,68 +172,113 @@ impl Writer {
     fn adopt(&mut self, tips: BTreeMap<FeedId, Tip>) -> Result<(), OpenError> {
         self.next_feed = tips.values().map(|tip| tip.no.get() + 1).max().unwrap_or(0);
         self.tips = tips;
-        let last = self.shared.engine.last_until(&keys::all_checks(), &keys::checks(u16::MAX, u64::MAX))?;
-        self.next_block = last.and_then(|(key, _)| keys::read_checks(&key)).map_or(0, |(_, block)| block + 1);
+        self.next_block = self.highest_block()?.map_or(0, |block| block + 1);
         Ok(())
     }
 
-    /// Works until every sender is gone.
-    pub(super) fn run(mut self, mut requests: mpsc::Receiver<Request>) {
-        while let Some(first) = requests.blocking_recv() {
-            let mut entries = first.entries();
-            let mut gathered = vec![first];
-            while entries < MAX_COMMIT_ENTRIES
-                && let Ok(next) = requests.try_recv()
-            {
-                entries += next.entries();
-                gathered.push(next);
-            }
-            self.serve(gathered);
+    /// The highest number of any block of check records. The newest day need not have it: the clock may have been set back.
+    fn highest_block(&self) -> Result<Option<u64>, EngineError> {
+        let mut highest = None;
+        let mut until = keys::checks(u16::MAX, u64::MAX);
+        while let Some((key, _)) = self.shared.engine.last_until(&keys::all_checks(), &until)? {
+            let Some((day, block)) = keys::read_checks(&key) else { break };
+            highest = highest.max(Some(block));
+            let Some(before) = day.checked_sub(1) else { break };
+            until = keys::checks(before, u64::MAX);
+        }
+        Ok(highest)
+    }
+
+    /// Works until every sender is gone. After a panic everything is refused, and nothing more is touched.
+    pub(super) fn run(mut self, mut requests: mpsc::Receiver<Queued>) {
+        let shared = self.shared.clone();
+        let work = std::panic::AssertUnwindSafe(|| self.work(&mut requests));
+        if std::panic::catch_unwind(work).is_ok() {
+            return;
+        }
+        shared.writer_panicked();
+        while let Some(Queued { request, .. }) = requests.blocking_recv() {
+            request.refuse(Shared::panicked());
         }
     }
 
-    fn serve(&mut self, requests: Vec<Request>) {
+    fn work(&mut self, requests: &mut mpsc::Receiver<Queued>) {
+        while let Some(first) = requests.blocking_recv() {
+            let (mut entries, mut bytes) = (first.request.entries(), first.request.bytes());
+            let mut gathered = vec![first];
+            while entries < MAX_COMMIT_ENTRIES
+                && bytes < MAX_COMMIT_BYTES
+                && let Ok(next) = requests.try_recv()
+            {
+                entries += next.request.entries();
+                bytes += next.request.bytes();
+                gathered.push(next);
+            }
+            self.shared.began(self.shared.clock.now());
+            self.serve(gathered);
+            self.shared.ended();
+        }
+    }
+
+    fn serve(&mut self, requests: Vec<Queued>) {
+        // The shares are given back when the group is done.
+        let (requests, _shares): (Vec<_>, Vec<_>) = requests.into_iter().map(|q| (q.request, q._share)).unzip();
         if let Err(error) = self.recover() {
             requests.into_iter().for_each(|request| request.refuse(error.clone()));
             return;
         }
-        let mut group = Group { block: (self.today(), self.next_block), ..Group::default() };
+        let mut group = Group { day: self.shared.today(), first_block: self.next_block, ..Group::default() };
         for request in requests {
             self.stage(request, &mut group);
         }
         let result = self.finish(&mut group).and_then(|()| self.commit(&mut group));
-        if let Err(error) = &result {
-            self.suspend(error);
+        match &result {
+            Ok(()) => self.next_block += group.blocks.len() as u64,
+            Err(error) => self.suspend(error),
         }
-        self.next_block += u64::from(result.is_ok() && !group.checks.is_empty());
-        let result = result.map(|()| group.block).map_err(|error| StoreError::unwritable(&error));
+        let result = result.map_err(|error| StoreError::unwritable(&error));
         group.replies.into_iter().for_each(|reply| reply(result.clone()));
         self.expire_checks();
     }
 
-    /// Opens the store anew after a failure, once there is room.
+    /// Opens the store anew after the volume was full, once there is room.
     fn recover(&mut self) -> Result<(), StoreError> {
-        let Some(failure) = &self.failed else { return Ok(()) };
+        let Some(suspended) = &mut self.suspended else { return Ok(()) };
+        let now = self.shared.clock.now();
+        if !suspended.is_due(now) {
+            return Err(suspended.refusal());
+        }
+        suspended.attempt_failed(now);
+        let refusal = suspended.refusal();
         if !self.shared.engine.has_room() {
-            return Err(StoreError::unwritable(failure));
+            self.keep_reading();
+            return Err(refusal);
         }
         let reopened = self.shared.engine.reopen().map_err(OpenError::from).and_then(|()| self.reload());
         if let Err(error) = reopened {
             tracing::error!(code = error.code(), %error, "the store could not be opened anew");
             return Err(StoreError::Unwritable { code: error.code(), detail: error.to_string() });
         }
-        tracing::info!("the store was opened anew after a failure; writing resumes");
-        self.failed = None;
-        *self.shared.problem.write() = None;
-        self.shared.engine.keep_ballast().map_err(|error| {
+        if let Err(error) = self.shared.engine.keep_ballast() {
             self.suspend(&error);
-            StoreError::unwritable(&error)
-        })
+            return Err(StoreError::unwritable(&error));
+        }
+        tracing::info!("the store was opened anew after a failure; writing resumes");
+        self.suspended = None;
+        *self.shared.problem.write() = None;
+        Ok(())
+    }
+
+    /// On a full volume the handle that failed may not read all that it should.
+    fn keep_reading(&self) {
+        if let Err(error) = self.shared.engine.reopen_in_ballast() {
+            tracing::error!(code = error.code(), %error, "the store cannot be read until there is room");
+        }
     }
 
     /// Builds tips and derived state from what is on disk.
     fn reload(&mut self) -> Result<(), OpenError> {
-        let (state, tips) = State::load(&self.shared.engine, &self.shared.member)?;
+        let (state, tips) = load(&self.shared.engine, &self.shared.member)?;
         self.adopt(tips)?;
         *self.shared.state.write() = state;
         *self.shared.roster.write() = self.shared.engine.get_large(&keys::roster())?.map(Into::into);
@@ -220,13 +288,11 @@ impl Writer {
 
     fn suspend(&mut self, error: &EngineError) {
         tracing::error!(code = error.code(), %error, "writing is suspended");
-        *self.shared.problem.write() = Some((error.code(), error.to_string()));
-        self.failed = Some(match error {
-            EngineError::Full(source) => EngineError::Full(std::io::Error::new(source.kind(), source.to_string())),
-            EngineError::Io(source) => EngineError::Io(std::io::Error::new(source.kind(), source.to_string())),
-            EngineError::Damaged(what) => EngineError::Damaged(what.clone()),
-            EngineError::InUse | EngineError::Suspended => EngineError::Suspended,
-        });
+        *self.shared.problem.write() = Some(Problem { code: error.code(), detail: error.to_string() });
+        self.suspended = Some(Suspension::new(error, self.shared.clock.now()));
+        if matches!(error, EngineError::Full(_)) {
+            self.keep_reading();
+        }
     }
 
     fn stage(&mut self, request: Request, group: &mut Group) {
@@ -250,10 +316,6 @@ impl Writer {
                 group.replies.push(Box::new(move |r| answer(reply, r.map(|_| ()))));
             }
             Request::PutRoster(note, reply) => {
-                if let Some(old) = self.shared.roster.read().as_ref() {
-                    group.commit.remove_large(&keys::roster(), parts_of(old.len()));
-                }
-                group.commit.put_large(&keys::roster(), &note);
                 group.roster = Some(note);
                 group.replies.push(Box::new(move |r| answer(reply, r.map(|_| ()))));
             }
@@ -270,7 +332,7 @@ impl Writer {
 
     fn stage_item(&mut self, item: Append, group: &mut Group) -> Result<Appended, StoreError> {
         let feed = self.own_feed(item.audience());
-        if self.shared.state.read().behind.contains_key(&feed) {
+        if group.is_behind(&feed) || self.shared.state.read().behind.contains_key(&feed) {
             return Err(StoreError::OwnFeedBehind);
         }
         match item {
@@ -349,7 +411,7 @@ impl Writer {
     }
 
     fn stage_import(&mut self, import: Import, group: &mut Group) -> Result<Seq, StoreError> {
-        if self.shared.state.read().forks.contains_key(&import.feed) {
+        if group.is_forked(&import.feed) || self.shared.state.read().forks.contains_key(&import.feed) {
             return Err(StoreError::Quarantined);
         }
         let tip = self.tip(&import.feed)?;
@@ -376,21 +438,14 @@ impl Writer {
             return answer(reply, Err(StoreError::Unwritable { code: "NO_ENTROPY", detail }));
         }
         let secrets: Vec<u64> = secrets.chunks_exact(8).map(|c| c.try_into().map_or(0, u64::from_be_bytes)).collect();
-        let first = group.checks.len();
-        group.checks.extend(secrets.iter().copied().zip(checks));
-        group.replies.push(Box::new(move |result| {
-            let references = result.map(|(day, block)| {
-                let reference =
-                    |(i, secret)| CheckReference { day, block, place: u16::try_from(first + i).unwrap_or(u16::MAX), secret };
-                secrets.into_iter().enumerate().map(reference).collect()
-            });
-            answer(reply, references);
-        }));
+        let placed = secrets.into_iter().zip(&checks).map(|(secret, check)| place_check(secret, check, group));
+        let references: Vec<_> = placed.collect();
+        group.replies.push(Box::new(move |result| answer(reply, result.map(|()| references))));
     }
 
     fn stage_fork(&mut self, proof: &ForkProof, group: &mut Group) {
         let feed = proof.feed().clone();
-        if self.shared.state.read().forks.contains_key(&feed) {
+        if group.is_forked(&feed) || self.shared.state.read().forks.contains_key(&feed) {
             return;
         }
         let fork = ForkRecord {
@@ -398,7 +453,7 @@ impl Writer {
             second: proof.second().note().clone(),
             frontier: proof.frontier().to_vec(),
             leaf_hashes: proof.leaf_hashes().to_vec(),
-            found_at: self.clock.now(),
+            found_at: self.shared.clock.now(),
         };
         let row = ForkRow {
             first: fork.first.clone(),
@@ -425,10 +480,15 @@ impl Writer {
                 tip.finish(&mut group.commit).map_err(EngineError::Io)?;
             }
         }
-        if !group.checks.is_empty() {
-            let block = encode_block(&group.checks).encode_to_vec();
-            let value = zstd::bulk::compress(&block, ZSTD_LEVEL).map_err(EngineError::Io)?;
-            group.commit.put_large(&keys::checks(group.block.0, group.block.1), &value);
+        for (number, block) in (group.first_block..).zip(&group.blocks) {
+            let value = zstd::bulk::compress(&block.encode(), ZSTD_LEVEL).map_err(EngineError::Io)?;
+            group.commit.put_large(&keys::checks(group.day, number), &value);
+        }
+        if let Some(note) = &group.roster {
+            if let Some(old) = self.shared.roster.read().as_ref() {
+                group.commit.remove_large(&keys::roster(), parts_of(old.len()));
+            }
+            group.commit.put_large(&keys::roster(), note);
         }
         Ok(())
     }
@@ -447,12 +507,14 @@ impl Writer {
 
     /// Takes what is durable now into the derived state.
     fn publish(&self, group: &mut Group) -> Result<(), OpenError> {
+        let withdrawn = self.withdrawn(group)?;
         let mut state = self.shared.state.write();
         for (feed, grown) in std::mem::take(&mut group.grown) {
             let Some(tip) = self.tips.get(&feed) else { continue };
             state.add_feed(tip.no, feed);
             for (i, entry) in grown.entries.iter().enumerate() {
-                state.fold(&self.shared.engine, tip.no, grown.first.plus(i), entry)?;
+                let read = |at| Ok(withdrawn.get(&(tip.no, at)).cloned().flatten());
+                state.fold(tip.no, grown.first.plus(i), entry, read)?;
             }
             if let Some(record) = state.feeds.get_mut(&tip.no) {
                 record.frontier = tip.frontier.clone();
@@ -469,15 +531,27 @@ impl Writer {
         Ok(())
     }
 
-    fn today(&self) -> u16 {
-        u16::try_from(self.clock.now().unix_day()).unwrap_or(u16::MAX)
+    /// The signals that the group's retractions name, read before the state is locked: whoever checks must not wait for the disk.
+    fn withdrawn(&self, group: &Group) -> Result<HashMap<(FeedNo, Seq), Option<SignalContent>>, EngineError> {
+        let mut signals = HashMap::new();
+        for (feed, grown) in &group.grown {
+            let Some(tip) = self.tips.get(feed) else { continue };
+            for entry in grown.entries.iter().flatten() {
+                if let Body::Retraction(retraction) = &entry.body
+                    && !signals.contains_key(&(tip.no, retraction.signal))
+                {
+                    let signal = read_signal(&self.shared.engine, tip.no, retraction.signal)?;
+                    signals.insert((tip.no, retraction.signal), signal);
+                }
+            }
+        }
+        Ok(signals)
     }
 
     /// Removes, some at a time, records of checks that are older than anyone may ask for.
     fn expire_checks(&mut self) {
-        let kept_days = u16::try_from(CHECK_RETENTION.as_secs() / 86_400).unwrap_or(u16::MAX);
-        let until = self.today().saturating_sub(kept_days);
-        if until <= self.expired_until || self.failed.is_some() {
+        let until = expired_before(self.shared.today());
+        if until <= self.expired_until || self.suspended.is_some() {
             return;
         }
         match self.expire_some(until) {
@@ -506,6 +580,16 @@ impl Writer {
         self.shared.engine.commit(commit)?;
         Ok(false)
     }
+}
+
+/// Puts a check into the last block of the group, or into a new one.
+fn place_check(secret: u64, check: &CheckRecord, group: &mut Group) -> CheckReference {
+    if group.blocks.last().is_none_or(CheckBlock::is_full) {
+        group.blocks.push(CheckBlock::default());
+    }
+    let last = group.blocks.len() - 1;
+    let place = group.blocks[last].push(secret, check);
+    CheckReference { day: group.day, block: group.first_block + last as u64, place, secret }
 }
 
 impl Shared {

@@ -16,9 +16,10 @@ use countermark::rpc::proto::signal_service_server::{SignalService, SignalServic
 use countermark::rpc::proto::{
     CheckAnswer, CheckSellerRequest, CheckSellerResponse, CheckSellersRequest, CheckSellersResponse, FeedFreshness, FeedState,
     Freshness, GetCheckRequest, GetCheckResponse, GetSignalRequest, GetSignalResponse, GetStatusRequest, GetStatusResponse,
-    Identifier, ListSignalsRequest, ListSignalsResponse, MatchedIdentifier, RetractSignalRequest, RetractSignalResponse,
-    RowError, SignalMatch, Strength, SubmissionReceipt, SubmitSignalRequest, SubmitSignalResponse, SubmitSignalsRequest,
-    SubmitSignalsResponse, check_sellers_response, retract_signal_request, submit_signals_response,
+    Identifier, ListSignalsRequest, ListSignalsResponse, MatchedIdentifier, RebuildIndexRequest, RebuildIndexResponse,
+    RetractSignalRequest, RetractSignalResponse, RowError, SignalMatch, Strength, SubmissionReceipt, SubmitSignalRequest,
+    SubmitSignalResponse, SubmitSignalsRequest, SubmitSignalsResponse, check_sellers_response, retract_signal_request,
+    submit_signals_response,
 };
 use countermark::rpc::tls::server_config;
 use futures_util::{Stream, StreamExt as _, stream};
@@ -222,6 +223,15 @@ impl NodeService for Node {
             freshness: Some(freshness()),
             own_live_signals,
             ..GetStatusResponse::default()
+        }))
+    }
+
+    async fn rebuild_index(&self, _: Request<RebuildIndexRequest>) -> Result<Response<RebuildIndexResponse>, Status> {
+        Ok(Response::new(RebuildIndexResponse {
+            view_digest_before: vec![1; 32].into(),
+            view_digest_after: vec![1; 32].into(),
+            index_rows_before: 7,
+            index_rows_after: 7,
         }))
     }
 }
@@ -438,6 +448,15 @@ async fn a_retraction_is_counted_before_it_is_made() {
     let ids = ["retract", "--from", "ids.csv", "--by", "submission-id", "--reason", "other", "--output", "json"];
     let ids = world.run(&ids).await.expect(0).json();
     assert_eq!((&ids["retracted"], &ids["refused_rows"]), (&json!(1), &json!(1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_is_rebuilt_on_demand() {
+    let world = World::new().await;
+    let rebuilt = world.run(&["store", "rebuild"]).await.expect(0);
+    let expected = "before   7 rows, view 0101010101010101\nafter    7 rows, view 0101010101010101\noutcome  as before\n";
+    assert_eq!(rebuilt.out, expected);
+    assert_eq!(world.run(&["store", "rebuild", "--output", "json"]).await.expect(0).json()["unchanged"], true);
 }
 
 #[tokio::test(flavor = "multi_thread")]

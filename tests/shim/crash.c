@@ -12,6 +12,9 @@
  *   COUNTERMARK_SHIM_STRAY=seed     At the kill, each page of 4 KiB that was written and not forced, each name and each cut
  *                                   reaches the shadow or not, as chance has it: a system writes back when it likes.
  *
+ *   COUNTERMARK_SHIM_FAIL_SYNC_AT=n The n-th fsync, fdatasync or sync_file_range fails with EIO, and what it was to force is taken for
+ *                                   clean from then on, as the kernel does: later ones succeed and do not force it either.
+ *
  * A step is a call that changes or forces something: a write of any kind, ftruncate, fsync, fdatasync, sync_file_range,
  * rename, unlink, rmdir, mkdir, and an open that makes or empties a file. Steps are counted for each process.
  *
@@ -75,7 +78,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static char folder[PATH_MAX]; /* empty: the shim does nothing */
 static const char *shadow, *full_flag, *count_path;
-static unsigned long kill_at, steps;
+static unsigned long kill_at, steps, fail_sync_at, syncs;
 static int torn, full_gives;
 static off_t given; /* bytes given back since the disk is full */
 static unsigned long stray;
@@ -166,6 +169,8 @@ static void init(void) {
     count_path = setting("COUNTERMARK_SHIM_COUNT");
     value = setting("COUNTERMARK_SHIM_KILL_AT");
     kill_at = value ? strtoul(value, NULL, 10) : 0;
+    value = setting("COUNTERMARK_SHIM_FAIL_SYNC_AT");
+    fail_sync_at = value ? strtoul(value, NULL, 10) : 0;
     torn = setting("COUNTERMARK_SHIM_TORN") != NULL;
     full_gives = setting("COUNTERMARK_SHIM_FULL_GIVES") != NULL;
     value = setting("COUNTERMARK_SHIM_STRAY");
@@ -696,6 +701,14 @@ int ftruncate(int fd, off_t size) {
 
 int ftruncate64(int fd, off64_t size) { return ftruncate(fd, size); }
 
+/* Whether this sync is the one that fails. `node` is NULL for a folder. */
+static int sync_fails(struct node *node) {
+    if (++syncs != fail_sync_at) return 0;
+    if (node) node->extents = 0;
+    errno = EIO;
+    return 1;
+}
+
 static int shim_sync(int fd, int (*real)(int)) {
     char name[PATH_MAX];
     struct stat st;
@@ -704,12 +717,15 @@ static int shim_sync(int fd, int (*real)(int)) {
     struct node *node = S_ISREG(st.st_mode) ? of_fd(fd, &st) : NULL;
     const char *path = NULL;
     if (S_ISDIR(st.st_mode) && !(path = path_of_fd(fd, name)) && !strcmp(name, folder)) path = "";
+    int failed = 0;
     if (node || path) {
         step();
-        if (shadow && node && node->path) force_content(node, fd);
-        if (shadow && path) force_names(path);
+        failed = sync_fails(node);
+        if (!failed && shadow && node && node->path) force_content(node, fd);
+        if (!failed && shadow && path) force_names(path);
     }
     pthread_mutex_unlock(&lock);
+    if (failed) return -1;
     return node || path ? 0 : real(fd);
 }
 
@@ -731,7 +747,9 @@ int sync_file_range(int fd, off64_t offset, off64_t size, unsigned flags) {
     pthread_mutex_lock(&lock);
     struct node *node = of_fd(fd, &st);
     if (node) step();
+    int failed = node && sync_fails(node);
     pthread_mutex_unlock(&lock);
+    if (failed) return -1;
     return node ? 0 : real_sync_file_range(fd, offset, size, flags);
 }
 

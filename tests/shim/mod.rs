@@ -55,6 +55,7 @@ pub struct Shim {
     full_flag: Option<PathBuf>,
     full_gives: bool,
     stray: Option<u64>,
+    fail_sync_at: Option<u64>,
 }
 
 impl Shim {
@@ -71,6 +72,7 @@ impl Shim {
             full_flag: None,
             full_gives: false,
             stray: None,
+            fail_sync_at: None,
         }
     }
 
@@ -109,6 +111,12 @@ impl Shim {
         self
     }
 
+    /// Fails the `sync`-th forcing of a file or folder with EIO, and takes what it was to force for clean.
+    pub fn fail_sync_at(mut self, sync: u64) -> Self {
+        self.fail_sync_at = Some(sync);
+        self
+    }
+
     /// Fails what needs space with ENOSPC while the file `flag` exists.
     pub fn full_while(mut self, flag: &Path) -> Self {
         self.full_flag = Some(flag.to_owned());
@@ -130,6 +138,7 @@ impl Shim {
         command.env("LD_PRELOAD", build());
         command.env("COUNTERMARK_SHIM_DIR", &self.folder).env("COUNTERMARK_SHIM_COUNT", &self.steps);
         let settings = [
+            ("COUNTERMARK_SHIM_FAIL_SYNC_AT", self.fail_sync_at.map(|n| n.to_string().into())),
             ("COUNTERMARK_SHIM_SHADOW", self.shadow.as_ref().map(|path| path.clone().into_os_string())),
             ("COUNTERMARK_SHIM_KILL_AT", self.kill_at.map(|n| n.to_string().into())),
             ("COUNTERMARK_SHIM_TORN", self.torn.then(|| "1".into())),

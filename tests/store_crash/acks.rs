@@ -38,6 +38,12 @@ pub enum Line {
     Roster {
         n: u64,
     },
+    /// The feed that is forked is quarantined.
+    Forked,
+    /// The own feed that is behind is marked.
+    Behind,
+    /// The clock is about to be moved on so far that the checks before this line are no longer kept.
+    Expire,
     /// The load is at a point that the parent waits for.
     At(String),
 }
@@ -51,6 +57,9 @@ impl fmt::Display for Line {
             Self::Check { n, reference } => writeln!(f, "check {n} {reference}"),
             Self::Imported { size } => writeln!(f, "imported {size}"),
             Self::Roster { n } => writeln!(f, "roster {n}"),
+            Self::Forked => writeln!(f, "forked"),
+            Self::Behind => writeln!(f, "behind"),
+            Self::Expire => writeln!(f, "expire"),
             Self::At(point) => writeln!(f, "at {point}"),
         }
     }
@@ -73,6 +82,9 @@ impl Line {
             ["check", n, reference] => Self::Check { n: number(n), reference: reference.parse().expect("a reference") },
             ["imported", size] => Self::Imported { size: Seq::new(number(size)) },
             ["roster", n] => Self::Roster { n: number(n) },
+            ["forked"] => Self::Forked,
+            ["behind"] => Self::Behind,
+            ["expire"] => Self::Expire,
             ["at", point] => Self::At(point.to_owned()),
             _ => panic!("no acknowledgement: {line}"),
         }

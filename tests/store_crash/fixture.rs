@@ -3,7 +3,8 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use countermark::domain::limits::SALT_BYTES;
@@ -12,7 +13,7 @@ use countermark::domain::{
     Infringement, Pseudonym, PseudonymSet, Retraction, RetractionReason, Seq, Sha256Digest, SignalContent, SignalStatus,
     Statement, SubmissionTag, Timestamp, Verdict,
 };
-use countermark::feed::{Body, Checkpoint, Entry, EntryBytes, Frontier, SignedCheckpoint, SigningKey, encode};
+use countermark::feed::{Body, Checkpoint, Entry, EntryBytes, ForkProof, Frontier, Hash, SignedCheckpoint, SigningKey, encode};
 use countermark::store::{Append, CheckRecord, FeedFreshness, FeedState, FreshnessRecord, Import, MatchRecord, Options, Store};
 
 /// Signals with this bit in their number are about as large as an entry may be, and do not compress.
@@ -41,12 +42,19 @@ impl Random {
     }
 }
 
-struct FixedClock;
+/// Stands still until it is moved on. It starts anew in each process, so that a later one may find it set back.
+struct LoadClock;
 
-impl Clock for FixedClock {
+static NOW_MS: AtomicI64 = AtomicI64::new(1_800_000_000_000);
+
+impl Clock for LoadClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_unix_ms(1_800_000_000_000)
+        Timestamp::from_unix_ms(NOW_MS.load(Ordering::Relaxed))
     }
+}
+
+pub fn move_clock(by: Duration) {
+    NOW_MS.fetch_add(i64::try_from(by.as_millis()).expect("no age"), Ordering::Relaxed);
 }
 
 /// Starts anew in each process: references of checks differ by their block.
@@ -76,7 +84,7 @@ pub fn options(folder: &Path) -> Options {
         alliance: alliance(),
         member: "acme".parse().expect("valid"),
         key: key("acme"),
-        clock: Arc::new(FixedClock),
+        clock: Arc::new(LoadClock),
         entropy: Arc::new(Counter(AtomicU64::new(1))),
     }
 }
@@ -221,6 +229,24 @@ pub fn next_import(store: &Store) -> Import {
     let checkpoint = Checkpoint { feed: imported_feed(), size: grown.size(), root: grown.root() };
     let signed = SignedCheckpoint::sign(checkpoint, &alliance(), &key("bolt"));
     Import::verify(&frontier, entries, signed).expect("as signed")
+}
+
+/// The feed whose member signed two histories.
+pub fn forked_feed() -> FeedId {
+    "cup/all".parse().expect("valid")
+}
+
+pub fn fork() -> ForkProof {
+    let signed = |root| {
+        let checkpoint = Checkpoint { feed: forked_feed(), size: Seq::new(1), root: Hash([root; 32]) };
+        SignedCheckpoint::sign(checkpoint, &alliance(), &key("cup"))
+    };
+    ForkProof::new(signed(1), signed(2), vec![], vec![]).expect("a fork")
+}
+
+/// An own feed of which another member holds more.
+pub fn behind_feed() -> FeedId {
+    own_feed("south")
 }
 
 fn grow(mut frontier: Frontier, entries: &[EntryBytes]) -> Frontier {

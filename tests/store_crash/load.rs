@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use countermark::domain::Seq;
-use countermark::store::{Appended, Store};
+use countermark::store::{Appended, Options, Store};
 
 use crate::acks::{Acks, Line};
 use crate::fixture::{self, HEAVY, Random};
@@ -34,7 +35,9 @@ pub enum Load {
     Rolling,
     /// Like `Large`, without an end.
     Endless,
-    /// Toggles the flag of a full disk.
+    /// Submits until the disk fails, and knows what to expect then.
+    Unsound,
+    /// Toggles the flag of a full disk, over a store that is far larger than the engine's cache.
     Full,
     /// Fills the disk and goes on trying.
     FullForEver,
@@ -42,7 +45,15 @@ pub enum Load {
     Verify,
 }
 
-const LOADS: [(&str, Load); 8] = [
+/// Far less than `Load::Full` fills in.
+const SMALL_CACHE_BYTES: u64 = 1 << 20;
+/// Signals that `Load::Full` fills in: three thousand segments.
+const FILLED_IN: u64 = 48_000;
+/// Longer than the store ever waits between two attempts to write again.
+const LONGEST_WAIT: Duration = Duration::from_secs(61);
+
+const LOADS: [(&str, Load); 9] = [
+    ("unsound", Load::Unsound),
     ("open", Load::Open),
     ("small", Load::Small),
     ("large", Load::Large),
@@ -86,9 +97,14 @@ pub fn work(task: &Task) {
         return verify(&task.folder, &task.acks);
     }
     let acks = Arc::new(Acks::open(&task.acks));
-    let store = match Store::open(fixture::options(&task.folder)) {
+    let cache_bytes = if task.load == Load::Full { SMALL_CACHE_BYTES } else { fixture::options(&task.folder).cache_bytes };
+    let store = match Store::open(Options { cache_bytes, ..fixture::options(&task.folder) }) {
         Ok(store) => Arc::new(store),
         Err(refusal) if task.load == Load::Open && refusal.code() == "STORE_FULL" => {
+            return acks.write(&[Line::At("refused".into())]);
+        }
+        Err(refusal) if task.load == Load::Unsound => {
+            assert_eq!(refusal.code(), "STORE_IO", "{refusal}");
             return acks.write(&[Line::At("refused".into())]);
         }
         Err(refusal) => panic!("{} {refusal} {refusal:?}", refusal.code()),
@@ -107,6 +123,7 @@ pub fn work(task: &Task) {
         Load::Large => runtime.block_on(large(worker, Some(1))),
         Load::Rolling => runtime.block_on(worker(0).rolling()),
         Load::Endless => runtime.block_on(large(worker, None)),
+        Load::Unsound => runtime.block_on(worker(0).unsound()),
         Load::Full => runtime.block_on(full(worker, &task.full_flag())),
         Load::FullForEver => runtime.block_on(full_for_ever(worker(0), &task.full_flag())),
     }
@@ -179,7 +196,11 @@ async fn full(lane: impl Fn(u64) -> Worker, flag: &Path) {
         });
     }
     worker.small_mix().await;
+    for _ in 0..FILLED_IN / 4_000 {
+        worker.append("all", 4_000).await;
+    }
     for round in 0..6 {
+        worker.append("all", 400 * round).await;
         let reference = worker.checks(2).await;
         std::fs::write(flag, "").expect("the flag");
         for attempt in 0..5 {
@@ -187,6 +208,7 @@ async fn full(lane: impl Fn(u64) -> Worker, flag: &Path) {
             worker.reads_go_on(reference);
         }
         std::fs::remove_file(flag).expect("the flag");
+        fixture::move_clock(LONGEST_WAIT);
         worker.small_mix().await;
         assert_eq!(worker.store.health().problem, None, "round {round}");
     }
@@ -289,8 +311,44 @@ impl Worker {
         // Sixteen large entries are a value that the engine keeps in a file of its own once the page is written anew.
         self.heavy("all", 18).await;
         self.append("all", 1).await;
-        self.heavy("all", 3).await;
+        // More than one batch may hold: it gets a checkpoint within.
+        self.heavy("all", 140).await;
+        self.marks().await;
         self.small_mix().await;
+        self.expire().await;
+    }
+
+    async fn marks(&self) {
+        self.store.quarantine(fixture::fork()).await.expect("durable");
+        self.acks.write(&[Line::Forked]);
+        self.store.mark_behind(fixture::behind_feed(), Seq::new(5)).await.expect("durable");
+        self.acks.write(&[Line::Behind]);
+    }
+
+    /// Lets a year pass. What is too old goes with the commits that follow.
+    async fn expire(&mut self) {
+        self.acks.write(&[Line::Expire]);
+        fixture::move_clock(Duration::from_secs(366 * 86_400));
+        self.checks(1).await;
+        self.checks(1).await;
+    }
+
+    /// Nothing is acknowledged after the first failure, however long it is tried; what was, is still read.
+    async fn unsound(&mut self) {
+        for i in 0..10 {
+            let count = if i == 5 { 30 } else { 3 };
+            let numbers: Vec<_> = self.numbers(count).into_iter().map(|n| if i == 5 { n | HEAVY } else { n }).collect();
+            let Err(refusal) = self.submit("all", &numbers).await else { continue };
+            assert_eq!(refusal.code(), "STORE_IO", "{refusal}");
+            for _ in 0..3 {
+                fixture::move_clock(LONGEST_WAIT);
+                let numbers = self.numbers(1);
+                assert_eq!(self.submit("all", &numbers).await, Err(refusal.clone()));
+            }
+            assert_eq!(self.store.health().problem.map(|(code, _)| code), Some("STORE_IO"));
+            self.entries_are_read();
+            return self.acks.write(&[Line::At("refused".into())]);
+        }
     }
 
     async fn rolling(&mut self) {
@@ -327,6 +385,7 @@ impl Worker {
 
     /// A submission on a full disk.
     async fn refused(&mut self, round: u64, attempt: u64) {
+        fixture::move_clock(LONGEST_WAIT);
         let numbers = self.numbers(1 + attempt);
         let refusal = self.submit("all", &numbers).await.expect_err("the disk is full");
         assert_eq!(refusal.code(), "STORE_FULL", "round {round}, attempt {attempt}: {refusal}");
@@ -336,11 +395,18 @@ impl Worker {
 
     fn reads_go_on(&self, (n, reference): (u64, countermark::store::CheckReference)) {
         let feed = fixture::own_feed("all");
-        for seq in 0..self.store.size(&feed).get() {
-            assert!(self.store.read(&feed, Seq::new(seq)).expect("readable").is_some(), "entry {seq}");
-        }
+        self.entries_are_read();
         assert_eq!(self.store.check(&reference).expect("readable"), Some(fixture::check_record(n)));
         assert!(self.store.roster().is_some());
         assert!(self.store.batch_after(&feed, Seq::ZERO).expect("readable").is_some());
+    }
+
+    /// One entry of every segment, and every one of the last.
+    fn entries_are_read(&self) {
+        let feed = fixture::own_feed("all");
+        let size = self.store.size(&feed).get();
+        for seq in (0..size).step_by(16).chain(size.saturating_sub(64)..size) {
+            assert!(self.store.read(&feed, Seq::new(seq)).expect("readable").is_some(), "entry {seq}");
+        }
     }
 }
