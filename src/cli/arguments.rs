@@ -122,14 +122,14 @@ One seller by flags, each of which may be repeated; or many sellers from a file,
 or an earlier answer by its reference, for 365 days. Flags show in the list of processes and in the shell's history: a file or
 standard input does not.
 
-Exit codes: 0 nothing is known of any seller; 3 at least one is flagged; 1 failed, or a row could not be checked and no seller
-is flagged.
+Exit codes: 0 nothing is known of any seller; 3 at least one is flagged; 1 failed, or a row could not be checked or its answer
+not be understood, and no seller is flagged.
 
 JSON of one seller: {reference, checked_at, verdict, members_elsewhere, elsewhere: [signal], own: [signal], matches_omitted,
 reference_error, asked, freshness: {as_of, feeds: [feed]}}.
 JSON of a file, an object a line: {line, verdict, members_elsewhere, own, flagged_by, matches_omitted, reference, reference_error}
 or {line, error: {code, field, message}}, and at the end {summary: {...}, freshness: {...}}.
-verdict is one of none_known, alleged, confirmed.";
+verdict is one of none_known, alleged, confirmed; unknown is one that this version does not know, and is no clean answer.";
 
 #[derive(Args)]
 #[command(after_long_help = CHECK_HELP)]
@@ -155,11 +155,14 @@ const RETRACT_HELP: &str = "\
 One signal by its name or by the submission id it was submitted under; or many from a file. With --by identifiers each row
 names one seller, and every own live signal that matches by a strong identifier is retracted (this takes the role check too);
 with --by submission-id each row gives the id that it was submitted under. The whole file is read before anything is
-retracted; an empty file retracts nothing. Retracting more than one signal, and more than `retract_share` of the live signals
-of this member, takes --yes.
+retracted; an empty file retracts nothing, and so does one that cannot be read to its end. Retracting more than one signal, and
+more than `retract_share` of the live signals of this member, takes --yes.
 
-JSON: {dry_run, rows, refused_rows, rows_without_signal, matches_omitted, to_retract, own_live_signals, retracted,
-already_withdrawn, failed, failed_by_code: {CODE: count}}.";
+Exit codes: 0 all that the rows name is retracted, or there were none; 1 failed, or a row was refused or a signal could not be
+retracted: what the others named is retracted all the same.
+
+JSON: {dry_run, rows, refused_rows, rows_without_signal, rows_partly_listed, matches_omitted, to_retract, own_live_signals,
+retracted, already_withdrawn, failed, failed_by_code: {CODE: count}}.";
 
 #[derive(Args)]
 #[command(after_long_help = RETRACT_HELP)]

@@ -79,11 +79,11 @@ pub(super) async fn exchange<E: Exchange>(
     rows: &mut Reading,
     sink: &mut impl Sink<E::Answer>,
 ) -> Result<(), (u64, Failure)> {
-    let mut window = Window { rows: VecDeque::new(), bytes: 0 };
+    let mut window = Window { rows: VecDeque::new(), bytes: 0, unreadable: None };
     let mut attempts = 0;
     loop {
         let failure = match stream_once(call, rows, &mut window, sink, &mut attempts).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => return window.unreadable.map_or(Ok(()), |failure| Err((0, failure))),
             Err(Broken::Again(failure)) if attempts < MAX_ATTEMPTS => failure,
             Err(Broken::Again(failure) | Broken::ForGood(failure)) => return Err((window.asked(), failure)),
         };
@@ -103,12 +103,17 @@ enum Broken {
 
 impl From<Status> for Broken {
     fn from(status: Status) -> Self {
-        let lost = std::error::Error::source(&status).is_some();
-        match status.code() {
-            Code::Unavailable | Code::ResourceExhausted => Self::Again(status.into()),
-            Code::Cancelled | Code::Unknown | Code::Internal if lost => Self::Again(status.into()),
-            _ => Self::ForGood(status.into()),
-        }
+        if is_passing(&status) { Self::Again(status.into()) } else { Self::ForGood(status.into()) }
+    }
+}
+
+/// Whether the same call may succeed later: the node is busy, on its way down or up, or the connection to it was lost.
+pub(super) fn is_passing(status: &Status) -> bool {
+    let lost = std::error::Error::source(status).is_some();
+    match status.code() {
+        Code::Unavailable | Code::ResourceExhausted => true,
+        Code::Cancelled | Code::Unknown | Code::Internal => lost,
+        _ => false,
     }
 }
 
@@ -125,8 +130,6 @@ async fn stream_once<E: Exchange>(
     window.send_all(&sender);
     let responses = stream::once(call.open(ReceiverStream::new(requests))).map_ok(Response::into_inner).try_flatten();
     let mut responses = pin!(responses);
-    // Why the file ended early; told after the rows before it were answered.
-    let mut unreadable = None;
     loop {
         window.settle(sink).map_err(Broken::ForGood)?;
         if rows.ended() && window.rows.is_empty() {
@@ -136,7 +139,7 @@ async fn stream_once<E: Exchange>(
             row = rows.next(), if !rows.ended() && window.has_room() => match row {
                 Ok(Some(row)) => window.take(call, row, &sender),
                 Ok(None) => {}
-                Err(failure) => unreadable = Some(failure),
+                Err(failure) => window.unreadable = Some(failure),
             },
             response = responses.next() => {
                 let ended = || Broken::Again(Failure::new("STREAM_ENDED", "the node ended the stream before it had answered"));
@@ -149,7 +152,7 @@ async fn stream_once<E: Exchange>(
     drop(sender);
     // All is answered; how the stream ends changes nothing.
     drop(tokio::time::timeout(GOODBYE, responses.next()).await);
-    unreadable.map_or(Ok(()), |failure| Err(Broken::ForGood(failure)))
+    Ok(())
 }
 
 /// Hands on the answer to the first row of the window.
@@ -170,10 +173,12 @@ fn take_answer<E: Exchange>(
     sink.row(line, answer.map_err(Refused::from)).map_err(Broken::ForGood)
 }
 
-/// Rows that were read and have no answer yet.
+/// Rows that were read and have no answer yet. Outlives the streams.
 struct Window<R> {
     rows: VecDeque<(u64, Held<R>)>,
     bytes: usize,
+    /// Why the input ended before its end; told once the rows before were answered, over however many streams.
+    unreadable: Option<Failure>,
 }
 
 enum Held<R> {

@@ -27,6 +27,7 @@ mod serve;
 mod status;
 mod store;
 mod submit;
+mod usage;
 mod words;
 
 use std::ffi::OsString;
@@ -45,7 +46,7 @@ use output::Printer;
 pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environment) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
-        Err(error) => return refuse(&error),
+        Err(error) => return usage::refuse(&error),
     };
     let mut printer = Printer::of_process(arguments.output);
     let outcome = dispatch(arguments.command, environment, &mut printer);
@@ -59,17 +60,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environm
             failure.outcome()
         })
         .into()
-}
-
-/// Help and versions are no errors; they go to standard output, the rest to standard error.
-fn refuse(error: &clap::Error) -> ExitCode {
-    let printed = error.print();
-    match (error.use_stderr(), printed) {
-        (true, _) => Outcome::Usage,
-        (false, Ok(())) => Outcome::Done,
-        (false, Err(_)) => Outcome::Failed,
-    }
-    .into()
 }
 
 fn dispatch(command: Command, environment: &Environment, printer: &mut Printer) -> Result<Outcome, Failure> {

@@ -36,7 +36,7 @@ pub(super) struct ReadArguments {
     /// With lines: makes every line its own submission id, with this text before it.
     #[arg(long, value_name = "TEXT", help_heading = "Reading files")]
     id_prefix: Option<String>,
-    /// Country in which national phone numbers are read, such as CN.
+    /// Country in which national phone numbers are read, those of messengers and payment services too, such as CN.
     #[arg(long, value_name = "COUNTRY")]
     region: Option<String>,
 }

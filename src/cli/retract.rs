@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
+use tonic::Status;
 use tonic::transport::Channel;
-use tonic::{Code, Status};
 
 use super::Environment;
 use super::arguments::RetractArguments;
 use super::check::CheckRows;
 use super::connection::Node;
-use super::exchange::{Refused, Sink, exchange};
+use super::exchange::{Refused, Sink, exchange, is_passing};
 use super::failure::{Failure, Outcome};
 use super::input::{Defaults, Field, Purpose};
 use super::output::{Printer, Show, counted, facts, plain};
@@ -106,7 +106,7 @@ pub(super) async fn run(
     }
     printer.end_progress();
     printer.show(&summary)?;
-    Ok(if summary.failed > 0 { Outcome::Failed } else { Outcome::Done })
+    Ok(summary.outcome())
 }
 
 /// One signal is never a mass of them, whatever share it is.
@@ -128,6 +128,8 @@ struct Found {
     refused: u64,
     without_signal: u64,
     omitted: u64,
+    /// Sellers of whom not every own signal was listed.
+    unlisted: u64,
     /// The first rows that were refused, for standard error.
     named: Vec<String>,
 }
@@ -145,8 +147,14 @@ impl Found {
         if self.targets.is_empty() {
             notes.push("Nothing is to be retracted.".to_owned());
         }
-        if self.omitted > 0 {
-            notes.push("A seller has more signals than one answer lists; run the same command again afterwards.".to_owned());
+        if self.refused > 0 {
+            let rows = counted(self.refused, "row");
+            notes
+                .push(format!("What {rows} would retract is not known, because it was refused: put that right and run again."));
+        }
+        if self.unlisted > 0 {
+            notes
+                .push("A seller has more own signals than one answer lists; run the same command again afterwards.".to_owned());
         }
         notes
     }
@@ -191,6 +199,7 @@ impl Sink<(CheckAnswer, Option<Freshness>)> for Collecting<'_> {
                 let signals: Vec<Target> = own_signals(&answer, self.audience).map(Target::Signal).collect();
                 self.found.without_signal += u64::from(signals.is_empty());
                 self.found.omitted += u64::from(answer.matches_omitted);
+                self.found.unlisted += u64::from(hides_own(&answer));
                 self.found.targets.extend(signals);
             }
             Err(refused) => self.found.refuse(line, &refused.code, &refused.field, &refused.message),
@@ -206,6 +215,12 @@ impl Sink<(CheckAnswer, Option<Freshness>)> for Collecting<'_> {
         let seconds = wait.as_secs_f32();
         self.printer.note(format_args!("the stream broke ({}); trying again in {seconds:.1} s", failure.code()));
     }
+}
+
+/// Whether own signals may be among those that an answer does not list. Own ones are listed first, so where one of another
+/// member is listed all of them are.
+fn hides_own(answer: &CheckAnswer) -> bool {
+    answer.matches_omitted > 0 && answer.elsewhere.is_empty()
 }
 
 /// Own signals that match by a strong identifier, of `audience` where one is given.
@@ -262,7 +277,7 @@ async fn retract_one(
     loop {
         match client.retract_signal(request.clone()).await {
             Ok(response) => return Ok(response.into_inner().newly_withdrawn),
-            Err(status) if attempt < MAX_ATTEMPTS && matches!(status.code(), Code::Unavailable | Code::ResourceExhausted) => {
+            Err(status) if attempt < MAX_ATTEMPTS && is_passing(&status) => {
                 tokio::time::sleep(BACKOFF_FIRST.saturating_mul(1 << attempt).min(BACKOFF_LAST)).await;
                 attempt += 1;
             }
@@ -278,6 +293,8 @@ struct Summary {
     rows: u64,
     refused_rows: u64,
     rows_without_signal: u64,
+    /// Rows whose seller has more own signals than one answer lists.
+    rows_partly_listed: u64,
     matches_omitted: u64,
     /// With submission ids, so many at most: which of them are live, the node says when it retracts them.
     to_retract: u64,
@@ -297,10 +314,17 @@ impl Summary {
             refused_rows: found.refused,
             rows_without_signal: found.without_signal,
             matches_omitted: found.omitted,
+            rows_partly_listed: found.unlisted,
             to_retract: found.targets.len() as u64,
             own_live_signals: live,
             ..Self::default()
         }
+    }
+
+    /// What was asked for and is not surely done is no success, whatever else was.
+    fn outcome(&self) -> Outcome {
+        let missed = self.failed + self.refused_rows + self.rows_partly_listed;
+        if missed > 0 { Outcome::Failed } else { Outcome::Done }
     }
 }
 
@@ -313,6 +337,7 @@ impl Show for Summary {
             ("rows", self.rows),
             ("refused rows", self.refused_rows),
             ("without signal", self.rows_without_signal),
+            ("partly listed", self.rows_partly_listed),
             ("retracted", self.retracted),
             ("were withdrawn", self.already_withdrawn),
             ("failed", self.failed),
@@ -342,6 +367,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_surely_retracted_is_no_success() {
+        let outcome = |found: Found| Summary::of(&found, 20, false).outcome();
+        assert_eq!(outcome(Found { rows: 2, without_signal: 1, omitted: 9, ..Found::default() }), Outcome::Done);
+        assert_eq!(outcome(Found { rows: 2, refused: 1, ..Found::default() }), Outcome::Failed);
+        assert_eq!(outcome(Found { rows: 2, unlisted: 1, ..Found::default() }), Outcome::Failed);
+        let answer = CheckAnswer { matches_omitted: 1, own: vec![own("acme/all/1", true)], ..CheckAnswer::default() };
+        assert!(hides_own(&answer));
+        assert!(!hides_own(&CheckAnswer { elsewhere: vec![SignalMatch::default()], ..answer }));
+        assert!(!hides_own(&CheckAnswer::default()));
+    }
+
+    #[test]
     fn a_mass_retraction_wants_a_confirmation() {
         for (count, live, fine) in
             [(0, 0, true), (1, 1, true), (2, 20, true), (3, 20, false), (1_000, 1_000, false), (2, 0, false)]
@@ -361,7 +398,7 @@ mod tests {
         summary.failed_by_code.insert("SIGNAL_NOT_FOUND".into(), 2);
         assert_eq!(
             serde_json::to_string(&summary).expect("JSON"),
-            r#"{"dry_run":true,"rows":3,"refused_rows":1,"rows_without_signal":0,"matches_omitted":0,"to_retract":0,"own_live_signals":20,"retracted":0,"already_withdrawn":0,"failed":2,"failed_by_code":{"SIGNAL_NOT_FOUND":2}}"#
+            r#"{"dry_run":true,"rows":3,"refused_rows":1,"rows_without_signal":0,"rows_partly_listed":0,"matches_omitted":0,"to_retract":0,"own_live_signals":20,"retracted":0,"already_withdrawn":0,"failed":2,"failed_by_code":{"SIGNAL_NOT_FOUND":2}}"#
         );
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -39,6 +40,11 @@ pub(super) async fn run(
     arguments.statement.set(&mut defaults)?;
     let plans = arguments.files.iter().map(|path| arguments.read.plan(path, Purpose::Submit, defaults.clone()));
     let plans = plans.collect::<Result<Vec<_>, _>>()?;
+    if let Some(rejects) = &arguments.rejects
+        && arguments.files.iter().any(|input| is_same_file(input, rejects))
+    {
+        return Err(Failure::usage("--rejects names the input itself, which it would empty; name another file"));
+    }
     let node = Node::reach(arguments.node.config.as_deref(), environment).await?;
     let call = Submit(SignalServiceClient::new(node.channel));
 
@@ -62,6 +68,15 @@ pub(super) async fn run(
     summary.notes().iter().for_each(|note| printer.note(note));
     failed.and(finished)?;
     Ok(summary.outcome(arguments.strict))
+}
+
+/// Whether both names lead to one file, through links or redirections too. What does not exist is none.
+fn is_same_file(input: &Path, rejects: &Path) -> bool {
+    let input = if input == Path::new("-") { Path::new("/dev/stdin") } else { input };
+    match (input.metadata(), rejects.metadata()) {
+        (Ok(a), Ok(b)) => a.is_file() && (a.dev(), a.ino()) == (b.dev(), b.ino()),
+        _ => false,
+    }
 }
 
 fn create_rejects(path: &Path) -> Result<Rejects, Failure> {
@@ -183,8 +198,9 @@ impl Summary {
             notes.push("The input has no rows; nothing was submitted, and nothing was retracted.".to_owned());
         }
         if self.already_withdrawn > 0 {
-            let rows = counted(self.already_withdrawn, "signal");
-            notes.push(format!("{rows} had been retracted and stay so; to state one anew, give it a new submission id."));
+            let signals = counted(self.already_withdrawn, "signal");
+            let stay = if self.already_withdrawn == 1 { "stays" } else { "stay" };
+            notes.push(format!("{signals} had been retracted and {stay} so; to state one anew, give it a new submission id."));
         }
         notes
     }
@@ -244,7 +260,7 @@ mod tests {
         );
         assert_eq!(
             summary().notes(),
-            ["1 signal had been retracted and stay so; to state one anew, give it a new submission id."]
+            ["1 signal had been retracted and stays so; to state one anew, give it a new submission id."]
         );
     }
 

@@ -11,12 +11,16 @@ const WEIGHTS: [usize; 17] = [1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24
 /// Bytes of a register's name and of a number in it.
 const MAX_PART: usize = 64;
 
+/// The German registers (HRV section 3, and those of cooperatives, partnerships, companies of civil law, associations). Each
+/// local court numbers its own from 1.
+const GERMAN_REGISTERS: [&str; 6] = ["HRA", "HRB", "GNR", "PR", "GSR", "VR"];
+
 /// A USCC (GB 32100-2015) as its eighteen characters, else `country:register:number`.
 pub(super) fn canonical(value: &str) -> Result<String, FieldError> {
-    let value = text::packed(&text::upper(value));
+    let value = text::upper(value);
     match value.split(':').collect::<Vec<_>>()[..] {
-        [code] => uscc(code),
-        [country, register, number] => foreign(country, register, number),
+        [code] => uscc(&text::packed(code)),
+        [country, register, number] => foreign(&text::packed(country), register, number),
         _ => Err(invalid(KIND, "give a Chinese credit code (USCC), or country:register:number")),
     }
 }
@@ -61,10 +65,47 @@ fn foreign(country: &str, register: &str, number: &str) -> Result<String, FieldE
     if !country::exists(country) {
         return Err(refused(KIND, "COUNTRY_UNKNOWN", "begin with the ISO 3166-1 alpha-2 code of the register's country"));
     }
-    if !is_part(register) || !is_part(number) {
+    let (register, number) = match country {
+        "DE" => (german(register)?, dashed(number)),
+        _ => (text::packed(register), dashed(number)),
+    };
+    let sound = register.split('-').all(is_part) && number.split('-').all(is_part);
+    if !sound || country == "DE" && !is_numbered(&number) {
         return Err(invalid(KIND, "give country:register:number, the last two as letters, digits, dots and slashes"));
     }
     Ok(format!("{country}:{register}:{number}"))
+}
+
+/// `COURT-HRB` from the court and the register in either order: the number alone is another firm's at each court.
+fn german(register: &str) -> Result<String, FieldError> {
+    let words: Vec<&str> = register.split(text::is_filler).filter(|word| !word.is_empty()).collect();
+    let (kind, court) = match words[..] {
+        [ref court @ .., kind] if GERMAN_REGISTERS.contains(&kind) => (kind, court),
+        [kind, ref court @ ..] if GERMAN_REGISTERS.contains(&kind) => (kind, court),
+        _ => ("", &[][..]),
+    };
+    if court.is_empty() {
+        return Err(refused(
+            KIND,
+            "REGISTER_COURT",
+            "German register numbers repeat from court to court; give DE:court-register:number, such as DE:Muenchen-HRB:number",
+        ));
+    }
+    // A court is written with umlauts and without.
+    let court = court.concat().replace('Ä', "AE").replace('Ö', "OE").replace('Ü', "UE");
+    Ok(format!("{court}-{kind}"))
+}
+
+/// Digits, and the letters that some courts put after them: `123456 B`.
+fn is_numbered(number: &str) -> bool {
+    let digits = number.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    digits.bytes().all(|b| b.is_ascii_digit()) && digits.len() + 3 >= number.len() && !digits.is_empty()
+}
+
+/// `number` without blanks, its dashes all of one kind. They stay: `123-4` and `12-34` are two firms.
+fn dashed(number: &str) -> String {
+    let packed = number.chars().filter(|&c| !text::is_blank(c));
+    packed.map(|c| if text::is_filler(c) { '-' } else { c }).collect()
 }
 
 fn is_part(part: &str) -> bool {

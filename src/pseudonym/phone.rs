@@ -14,6 +14,14 @@ pub(super) fn canonical(kind: IdentifierKind, value: &str, region: &str) -> Resu
     let dialled = dialled(value).ok_or_else(|| not_valid(kind))?;
     let region = if dialled.starts_with('+') { None } else { Some(region_of(kind, region)?) };
     let form = e164(&dialled, region).ok_or_else(|| not_valid(kind))?;
+    if is_several(value, &form) {
+        return Err(refused(
+            kind,
+            "PHONE_SEVERAL",
+            "what follows the slash, bracket or last dash may be a second number or an extension; give one number, with + and \
+             country code, digits only",
+        ));
+    }
     // A form that read as another number would break the promise that a canonical form stays what it is.
     if e164(&form, None).as_deref() == Some(form.as_str()) { Ok(form) } else { Err(not_valid(kind)) }
 }
@@ -28,6 +36,37 @@ fn dialled(value: &str) -> Option<String> {
     let dialled: String = number.chars().filter(|&c| !is_punctuation(c)).collect();
     let digits = dialled.strip_prefix('+').unwrap_or(&dialled);
     (!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())).then_some(dialled)
+}
+
+/// Digits that a subscriber's number has at least. Fewer after a slash or bracket stand for another number's last digits.
+const MIN_AFTER_MARK: usize = 5;
+/// Countries in whose numbers a direct dial of one digit may follow a dash (DIN 5008, OENORM A 1080): it is dialled with
+/// the rest.
+const DIRECT_DIAL: [&str; 2] = ["+49", "+43"];
+
+/// Whether `value`, which reads as the number `form`, rather names two numbers that differ at the end, or has an extension:
+/// glued together they would be a third subscriber's number.
+fn is_several(value: &str, form: &str) -> bool {
+    let value = text::nfkc(value);
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).count();
+    let after = |mark: &[char]| value.rsplit_once(mark).map(|(_, rest)| digits(rest));
+    let marked = after(&['/', '(', ')', '[', ']']).is_some_and(|count| count < MIN_AFTER_MARK);
+    let two = value.split_once('/').is_some_and(|(before, _)| digits(before) > most_before_slash(&value));
+    let is_dash = |c: char| text::is_filler(c) && !text::is_blank(c);
+    let dialled_through = value.rsplit_once(is_dash).is_some_and(|(_, rest)| digits(rest) == 1);
+    marked || two || dialled_through && !DIRECT_DIAL.iter().any(|country| form.starts_with(country))
+}
+
+/// Digits of an area code with what is dialled before it: a country code, with the prefix for abroad or without, or the
+/// trunk's 0. More of them before a slash are a subscriber's number.
+fn most_before_slash(value: &str) -> usize {
+    if value.contains('+') {
+        7
+    } else if value.trim_start_matches(['(', ' ']).starts_with("00") {
+        9
+    } else {
+        6
+    }
 }
 
 fn is_punctuation(c: char) -> bool {

@@ -13,10 +13,13 @@ const VAT_PREFIXES: &[&str] = &["EL", "XI", "EU"];
 enum Rule {
     /// A name in which case does not count.
     Word,
-    /// The same, where a leading `@` or `$` is only a way of writing it.
+    /// The same, where a leading `@` or `$` is only a way of writing it. Before digits alone it is more: without it they are
+    /// the number that the service gave the account, which another account may have for a name.
     Handle,
-    /// A handle, or a phone number that begins with `+`.
-    HandleOrPhone,
+    /// Telegram: a handle, which begins with a letter, a user's number, or a phone number that begins with `+`.
+    Telegram,
+    /// YouTube: a handle, or a channel's id, in which case counts.
+    Channel,
     /// A name in which case counts.
     Exact,
     /// So many digits.
@@ -56,7 +59,7 @@ const MESSAGING: &[(&str, Rule)] = &[
     ("signal", Rule::Phone),
     ("skype", Rule::Word),
     ("snapchat", Rule::Handle),
-    ("telegram", Rule::HandleOrPhone),
+    ("telegram", Rule::Telegram),
     ("threads", Rule::Handle),
     ("tiktok", Rule::Handle),
     ("viber", Rule::Phone),
@@ -67,7 +70,7 @@ const MESSAGING: &[(&str, Rule)] = &[
     ("x", Rule::Handle),
     ("xianyu", Rule::Word),
     ("xiaohongshu", Rule::Word),
-    ("youtube", Rule::Handle),
+    ("youtube", Rule::Channel),
     ("zalo", Rule::Phone),
 ];
 
@@ -98,6 +101,44 @@ const PAYMENT: &[(&str, Rule)] = &[
     ("zelle", Rule::PhoneOrEmail),
 ];
 
+const TAX: IdentifierKind = IdentifierKind::TaxId;
+
+/// How the numbers of one tax scheme are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TaxShape {
+    /// So many digits.
+    Digits(usize),
+    /// Nine digits from 9.
+    Itin,
+    /// Nine digits of the business, and an account of it, which is left out: it is the same business.
+    CanadianBusiness,
+    /// Two letters, six digits, a letter.
+    NationalInsurance,
+}
+
+/// Tax schemes of countries that give out equal numbers under several, sorted. The German `stnr` is the one form for all
+/// Laender: the local forms, which end at different places, repeat from Land to Land.
+const TYPED_TAX: &[(&str, TaxShape)] = &[
+    ("au-abn", TaxShape::Digits(11)),
+    ("au-acn", TaxShape::Digits(9)),
+    ("au-tfn", TaxShape::Digits(9)),
+    ("ca-bn", TaxShape::CanadianBusiness),
+    ("ca-sin", TaxShape::Digits(9)),
+    ("de-idnr", TaxShape::Digits(11)),
+    ("de-stnr", TaxShape::Digits(13)),
+    ("gb-nino", TaxShape::NationalInsurance),
+    ("gb-utr", TaxShape::Digits(10)),
+    ("kr-brn", TaxShape::Digits(10)),
+    ("kr-crn", TaxShape::Digits(13)),
+    ("kr-rrn", TaxShape::Digits(13)),
+    ("us-ein", TaxShape::Digits(9)),
+    ("us-itin", TaxShape::Itin),
+    ("us-ssn", TaxShape::Digits(9)),
+];
+/// Countries that write a slash always at the same place. Elsewhere it parts numbers of any length, and without it two of
+/// them may be one.
+const SLASH_IS_FILLER: &[&str] = &["at", "br", "cz", "sk"];
+
 /// `scheme:value` of a messenger or social network.
 pub(super) fn messaging(value: &str, region: &str) -> Result<String, FieldError> {
     by_table(IdentifierKind::MessagingAccount, MESSAGING, value, region)
@@ -108,37 +149,96 @@ pub(super) fn payment(value: &str, region: &str) -> Result<String, FieldError> {
     by_table(IdentifierKind::PaymentAccount, PAYMENT, value, region)
 }
 
-/// `vat:` with a country's prefix, or a country's code with its national number.
+/// `vat:` with a country's prefix, the name of one of several schemes of a country, or a country's code where it has one
+/// scheme, or several whose numbers cannot be mistaken for each other.
 pub(super) fn tax(value: &str) -> Result<String, FieldError> {
-    const KIND: IdentifierKind = IdentifierKind::TaxId;
-    let (scheme, number) = split(KIND, value)?;
-    let number: String = text::upper(&number).chars().filter(|&c| !text::is_filler(c) && !matches!(c, '.' | '/')).collect();
+    let (scheme, number) = split(TAX, value)?;
+    unambiguous(&scheme)?;
+    let number: String = text::upper(&number).chars().filter(|&c| !text::is_filler(c) && c != '.').collect();
+    let number = if SLASH_IS_FILLER.contains(&scheme.as_str()) { number.replace('/', "") } else { number };
     if !text::is_alphanumeric(&number, 32) {
-        return Err(invalid(KIND, "give scheme:number, the number as up to 32 letters and digits"));
+        return Err(invalid(TAX, "give scheme:number, the number as up to 32 letters and digits, without slashes"));
     }
-    let prefix = number.get(..2).unwrap_or_default();
-    match scheme.as_str() {
-        "vat" if is_vat_prefix(prefix) && number.len() > 3 => {}
-        "vat" => {
-            return Err(invalid(KIND, "a VAT number begins with the two letters of its country, EL for Greece; give them"));
-        }
-        _ if !country::exists(&scheme.to_ascii_uppercase()) => {
-            return Err(refused(
-                KIND,
-                "SCHEME_UNKNOWN",
-                "give vat:number or an ISO 3166-1 alpha-2 country code, such as de:number",
-            ));
-        }
-        // The same number under two schemes would be two identifiers.
-        _ if prefix.eq_ignore_ascii_case(&scheme) => {
-            return Err(invalid(
-                KIND,
-                "a number that begins with its country's letters is a VAT number; give it as vat:number",
-            ));
-        }
-        _ => {}
-    }
+    let number = match (TYPED_TAX.iter().find(|(name, _)| *name == scheme), scheme.as_str()) {
+        (Some((_, shape)), _) => shape.form(&number).ok_or_else(|| invalid(TAX, shape.advice()))?,
+        (None, "vat") => vat(number)?,
+        (None, country) => national(country, number)?,
+    };
     Ok(format!("{scheme}:{number}"))
+}
+
+fn vat(number: String) -> Result<String, FieldError> {
+    if number.get(..2).is_some_and(is_vat_prefix) && number.len() > 3 {
+        return Ok(number);
+    }
+    Err(invalid(TAX, "a VAT number begins with the two letters of its country, EL for Greece; give them"))
+}
+
+/// Refuses a bare country that has several schemes.
+fn unambiguous(country: &str) -> Result<(), FieldError> {
+    let of_country = |name: &&str| name.split_once('-').is_some_and(|(prefix, _)| prefix == country);
+    let typed: Vec<&str> = TYPED_TAX.iter().map(|(name, _)| *name).filter(of_country).collect();
+    if typed.is_empty() {
+        return Ok(());
+    }
+    Err(refused(
+        TAX,
+        "SCHEME_AMBIGUOUS",
+        format_args!("in this country one number may be several taxpayers'; say of which scheme it is: {}", typed.join(", ")),
+    ))
+}
+
+/// The number of a country that has no schemes of its own here.
+fn national(country: &str, number: String) -> Result<String, FieldError> {
+    if !country::exists(&country.to_ascii_uppercase()) {
+        return Err(refused(
+            TAX,
+            "SCHEME_UNKNOWN",
+            "give vat:number, an ISO 3166-1 alpha-2 country code such as fr:number, or a scheme such as us-ein:number",
+        ));
+    }
+    // The same number under two schemes would be two identifiers.
+    if number.get(..2).is_some_and(|prefix| prefix.eq_ignore_ascii_case(country)) {
+        return Err(invalid(TAX, "a number that begins with its country's letters is a VAT number; give it as vat:number"));
+    }
+    Ok(number)
+}
+
+impl TaxShape {
+    fn form(self, number: &str) -> Option<String> {
+        let all_digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+        match self {
+            Self::Digits(count) => (number.len() == count && all_digits(number)).then(|| number.to_owned()),
+            Self::Itin => Self::Digits(9).form(number).filter(|number| number.starts_with('9')),
+            Self::CanadianBusiness => {
+                let (business, account) = number.split_at_checked(9)?;
+                let is_account =
+                    |a: &str| a.len() == 6 && a.bytes().take(2).all(|b| b.is_ascii_uppercase()) && all_digits(&a[2..]);
+                (all_digits(business) && (account.is_empty() || is_account(account))).then(|| business.to_owned())
+            }
+            Self::NationalInsurance => {
+                let shape = |(i, b): (usize, u8)| if (2..8).contains(&i) { b.is_ascii_digit() } else { b.is_ascii_uppercase() };
+                (number.len() == 9 && number.bytes().enumerate().all(shape)).then(|| number.to_owned())
+            }
+        }
+    }
+
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Digits(9) => "a number of this scheme has 9 digits",
+            Self::Digits(10) => "a number of this scheme has 10 digits",
+            Self::Digits(11) => "a number of this scheme has 11 digits",
+            Self::Digits(13) => {
+                "a number of this scheme has 13 digits; a German tax number has them in the form that ELSTER uses for all Laender"
+            }
+            Self::Digits(_) => "a number of this scheme has another count of digits",
+            Self::Itin => "a number of this scheme has 9 digits and begins with 9",
+            Self::CanadianBusiness => {
+                "a business number has 9 digits, and perhaps an account of two letters and four digits after them"
+            }
+            Self::NationalInsurance => "a national insurance number has two letters, six digits and a letter",
+        }
+    }
 }
 
 /// Greece writes EL before its VAT numbers, not its ISO code.
@@ -174,7 +274,7 @@ impl Rule {
         let form = match self {
             Self::Phone => return phone::canonical(kind, value, region),
             Self::Email => return email::canonical(kind, value),
-            Self::HandleOrPhone if value.starts_with('+') => return phone::canonical(kind, value, region),
+            Self::Telegram if value.starts_with('+') => return phone::canonical(kind, value, region),
             Self::PhoneOrEmail | Self::Alipay | Self::EmailOrWord if value.contains('@') => {
                 return email::canonical(kind, value);
             }
@@ -184,7 +284,9 @@ impl Rule {
             },
             Self::PhoneOrEmail => return phone::canonical(kind, value, region),
             Self::Word | Self::EmailOrWord => word(&text::lower(value)),
-            Self::Handle | Self::HandleOrPhone => word(text::lower(value).trim_start_matches(['@', '$'])),
+            Self::Channel if is_channel_id(value) => Some(value.to_owned()),
+            Self::Telegram => handle(value).filter(|name| !name.starts_with('@')),
+            Self::Handle | Self::Channel => handle(value),
             Self::Exact => word(value),
             Self::Digits(least, most) => digits(value, least, most),
             Self::Evm => evm(value),
@@ -198,7 +300,7 @@ impl Rule {
     fn shape(self) -> &'static str {
         match self {
             Self::Word | Self::Exact => "id, the id without blanks and not as a link",
-            Self::Handle | Self::HandleOrPhone => "name, the account's name without blanks and not as a link",
+            Self::Handle | Self::Telegram | Self::Channel => "name, the account's name without blanks and not as a link",
             Self::Digits(..) => "number, the number as digits only",
             Self::Phone => "number, a phone number with + and country code",
             Self::Email => "address, an e-mail address",
@@ -217,6 +319,22 @@ fn word(value: &str) -> Option<String> {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '@' | '+' | '#' | ':');
     (fits && !value.starts_with('+') && value.contains(char::is_alphanumeric) && value.chars().all(plain))
         .then(|| value.to_owned())
+}
+
+/// An account's name without its `@` or `$`, unless it is digits alone.
+fn handle(value: &str) -> Option<String> {
+    let value = text::lower(value);
+    let name = value.trim_start_matches(['@', '$']);
+    if name.len() < value.len() && name.bytes().all(|b| b.is_ascii_digit()) {
+        return word(name).map(|name| format!("@{name}"));
+    }
+    word(name)
+}
+
+/// What YouTube gives out: `UC` and 22 characters of base64url. A handle that looks alike is told by its `@`.
+fn is_channel_id(value: &str) -> bool {
+    let id = value.strip_prefix("UC").unwrap_or_default();
+    id.len() == 22 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 fn digits(value: &str, least: usize, most: usize) -> Option<String> {

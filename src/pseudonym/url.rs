@@ -47,7 +47,6 @@ const TRACKING: &[&str] = &[
     "msclkid",
     "oly_anon_id",
     "oly_enc_id",
-    "pvid",
     "rb_clickid",
     "s_cid",
     "scm",
@@ -71,21 +70,143 @@ const TRACKING: &[&str] = &[
 /// Beginnings of such parameters' names.
 const TRACKING_PREFIXES: &[&str] = &["utm_", "hsa_", "mtm_", "pk_"];
 
-/// How lists written as HTML carry the characters of a URL.
-const ENTITIES: &[(&str, &str)] = &[
-    ("&amp;", "&"),
-    ("&AMP;", "&"),
-    ("&#38;", "&"),
-    ("&#038;", "&"),
-    ("&#x26;", "&"),
-    ("&#X26;", "&"),
-    ("&lt;", "<"),
-    ("&gt;", ">"),
-    ("&quot;", "\""),
-    ("&#34;", "\""),
-    ("&#39;", "'"),
-    ("&#039;", "'"),
-    ("&#x27;", "'"),
+/// Named references with which lists written as HTML carry the characters of a URL.
+const ENTITIES: &[(&str, char)] =
+    &[("&amp;", '&'), ("&AMP;", '&'), ("&lt;", '<'), ("&gt;", '>'), ("&quot;", '"'), ("&apos;", '\'')];
+/// Hosts by which platforms serve everybody: what a visitor does there, and the language it is shown in. A name of these
+/// alone is no store.
+const FUNCTION_HOSTS: &[&str] = &[
+    "about",
+    "account",
+    "accounts",
+    "admin",
+    "api",
+    "app",
+    "apps",
+    "ar",
+    "assets",
+    "auth",
+    "b2b",
+    "best",
+    "blog",
+    "business",
+    "buy",
+    "buyer",
+    "cart",
+    "cashier",
+    "cdn",
+    "center",
+    "chat",
+    "checkout",
+    "click",
+    "cn",
+    "community",
+    "coupon",
+    "de",
+    "detail",
+    "developer",
+    "en",
+    "es",
+    "feedback",
+    "forum",
+    "fr",
+    "global",
+    "group",
+    "groups",
+    "h5",
+    "he",
+    "help",
+    "hk",
+    "home",
+    "i",
+    "id",
+    "im",
+    "image",
+    "images",
+    "img",
+    "intl",
+    "it",
+    "item",
+    "items",
+    "ja",
+    "jp",
+    "ju",
+    "ko",
+    "kr",
+    "list",
+    "live",
+    "login",
+    "m",
+    "mai",
+    "mall",
+    "market",
+    "media",
+    "member",
+    "members",
+    "message",
+    "mobile",
+    "ms",
+    "my",
+    "news",
+    "nl",
+    "open",
+    "order",
+    "orders",
+    "page",
+    "pages",
+    "passport",
+    "pay",
+    "pl",
+    "play",
+    "product",
+    "products",
+    "profile",
+    "pt",
+    "rate",
+    "register",
+    "ru",
+    "s",
+    "sale",
+    "search",
+    "secure",
+    "sell",
+    "seller",
+    "sellers",
+    "service",
+    "sg",
+    "shop",
+    "shopping",
+    "shops",
+    "sign",
+    "signin",
+    "signup",
+    "sso",
+    "static",
+    "store",
+    "stores",
+    "support",
+    "th",
+    "tr",
+    "trade",
+    "tw",
+    "uk",
+    "uland",
+    "us",
+    "user",
+    "users",
+    "vi",
+    "video",
+    "vn",
+    "wap",
+    "web",
+    "wholesale",
+    "wiki",
+    "world",
+    "ww",
+    "www",
+    "www1",
+    "www2",
+    "zh",
 ];
 
 /// A page: WHATWG URL without fragment, login, default port and tracking parameters, the host as A-labels without the
@@ -95,7 +216,14 @@ const ENTITIES: &[(&str, &str)] = &[
 /// the scheme says nothing. A URL that is only a host is a domain and refused as such, so that it does not get a second
 /// form, unless the domain is a platform's or shared: there `https://shop123.tmall.com/` is the only name a store has.
 pub(super) fn canonical(value: &str, hosts: &Hosts) -> Result<String, FieldError> {
-    let url = parsed(&without_entities(value))?;
+    let url = parsed(&without_entities(value)?)?;
+    if url.fragment().is_some_and(|fragment| fragment.starts_with(['/', '!'])) {
+        return Err(refused(
+            KIND,
+            "URL_FRAGMENT_ROUTE",
+            "the page is named after the #, which says nothing outside this site; give the seller's own page or account",
+        ));
+    }
     let mut url = plain(url).ok_or_else(not_a_url)?;
     let query = url.query().map(without_tracking).filter(|query| !query.is_empty());
     url.set_query(query.as_deref());
@@ -106,12 +234,54 @@ pub(super) fn canonical(value: &str, hosts: &Hosts) -> Result<String, FieldError
 }
 
 /// Decoded until nothing is left to decode: what was escaped twice is read like what was escaped once.
-fn without_entities(value: &str) -> String {
+///
+/// A reference that is not ended is refused: its `#` would begin the fragment, and with the fragment would go what tells one
+/// page from the other. Each round makes the text shorter, so there is a last one.
+fn without_entities(value: &str) -> Result<String, FieldError> {
     let mut value = value.to_owned();
-    while let Some((entity, character)) = ENTITIES.iter().find(|(entity, _)| value.contains(entity)) {
-        value = value.replace(entity, character);
+    while let Some((start, end, character)) = entity(&value)? {
+        value.replace_range(start..end, character.encode_utf8(&mut [0; 4]));
     }
-    value
+    Ok(value)
+}
+
+/// The first reference to a character, from where to where, and what it stands for.
+fn entity(value: &str) -> Result<Option<(usize, usize, char)>, FieldError> {
+    for (start, _) in value.match_indices('&') {
+        let rest = &value[start..];
+        if let Some((name, character)) = ENTITIES.iter().find(|(name, _)| rest.starts_with(name)) {
+            return Ok(Some((start, start + name.len(), *character)));
+        }
+        if let Some((length, character)) = numeric(rest) {
+            let character = character.filter(|c| !c.is_control()).ok_or_else(|| {
+                refused(
+                    KIND,
+                    "URL_ESCAPED",
+                    "it was written as HTML in a way that cannot be read; give the URL as a browser shows it",
+                )
+            })?;
+            return Ok(Some((start, start + length, character)));
+        }
+    }
+    Ok(None)
+}
+
+/// A numeric reference (HTML, 13.2.5.80) at the start of `text`: its length and what it stands for, `None` for what is no
+/// character or has no end.
+fn numeric(text: &str) -> Option<(usize, Option<char>)> {
+    let digits = text.strip_prefix("&#")?;
+    let (digits, radix) = match digits.strip_prefix(['x', 'X']) {
+        Some(digits) => (digits, 16),
+        None => (digits, 10),
+    };
+    let end = digits.find(|c: char| !c.is_digit(radix)).unwrap_or(digits.len());
+    let (number, rest) = digits.split_at(end);
+    if number.is_empty() {
+        return None;
+    }
+    let length = text.len() - rest.len() + 1;
+    let character = u32::from_str_radix(number, radix).ok().and_then(char::from_u32);
+    Some((length, character.filter(|_| rest.starts_with(';'))))
 }
 
 fn parsed(value: &str) -> Result<Url, FieldError> {
@@ -155,7 +325,13 @@ fn store_of_a_host(url: &Url, hosts: &Hosts) -> Result<(), FieldError> {
         return Err(refused(KIND, "URL_IS_DOMAIN", "this is a whole site; give it as domain, or give one page's URL"));
     };
     let store = registrable(host).and_then(|domain| host.strip_suffix(domain)).unwrap_or_default();
-    if matches!(store, "" | "www." | "m.") {
+    let is_function = |label: &str| FUNCTION_HOSTS.contains(&label);
+    // Below a shared host a tenant may have called itself so.
+    let everybody = match refusal.code {
+        "DOMAIN_IS_PLATFORM" => store.split_terminator('.').all(is_function),
+        _ => matches!(store, "" | "www." | "m."),
+    };
+    if everybody {
         return Err(refused(KIND, refusal.code, "this is not a seller's site; give the URL of the seller's page"));
     }
     Ok(())

@@ -51,7 +51,11 @@ impl LocalSecret {
     /// Base64 and a line end, for a file.
     #[must_use]
     pub fn to_text(&self) -> Zeroizing<String> {
-        Zeroizing::new(format!("{}\n", BASE64.encode(self.0.as_slice())))
+        // With room for all of it from the start: text that grows leaves its beginning behind in freed memory.
+        let mut text = Zeroizing::new(String::with_capacity(2 * BYTES));
+        BASE64.encode_string(self.0.as_slice(), &mut text);
+        text.push('\n');
+        text
     }
 
     /// The tag of a submission: by its id where it has one, else by its content.

@@ -1,6 +1,7 @@
 //! `submit`, `check`, `retract` and `status` against a node that the test plays, over real TLS.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -41,12 +42,20 @@ struct State {
     /// Rows answered over all streams.
     answered: u64,
     streams: u64,
-    /// The stream breaks where so many rows have been answered; each number counts once.
+    /// The stream breaks where so many rows have been answered, or so many sellers checked; each number counts once.
     break_at: Vec<u64>,
     /// The row of this number is too much for now; once.
     busy_at: Vec<u64>,
     checks: u64,
     live: u64,
+}
+
+impl State {
+    fn breaks_at(&mut self, answered: u64) -> Result<(), Status> {
+        let Some(i) = self.break_at.iter().position(|at| *at == answered) else { return Ok(()) };
+        self.break_at.remove(i);
+        Err(Status::unavailable("the node is going down"))
+    }
 }
 
 #[derive(Clone, Default)]
@@ -61,10 +70,7 @@ impl Node {
     fn submit(&self, row: SubmitSignalsRequest) -> Result<SubmitSignalsResponse, Status> {
         let mut state = self.state();
         let answered = state.answered;
-        if let Some(i) = state.break_at.iter().position(|at| *at == answered) {
-            state.break_at.remove(i);
-            return Err(Status::unavailable("the node is going down"));
-        }
+        state.breaks_at(answered)?;
         let busy = state.busy_at.iter().position(|at| *at == answered);
         let refuse = |code: &str, field: &str, retryable| {
             let (code, field) = (code.to_owned(), field.to_owned());
@@ -108,7 +114,11 @@ impl Node {
         CheckAnswer {
             reference: format!("chk_{}", state.checks),
             checked_at_ms: NOW_MS,
-            verdict: if flagged || !own.is_empty() { 2 } else { 1 },
+            verdict: match value.as_str() {
+                "newer.test" => 9,
+                _ if flagged || !own.is_empty() => 2,
+                _ => 1,
+            },
             members_elsewhere: u32::from(flagged),
             elsewhere,
             own,
@@ -198,7 +208,10 @@ impl ScreeningService for Node {
     ) -> Result<Response<Self::CheckSellersStream>, Status> {
         let node = self.clone();
         let answers = request.into_inner().map(move |row| {
-            let result = check_sellers_response::Result::Answer(node.answer(&row?.identifiers));
+            let identifiers = row?.identifiers;
+            let checks = node.state().checks;
+            node.state().breaks_at(checks)?;
+            let result = check_sellers_response::Result::Answer(node.answer(&identifiers));
             Ok(CheckSellersResponse { result: Some(result), freshness: Some(freshness()) })
         });
         Ok(Response::new(Box::pin(answers)))
@@ -366,6 +379,66 @@ async fn a_stream_that_breaks_loses_no_row_and_counts_none_twice() {
     assert!(done.err.contains("(STORE_BUSY)"));
 }
 
+/// A compressed list that was cut off: its rows can be read, and then comes an error and not the end.
+fn cut(list: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(list.as_bytes()).expect("in memory");
+    let mut bytes = encoder.finish().expect("in memory");
+    bytes.truncate(bytes.len() - 4);
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_cut_off_stays_so_when_the_stream_breaks() {
+    let world = World::new().await;
+    let list: String = (0..80).map(|i| format!("shop{i}.test\n")).collect();
+    std::fs::write(world.path().join("cut.txt.gz"), cut(&list)).expect("written");
+    // Broken before the last row each time, so that the input has long ended when the stream is opened anew.
+    let breaks = || State { break_at: vec![79, 79, 79], live: 10_000, ..State::default() };
+
+    *world.node.state() = breaks();
+    let submitted = world.run(&submit("cut.txt.gz", &["--output", "json"])).await.expect(1);
+    assert!(submitted.err.contains("error[INPUT_UNREADABLE]"), "{}", submitted.err);
+    let summary = submitted.json();
+    assert_eq!((&summary["rows"], &summary["unanswered"]), (&json!(80), &json!(0)), "what could be read was submitted");
+
+    let held = std::mem::take(&mut world.node.state().held);
+    *world.node.state() = State { held, ..breaks() };
+    let retract = ["retract", "--from", "cut.txt.gz", "--kind", "domain", "--reason", "other", "--yes"];
+    let retracted = world.run(&retract).await.expect(1);
+    assert!(retracted.err.contains("error[INPUT_UNREADABLE]"), "{}", retracted.err);
+    assert!(retracted.err.contains("nothing has been retracted") && world.node.state().withdrawn.is_empty());
+
+    *world.node.state() = breaks();
+    world.run(&["check", "cut.txt.gz", "--kind", "domain"]).await.expect(1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_rows_are_never_written_over_the_input() {
+    let world = World::new().await;
+    let list = "bad.test\nfake1.test\n";
+    world.write("list.txt", list);
+    std::os::unix::fs::symlink("list.txt", world.path().join("link.csv")).expect("linked");
+    std::fs::hard_link(world.path().join("list.txt"), world.path().join("same.csv")).expect("linked");
+    for rejects in ["list.txt", "./list.txt", "link.csv", "same.csv"] {
+        let refused = world.run(&submit("list.txt", &["--rejects", rejects])).await.expect(2);
+        assert!(refused.err.contains("--rejects"), "{}", refused.err);
+        assert_eq!(std::fs::read_to_string(world.path().join("list.txt")).expect("there"), list, "{rejects}");
+    }
+    assert!(world.node.state().held.is_empty());
+    world.run(&submit("list.txt", &["--rejects", "rejects.csv"])).await.expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verdict_that_is_not_known_is_no_clean_answer() {
+    let world = World::new().await;
+    let one = world.run(&["check", "--domain", "newer.test"]).await.expect(1);
+    assert!(one.out.starts_with("UNKNOWN") && one.err.contains("error[VERDICT_UNKNOWN]"), "{}{}", one.out, one.err);
+    world.write("list.txt", "genuine.test\nnewer.test\n");
+    let many = world.run(&["check", "list.txt", "--kind", "domain"]).await.expect(1);
+    assert!(many.out.contains("2 rows: 0 confirmed, 0 alleged, 1 not known, 0 refused, 1 not understood"), "{}", many.out);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_seller_is_checked_by_flags() {
     let world = World::new().await;
@@ -446,7 +519,9 @@ async fn a_retraction_is_counted_before_it_is_made() {
     assert!(missing.err.contains("error[GRPC_NOT_FOUND]") && missing.out.contains("failed         1"), "{}", missing.err);
     world.write("ids.csv", "submission_id,audience\ncase-100,all\n,all\n");
     let ids = ["retract", "--from", "ids.csv", "--by", "submission-id", "--reason", "other", "--output", "json"];
-    let ids = world.run(&ids).await.expect(0).json();
+    let ids = world.run(&ids).await.expect(1);
+    assert!(ids.err.contains("put that right"), "{}", ids.err);
+    let ids = ids.json();
     assert_eq!((&ids["retracted"], &ids["refused_rows"]), (&json!(1), &json!(1)));
 }
 

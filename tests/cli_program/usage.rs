@@ -9,7 +9,7 @@ fn every_command_explains_itself() {
         (vec![], vec!["submit", "check", "retract", "status", "serve", "demo", "alliance", "member", "Exit codes: 0 done"]),
         (vec!["submit"], vec!["--rejects", "--audience", "--strip-prefix", "refused_by_code", "Nothing is ever"]),
         (vec!["check"], vec!["--phone", "--bank-account", "--postal-address", "--reference", "3 at least one is flagged"]),
-        (vec!["retract"], vec!["--dry-run", "--submission-id", "an empty file retracts nothing"]),
+        (vec!["retract"], vec!["--dry-run", "--submission-id", "an empty file retracts nothing", "Exit codes"]),
         (vec!["status"], vec!["--config"]),
         (vec!["serve"], vec!["--config"]),
         (vec!["demo"], vec!["--keep"]),
@@ -84,10 +84,48 @@ fn what_may_be_an_identifier_is_not_repeated() {
         vec!["submit", secret, "--format", "lines", "--kind", "phone"],
         vec!["retract", "--submission-id", secret, "--reason", "other"],
         vec!["retract", "--from", secret, "--reason", "other"],
+        // In the wrong place altogether, where the command line's own errors would show it.
+        vec![secret],
+        vec![&format!("--{secret}")],
+        vec!["status", secret],
+        vec!["status", &format!("--config=x={secret}"), "--output", secret],
+        vec!["check", &format!("--{secret}")],
+        vec!["check", &format!("--fone={secret}")],
+        vec!["check", &format!("-{secret}")],
+        vec!["check", "a.csv", "--format", secret],
+        vec!["check", "a.csv", "--format=csv", "--kind", secret],
+        vec!["check", "--verbose=13800138000"],
+        vec!["check", "--reference", "a", "--reference", secret],
+        vec!["submit", "a.csv", "--nice-class", secret, "--hs-chapter", secret],
+        vec!["submit", "a.csv", "--infringement", secret],
+        vec!["retract", secret, "--reason", "other"],
+        vec!["retract", "--signal", secret, "--reason", "other"],
+        vec!["retract", "--signal", "a/all/1", "--reason", secret],
+        vec!["retract", "--from", "a.csv", "--audience", &format!("A {secret}"), "--reason", "other"],
+        vec!["member", "request", "--id", &format!("A {secret}")],
+        vec!["alliance", "init", "--name", secret, "--folder", "a", "--member", secret],
+        vec!["alliance", secret],
     ] {
         let run = run(folder.path(), &arguments);
         assert!(run.code != 0 && !run.err.contains(secret) && !run.out.contains(secret), "{arguments:?}: {}", run.err);
     }
+}
+
+#[test]
+fn a_wrong_command_line_is_explained_without_what_was_typed() {
+    let folder = folder();
+    let explained = |arguments: &[&str]| run(folder.path(), arguments).expect(2).err;
+    let misspelt = explained(&["check", "--fone", "1", "--domian", "shop.test"]);
+    assert!(misspelt.starts_with("error[USAGE]: unexpected argument found, perhaps --phone"), "{misspelt}");
+    assert!(misspelt.contains("Usage: countermark check") && misspelt.contains("--help"), "{misspelt}");
+    let value = explained(&["check", "a.csv", "--format", "xls"]);
+    assert!(value.contains("--format <FORMAT>, one of csv, jsonl, lines"), "{value}");
+    let ours = explained(&["retract", "--signal", "acme", "--reason", "other"]);
+    assert!(ours.contains("--signal <SIGNAL>; ") && ours.contains("give"), "{ours}");
+    let conflict = explained(&["submit", "a.csv", "--nice-class", "1", "--hs-chapter", "2"]);
+    assert!(conflict.contains("--nice-class <NUMBER>, beside --hs-chapter <NUMBER>"), "{conflict}");
+    let missing = explained(&["submit"]);
+    assert!(missing.contains("<FILE>..."), "{missing}");
 }
 
 #[test]

@@ -13,13 +13,19 @@ pub(super) fn is_flagged(answer: &CheckAnswer) -> bool {
     matches!(domain::Verdict::from_number(answer.verdict), Some(domain::Verdict::Alleged | domain::Verdict::Confirmed))
 }
 
+/// Whether this version knows the verdict. A newer node may give one that says more than ours do, so it is never taken for a
+/// clean one.
+pub(super) fn is_understood(answer: &CheckAnswer) -> bool {
+    domain::Verdict::from_number(answer.verdict).is_some()
+}
+
 /// The answer as it is printed. Its JSON fields are part of the interface.
 #[derive(Debug, Serialize)]
 pub(super) struct Answer {
     /// Empty where `reference_error` says why.
     reference: String,
     checked_at: Option<String>,
-    /// none_known, alleged or confirmed.
+    /// none_known, alleged or confirmed; unknown where this version does not know it.
     verdict: &'static str,
     members_elsewhere: u32,
     elsewhere: Vec<Signal>,

@@ -10,7 +10,7 @@ use tonic::transport::Channel;
 use tonic::{Response, Status, Streaming};
 
 use super::FreshnessView;
-use super::answer::is_flagged;
+use super::answer::{is_flagged, is_understood};
 use crate::cli::exchange::{Exchange, Refused, Sink, exchange};
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::output::{Printer, Show, plain};
@@ -197,6 +197,8 @@ struct Summary {
     alleged: u64,
     confirmed: u64,
     refused: u64,
+    /// Answers with a verdict that this version does not know.
+    not_understood: u64,
     unanswered: u64,
     skipped_lines: u64,
 }
@@ -207,6 +209,7 @@ impl Summary {
         match words::verdict(answer.verdict) {
             "confirmed" => self.confirmed += 1,
             _ if is_flagged(answer) => self.alleged += 1,
+            _ if !is_understood(answer) => self.not_understood += 1,
             _ => self.none_known += 1,
         }
     }
@@ -215,7 +218,7 @@ impl Summary {
     fn outcome(&self) -> Outcome {
         if self.alleged + self.confirmed > 0 {
             Outcome::Flagged
-        } else if self.refused > 0 {
+        } else if self.refused + self.not_understood > 0 {
             Outcome::Failed
         } else {
             Outcome::Done
@@ -225,11 +228,12 @@ impl Summary {
 
 impl Show for End {
     fn table(&self) -> String {
-        let Summary { rows, none_known, alleged, confirmed, refused, unanswered, .. } = self.summary;
+        let Summary { rows, none_known, alleged, confirmed, refused, not_understood, unanswered, .. } = self.summary;
         let counts = format!("{confirmed} confirmed, {alleged} alleged, {none_known} not known, {refused} refused");
+        let unknown = if not_understood > 0 { format!(", {not_understood} not understood") } else { String::new() };
         let missing = if unanswered > 0 { format!(", {unanswered} without an answer") } else { String::new() };
         let freshness = self.freshness.as_ref().map(|freshness| freshness.table(self.verbose));
-        format!("\n{rows} rows: {counts}{missing}\n{}", freshness.unwrap_or_default())
+        format!("\n{rows} rows: {counts}{unknown}{missing}\n{}", freshness.unwrap_or_default())
     }
 }
 
@@ -268,7 +272,8 @@ mod tests {
     fn a_row_that_was_not_checked_is_no_clean_row() {
         let clean = Summary { rows: 2, none_known: 2, ..Summary::default() };
         assert_eq!(clean.outcome(), Outcome::Done);
-        assert_eq!(Summary { refused: 1, ..clean }.outcome(), Outcome::Failed);
+        assert_eq!(Summary { refused: 1, ..Summary::default() }.outcome(), Outcome::Failed);
+        assert_eq!(Summary { not_understood: 1, ..clean }.outcome(), Outcome::Failed);
         assert_eq!(Summary { refused: 1, alleged: 1, ..Summary::default() }.outcome(), Outcome::Flagged);
     }
 }

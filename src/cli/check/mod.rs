@@ -11,7 +11,7 @@ use super::Environment;
 use super::arguments::CheckArguments;
 use super::connection::Node;
 use super::failure::{Failure, Outcome};
-use super::input::{Defaults, Purpose};
+use super::input::{Defaults, Purpose, may_be_a_phone};
 use super::output::Printer;
 use super::reading::Plan;
 use crate::domain::IdentifierKind;
@@ -70,7 +70,7 @@ impl SellerArguments {
     /// The identifiers, by kind and then as they were given.
     fn identifiers(self, region: &str) -> Vec<Identifier> {
         let of_kind = |(kind, values): (IdentifierKind, Vec<String>)| {
-            let region = if kind == IdentifierKind::Phone { region.to_owned() } else { String::new() };
+            let region = if may_be_a_phone(kind) { region.to_owned() } else { String::new() };
             values.into_iter().map(move |value| Identifier { kind: kind.number(), value, region: region.clone() })
         };
         let kinds = [
@@ -169,7 +169,11 @@ fn show(
     printer: &mut Printer,
 ) -> Result<Outcome, Failure> {
     let answer = answer.ok_or_else(|| Failure::new("RESPONSE_INVALID", "the node answered without an answer"))?;
-    let flagged = answer::is_flagged(&answer);
+    let (flagged, understood) = (answer::is_flagged(&answer), answer::is_understood(&answer));
     printer.show(&Answer::of(answer, freshness.unwrap_or_default(), kinds, verbose))?;
+    if !understood {
+        let failure = Failure::new("VERDICT_UNKNOWN", "the node gave a verdict that this version does not know");
+        return Err(failure.advise("take it for a flagged seller until you have upgraded this program to the node's version"));
+    }
     Ok(if flagged { Outcome::Flagged } else { Outcome::Done })
 }

@@ -57,6 +57,12 @@ impl Defaults {
     }
 }
 
+/// An address is written over several lines, and means the same on one. In any other kind a line break is a mistake, and the
+/// node refuses it.
+fn on_one_line(kind: IdentifierKind, value: &str) -> String {
+    if kind == IdentifierKind::PostalAddress { value.replace(['\r', '\n'], " ") } else { value.to_owned() }
+}
+
 /// A row so far.
 pub(super) struct Draft {
     purpose: Purpose,
@@ -100,7 +106,7 @@ impl Draft {
     pub(super) fn identify(&mut self, kind: IdentifierKind, value: &str) {
         let value = value.trim();
         if !value.is_empty() && self.purpose != Purpose::Retract {
-            self.identifiers.push((kind, value.to_owned()));
+            self.identifiers.push((kind, on_one_line(kind, value)));
         }
     }
 
@@ -246,7 +252,7 @@ impl Draft {
             let field = format!("identifiers[{i}].value");
             return Err(FieldError::new("IDENTIFIER_TOO_LONG", field, "give at most 2048 bytes"));
         }
-        let region = |kind| if kind == IdentifierKind::Phone { self.region.clone() } else { String::new() };
+        let region = |kind| if may_be_a_phone(kind) { self.region.clone() } else { String::new() };
         Ok(std::mem::take(&mut self.identifiers)
             .into_iter()
             .map(|(kind, value)| proto::Identifier { kind: kind.number(), value, region: region(kind) })
@@ -267,6 +273,11 @@ impl Draft {
         };
         Ok(Some(proto::GoodsValue { amount_minor, currency: currency.code().to_owned(), count: self.count }))
     }
+}
+
+/// Whether an identifier of this kind can be a phone number in national form, whose country has then to be said.
+pub(in crate::cli) fn may_be_a_phone(kind: IdentifierKind) -> bool {
+    matches!(kind, IdentifierKind::Phone | IdentifierKind::MessagingAccount | IdentifierKind::PaymentAccount)
 }
 
 fn country(text: &str) -> Result<String, FieldError> {

@@ -18,6 +18,12 @@ pub struct LinesOptions {
     pub id_prefix: Option<String>,
 }
 
+/// Options of an ad-block rule that leave it a statement about the host as a whole: who asks, how it is opened, how it ranks.
+/// Any other may turn the rule round (`badfilter`), or make it one about another site (`domain=`) or about a part.
+const HARMLESS_OPTIONS: [&str; 10] =
+    ["3p", "all", "doc", "document", "frame", "important", "network", "popup", "subdocument", "third-party"];
+/// Marks of rules about a part of the pages of a site, which ad-block lists put between the site and the part.
+const PART_OF_A_PAGE: [&str; 6] = ["##", "#@#", "#?#", "#$#", "#%#", "$$"];
 /// First fields of a hosts file that stand for "nowhere".
 const NOWHERE: [&str; 5] = ["0.0.0.0", "127.0.0.1", "::", "::1", "0"];
 
@@ -43,6 +49,15 @@ impl LinesOptions {
         Some(self.value(text))
     }
 
+    /// Takes off what surrounds a host, where that is what is asked for.
+    fn bare<'a>(&self, text: &'a str) -> Result<&'a str, FieldError> {
+        // Whatever kind it is read as, an exception says of a site that it is fine.
+        if text.starts_with("@@") && matches!(self.kind, IdentifierKind::Domain | IdentifierKind::Url) {
+            return Err(refused("LINE_IS_EXCEPTION", "this rule allows a site; nobody is flagged by it"));
+        }
+        if self.kind == IdentifierKind::Domain { host(text) } else { Ok(text) }
+    }
+
     /// A comment starts at a `#` after a blank. Names and addresses hold such (`Suite #5`); in them only a tag (`#!`) ends
     /// the value.
     fn split_comment<'a>(&self, line: &'a str) -> (&'a str, &'a str) {
@@ -62,7 +77,7 @@ impl LinesOptions {
                 FieldError::new("PREFIX_MISSING", "line", "this line does not start with the prefix that is to be stripped")
             })?,
         };
-        let text = if self.kind == IdentifierKind::Domain { host(text)? } else { text };
+        let text = self.bare(text)?;
         Ok(match &self.scheme {
             Some(scheme) => format!("{scheme}:{text}"),
             None => text.to_owned(),
@@ -83,27 +98,51 @@ fn has_tag(comment: &str, tag: &str) -> bool {
 
 /// The host of one line of a hosts file, an ad-block list, a list of match patterns or a plain list.
 ///
-/// Only what surely surrounds a host is taken off. An exception (`@@||name^`) or a rule about a part of a page is no
-/// statement about a host; it stays as it is, and the node refuses it.
+/// Only what surely surrounds a host is taken off. A rule about a part of a site or of its pages, or one whose options change
+/// what it says, is no statement about a host and is refused: the honest site that it names must not be flagged.
 fn host(text: &str) -> Result<&str, FieldError> {
     let text = match text.split_once(char::is_whitespace) {
         Some((address, name)) if NOWHERE.contains(&address) => name.trim_start(),
         _ => text,
     };
     if text.contains(char::is_whitespace) {
-        return Err(FieldError::new("LINE_SEVERAL_VALUES", "line", "give one name a line"));
+        return Err(refused("LINE_SEVERAL_VALUES", "give one name a line"));
     }
-    if let Some(rule) = text.strip_prefix("||") {
-        return Ok(match rule.split_once('^') {
-            Some((name, options)) if options.is_empty() || options.starts_with('$') => name,
-            _ => rule.split_once('$').map_or(rule, |(name, _)| name),
-        });
+    if PART_OF_A_PAGE.iter().any(|mark| text.contains(mark)) {
+        return Err(part());
     }
-    let text = match text.strip_prefix("*://") {
-        Some(pattern) => pattern.strip_suffix("/*").or_else(|| pattern.strip_suffix('/')).unwrap_or(pattern),
-        None => text,
+    let text = without_options(text)?;
+    let (text, is_pattern) = match (text.strip_prefix("||"), text.strip_prefix("*://")) {
+        (Some(rule), _) => (rule.strip_suffix('^').unwrap_or(rule), true),
+        (None, Some(pattern)) => (pattern.strip_suffix('*').unwrap_or(pattern), true),
+        (None, None) => (text, false),
     };
-    Ok(text.strip_prefix("*.").unwrap_or(text))
+    let text = text.strip_prefix("*.").unwrap_or(text);
+    match text.split_once('/') {
+        Some((name, "")) if is_pattern => Ok(name),
+        Some(_) if is_pattern => Err(part()),
+        _ => Ok(text),
+    }
+}
+
+/// `text` without the options of an ad-block rule, where they mean nothing here.
+fn without_options(text: &str) -> Result<&str, FieldError> {
+    let Some((name, options)) = text.split_once('$') else { return Ok(text) };
+    if options.split(',').all(|option| HARMLESS_OPTIONS.contains(&option.to_ascii_lowercase().as_str())) {
+        return Ok(name);
+    }
+    Err(refused(
+        "LINE_OPTIONS",
+        "the options of this rule change what it says of the host; give the host alone if it is to be flagged",
+    ))
+}
+
+fn part() -> FieldError {
+    refused("LINE_IS_PART", "this rule is about a part of a site; give the host alone if all of it is to be flagged")
+}
+
+fn refused(code: &'static str, message: &'static str) -> FieldError {
+    FieldError::new(code, "line", message)
 }
 
 #[cfg(test)]
@@ -127,6 +166,10 @@ mod tests {
             ("||example.com^", "example.com"),
             ("||example.com^$third-party,doc", "example.com"),
             ("||example.com$popup", "example.com"),
+            ("||example.com^$Document,3p,important", "example.com"),
+            ("||example.com/", "example.com"),
+            ("||example.com/^$all", "example.com"),
+            ("||*.example.com^", "example.com"),
             ("||example.com", "example.com"),
             ("*://*.example.com/*", "example.com"),
             ("*://*.example.com/", "example.com"),
@@ -138,14 +181,40 @@ mod tests {
             ("例え.テスト", "例え.テスト"),
             // Handed on for the node to refuse: nothing is dropped in silence, and nothing is guessed.
             ("51*.top  #!cffc", "51*.top"),
-            ("@@||example.com^", "@@||example.com^"),
             ("||example.com^path", "example.com^path"),
-            ("*://*.example.com/shop*", "example.com/shop*"),
-            ("example.com##.banner", "example.com##.banner"),
+            ("|https://example.com^", "|https://example.com^"),
             ("[Adblock", "[Adblock"),
         ] {
             assert_eq!(read(&domains, line), Some(Ok(expected.to_owned())), "{line:?}");
         }
+    }
+
+    #[test]
+    fn a_rule_that_says_something_else_flags_nobody() {
+        let domains = LinesOptions::of(IdentifierKind::Domain);
+        for (line, code) in [
+            ("@@||example.com^", "LINE_IS_EXCEPTION"),
+            ("@@||example.com^$document", "LINE_IS_EXCEPTION"),
+            ("@@*://*.example.com/*", "LINE_IS_EXCEPTION"),
+            ("@@|https://example.com/", "LINE_IS_EXCEPTION"),
+            ("||example.com^$badfilter", "LINE_OPTIONS"),
+            ("||example.com^$third-party,badfilter", "LINE_OPTIONS"),
+            ("||example.com^$domain=other.example", "LINE_OPTIONS"),
+            ("||example.com^$~third-party", "LINE_OPTIONS"),
+            ("||example.com^$", "LINE_OPTIONS"),
+            ("||example.com$script", "LINE_OPTIONS"),
+            ("https://example.com/$badfilter", "LINE_OPTIONS"),
+            ("example.com##.banner", "LINE_IS_PART"),
+            ("example.com#@#.banner", "LINE_IS_PART"),
+            ("example.com$$script", "LINE_IS_PART"),
+            ("||example.com/advert^", "LINE_IS_PART"),
+            ("||example.com/advert.js$all", "LINE_IS_PART"),
+            ("*://*.example.com/shop*", "LINE_IS_PART"),
+        ] {
+            assert_eq!(read(&domains, line), Some(Err(code)), "{line:?}");
+        }
+        let urls = LinesOptions::of(IdentifierKind::Url);
+        assert_eq!(read(&urls, "@@https://a.example/b"), Some(Err("LINE_IS_EXCEPTION")));
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod tests;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub(super) use draft::may_be_a_phone;
 pub use draft::{Defaults, Purpose};
 pub use field::Field;
 pub use lines::LinesOptions;

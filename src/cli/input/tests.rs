@@ -59,6 +59,14 @@ const CSV: fn() -> Layout = || Layout::Csv(Delimiter::Comma);
 const DIGEST: &str = "ab54d286f6c4a7ae5e4d6ad8a2b0c7c5f3e1d9b8a7c6e5d4f3b2a19087654321";
 
 #[test]
+fn whatever_may_be_a_phone_number_is_read_in_the_region() {
+    let row = "phone,messaging_account,payment_account,email,region\n1,whatsapp:2,alipay:3,a@b.example,TW\n";
+    let row = only(row, CSV(), Purpose::Check).expect("valid");
+    let regions: Vec<(&str, &str)> = row.identifiers.iter().map(|i| (i.value.as_str(), i.region.as_str())).collect();
+    assert_eq!(regions, [("1", "TW"), ("a@b.example", ""), ("alipay:3", "TW"), ("whatsapp:2", "TW")]);
+}
+
+#[test]
 fn a_full_csv_row_and_a_full_object_say_the_same() {
     let csv = format!(
         "submission_id,audience,domain,phone,Marketplace Account,region,infringement,rights_holder,brand,evidence,actions,\
@@ -226,7 +234,7 @@ fn a_header_that_is_none_is_refused_without_showing_data() {
 fn quoted_cells_go_over_lines_and_stray_quotes_do_not_swallow_the_file() {
     let (rows, totals) =
         read("postal_address,domain\n\"1 Main St\r\n\nTown\",a.example\n\n x,b.example\n", CSV(), Purpose::Check);
-    assert_eq!(values(rows[0].result.as_ref().expect("valid"))[1].1, "1 Main St\n\nTown");
+    assert_eq!(values(rows[0].result.as_ref().expect("valid"))[1].1, "1 Main St  Town");
     assert_eq!(rows.iter().map(|row| (row.line, row.lines)).collect::<Vec<_>>(), [(2, 3), (6, 1)]);
     assert_eq!(totals, Totals { lines: 6, rows: 2, skipped: 2, continued: 2 });
 
