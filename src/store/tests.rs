@@ -88,7 +88,7 @@ fn signal(n: u64) -> Append {
     let entry =
         Entry { recorded_at: Timestamp::from_unix_ms(1), body: Body::Signal { tag: tag(n), content: content(n, "Brand") } };
     let bytes = encode(&entry, [n as u8; limits::SALT_BYTES]).expect("fits");
-    Append::Signal { audience: Audience::Alliance, tag: tag(n), entry, bytes }
+    Append::Signal { audience: Audience::Alliance, tag: tag(n), known_as: vec![], entry, bytes }
 }
 
 fn retraction(of: Seq) -> Append {
@@ -209,6 +209,7 @@ async fn a_check_is_read_again_by_its_reference_only() {
         verdict: Verdict::Alleged,
         members_elsewhere: 2,
         omitted: 0,
+        own_omitted: 0,
         matches: vec![MatchRecord {
             signal: "acme/all/3".parse().expect("valid"),
             status: crate::domain::SignalStatus::Alleged,
