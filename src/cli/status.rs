@@ -243,6 +243,7 @@ mod tests {
                 found_at_ms: NOW_MS - 2_000,
             }],
             own_live_signals: 4,
+            key_problem: String::new(),
         })
     }
 

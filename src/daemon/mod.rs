@@ -271,8 +271,8 @@ impl Parts {
         if listed != Some(feed_key.public()) {
             return Err(StartError::WrongFeedKey);
         }
-        let pseudonymiser = Arc::new(Pseudonymiser::new(directory.clone(), setup.secrets));
-        pseudonymiser.ready()?;
+        let pseudonymiser = Arc::new(Pseudonymiser::new(directory.clone(), setup.secrets, clock.clone()));
+        pseudonymiser.problem().map_or(Ok(()), Err)?;
         let liveness = Arc::new(Liveness::new());
         let dialer = PeerDialer { alliance: setup.alliance, tls: dialling, addresses: setup.addresses };
         let reader = Reader::new(store.clone(), tasks.clone());

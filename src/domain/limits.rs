@@ -70,15 +70,20 @@ pub const MAX_COMMIT_QUEUE_BYTES: usize = 64 * 1_024 * 1_024;
 pub const COMMIT_STALL: Duration = Duration::from_secs(30);
 /// Requests waiting for the store's writer; beyond it callers wait, which is the back-pressure that streams hand on.
 pub const MAX_COMMIT_QUEUE: usize = 1_024;
-/// Matching signals listed in one answer; the number of members stays exact.
+/// Matching signals of other members listed in one answer, so that it stays below the 4 MiB that gRPC clients take; the number
+/// of members stays exact.
 pub const MAX_MATCHES: usize = 256;
-/// Signals of one identifier that a check reads; beyond it the rest is counted as omitted. A flood on one identifier must not
-/// slow the answers about it.
-pub const MAX_POSTINGS_READ: usize = 4_096;
+/// Matching signals of the own member listed in one answer. They have room of their own, which no other member can fill.
+pub const MAX_OWN_MATCHES: usize = 128;
+/// Signals that one question reads beyond the first of each feed; the rest is counted as omitted. Four times what is listed,
+/// for matches that fall away when the whole pseudonym is compared; a flood on a seller must not slow the answers about it.
+pub const MAX_POSTINGS_READ: usize = 1_024;
 /// How long the answer of a check can be read again.
 pub const CHECK_RETENTION: Duration = Duration::from_secs(365 * 86_400);
 /// Signals on a page of a listing.
 pub const MAX_PAGE: usize = 1_000;
+/// Bytes of entries after which a page of a listing ends: well below the 4 MiB that gRPC clients take.
+pub const MAX_PAGE_BYTES: usize = 1_024 * 1_024;
 /// Fork proofs kept for one feed; one is enough to prove it.
 pub const MAX_FORKS_PER_FEED: usize = 1;
 

@@ -9,13 +9,12 @@ use crate::domain::{Evidence, KeyId, SignalContent, Statement};
 
 const PURPOSE: &str = "countermark/content/v1";
 
-/// A digest over all that `content` says: SHA-256 over the ids of its keys, its identifiers (kind and pseudonyms under each key)
-/// and its statement. Equal for contents that differ in order only.
-///
-/// A new pseudonym key changes the digest of what is handed in again; [`same_content`] sees through that.
+/// A digest over all that `content` says, as seen under one of its keys: SHA-256 over the id of `key`, the identifiers (kind
+/// and pseudonym under that key) and the statement. Equal for contents that differ in order only, and whatever other keys
+/// there are beside it; `None` where the content has no pseudonyms under this key.
 #[must_use]
-pub fn content_digest(content: &SignalContent) -> Hash {
-    digest_under(content, &keys(content))
+pub fn content_digest(content: &SignalContent, key: &KeyId) -> Option<Hash> {
+    content.pseudonyms.iter().any(|set| set.key == *key).then(|| digest_under(content, &[key]))
 }
 
 /// Whether two contents say the same, as far as can be told: they are compared under the keys that both have pseudonyms for.

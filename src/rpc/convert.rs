@@ -33,8 +33,12 @@ pub(super) fn identifiers(messages: Vec<proto::Identifier>) -> Result<Vec<Identi
 fn identifier(message: proto::Identifier) -> Result<Identifier, FieldError> {
     let kind = IdentifierKind::from_number(message.kind)
         .ok_or_else(|| FieldError::new("IDENTIFIER_KIND_UNKNOWN", "kind", "give a kind that this node's version knows"))?;
-    if message.value.len() > MAX_IDENTIFIER_BYTES || message.region.len() > 2 {
-        return Err(FieldError::new("IDENTIFIER_TOO_LONG", "value", "give at most 2048 bytes, and a region of two letters"));
+    if message.value.len() > MAX_IDENTIFIER_BYTES {
+        return Err(FieldError::new("IDENTIFIER_TOO_LONG", "value", "give at most 2048 bytes"));
+    }
+    if message.region.len() > 2 {
+        let advice = "give the two letters of an ISO 3166-1 alpha-2 code, or leave it empty";
+        return Err(FieldError::new("REGION_UNKNOWN", "region", advice));
     }
     Ok(Identifier { kind, value: message.value, region: message.region })
 }
@@ -76,6 +80,7 @@ pub(super) fn answer(answer: &Answer) -> proto::CheckAnswer {
         own: own.into_iter().map(signal_match).collect(),
         matches_omitted: answer.omitted,
         reference_error,
+        own_omitted: answer.own_omitted,
     }
 }
 
@@ -119,5 +124,21 @@ pub(super) fn past_check(past: &PastCheck) -> proto::GetCheckResponse {
         answer: Some(answer(&past.answer)),
         freshness: Some(freshness(&past.answer.freshness)),
         kinds: past.kinds.iter().map(|k| k.number()).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_long_is_told_by_its_own_field() {
+        let read = |value: &str, region: &str| {
+            let message = proto::Identifier { kind: 4, value: value.into(), region: region.into() };
+            identifiers(vec![message]).map(|_| ()).map_err(|error| (error.code, error.field))
+        };
+        assert_eq!(read("+8613800138000", "CN"), Ok(()));
+        assert_eq!(read("13800138000", "CHN"), Err(("REGION_UNKNOWN", "identifiers[0].region".into())));
+        assert_eq!(read(&"1".repeat(2_049), "CN"), Err(("IDENTIFIER_TOO_LONG", "identifiers[0].value".into())));
     }
 }

@@ -3,6 +3,8 @@
 //! Clients get a stable code, the field where there is one, and a sentence that says what to do; never a cause's own text,
 //! which may tell of paths and addresses. What is this node's own fault is logged here, once.
 
+use std::collections::BTreeMap;
+
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -10,7 +12,7 @@ use super::proto;
 use crate::domain::FieldError;
 use crate::feed::EncodeError;
 use crate::pseudonym::PseudonymError;
-use crate::service::{ScreenError, SignalError, SubmitError};
+use crate::service::{Panicked, ScreenError, SignalError, SubmitError};
 use crate::store::StoreError;
 
 /// The `domain` of every google.rpc.ErrorInfo of ours.
@@ -43,18 +45,28 @@ impl Fault {
         self.code
     }
 
-    fn log(&self) {
+    fn log(&self, count: usize) {
         match self.grpc {
-            Code::Internal | Code::DataLoss => tracing::error!(code = self.code, "{}", self.message),
-            Code::Unavailable | Code::FailedPrecondition => tracing::warn!(code = self.code, "{}", self.message),
+            Code::Internal | Code::DataLoss => tracing::error!(code = self.code, count, "{}", self.message),
+            Code::Unavailable | Code::FailedPrecondition => tracing::warn!(code = self.code, count, "{}", self.message),
             _ => {}
         }
     }
 }
 
+/// Logs what is this node's own fault among the outcomes of many rows: each code once, with its count, for one failure meets
+/// hundreds of rows at once.
+pub(super) fn log_rows<T>(outcomes: &[Result<T, Fault>]) {
+    let mut faults: BTreeMap<&'static str, (&Fault, usize)> = BTreeMap::new();
+    for fault in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
+        faults.entry(fault.code).or_insert((fault, 0)).1 += 1;
+    }
+    faults.values().for_each(|(fault, count)| fault.log(*count));
+}
+
 impl From<Fault> for Status {
     fn from(fault: Fault) -> Self {
-        fault.log();
+        fault.log(1);
         let mut details = ErrorDetails::with_error_info(fault.code, DOMAIN, std::collections::HashMap::new());
         if !fault.field.is_empty() {
             details.add_bad_request_violation(fault.field.clone(), fault.message.clone());
@@ -64,9 +76,9 @@ impl From<Fault> for Status {
     }
 }
 
+/// Does not log: see [`log_rows`].
 impl From<Fault> for proto::RowError {
     fn from(fault: Fault) -> Self {
-        fault.log();
         let retryable = matches!(fault.grpc, Code::Unavailable | Code::ResourceExhausted);
         Self { code: fault.code.to_owned(), field: fault.field, message: fault.message, retryable }
     }
@@ -109,6 +121,12 @@ impl From<EncodeError> for Fault {
     }
 }
 
+impl From<Panicked> for Fault {
+    fn from(error: Panicked) -> Self {
+        Self::new(Code::Internal, error.code(), error.to_string())
+    }
+}
+
 impl From<SubmitError> for Fault {
     fn from(error: SubmitError) -> Self {
         match error {
@@ -120,6 +138,7 @@ impl From<SubmitError> for Fault {
             SubmitError::Entry(error) => error.into(),
             SubmitError::Pseudonym(error) => error.into(),
             SubmitError::Store(error) => error.into(),
+            SubmitError::Panicked(error) => error.into(),
             SubmitError::Entropy(_) => Self::new(Code::Internal, error.code(), error.to_string()),
         }
     }
@@ -133,6 +152,7 @@ impl From<SignalError> for Fault {
             SignalError::NotOwn => Self::new(Code::PermissionDenied, error.code(), error.to_string()),
             SignalError::Store(error) => error.into(),
             SignalError::Entry(error) => error.into(),
+            SignalError::Panicked(error) => error.into(),
             SignalError::Entropy(_) => Self::new(Code::Internal, error.code(), error.to_string()),
         }
     }
@@ -144,6 +164,7 @@ impl From<ScreenError> for Fault {
             ScreenError::Field(error) => error.into(),
             ScreenError::Pseudonym(error) => error.into(),
             ScreenError::Store(error) => error.into(),
+            ScreenError::Panicked(error) => error.into(),
             ScreenError::NoSuchCheck => Self::new(Code::NotFound, error.code(), error.to_string()),
         }
     }

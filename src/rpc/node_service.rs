@@ -79,6 +79,7 @@ fn status(report: NodeReport) -> GetStatusResponse {
         keys: keys.collect(),
         forks: forks.collect(),
         own_live_signals: report.own_live_signals,
+        key_problem: report.key_problem.map_or_else(String::new, |error| format!("{}: {error}", error.code())),
     }
 }
 

@@ -6,7 +6,7 @@ use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::access::AccessList;
 use super::convert;
-use super::fault::Fault;
+use super::fault::{Fault, log_rows};
 use super::proto::screening_service_server::ScreeningService;
 use super::proto::{
     CheckSellerRequest, CheckSellerResponse, CheckSellersRequest, CheckSellersResponse, GetCheckRequest, GetCheckResponse,
@@ -48,7 +48,11 @@ impl ScreeningService for ScreeningServer {
         let screener = self.screener.clone();
         let answers = rows::answer(request.into_inner(), move |rows: Vec<CheckSellersRequest>| {
             let screener = screener.clone();
-            async move { check(&screener, rows.into_iter().map(|row| row.identifiers).collect()).await }
+            async move {
+                let outcomes = check(&screener, rows.into_iter().map(|row| row.identifiers).collect()).await;
+                log_rows(&outcomes);
+                outcomes
+            }
         });
         let mut told: Option<Arc<FreshnessRecord>> = None;
         Ok(Response::new(Box::pin(answers.map(move |outcome| outcome.map(|outcome| response(outcome, &mut told))))))
@@ -57,9 +61,7 @@ impl ScreeningService for ScreeningServer {
     async fn get_check(&self, request: Request<GetCheckRequest>) -> Result<Response<GetCheckResponse>, Status> {
         self.access.load().require(&request, &[Role::Check])?;
         let reference = request.into_inner().reference.parse().map_err(Fault::from)?;
-        let screener = self.screener.clone();
-        let past = tokio::task::spawn_blocking(move || screener.past_check(reference)).await;
-        let past = past.map_err(|_| no_outcome())?.map_err(Fault::from)?;
+        let past = self.screener.past_check(reference).await.map_err(Fault::from)?;
         Ok(Response::new(convert::past_check(&past)))
     }
 }

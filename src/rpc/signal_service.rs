@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::access::AccessList;
 use super::convert;
-use super::fault::Fault;
+use super::fault::{Fault, log_rows};
 use super::proto::signal_service_server::SignalService;
 use super::proto::{
     GetSignalRequest, GetSignalResponse, ListSignalsRequest, ListSignalsResponse, RetractSignalRequest, RetractSignalResponse,
@@ -51,13 +51,14 @@ impl SignalService for SignalServer {
             let submitter = submitter.clone();
             async move {
                 let outcomes = submit(&submitter, rows.into_iter().map(|row| row.submission).collect()).await;
+                log_rows(&outcomes);
                 outcomes.into_iter().map(response).collect()
             }
         })))
     }
 
     async fn retract_signal(&self, request: Request<RetractSignalRequest>) -> Result<Response<RetractSignalResponse>, Status> {
-        self.access.load().require(&request, &[Role::Submit])?;
+        self.access.load().require(&request, &[Role::Submit, Role::Cases])?;
         let request = request.into_inner();
         let target = target(&request).map_err(Fault::from)?;
         let reason = convert::reason(request.reason).map_err(Fault::from)?;
@@ -68,7 +69,7 @@ impl SignalService for SignalServer {
     async fn get_signal(&self, request: Request<GetSignalRequest>) -> Result<Response<GetSignalResponse>, Status> {
         self.access.load().require(&request, &[Role::Submit, Role::Check])?;
         let signal = request.into_inner().signal.parse().map_err(Fault::from)?;
-        let record = self.signals.get(signal).map_err(Fault::from)?;
+        let record = self.signals.get(signal).await.map_err(Fault::from)?;
         Ok(Response::new(GetSignalResponse { record: Some(convert::record(&record)) }))
     }
 
@@ -77,10 +78,8 @@ impl SignalService for SignalServer {
         let request = request.into_inner();
         let audience = request.audience.parse().map_err(Fault::from)?;
         let count = page_size(request.page_size).map_err(Fault::from)?;
-        let (signals, from, live_only) = (self.signals.clone(), Seq::new(request.from_seq), request.live_only);
-        let page = tokio::task::spawn_blocking(move || signals.list(audience, from, count, live_only)).await;
-        let page = page.map_err(|_| Fault::new(tonic::Code::Internal, "LIST_PANICKED", "the page could not be read"))?;
-        let page = page.map_err(Fault::from)?;
+        let page = self.signals.list(audience, Seq::new(request.from_seq), count, request.live_only);
+        let page = page.await.map_err(Fault::from)?;
         Ok(Response::new(ListSignalsResponse {
             records: page.records.iter().map(convert::record).collect(),
             next_seq: page.next.map_or(0, Seq::get),
@@ -98,6 +97,10 @@ fn page_size(asked: u32) -> Result<usize, FieldError> {
 
 fn target(request: &RetractSignalRequest) -> Result<Target, FieldError> {
     match &request.target {
+        Some(retract_signal_request::Target::Signal(_)) if !request.audience.is_empty() => {
+            let advice = "the signal's name says its audience; leave this empty";
+            Err(FieldError::new("AUDIENCE_UNEXPECTED", "audience", advice))
+        }
         Some(retract_signal_request::Target::Signal(signal)) => Ok(Target::Signal(signal.parse()?)),
         Some(retract_signal_request::Target::SubmissionId(id)) => {
             Ok(Target::Submission(request.audience.parse()?, id.parse()?))
@@ -126,4 +129,24 @@ fn response(outcome: Result<SubmissionReceipt, Fault>) -> SubmitSignalsResponse 
         Err(fault) => submit_signals_response::Result::Error(fault.into()),
     };
     SubmitSignalsResponse { result: Some(result) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_is_named_whole_or_by_id_and_audience() {
+        use retract_signal_request::Target::{Signal, SubmissionId};
+        let read = |named, audience: &str| {
+            let request = RetractSignalRequest { target: named, audience: audience.into(), reason: 1 };
+            target(&request).map(|_| ()).map_err(|error| (error.code, error.field))
+        };
+        let signal = || Some(Signal("acme/all/3".into()));
+        assert_eq!(read(signal(), ""), Ok(()));
+        assert_eq!(read(signal(), "luxury"), Err(("AUDIENCE_UNEXPECTED", "audience".into())));
+        assert_eq!(read(Some(SubmissionId("case-17".into())), "all"), Ok(()));
+        assert_eq!(read(Some(SubmissionId("case-17".into())), ""), Err(("AUDIENCE_INVALID", "audience".into())));
+        assert_eq!(read(None, "all"), Err(("FIELD_MISSING", "target".into())));
+    }
 }

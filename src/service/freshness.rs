@@ -15,7 +15,8 @@ pub struct FreshnessBoard {
     directory: Arc<Directory>,
     liveness: Arc<Liveness>,
     clock: Arc<dyn Clock>,
-    latest: Mutex<Option<Arc<FreshnessRecord>>>,
+    /// The newest picture, and the serial of the roster it was taken under.
+    latest: Mutex<Option<(u64, Arc<FreshnessRecord>)>>,
 }
 
 impl FreshnessBoard {
@@ -25,26 +26,31 @@ impl FreshnessBoard {
         Self { store, directory, liveness, clock, latest: Mutex::new(None) }
     }
 
-    /// The state of every feed that this node may read, at most a tenth of a second old. It may tell of a little less than an
-    /// answer rests on, never of more.
+    /// The state of every feed that this node may read under the roster in force, at most a tenth of a second old. It may tell
+    /// of a little less of a feed than an answer rests on, never of more.
     #[must_use]
     pub fn now(&self) -> Arc<FreshnessRecord> {
         let now = self.clock.now();
+        let signed = self.directory.roster();
+        let roster = signed.roster();
         let mut latest = self.latest.lock();
+        let serves = |p: &FreshnessRecord| (0..SERVES_MS).contains(&(now.unix_ms() - p.as_of.unix_ms()));
         match &*latest {
-            Some(picture) if (0..SERVES_MS).contains(&(now.unix_ms() - picture.as_of.unix_ms())) => picture.clone(),
+            Some((serial, picture)) if *serial == roster.serial && serves(picture) => picture.clone(),
             _ => {
-                let picture = Arc::new(self.picture(now));
-                *latest = Some(picture.clone());
+                let picture = Arc::new(self.picture(roster, now));
+                *latest = Some((roster.serial, picture.clone()));
                 picture
             }
         }
     }
 
-    fn picture(&self, now: Timestamp) -> FreshnessRecord {
-        let signed = self.directory.roster();
-        let roster = signed.roster();
-        let feeds = roster.readable_feeds(self.directory.member());
+    /// In the order of the feeds. Own feeds stay in the picture also where this member has left their group: it may still read
+    /// what it said itself.
+    fn picture(&self, roster: &Roster, now: Timestamp) -> FreshnessRecord {
+        let own = self.directory.member();
+        let mut feeds = roster.readable_feeds(own);
+        feeds.extend(self.store.own_feeds());
         FreshnessRecord { as_of: now, feeds: feeds.into_iter().map(|feed| self.feed(feed, roster, now)).collect() }
     }
 
@@ -66,4 +72,9 @@ impl FreshnessBoard {
             feed,
         }
     }
+}
+
+/// Whether an answer that rests on `freshness` may draw on `feed`: it may where the feed is listed, and on no other.
+pub(super) fn rests_on(freshness: &FreshnessRecord, feed: &FeedId) -> bool {
+    freshness.feeds.binary_search_by(|listed| listed.feed.cmp(feed)).is_ok()
 }

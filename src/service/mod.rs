@@ -3,6 +3,7 @@
 //! These are the use cases. They deal in the words of the domain, know no gRPC and no generated type, and hold no state of
 //! their own beyond caches: what is durable is in the store, who belongs is in the directory.
 
+mod blocking;
 mod freshness;
 mod node;
 mod pseudonyms;
@@ -11,6 +12,7 @@ mod signals;
 mod submit;
 mod tags;
 
+pub use blocking::Panicked;
 pub use freshness::FreshnessBoard;
 pub use node::{Derived, NodeReport, NodeState};
 pub use pseudonyms::{KeySecrets, Pseudonymiser};
@@ -18,3 +20,6 @@ pub use screen::{Answer, MatchedIdentifier, PastCheck, ScreenError, Screener, Si
 pub use signals::{SignalError, SignalPage, SignalRecord, Signals, Target, Withdrawal};
 pub use submit::{Receipt, SubmitError, Submitter};
 pub use tags::LocalSecret;
+
+#[cfg(test)]
+mod tests;

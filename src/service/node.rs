@@ -6,7 +6,7 @@ use super::{FreshnessBoard, Pseudonymiser};
 use crate::domain::{AllianceName, Audience, FeedId, MemberId, Timestamp};
 use crate::feed::Hash;
 use crate::membership::Directory;
-use crate::pseudonym::KeyStatus;
+use crate::pseudonym::{KeyStatus, PseudonymError};
 use crate::replication::{PeerStatus, Replicator};
 use crate::store::{FeedSummary, ForkRecord, FreshnessRecord, Store, StoreError, StoreHealth};
 
@@ -46,6 +46,8 @@ pub struct NodeReport {
     pub view_digest: Hash,
     /// The pseudonym keys.
     pub keys: Vec<KeyStatus>,
+    /// Why no pseudonyms can be made under them; `None` where all is well.
+    pub key_problem: Option<PseudonymError>,
     /// Proofs of forks.
     pub forks: Vec<(FeedId, ForkRecord)>,
     /// Live signals of this member, over all audiences.
@@ -90,7 +92,8 @@ impl NodeState {
             freshness: self.freshness.now(),
             peers: self.replicator.peers(),
             view_digest: view_digest(self.store.feeds()),
-            keys: self.pseudonymiser.keys(),
+            keys: self.pseudonymiser.listed_keys(),
+            key_problem: self.pseudonymiser.problem(),
             forks: self.store.forks(),
             own_live_signals: self.store.own_live_signals(),
         }

@@ -1,16 +1,22 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 
-use crate::domain::{FieldError, Identifier, KeyId, PseudonymSet};
+use super::blocking::off_thread;
+use crate::domain::{Clock, FieldError, Identifier, KeyId, KeyState, PseudonymSet, Timestamp};
 use crate::membership::Directory;
 use crate::pseudonym::{
     CanonicalIdentifier, Canonicaliser, HmacKey, KeyRing, KeyStatus, MAX_IDENTIFIERS_PER_BATCH, PseudonymError, Purpose,
 };
 
-/// Where the secrets of the pseudonym keys come from. Read again when the roster changes.
+/// How long keys that could not be used are not looked at again: a missing file is found soon after it is put in its place,
+/// and a flood of requests does not become a flood of reads.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Where the secrets of the pseudonym keys come from. Read again when the roster changes, and while one is missing.
 pub trait KeySecrets: Send + Sync + 'static {
-    /// Every secret this node has.
+    /// Every secret this node has. May read files.
     fn secrets(&self) -> Vec<(KeyId, HmacKey)>;
 }
 
@@ -18,54 +24,105 @@ pub trait KeySecrets: Send + Sync + 'static {
 pub struct Pseudonymiser {
     directory: Arc<Directory>,
     secrets: Arc<dyn KeySecrets>,
-    current: ArcSwapOption<Current>,
+    clock: Arc<dyn Clock>,
+    forms: ArcSwapOption<Forms>,
+    keys: ArcSwapOption<Keys>,
 }
 
-/// What was built for one roster.
-struct Current {
+/// The canonical forms of one roster.
+struct Forms {
     serial: u64,
     canonicaliser: Result<Canonicaliser, FieldError>,
-    keys: Result<KeyRing, PseudonymError>,
+}
+
+/// The keys of one roster, as they were when they were looked at.
+struct Keys {
+    serial: u64,
+    looked_at: Timestamp,
+    ring: Result<KeyRing, PseudonymError>,
+}
+
+/// One seller's identifiers as pseudonyms, for a signal about it.
+pub(super) struct SellerPseudonyms {
+    /// What is written: a set for each active key, in the order of the roster.
+    pub(super) written: Vec<PseudonymSet>,
+    /// What earlier signals are recognised by: a set for each active or retiring key, in the order of the roster.
+    pub(super) known: Vec<PseudonymSet>,
 }
 
 impl Pseudonymiser {
     /// For the roster of `directory`.
     #[must_use]
-    pub fn new(directory: Arc<Directory>, secrets: Arc<dyn KeySecrets>) -> Self {
-        Self { directory, secrets, current: ArcSwapOption::empty() }
+    pub fn new(directory: Arc<Directory>, secrets: Arc<dyn KeySecrets>, clock: Arc<dyn Clock>) -> Self {
+        Self { directory, secrets, clock, forms: ArcSwapOption::empty(), keys: ArcSwapOption::empty() }
     }
 
-    /// What stands for the roster in force; built anew by the first caller after a change.
-    fn current(&self) -> Arc<Current> {
+    /// The canonical forms under the roster in force; built anew by the first caller after a change.
+    fn forms(&self) -> Arc<Forms> {
         let signed = self.directory.roster();
         let roster = signed.roster();
-        if let Some(current) = self.current.load_full()
-            && current.serial == roster.serial
+        if let Some(forms) = self.forms.load_full()
+            && forms.serial == roster.serial
         {
-            return current;
+            return forms;
         }
-        let keys = KeyRing::new(&roster.keys, self.secrets.secrets());
-        if let Err(error) = &keys {
-            tracing::error!(code = error.code(), %error, "pseudonyms cannot be computed under this roster");
-        }
-        let canonicaliser = Canonicaliser::new(roster);
-        let built = Arc::new(Current { serial: roster.serial, canonicaliser, keys });
-        self.current.store(Some(built.clone()));
+        let built = Arc::new(Forms { serial: roster.serial, canonicaliser: Canonicaliser::new(roster) });
+        self.forms.store(Some(built.clone()));
         built
     }
 
-    /// Whether pseudonyms can be computed at all; asked once before a node serves.
-    ///
-    /// # Errors
-    /// [`PseudonymError::KeyMissing`], [`PseudonymError::KeyMismatch`].
-    pub fn ready(&self) -> Result<(), PseudonymError> {
-        self.current().keys.as_ref().map(|_| ()).map_err(Clone::clone)
+    /// The keys of the roster in force where they are at hand: usable ones for as long as the roster stands, a failure for a
+    /// second.
+    fn keys_at_hand(&self) -> Option<Arc<Keys>> {
+        let serial = self.directory.roster().roster().serial;
+        let fresh = |keys: &Keys| keys.ring.is_ok() || self.clock.now().since(keys.looked_at) < RETRY_AFTER;
+        self.keys.load_full().filter(|keys| keys.serial == serial && fresh(keys))
+    }
+
+    /// The keys of the roster in force. Reads files where they are not at hand.
+    fn read_keys(&self) -> Arc<Keys> {
+        if let Some(keys) = self.keys_at_hand() {
+            return keys;
+        }
+        let signed = self.directory.roster();
+        let roster = signed.roster();
+        let ring = KeyRing::new(&roster.keys, self.secrets.secrets());
+        let before = self.keys.load_full().filter(|keys| keys.serial == roster.serial);
+        let known = before.and_then(|keys| keys.ring.as_ref().err().cloned());
+        match (&ring, known) {
+            (Err(error), known) if known.as_ref() != Some(error) => {
+                tracing::error!(code = error.code(), %error, "pseudonyms cannot be computed under this roster");
+            }
+            (Ok(_), Some(_)) => tracing::info!("the pseudonym keys of this roster are all there now"),
+            (Ok(_), None) | (Err(_), _) => {}
+        }
+        let keys = Arc::new(Keys { serial: roster.serial, looked_at: self.clock.now(), ring });
+        self.keys.store(Some(keys.clone()));
+        keys
+    }
+
+    /// [`Self::read_keys`] off the asynchronous threads.
+    async fn keys(self: &Arc<Self>) -> Result<Arc<Keys>, PseudonymError> {
+        if let Some(keys) = self.keys_at_hand() {
+            return Ok(keys);
+        }
+        let this = self.clone();
+        // A panic while keys are read leaves none that could be used.
+        off_thread(move || this.read_keys()).await.map_err(|_| PseudonymError::NoActiveKey)
+    }
+
+    /// Why no pseudonyms can be computed; `None` where all is well. Reads files: asked before a node serves, and by status.
+    #[must_use]
+    pub fn problem(&self) -> Option<PseudonymError> {
+        self.read_keys().ring.as_ref().err().cloned()
     }
 
     /// The keys of the roster, with their states.
     #[must_use]
-    pub fn keys(&self) -> Vec<KeyStatus> {
-        self.current().keys.as_ref().map(|keys| keys.keys().to_vec()).unwrap_or_default()
+    pub fn listed_keys(&self) -> Vec<KeyStatus> {
+        let signed = self.directory.roster();
+        let status = |key: &crate::domain::RosterKey| KeyStatus { id: key.id.clone(), scheme: key.scheme, state: key.state };
+        signed.roster().keys.iter().map(status).collect()
     }
 
     /// Canonical forms of one seller's identifiers, each once. With each goes its place among those given.
@@ -73,8 +130,8 @@ impl Pseudonymiser {
     /// # Errors
     /// The first identifier that has none, with its place in the field.
     pub fn canonical(&self, identifiers: &[Identifier]) -> Result<Vec<(u32, CanonicalIdentifier)>, FieldError> {
-        let current = self.current();
-        let canonicaliser = current.canonicaliser.as_ref().map_err(Clone::clone)?;
+        let forms = self.forms();
+        let canonicaliser = forms.canonicaliser.as_ref().map_err(Clone::clone)?;
         let mut canonical: Vec<(u32, CanonicalIdentifier)> = Vec::with_capacity(identifiers.len());
         for (place, identifier) in (0..).zip(identifiers) {
             let form = canonicaliser.canonical(identifier).map_err(|e| e.inside(format!("identifiers[{place}]")))?;
@@ -85,22 +142,54 @@ impl Pseudonymiser {
         Ok(canonical)
     }
 
-    /// Pseudonyms of many sellers' identifiers at once: for each seller one set a key.
+    /// Pseudonyms of many sellers' identifiers at once, to look them up: for each seller one set a key.
     ///
     /// # Errors
     /// Where no key can be used.
-    pub async fn pseudonyms(
-        &self,
-        purpose: Purpose,
+    pub async fn to_check(
+        self: &Arc<Self>,
         sellers: Vec<Vec<CanonicalIdentifier>>,
     ) -> Result<Vec<Vec<PseudonymSet>>, PseudonymError> {
-        let current = self.current();
-        let keys = current.keys.as_ref().map_err(Clone::clone)?;
+        self.keys().await?.pseudonyms(sellers).await
+    }
+
+    /// Pseudonyms of many sellers' identifiers at once, to write signals about them and to recognise earlier ones.
+    ///
+    /// # Errors
+    /// Where no key can be used, or none is active.
+    pub(super) async fn to_submit(
+        self: &Arc<Self>,
+        sellers: Vec<Vec<CanonicalIdentifier>>,
+    ) -> Result<Vec<SellerPseudonyms>, PseudonymError> {
+        let keys = self.keys().await?;
+        let active = keys.active()?;
+        let of_seller = |known: Vec<PseudonymSet>| {
+            let written = known.iter().filter(|set| active.contains(&set.key)).cloned().collect();
+            SellerPseudonyms { written, known }
+        };
+        Ok(keys.pseudonyms(sellers).await?.into_iter().map(of_seller).collect())
+    }
+}
+
+impl Keys {
+    fn ring(&self) -> Result<&KeyRing, PseudonymError> {
+        self.ring.as_ref().map_err(Clone::clone)
+    }
+
+    fn active(&self) -> Result<Vec<KeyId>, PseudonymError> {
+        let active = self.ring()?.keys().iter().filter(|key| key.state == KeyState::Active);
+        let active: Vec<KeyId> = active.map(|key| key.id.clone()).collect();
+        if active.is_empty() { Err(PseudonymError::NoActiveKey) } else { Ok(active) }
+    }
+
+    /// For each seller one set for each active or retiring key.
+    async fn pseudonyms(&self, sellers: Vec<Vec<CanonicalIdentifier>>) -> Result<Vec<Vec<PseudonymSet>>, PseudonymError> {
+        let ring = self.ring()?;
         let counts: Vec<usize> = sellers.iter().map(Vec::len).collect();
         let flat: Vec<CanonicalIdentifier> = sellers.into_iter().flatten().collect();
         let mut all: Vec<PseudonymSet> = Vec::new();
         for batch in flat.chunks(MAX_IDENTIFIERS_PER_BATCH) {
-            for (i, set) in keys.pseudonyms(purpose, batch).await?.into_iter().enumerate() {
+            for (i, set) in ring.pseudonyms(Purpose::Check, batch).await?.into_iter().enumerate() {
                 match all.get_mut(i) {
                     Some(known) => known.pseudonyms.extend(set.pseudonyms),
                     None => all.push(set),

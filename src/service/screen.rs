@@ -1,19 +1,22 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
+use super::blocking::{Panicked, contained, off_thread};
 use super::signals::{SignalRecord, read_signal};
 use super::{FreshnessBoard, Pseudonymiser};
-use crate::domain::limits::{MAX_IDENTIFIERS, MAX_MATCHES, MAX_POSTINGS_READ};
+use crate::domain::limits::{MAX_IDENTIFIERS, MAX_MATCHES, MAX_OWN_MATCHES};
 use crate::domain::{
-    Clock, FieldError, Identifier, IdentifierKind, MemberId, PseudonymSet, Roster, SignalRef, SignalStatus, Strength,
-    Timestamp, Verdict,
+    Clock, FieldError, Identifier, IdentifierKind, MemberId, PseudonymSet, Roster, SignalStatus, Strength, Timestamp, Verdict,
 };
 use crate::membership::Directory;
-use crate::pseudonym::{CanonicalIdentifier, PseudonymError, Purpose};
-use crate::store::{CheckRecord, CheckReference, FeedNo, FeedState, FreshnessRecord, MatchRecord, Position, Store, StoreError};
+use crate::pseudonym::{CanonicalIdentifier, PseudonymError};
+use crate::store::{CheckRecord, CheckReference, FeedState, FreshnessRecord, MatchRecord, Store, StoreError};
+use candidates::Candidates;
 
-/// Signals of one feed that are read for one identifier, at least; a flood in one feed hides nothing of the others.
-const MIN_READ_PER_FEED: usize = 16;
+mod candidates;
+mod listing;
 
 /// Answers questions about sellers from what this node holds.
 pub struct Screener {
@@ -40,10 +43,12 @@ pub struct Answer {
     pub verdict: Verdict,
     /// Members other than this one that flag by a strong identifier. Exact even where matches are omitted.
     pub members_elsewhere: u32,
-    /// Signals that match, those that count and weigh most first.
+    /// Signals that match, those that count and weigh most first; own ones before those of others.
     pub matches: Vec<SignalMatch>,
-    /// Signals that match beyond those.
+    /// Signals that match beyond those; a lower bound where not all could be read.
     pub omitted: u32,
+    /// Of those, this member's own.
+    pub own_omitted: u32,
     /// What the answer rests on.
     pub freshness: Arc<FreshnessRecord>,
 }
@@ -95,6 +100,9 @@ pub enum ScreenError {
     /// What is held could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The look-up ended with a panic.
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
     /// No check is kept under this reference.
     #[error("no check is kept under this reference; references hold for 365 days")]
     NoSuchCheck,
@@ -108,6 +116,7 @@ impl ScreenError {
             Self::Field(error) => error.code,
             Self::Pseudonym(error) => error.code(),
             Self::Store(error) => error.code(),
+            Self::Panicked(error) => error.code(),
             Self::NoSuchCheck => "CHECK_NOT_FOUND",
         }
     }
@@ -116,44 +125,58 @@ impl ScreenError {
 /// A question in the form that is looked up and recorded.
 struct Question {
     row: usize,
-    /// Kind and place of each distinct identifier, in the order of the pseudonyms.
+    /// Kind of each identifier, in its place.
+    kinds: Vec<IdentifierKind>,
+    /// Place and kind of each distinct identifier, in the order of the pseudonyms.
     asked: Vec<(u32, IdentifierKind)>,
     pseudonyms: Vec<PseudonymSet>,
+}
+
+impl Question {
+    fn of(row: usize, identifiers: &[Identifier], canonical: &[(u32, CanonicalIdentifier)]) -> Self {
+        Self {
+            row,
+            kinds: identifiers.iter().map(|identifier| identifier.kind).collect(),
+            asked: canonical.iter().map(|(place, form)| (*place, form.kind())).collect(),
+            pseudonyms: Vec::new(),
+        }
+    }
 }
 
 /// Matches of one question, before they are cut to what one answer lists.
 #[derive(Default)]
 struct Found {
-    matches: Vec<SignalMatch>,
-    unread: u32,
+    own: Vec<SignalMatch>,
+    elsewhere: Vec<SignalMatch>,
+    own_unread: u32,
+    elsewhere_unread: u32,
 }
 
 impl Screener {
-    /// Answers questions together. One outcome for each, in order; a bad one does not touch its neighbours.
+    /// Answers questions together. One outcome for each, in order; a bad one does not touch its neighbours. Stops looking up
+    /// soon after it is dropped.
     pub async fn check(self: &Arc<Self>, sellers: Vec<Vec<Identifier>>) -> Vec<Result<Answer, ScreenError>> {
         let mut outcomes: Vec<Option<Result<Answer, ScreenError>>> = sellers.iter().map(|_| None).collect();
-        let (mut asked, mut forms) = (Vec::new(), Vec::new());
+        let (mut questions, mut forms) = (Vec::new(), Vec::new());
         for (row, identifiers) in sellers.into_iter().enumerate() {
             match self.canonical(&identifiers) {
                 Ok(canonical) => {
-                    asked.push((row, canonical.iter().map(|(place, form)| (*place, form.kind())).collect()));
+                    questions.push(Question::of(row, &identifiers, &canonical));
                     forms.push(canonical.into_iter().map(|(_, form)| form).collect());
                 }
                 Err(error) => outcomes[row] = Some(Err(error.into())),
             }
         }
-        let rows: Vec<usize> = asked.iter().map(|(row, _)| *row).collect();
-        match self.pseudonymiser.pseudonyms(Purpose::Check, forms).await {
+        match self.pseudonymiser.to_check(forms).await {
             Ok(sets) => {
-                let questions = asked.into_iter().zip(sets);
-                let questions = questions.map(|((row, asked), pseudonyms)| Question { row, asked, pseudonyms });
-                for (row, answer) in self.answer(questions.collect()).await {
+                questions.iter_mut().zip(sets).for_each(|(question, sets)| question.pseudonyms = sets);
+                for (row, answer) in self.answer(questions).await {
                     outcomes[row] = Some(answer);
                 }
             }
-            Err(error) => rows.into_iter().for_each(|row| outcomes[row] = Some(Err(error.clone().into()))),
+            Err(error) => questions.iter().for_each(|question| outcomes[question.row] = Some(Err(error.clone().into()))),
         }
-        outcomes.into_iter().map(|o| o.unwrap_or(Err(ScreenError::Store(StoreError::Closed)))).collect()
+        outcomes.into_iter().map(|o| o.unwrap_or(Err(ScreenError::Panicked(Panicked)))).collect()
     }
 
     fn canonical(&self, identifiers: &[Identifier]) -> Result<Vec<(u32, CanonicalIdentifier)>, FieldError> {
@@ -166,14 +189,14 @@ impl Screener {
     /// Looks up, records, and hands out references.
     async fn answer(self: &Arc<Self>, questions: Vec<Question>) -> Vec<(usize, Result<Answer, ScreenError>)> {
         let (mut answered, mut outcomes) = (Vec::new(), Vec::new());
-        let freshness = self.freshness.now();
-        for (question, found) in self.look_up(questions).await {
+        let (freshness, now) = (self.freshness.now(), self.clock.now());
+        for (question, found) in self.look_up(questions, &freshness).await {
             match found {
                 Ok(found) => {
-                    let answer = self.sum_up(found, freshness.clone());
+                    let answer = sum_up(found, now, freshness.clone());
                     answered.push((question.row, record_of(question, &answer), answer));
                 }
-                Err(error) => outcomes.push((question.row, Err(error.into()))),
+                Err(error) => outcomes.push((question.row, Err(error))),
             }
         }
         if answered.is_empty() {
@@ -192,57 +215,52 @@ impl Screener {
     }
 
     /// Misses are answered from memory on the spot; the rest reads entries, off the asynchronous threads.
-    async fn look_up(self: &Arc<Self>, questions: Vec<Question>) -> Vec<(Question, Result<Found, StoreError>)> {
-        let hit = |q: &Question| q.pseudonyms.iter().flat_map(|s| &s.pseudonyms).any(|p| !self.store.positions(p).is_empty());
+    async fn look_up(
+        self: &Arc<Self>,
+        questions: Vec<Question>,
+        freshness: &Arc<FreshnessRecord>,
+    ) -> Vec<(Question, Result<Found, ScreenError>)> {
+        let hit = |q: &Question| q.pseudonyms.iter().flat_map(|s| &s.pseudonyms).any(|p| self.store.is_named(p));
         let (hits, misses): (Vec<_>, Vec<_>) = questions.into_iter().partition(hit);
         let mut found: Vec<_> = misses.into_iter().map(|q| (q, Ok(Found::default()))).collect();
         if hits.is_empty() {
             return found;
         }
-        let this = self.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let find = |question: Question| {
-                let result = this.find(&question);
-                (question, result)
-            };
-            hits.into_iter().map(find).collect::<Vec<_>>()
-        });
-        match read.await {
-            Ok(read) => found.extend(read),
-            Err(error) => tracing::error!(code = "CHECK_PANICKED", %error, "a look-up ended with a panic"),
-        }
+        let abandoned = CancellationToken::new();
+        let _abandons_when_dropped = abandoned.clone().drop_guard();
+        let (this, freshness) = (self.clone(), freshness.clone());
+        let read = off_thread(move || this.find_all(hits, &freshness, &abandoned)).await;
+        found.extend(read.unwrap_or_default());
         found
     }
 
-    fn find(&self, question: &Question) -> Result<Found, StoreError> {
-        let signed = self.directory.roster();
-        let (candidates, unread) = self.candidates(question);
-        let mut found = Found { matches: Vec::new(), unread };
-        for position in candidates {
-            let Some(feed) = self.store.feed_of(position) else { continue };
-            let Some(record) = read_signal(&self.store, SignalRef { feed, seq: position.seq() })? else { continue };
-            found.matches.extend(self.match_of(question, record, signed.roster()));
-        }
-        Ok(found)
+    /// Nobody waits for the rest once `abandoned` is cancelled.
+    fn find_all(
+        &self,
+        questions: Vec<Question>,
+        freshness: &FreshnessRecord,
+        abandoned: &CancellationToken,
+    ) -> Vec<(Question, Result<Found, ScreenError>)> {
+        let find = |question: Question| {
+            let found = contained(|| self.find(&question, freshness));
+            let found = found.map_err(ScreenError::from).and_then(|found| found.map_err(ScreenError::from));
+            (question, found)
+        };
+        questions.into_iter().take_while(|_| !abandoned.is_cancelled()).map(find).collect()
     }
 
-    /// Positions to read, the newest of each feed first, and how many are left unread.
-    fn candidates(&self, question: &Question) -> (BTreeSet<Position>, u32) {
-        let (mut candidates, mut unread) = (BTreeSet::new(), 0);
-        for pseudonym in question.pseudonyms.iter().flat_map(|set| &set.pseudonyms) {
-            let mut feeds: BTreeMap<FeedNo, Vec<Position>> = BTreeMap::new();
-            for position in self.store.positions(pseudonym) {
-                feeds.entry(position.feed()).or_default().push(position);
-            }
-            let each = (MAX_POSTINGS_READ / feeds.len().max(1)).max(MIN_READ_PER_FEED);
-            for mut positions in feeds.into_values() {
-                positions.sort_unstable();
-                let skipped = positions.len().saturating_sub(each);
-                unread += u32::try_from(skipped).unwrap_or(u32::MAX);
-                candidates.extend(&positions[skipped..]);
-            }
+    fn find(&self, question: &Question, freshness: &FreshnessRecord) -> Result<Found, StoreError> {
+        let signed = self.directory.roster();
+        let roster = signed.roster();
+        let candidates = Candidates::of(&self.store, question, roster, freshness);
+        let (own, elsewhere) = candidates.choose(self.directory.member());
+        let mut found = Found { own_unread: own.unread, elsewhere_unread: elsewhere.unread, ..Found::default() };
+        for signal in own.read.into_iter().chain(elsewhere.read) {
+            let Some(record) = read_signal(&self.store, signal)? else { continue };
+            let Some(matched) = self.match_of(question, record, roster) else { continue };
+            if matched.own { found.own.push(matched) } else { found.elsewhere.push(matched) }
         }
-        (candidates, unread)
+        Ok(found)
     }
 
     /// Compares whole pseudonyms; `None` where only the index's short form agreed, or the signal was withdrawn since.
@@ -262,32 +280,16 @@ impl Screener {
         })
     }
 
-    fn sum_up(&self, found: Found, freshness: Arc<FreshnessRecord>) -> Answer {
-        let mut matches = found.matches;
-        let members: BTreeSet<&MemberId> =
-            matches.iter().filter(|m| m.counts && !m.own).map(|m| &m.record.signal.feed.member).collect();
-        let members_elsewhere = u32::try_from(members.len()).unwrap_or(u32::MAX);
-        let verdict = verdict_of(&matches);
-        let weight = |m: &SignalMatch| (m.counts, m.record.status == SignalStatus::Confirmed, m.record.recorded_at);
-        matches.sort_by(|a, b| weight(b).cmp(&weight(a)).then_with(|| a.record.signal.cmp(&b.record.signal)));
-        let cut = matches.len().saturating_sub(MAX_MATCHES);
-        matches.truncate(MAX_MATCHES);
-        Answer {
-            reference: Err(StoreError::Closed),
-            checked_at: self.clock.now(),
-            verdict,
-            members_elsewhere,
-            matches,
-            omitted: found.unread.saturating_add(u32::try_from(cut).unwrap_or(u32::MAX)),
-            freshness,
-        }
-    }
-
     /// Reads an earlier answer again, as it was given.
     ///
     /// # Errors
     /// [`ScreenError::NoSuchCheck`].
-    pub fn past_check(&self, reference: CheckReference) -> Result<PastCheck, ScreenError> {
+    pub async fn past_check(self: &Arc<Self>, reference: CheckReference) -> Result<PastCheck, ScreenError> {
+        let this = self.clone();
+        off_thread(move || this.read_past(reference)).await?
+    }
+
+    fn read_past(&self, reference: CheckReference) -> Result<PastCheck, ScreenError> {
         let record = self.store.check(&reference)?.ok_or(ScreenError::NoSuchCheck)?;
         let mut matches = Vec::with_capacity(record.matches.len());
         for past in &record.matches {
@@ -301,15 +303,42 @@ impl Screener {
             members_elsewhere: record.members_elsewhere,
             matches,
             omitted: record.omitted,
+            own_omitted: record.own_omitted,
             freshness: record.freshness,
         };
         Ok(PastCheck { answer, kinds: record.kinds })
     }
 }
 
+/// The verdict is drawn from all that was read; what one answer lists is chosen afterwards.
+fn sum_up(found: Found, now: Timestamp, freshness: Arc<FreshnessRecord>) -> Answer {
+    let members: BTreeSet<&MemberId> =
+        found.elsewhere.iter().filter(|m| m.counts).map(|m| &m.record.signal.feed.member).collect();
+    let members_elsewhere = count(members.len());
+    let verdict = verdict_of(found.own.iter().chain(&found.elsewhere));
+    let (mut matches, own_cut) = listing::strongest(found.own, MAX_OWN_MATCHES, now);
+    let (elsewhere, elsewhere_cut) = listing::of_every_member(found.elsewhere, MAX_MATCHES, now);
+    matches.extend(elsewhere);
+    let own_omitted = found.own_unread.saturating_add(count(own_cut));
+    Answer {
+        reference: Err(StoreError::Closed),
+        checked_at: now,
+        verdict,
+        members_elsewhere,
+        matches,
+        omitted: own_omitted.saturating_add(found.elsewhere_unread).saturating_add(count(elsewhere_cut)),
+        own_omitted,
+        freshness,
+    }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
 /// The rule of [`Verdict`].
-fn verdict_of(matches: &[SignalMatch]) -> Verdict {
-    match matches.iter().filter(|m| m.counts).map(|m| m.record.status).max_by_key(|s| *s == SignalStatus::Confirmed) {
+fn verdict_of<'m>(matches: impl Iterator<Item = &'m SignalMatch>) -> Verdict {
+    match matches.filter(|m| m.counts).map(|m| m.record.status).max_by_key(|s| *s == SignalStatus::Confirmed) {
         None => Verdict::NoneKnown,
         Some(SignalStatus::Confirmed) => Verdict::Confirmed,
         Some(SignalStatus::Alleged | SignalStatus::Withdrawn) => Verdict::Alleged,
@@ -344,11 +373,12 @@ fn record_of(question: Question, answer: &Answer) -> CheckRecord {
     };
     CheckRecord {
         checked_at: answer.checked_at,
-        kinds: question.asked.iter().map(|(_, kind)| *kind).collect(),
+        kinds: question.kinds,
         pseudonyms: question.pseudonyms,
         verdict: answer.verdict,
         members_elsewhere: answer.members_elsewhere,
         omitted: answer.omitted,
+        own_omitted: answer.own_omitted,
         matches: answer.matches.iter().map(matched).collect(),
         freshness: answer.freshness.clone(),
     }
@@ -362,11 +392,16 @@ fn past_match(past: &MatchRecord, now: SignalRecord, kinds: &[IdentifierKind], o
     };
     let strong = past.strong.iter().filter_map(|i| identifier(i, Strength::Strong));
     let weak = past.weak.iter().filter_map(|i| identifier(i, Strength::Weak));
+    let mut matched: Vec<MatchedIdentifier> = strong.chain(weak).collect();
+    matched.sort_by_key(|identifier| identifier.index);
     SignalMatch {
-        matched: strong.chain(weak).collect(),
+        matched,
         own: now.signal.feed.member == *own,
         quarantined: past.quarantined,
         counts: past.counts,
         record: SignalRecord { status: past.status, retraction: None, ..now },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,14 @@
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::LocalSecret;
-use crate::domain::limits::{MAX_PAGE, SALT_BYTES};
+use super::blocking::{Panicked, off_thread};
+use crate::domain::limits::{MAX_PAGE, MAX_PAGE_BYTES, SALT_BYTES};
 use crate::domain::{
     Audience, Clock, Entropy, EntropyError, FeedId, FieldError, Retraction, RetractionReason, Seq, SignalContent, SignalRef,
     SignalStatus, SubmissionId, Timestamp,
 };
-use crate::feed::{Body, EncodeError, Entry, Hash, decode, encode};
+use crate::feed::{Body, EncodeError, Entry, EntryBytes, decode, encode};
 use crate::membership::Directory;
 use crate::store::{Append, Appended, Store, StoreError};
 
@@ -90,6 +92,9 @@ pub enum SignalError {
     /// There are no random bytes.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
+    /// The work ended with a panic.
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
 }
 
 impl SignalError {
@@ -103,6 +108,7 @@ impl SignalError {
             Self::Store(error) => error.code(),
             Self::Entry(error) => error.code(),
             Self::Entropy(_) => "NO_ENTROPY",
+            Self::Panicked(error) => error.code(),
         }
     }
 }
@@ -113,7 +119,7 @@ impl Signals {
     /// # Errors
     /// [`SignalError::NotFound`], [`SignalError::NotOwn`], or the store's.
     pub async fn retract(&self, target: Target, reason: RetractionReason) -> Result<Withdrawal, SignalError> {
-        let signal = self.resolve(target)?;
+        let signal = self.resolve(target).await?;
         let mut salt = [0; SALT_BYTES];
         self.entropy.fill(&mut salt)?;
         let body = Body::Retraction(Retraction { signal: signal.seq, reason });
@@ -129,13 +135,14 @@ impl Signals {
         }
     }
 
-    fn resolve(&self, target: Target) -> Result<SignalRef, SignalError> {
+    async fn resolve(&self, target: Target) -> Result<SignalRef, SignalError> {
         match target {
             Target::Signal(signal) if signal.feed.member == *self.directory.member() => Ok(signal),
             Target::Signal(_) => Err(SignalError::NotOwn),
             Target::Submission(audience, id) => {
-                let tag = self.secret.tag(&audience, Some(&id), &Hash([0; 32]));
-                let seq = self.store.find_submission(&audience, &tag)?.ok_or(SignalError::NotFound)?;
+                let (store, tag) = (self.store.clone(), self.secret.by_id(&audience, &id));
+                let wanted = audience.clone();
+                let seq = off_thread(move || store.find_submission(&wanted, &tag)).await??.ok_or(SignalError::NotFound)?;
                 Ok(SignalRef { feed: FeedId { member: self.directory.member().clone(), audience }, seq })
             }
         }
@@ -145,33 +152,65 @@ impl Signals {
     ///
     /// # Errors
     /// [`SignalError::NotFound`] where it is not held, is no signal, or is not for this member.
-    pub fn get(&self, signal: SignalRef) -> Result<SignalRecord, SignalError> {
-        if !self.directory.roster().roster().may_read_feed(self.directory.member(), &signal.feed) {
+    pub async fn get(&self, signal: SignalRef) -> Result<SignalRecord, SignalError> {
+        let own = signal.feed.member == *self.directory.member();
+        if !own && !self.directory.roster().roster().may_read_feed(self.directory.member(), &signal.feed) {
             return Err(SignalError::NotFound);
         }
-        read_signal(&self.store, signal)?.ok_or(SignalError::NotFound)
+        let store = self.store.clone();
+        off_thread(move || read_signal(&store, signal)).await??.ok_or(SignalError::NotFound)
     }
 
-    /// Lists own signals of one audience from `from` on, at most `count` (1 to 1,000) of them.
+    /// Lists own signals of one audience from `from` on, at most `count` (1 to 1,000) of them, and no more than fit into one
+    /// answer. A page may be short, or even empty, while more follows.
     ///
     /// # Errors
-    /// The store's.
-    pub fn list(&self, audience: Audience, from: Seq, count: usize, live_only: bool) -> Result<SignalPage, SignalError> {
+    /// A [`FieldError`] where there is no such audience, or the store's.
+    pub async fn list(
+        self: &Arc<Self>,
+        audience: Audience,
+        from: Seq,
+        count: usize,
+        live_only: bool,
+    ) -> Result<SignalPage, SignalError> {
         let feed = FeedId { member: self.directory.member().clone(), audience };
         let end = self.store.size(&feed);
-        let (mut records, mut seq) = (Vec::new(), from);
-        while seq < end && records.len() < count.clamp(1, MAX_PAGE) && seq.since(from) < MAX_LOOKED_AT {
-            let record = read_signal(&self.store, SignalRef { feed: feed.clone(), seq })?;
-            records.extend(record.filter(|r| !live_only || r.status != SignalStatus::Withdrawn));
+        // What was stated in a group that this member has left can still be listed, and withdrawn.
+        if end == Seq::ZERO && !self.directory.roster().roster().may_read(&feed.member, &feed.audience) {
+            let message = "this member belongs to no such group; give `all` or a group of yours";
+            return Err(FieldError::new("AUDIENCE_UNKNOWN", "audience", message).into());
+        }
+        let this = self.clone();
+        off_thread(move || this.page(&feed, from..end, count.clamp(1, MAX_PAGE), live_only)).await?
+    }
+
+    fn page(&self, feed: &FeedId, range: Range<Seq>, count: usize, live_only: bool) -> Result<SignalPage, SignalError> {
+        let (mut records, mut bytes, mut seq) = (Vec::new(), 0, range.start);
+        while seq < range.end && records.len() < count && bytes < MAX_PAGE_BYTES && seq.since(range.start) < MAX_LOOKED_AT {
+            let signal = SignalRef { feed: feed.clone(), seq };
+            if let Some(entry) = self.store.read(feed, seq)?
+                && let Some(record) = record_of(&self.store, signal, &entry)?
+                && !(live_only && record.status == SignalStatus::Withdrawn)
+            {
+                bytes += entry.as_slice().len();
+                records.push(record);
+            }
             seq = seq.plus(1);
         }
-        Ok(SignalPage { records, next: (seq < end).then_some(seq) })
+        Ok(SignalPage { records, next: (seq < range.end).then_some(seq) })
     }
 }
 
 /// The signal at a position; `None` where nothing, or another kind of entry, stands there.
 pub(super) fn read_signal(store: &Store, signal: SignalRef) -> Result<Option<SignalRecord>, StoreError> {
-    let Some(entry) = store.read(&signal.feed, signal.seq)?.and_then(|bytes| decode(&bytes).ok()) else { return Ok(None) };
+    match store.read(&signal.feed, signal.seq)? {
+        Some(bytes) => record_of(store, signal, &bytes),
+        None => Ok(None),
+    }
+}
+
+fn record_of(store: &Store, signal: SignalRef, bytes: &EntryBytes) -> Result<Option<SignalRecord>, StoreError> {
+    let Ok(entry) = decode(bytes) else { return Ok(None) };
     let Body::Signal { content, .. } = entry.body else { return Ok(None) };
     let retraction = match store.retraction_of(&signal.feed, signal.seq) {
         Some(at) => store.read(&signal.feed, at)?.and_then(|bytes| decode(&bytes).ok()),

@@ -1,14 +1,16 @@
 use std::sync::Arc;
 
+use super::blocking::{Panicked, off_thread};
+use super::pseudonyms::SellerPseudonyms;
 use super::{LocalSecret, Pseudonymiser};
 use crate::domain::limits::{MAX_IDENTIFIERS, SALT_BYTES};
 use crate::domain::{
-    Clock, Entropy, EntropyError, FeedId, FieldError, Seq, SignalContent, SignalRef, SignalStatus, Strength, Submission,
-    SubmissionTag,
+    Audience, Clock, Entropy, EntropyError, FeedId, FieldError, IdentifierKind, KeyId, Seq, SignalContent, SignalRef,
+    SignalStatus, Statement, Strength, Submission, SubmissionTag,
 };
 use crate::feed::{Body, EncodeError, Entry, content_digest, decode, encode, same_content};
 use crate::membership::Directory;
-use crate::pseudonym::{CanonicalIdentifier, PseudonymError, Purpose};
+use crate::pseudonym::{CanonicalIdentifier, PseudonymError};
 use crate::store::{Append, Appended, Store, StoreError};
 
 /// Takes this member's signals: canonical forms, pseudonyms, an entry in the feed of the audience, a receipt.
@@ -59,6 +61,9 @@ pub enum SubmitError {
     /// There are no random bytes.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
+    /// The work ended with a panic.
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
 }
 
 impl SubmitError {
@@ -72,6 +77,7 @@ impl SubmitError {
             Self::Pseudonym(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Entropy(_) => "NO_ENTROPY",
+            Self::Panicked(error) => error.code(),
         }
     }
 }
@@ -81,7 +87,12 @@ struct Draft {
     row: usize,
     feed: FeedId,
     tag: SubmissionTag,
+    /// Other tags under which the same submission may have been taken before.
+    known_as: Vec<SubmissionTag>,
+    /// With pseudonyms under every key by which an earlier signal can be recognised.
     content: SignalContent,
+    /// The keys whose pseudonyms are written.
+    keys: Vec<KeyId>,
 }
 
 impl Submitter {
@@ -99,7 +110,7 @@ impl Submitter {
         for (row, outcome) in self.take(good).await {
             outcomes[row] = Some(outcome);
         }
-        outcomes.into_iter().map(|o| o.unwrap_or(Err(SubmitError::Store(StoreError::Closed)))).collect()
+        outcomes.into_iter().map(|o| o.unwrap_or(Err(SubmitError::Panicked(Panicked)))).collect()
     }
 
     /// Checks everything that needs no key, and brings the identifiers into canonical form.
@@ -119,6 +130,7 @@ impl Submitter {
         }
         let statement = &submission.statement;
         statement.validate(self.clock.now().date()).map_err(|e| e.inside("statement"))?;
+        amount_in_money(statement).map_err(|e| e.inside("statement"))?;
         if let Some(platform) = statement.sighting.as_ref().and_then(|s| s.platform.as_ref())
             && !roster.platforms.iter().any(|p| p.id == *platform)
         {
@@ -136,17 +148,46 @@ impl Submitter {
         let kinds: Vec<Vec<_>> =
             good.iter().map(|(_, _, forms)| forms.iter().map(CanonicalIdentifier::kind).collect()).collect();
         let (submissions, sellers): (Vec<_>, Vec<_>) = good.into_iter().map(|(_, s, forms)| (s, forms)).unzip();
-        let sets = match self.pseudonymiser.pseudonyms(Purpose::Submit, sellers).await {
+        let sets = match self.pseudonymiser.to_submit(sellers).await {
             Ok(sets) => sets,
             Err(error) => return rows.into_iter().map(|row| (row, Err(error.clone().into()))).collect(),
         };
-        let drafts = rows.into_iter().zip(submissions).zip(kinds).zip(sets).map(|(((row, submission), kinds), pseudonyms)| {
-            let content = SignalContent { kinds, pseudonyms, statement: submission.statement };
-            let tag = self.secret.tag(&submission.audience, submission.id.as_ref(), &content_digest(&content));
-            let feed = FeedId { member: self.directory.member().clone(), audience: submission.audience };
-            Draft { row, feed, tag, content }
-        });
-        self.append(drafts.collect()).await
+        let drafts = rows.into_iter().zip(submissions).zip(kinds).zip(sets);
+        self.append(drafts.filter_map(|(((row, submission), kinds), set)| self.draft(row, submission, kinds, set)).collect())
+            .await
+    }
+
+    /// `None` never comes: there is an active key, and so a tag.
+    fn draft(
+        &self,
+        row: usize,
+        submission: Submission,
+        kinds: Vec<IdentifierKind>,
+        pseudonyms: SellerPseudonyms,
+    ) -> Option<Draft> {
+        let keys: Vec<KeyId> = pseudonyms.written.into_iter().map(|set| set.key).collect();
+        let content = SignalContent { kinds, pseudonyms: pseudonyms.known, statement: submission.statement };
+        let (tag, known_as) = match &submission.id {
+            Some(id) => (self.secret.by_id(&submission.audience, id), Vec::new()),
+            None => self.content_tags(&submission.audience, &content, &keys)?,
+        };
+        let feed = FeedId { member: self.directory.member().clone(), audience: submission.audience };
+        Some(Draft { row, feed, tag, known_as, content, keys })
+    }
+
+    /// The tag to write, and the others to look for: one for each key by which the content can be recognised, so that a key
+    /// that comes or goes does not make known content new. Written is that of the newest active key, the last in the roster,
+    /// which of all keys in the entry stays in use for longest.
+    fn content_tags(
+        &self,
+        audience: &Audience,
+        content: &SignalContent,
+        written: &[KeyId],
+    ) -> Option<(SubmissionTag, Vec<SubmissionTag>)> {
+        let tag = |key: &KeyId| content_digest(content, key).map(|digest| self.secret.by_content(audience, &digest));
+        let newest = written.last()?;
+        let others = content.pseudonyms.iter().map(|set| &set.key).filter(|key| *key != newest);
+        Some((tag(newest)?, others.filter_map(tag).collect()))
     }
 
     async fn append(&self, drafts: Vec<Draft>) -> Vec<(usize, Result<Receipt, SubmitError>)> {
@@ -165,10 +206,7 @@ impl Submitter {
             return outcomes;
         }
         match self.store.append(items).await {
-            Ok(appended) => outcomes.extend(sent.into_iter().zip(appended).map(|(draft, appended)| {
-                let receipt = appended.map_err(SubmitError::from).and_then(|appended| self.receipt(&draft, appended));
-                (draft.row, receipt)
-            })),
+            Ok(appended) => outcomes.extend(self.receipts(sent, appended).await),
             Err(error) => outcomes.extend(sent.into_iter().map(|draft| (draft.row, Err(error.clone().into())))),
         }
         outcomes
@@ -177,32 +215,72 @@ impl Submitter {
     fn encode(&self, draft: &Draft) -> Result<Append, SubmitError> {
         let mut salt = [0; SALT_BYTES];
         self.entropy.fill(&mut salt)?;
-        let body = Body::Signal { tag: draft.tag, content: draft.content.clone() };
-        let entry = Entry { recorded_at: self.clock.now(), body };
+        let written = draft.content.pseudonyms.iter().filter(|set| draft.keys.contains(&set.key)).cloned().collect();
+        let content = SignalContent {
+            kinds: draft.content.kinds.clone(),
+            pseudonyms: written,
+            statement: draft.content.statement.clone(),
+        };
+        let entry = Entry { recorded_at: self.clock.now(), body: Body::Signal { tag: draft.tag, content } };
         let bytes = encode(&entry, salt)?;
-        Ok(Append::Signal { audience: draft.feed.audience.clone(), tag: draft.tag, entry, bytes })
+        let audience = draft.feed.audience.clone();
+        Ok(Append::Signal { audience, tag: draft.tag, known_as: draft.known_as.clone(), entry, bytes })
     }
 
-    fn receipt(&self, draft: &Draft, appended: Appended) -> Result<Receipt, SubmitError> {
-        let live = draft.content.live_status();
-        match appended {
-            Appended::Created(seq) => {
-                Ok(Receipt { signal: SignalRef { feed: draft.feed.clone(), seq }, created: true, status: live })
+    /// New signals are told from what is at hand; what was there already is read, off the asynchronous threads, once for all.
+    async fn receipts(
+        &self,
+        sent: Vec<Draft>,
+        appended: Vec<Result<Appended, StoreError>>,
+    ) -> Vec<(usize, Result<Receipt, SubmitError>)> {
+        let (mut outcomes, mut held) = (Vec::with_capacity(sent.len()), Vec::new());
+        for (draft, appended) in sent.into_iter().zip(appended) {
+            match appended {
+                Ok(Appended::Created(seq)) => {
+                    let (row, status) = (draft.row, draft.content.live_status());
+                    outcomes.push((row, Ok(Receipt { signal: SignalRef { feed: draft.feed, seq }, created: true, status })));
+                }
+                Ok(Appended::Existing(seq)) => held.push((draft, seq)),
+                Err(error) => outcomes.push((draft.row, Err(error.into()))),
             }
-            Appended::Existing(seq) => self.existing(draft, seq, live),
         }
+        if held.is_empty() {
+            return outcomes;
+        }
+        let rows: Vec<usize> = held.iter().map(|(draft, _)| draft.row).collect();
+        let store = self.store.clone();
+        let read = move || held.iter().map(|(draft, seq)| existing(&store, draft, *seq)).collect::<Vec<_>>();
+        match off_thread(read).await {
+            Ok(receipts) => outcomes.extend(rows.into_iter().zip(receipts)),
+            Err(error) => outcomes.extend(rows.into_iter().map(|row| (row, Err(error.into())))),
+        }
+        outcomes
     }
+}
 
-    /// The signal that was made of the same submission before; refused where it says something else.
-    fn existing(&self, draft: &Draft, seq: Seq, live: SignalStatus) -> Result<Receipt, SubmitError> {
-        let signal = SignalRef { feed: draft.feed.clone(), seq };
-        let held = self.store.read(&draft.feed, seq)?.and_then(|bytes| decode(&bytes).ok());
-        let same =
-            matches!(held, Some(Entry { body: Body::Signal { content, .. }, .. }) if same_content(&content, &draft.content));
-        if !same {
-            return Err(SubmitError::IdReused(signal));
+/// The signal that was made of the same submission before; refused where it says something else.
+fn existing(store: &Store, draft: &Draft, seq: Seq) -> Result<Receipt, SubmitError> {
+    let signal = SignalRef { feed: draft.feed.clone(), seq };
+    let held = store.read(&draft.feed, seq)?.and_then(|bytes| decode(&bytes).ok());
+    let status = match held {
+        Some(Entry { body: Body::Signal { content, .. }, .. }) if same_content(&content, &draft.content) => {
+            content.live_status()
         }
-        let withdrawn = self.store.retraction_of(&draft.feed, seq).is_some();
-        Ok(Receipt { signal, created: false, status: if withdrawn { SignalStatus::Withdrawn } else { live } })
+        Some(_) | None => return Err(SubmitError::IdReused(signal)),
+    };
+    let withdrawn = store.retraction_of(&draft.feed, seq).is_some();
+    Ok(Receipt { signal, created: false, status: if withdrawn { SignalStatus::Withdrawn } else { status } })
+}
+
+/// An amount is a whole number of minor units, which the codes of metals, funds and tests (ISO 4217) do not have. Asked when a
+/// signal is handed in, not when an entry is read: nodes of all versions must read the same in it.
+fn amount_in_money(statement: &Statement) -> Result<(), FieldError> {
+    let amount = statement.goods_value.as_ref().and_then(|value| value.amount);
+    match amount {
+        Some((_, currency)) if currency.exponent().is_none() => {
+            let message = "give a currency that has amounts of money";
+            Err(FieldError::new("CURRENCY_WITHOUT_MINOR_UNIT", "goods_value.currency", message))
+        }
+        Some(_) | None => Ok(()),
     }
 }

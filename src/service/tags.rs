@@ -58,15 +58,24 @@ impl LocalSecret {
         text
     }
 
-    /// The tag of a submission: by its id where it has one, else by its content.
-    pub(super) fn tag(&self, audience: &Audience, id: Option<&SubmissionId>, content: &Hash) -> SubmissionTag {
+    /// The tag of a submission that has an id.
+    pub(super) fn by_id(&self, audience: &Audience, id: &SubmissionId) -> SubmissionTag {
+        self.tag(BY_ID, audience, id.as_bytes())
+    }
+
+    /// A tag of a submission without an id: by its content, as seen under one key.
+    pub(super) fn by_content(&self, audience: &Audience, content: &Hash) -> SubmissionTag {
+        self.tag(BY_CONTENT, audience, &content.0)
+    }
+
+    fn tag(&self, purpose: &[u8], audience: &Audience, submission: &[u8]) -> SubmissionTag {
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.as_slice());
         let mut context = hmac::Context::with_key(&key);
-        context.update(if id.is_some() { BY_ID } else { BY_CONTENT });
+        context.update(purpose);
         context.update(&[0]);
         context.update(audience.as_str().as_bytes());
         context.update(&[0]);
-        context.update(id.map_or(&content.0, SubmissionId::as_bytes));
+        context.update(submission);
         let mut tag = [0; 16];
         tag.copy_from_slice(&context.sign().as_ref()[..16]);
         SubmissionTag(tag)
@@ -88,16 +97,16 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_depends_on_secret_audience_and_id_and_on_content_only_without_one() {
+    fn a_tag_depends_on_secret_audience_and_id_or_content() {
         let id: SubmissionId = "case-17".parse().expect("valid");
-        let (all, content) = (Audience::Alliance, Hash([1; 32]));
-        let group = Audience::Group("luxury".parse().expect("valid"));
-        let tag = secret(1).tag(&all, Some(&id), &content);
-        assert_eq!(tag, secret(1).tag(&all, Some(&id), &Hash([2; 32])));
-        assert_ne!(tag, secret(2).tag(&all, Some(&id), &content));
-        assert_ne!(tag, secret(1).tag(&group, Some(&id), &content));
-        let by_content = secret(1).tag(&all, None, &content);
-        assert_ne!(by_content, secret(1).tag(&all, None, &Hash([2; 32])));
+        let (all, group) = (Audience::Alliance, Audience::Group("luxury".parse().expect("valid")));
+        let tag = secret(1).by_id(&all, &id);
+        assert_ne!(tag, secret(2).by_id(&all, &id));
+        assert_ne!(tag, secret(1).by_id(&group, &id));
+        assert_ne!(tag, secret(1).by_id(&all, &"case-18".parse().expect("valid")));
+        let by_content = secret(1).by_content(&all, &Hash([1; 32]));
+        assert_ne!(by_content, secret(1).by_content(&all, &Hash([2; 32])));
+        assert_ne!(by_content, secret(1).by_content(&group, &Hash([1; 32])));
     }
 
     #[test]

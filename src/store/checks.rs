@@ -60,9 +60,9 @@ impl FromStr for CheckReference {
 pub struct CheckRecord {
     /// When.
     pub checked_at: Timestamp,
-    /// Kinds of the asked identifiers.
+    /// Kinds of the asked identifiers, one for each place in the question.
     pub kinds: Vec<IdentifierKind>,
-    /// The asked identifiers under every key that was in use.
+    /// The asked identifiers, each once, under every key that was in use.
     pub pseudonyms: Vec<PseudonymSet>,
     /// The summary.
     pub verdict: Verdict,
@@ -70,6 +70,8 @@ pub struct CheckRecord {
     pub members_elsewhere: u32,
     /// Matching signals beyond those listed.
     pub omitted: u32,
+    /// Of those, this member's own.
+    pub own_omitted: u32,
     /// Matching signals, own ones included.
     pub matches: Vec<MatchRecord>,
     /// What the answer rests on.
@@ -221,6 +223,7 @@ fn encode_check(secret: u64, check: &CheckRecord, freshness: u32) -> CheckRow {
         verdict: check.verdict.number(),
         members_elsewhere: check.members_elsewhere,
         omitted: check.omitted,
+        own_omitted: check.own_omitted,
         matches: check.matches.iter().map(matched).collect(),
         freshness,
     }
@@ -269,6 +272,7 @@ pub(super) fn decode_check(mut block: CheckBlockRow, reference: &CheckReference)
         verdict: Verdict::from_number(row.verdict)?,
         members_elsewhere: row.members_elsewhere,
         omitted: row.omitted,
+        own_omitted: row.own_omitted,
         matches: row.matches.into_iter().map(matched).collect::<Option<_>>()?,
         freshness: Arc::new(decode_freshness(freshness)?),
     })

@@ -5,15 +5,16 @@
 //! no tag, only 8 bytes of one and a position of 8 bytes, so a row costs about 26 bytes with the table's slack; whoever asks
 //! reads the entry and compares the whole value. A miss costs one probe.
 
-use std::collections::BTreeSet;
-use std::hash::{BuildHasher, RandomState};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 
 use hashbrown::HashTable;
 
 use crate::domain::{Pseudonym, Seq, SubmissionTag};
 
 const FEED_BITS: u32 = 20;
-const SEQ_BITS: u32 = 43;
+const SEQ_BITS: u32 = 42;
 const SEQ_MASK: u64 = (1 << SEQ_BITS) - 1;
 const LIST: u64 = 1 << 63;
 
@@ -32,25 +33,77 @@ impl FeedNo {
     }
 }
 
-/// Where an entry stands: feed number and sequence number in 63 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Where an entry stands: feed number and sequence number in 62 bits. The lowest bit of the 63 is a mark: the signal there
+/// rests on conclusive evidence. The mark lets a check find the few signals that confirm under a flood of those that allege,
+/// and is no part of the position: positions with and without it are equal.
+#[derive(Debug, Clone, Copy)]
 pub struct Position(u64);
 
 impl Position {
-    /// The position of `seq` in `feed`. Sequence numbers stay below 2^43: at a million entries a second, 278 years.
+    /// The position of `seq` in `feed`, without the mark. Sequence numbers stay below 2^42: at a million entries a second,
+    /// 139 years.
     pub(super) fn new(feed: FeedNo, seq: Seq) -> Self {
-        Self(u64::from(feed.0) << SEQ_BITS | seq.get() & SEQ_MASK)
+        Self((u64::from(feed.0) << SEQ_BITS | seq.get() & SEQ_MASK) << 1)
+    }
+
+    /// The same position, marked where the signal there is `conclusive`.
+    pub(super) fn marked(self, conclusive: bool) -> Self {
+        Self(self.0 & !1 | u64::from(conclusive))
     }
 
     /// The feed's number.
     pub fn feed(self) -> FeedNo {
-        FeedNo(u32::try_from(self.0 >> SEQ_BITS).unwrap_or(u32::MAX))
+        FeedNo(u32::try_from(self.place() >> SEQ_BITS).unwrap_or(u32::MAX))
     }
 
     /// The entry's sequence number.
     pub fn seq(self) -> Seq {
-        Seq::new(self.0 & SEQ_MASK)
+        Seq::new(self.place() & SEQ_MASK)
     }
+
+    /// Whether the signal there rests on conclusive evidence.
+    pub fn is_conclusive(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    fn place(self) -> u64 {
+        self.0 >> 1
+    }
+}
+
+impl PartialEq for Position {
+    fn eq(&self, other: &Self) -> bool {
+        self.place() == other.place()
+    }
+}
+
+impl Eq for Position {}
+
+impl PartialOrd for Position {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Position {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.place().cmp(&other.place())
+    }
+}
+
+impl Hash for Position {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.place().hash(state);
+    }
+}
+
+/// The newest positions of one feed under a fingerprint.
+pub(super) struct Newest {
+    pub(super) feed: FeedNo,
+    /// The newest first: so many marked ones and so many others, at most, as were asked for.
+    pub(super) positions: Vec<Position>,
+    /// Positions of this feed beyond those.
+    pub(super) skipped: u64,
 }
 
 /// Eight bytes of a pseudonym or tag.
@@ -136,6 +189,14 @@ impl List {
         }
     }
 
+    /// From the last to the first.
+    fn each_backwards(&self, visit: impl FnMut(Position)) {
+        match self {
+            Self::Few(few) => few.iter().rev().copied().for_each(visit),
+            Self::Many(many) => many.iter().rev().copied().for_each(visit),
+        }
+    }
+
     fn to_vec(&self) -> Vec<Position> {
         match self {
             Self::Few(few) => few.clone(),
@@ -168,7 +229,7 @@ impl PositionIndex {
         let hash = self.hasher.hash_one(fingerprint);
         let added = match self.rows.find_mut(hash, |row| row.fingerprint == fingerprint) {
             Some(row) if row.slot & LIST != 0 => self.lists[list_number(row.slot)].insert(position),
-            Some(row) if row.slot == position.0 => false,
+            Some(row) if Position(row.slot) == position => false,
             Some(row) => {
                 let mut few = vec![Position(row.slot), position];
                 few.sort_unstable();
@@ -195,7 +256,7 @@ impl PositionIndex {
         let Ok(mut found) = self.rows.find_entry(hash, |row| row.fingerprint == fingerprint) else { return };
         let slot = found.get().slot;
         if slot & LIST == 0 {
-            if slot == position.0 {
+            if Position(slot) == position {
                 found.remove();
                 self.postings -= 1;
             }
@@ -212,11 +273,48 @@ impl PositionIndex {
 
     /// Positions under this fingerprint, in ascending order.
     pub(super) fn positions(&self, fingerprint: Fingerprint) -> Vec<Position> {
-        match self.rows.find(self.hasher.hash_one(fingerprint), |row| row.fingerprint == fingerprint) {
+        match self.row(fingerprint) {
             None => Vec::new(),
             Some(row) if row.slot & LIST != 0 => self.lists[list_number(row.slot)].to_vec(),
             Some(row) => vec![Position(row.slot)],
         }
+    }
+
+    /// Whether there is any position under this fingerprint. One probe, however many there are.
+    pub(super) fn contains(&self, fingerprint: Fingerprint) -> bool {
+        self.row(fingerprint).is_some()
+    }
+
+    /// The newest positions of each feed: up to `each` marked ones, and up to `each` others. Looks at every position and
+    /// copies none beyond those, so that a flood costs a scan of memory and no more.
+    pub(super) fn newest(&self, fingerprint: Fingerprint, each: usize) -> Vec<Newest> {
+        let mut feeds: BTreeMap<FeedNo, (Newest, [usize; 2])> = BTreeMap::new();
+        self.each_backwards(fingerprint, |position| {
+            let feed = position.feed();
+            let empty = || (Newest { feed, positions: Vec::new(), skipped: 0 }, [0, 0]);
+            let (newest, taken) = feeds.entry(feed).or_insert_with(empty);
+            let taken = &mut taken[usize::from(position.is_conclusive())];
+            if *taken < each {
+                *taken += 1;
+                newest.positions.push(position);
+            } else {
+                newest.skipped += 1;
+            }
+        });
+        feeds.into_values().map(|(newest, _)| newest).collect()
+    }
+
+    /// Positions of one feed stand in the order of their sequence, so that going backwards meets the newest first.
+    fn each_backwards(&self, fingerprint: Fingerprint, visit: impl FnMut(Position)) {
+        match self.row(fingerprint) {
+            None => {}
+            Some(row) if row.slot & LIST != 0 => self.lists[list_number(row.slot)].each_backwards(visit),
+            Some(row) => std::iter::once(Position(row.slot)).for_each(visit),
+        }
+    }
+
+    fn row(&self, fingerprint: Fingerprint) -> Option<&Row> {
+        self.rows.find(self.hasher.hash_one(fingerprint), |row| row.fingerprint == fingerprint)
     }
 }
 
@@ -226,8 +324,6 @@ fn list_number(slot: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -242,6 +338,33 @@ mod tests {
         assert_eq!((far.feed().get(), far.seq().get()), ((1 << FEED_BITS) - 1, SEQ_MASK));
         assert_eq!(far.0 & LIST, 0);
         assert!(FeedNo::new(1 << FEED_BITS).is_none());
+    }
+
+    #[test]
+    fn the_mark_is_no_part_of_a_position() {
+        let (plain, marked) = (position(3, 9), position(3, 9).marked(true));
+        assert_eq!((plain, marked.seq(), marked.feed()), (marked, plain.seq(), plain.feed()));
+        assert!(marked.is_conclusive() && !plain.is_conclusive() && marked < position(3, 10));
+        let (mut index, subject) = (PositionIndex::new(), Fingerprint::of(&[1; 32]));
+        for rest in [0, 2] {
+            (0..rest).for_each(|seq| index.insert(subject, position(3, seq)));
+            index.insert(subject, marked);
+            index.remove(subject, plain);
+            assert_eq!(index.postings(), rest, "found and taken out without its mark");
+        }
+    }
+
+    #[test]
+    fn a_flood_hides_neither_other_feeds_nor_the_marked() {
+        let (mut index, subject) = (PositionIndex::new(), Fingerprint::of(&[1; 32]));
+        index.insert(subject, position(1, 0).marked(true));
+        (1..5_000).for_each(|seq| index.insert(subject, position(1, seq)));
+        index.insert(subject, position(2, 7));
+        let newest = index.newest(subject, 2);
+        let seqs = |n: &Newest| n.positions.iter().map(|p| p.seq().get()).collect::<Vec<_>>();
+        assert_eq!(newest.iter().map(|n| (n.feed.get(), n.skipped)).collect::<Vec<_>>(), [(1, 4_997), (2, 0)]);
+        assert_eq!((seqs(&newest[0]), seqs(&newest[1])), (vec![4_999, 4_998, 0], vec![7]));
+        assert!(index.contains(subject) && !index.contains(Fingerprint::of(&[2; 32])));
     }
 
     proptest! {

@@ -44,6 +44,7 @@ use crate::domain::limits::{CHECK_RETENTION, COMMIT_STALL, MAX_COMMIT_QUEUE, MAX
 use crate::domain::{AllianceName, Audience, Clock, Entropy, FeedId, MemberId, Pseudonym, Seq, SubmissionTag, Timestamp};
 use crate::feed::{Entry, EntryBytes, ForkProof, Frontier, Hash, SigningKey, ViewDigest};
 use engine::{Commit, Engine};
+use index::Newest;
 use rows::{CheckBlockRow, CheckpointRow, SchemaRow};
 use state::{FeedRecord, State};
 use tip::Tip;
@@ -77,12 +78,14 @@ pub struct Options {
 
 /// An entry that this member adds to a feed of its own.
 pub enum Append {
-    /// A signal, unless one with the same tag is there.
+    /// A signal, unless one with one of its tags is there.
     Signal {
         /// Who may read it.
         audience: Audience,
         /// Its submission.
         tag: SubmissionTag,
+        /// Other tags that the same submission may stand under; a signal with one of these is the same too.
+        known_as: Vec<SubmissionTag>,
         /// What `bytes` decode to.
         entry: Entry,
         /// The entry as it will stand in the feed.
@@ -120,7 +123,7 @@ impl Append {
 pub enum Appended {
     /// It stands at this position now.
     Created(Seq),
-    /// For a signal: the one with the same tag stands here. For a retraction: the signal here was withdrawn before.
+    /// For a signal: the one with one of its tags stands here. For a retraction: the signal here was withdrawn before.
     Existing(Seq),
 }
 
@@ -166,6 +169,17 @@ pub struct StoredBatch {
     pub entries: Vec<EntryBytes>,
     /// The checkpoint, as signed note.
     pub checkpoint: Bytes,
+}
+
+/// Where a feed's newest signals stand that may name a pseudonym.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedPositions {
+    /// Which feed.
+    pub feed: FeedId,
+    /// The newest first.
+    pub newest: Vec<Position>,
+    /// How many stand in this feed beyond those.
+    pub skipped: u64,
 }
 
 /// Room and health of a store.
@@ -397,6 +411,13 @@ impl Store {
         self.shared.state.read().feeds.values().map(FeedSummary::of).collect()
     }
 
+    /// This member's own feeds of which something is held.
+    #[must_use]
+    pub fn own_feeds(&self) -> Vec<FeedId> {
+        let state = self.shared.state.read();
+        state.feeds.values().filter(|record| record.id.member == self.shared.member).map(|record| record.id.clone()).collect()
+    }
+
     /// Entries held of a feed.
     #[must_use]
     pub fn size(&self, feed: &FeedId) -> Seq {
@@ -438,6 +459,25 @@ impl Store {
     #[must_use]
     pub fn positions(&self, pseudonym: &Pseudonym) -> Vec<Position> {
         self.shared.state.read().subjects.positions(pseudonym.into())
+    }
+
+    /// Whether any live signal may name this pseudonym. In memory; one probe, however many do.
+    #[must_use]
+    pub fn is_named(&self, pseudonym: &Pseudonym) -> bool {
+        self.shared.state.read().subjects.contains(pseudonym.into())
+    }
+
+    /// Of each feed the newest live signals that may name this pseudonym: up to `each` that rest on conclusive evidence, and
+    /// up to `each` others. In memory.
+    #[must_use]
+    pub fn newest_positions(&self, pseudonym: &Pseudonym, each: usize) -> Vec<FeedPositions> {
+        let state = self.shared.state.read();
+        let newest = state.subjects.newest(pseudonym.into(), each).into_iter();
+        let of_feed = |newest: Newest| {
+            let feed = state.feeds.get(&newest.feed)?.id.clone();
+            Some(FeedPositions { feed, newest: newest.positions, skipped: newest.skipped })
+        };
+        newest.filter_map(of_feed).collect()
     }
 
     /// The feed with this number.

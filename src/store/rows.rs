@@ -89,6 +89,8 @@ pub(super) struct CheckRow {
     /// Index in `CheckBlockRow.freshness`.
     #[prost(uint32, tag = "9")]
     pub freshness: u32,
+    #[prost(uint32, tag = "10")]
+    pub own_omitted: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -17,7 +17,7 @@ use super::rows::{CheckpointRow, ForkRow, HeadRow};
 use super::segment;
 use super::tip::{Tip, read_hashes};
 use super::{OpenError, keys};
-use crate::domain::{FeedId, MemberId, Seq, SignalContent, Timestamp};
+use crate::domain::{FeedId, MemberId, Seq, SignalContent, SignalStatus, Timestamp};
 use crate::feed::{Body, Effect, Entry, EntryBytes, FeedView, FoldError, Frontier, Hash, NotUnderstood, decode};
 
 /// One feed as it is on disk.
@@ -183,8 +183,9 @@ impl State {
 
     fn add_signal(&mut self, position: Position, entry: &Result<Entry, NotUnderstood>, own: bool) {
         let Ok(Entry { body: Body::Signal { tag, content }, .. }) = entry else { return };
+        let marked = position.marked(content.live_status() == SignalStatus::Confirmed);
         for pseudonym in content.pseudonyms.iter().flat_map(|set| &set.pseudonyms) {
-            self.subjects.insert(pseudonym.into(), position);
+            self.subjects.insert(pseudonym.into(), marked);
         }
         if own {
             self.submissions.insert(tag.into(), position);

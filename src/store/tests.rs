@@ -104,7 +104,7 @@ fn signal(n: u64) -> Append {
     let entry =
         Entry { recorded_at: Timestamp::from_unix_ms(1), body: Body::Signal { tag: tag(n), content: content(n, "Brand") } };
     let bytes = encode(&entry, [n as u8; limits::SALT_BYTES]).expect("fits");
-    Append::Signal { audience: Audience::Alliance, tag: tag(n), entry, bytes }
+    Append::Signal { audience: Audience::Alliance, tag: tag(n), known_as: vec![], entry, bytes }
 }
 
 fn retraction(of: Seq) -> Append {
@@ -223,6 +223,7 @@ fn check_record(n: i64) -> CheckRecord {
         verdict: Verdict::Alleged,
         members_elsewhere: 2,
         omitted: 0,
+        own_omitted: 0,
         matches: vec![MatchRecord {
             signal: "acme/all/3".parse().expect("valid"),
             status: crate::domain::SignalStatus::Alleged,

@@ -336,16 +336,17 @@ impl Writer {
             return Err(StoreError::OwnFeedBehind);
         }
         match item {
-            Append::Signal { tag, entry, bytes, .. } => {
-                let held = match group.tags.get(&(feed.clone(), tag)) {
-                    Some(seq) => Some(*seq),
-                    None => self.shared.find_submission(&feed, &tag)?,
-                };
-                if let Some(seq) = held {
-                    return Ok(Appended::Existing(seq));
+            Append::Signal { tag, known_as, entry, bytes, .. } => {
+                let tags = || known_as.iter().chain([&tag]);
+                for tag in tags() {
+                    let staged = group.tags.get(&(feed.clone(), *tag)).copied();
+                    let held = if staged.is_some() { staged } else { self.shared.find_submission(&feed, tag)? };
+                    if let Some(seq) = held {
+                        return Ok(Appended::Existing(seq));
+                    }
                 }
                 let seq = self.push(&feed, bytes, Ok(entry), group)?;
-                group.tags.insert((feed, tag), seq);
+                group.tags.extend(tags().map(|tag| ((feed.clone(), *tag), seq)));
                 Ok(Appended::Created(seq))
             }
             Append::Retraction { signal, entry, bytes, .. } => {

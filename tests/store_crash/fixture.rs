@@ -158,7 +158,7 @@ pub fn signal_entry(n: u64) -> (Entry, EntryBytes) {
 
 pub fn signal(name: &str, n: u64) -> Append {
     let (entry, bytes) = signal_entry(n);
-    Append::Signal { audience: audience(name), tag: tag(n), entry, bytes }
+    Append::Signal { audience: audience(name), tag: tag(n), known_as: vec![], entry, bytes }
 }
 
 pub fn retraction(name: &str, signal: Seq) -> Append {
@@ -184,6 +184,7 @@ pub fn check_record(n: u64) -> CheckRecord {
         verdict: Verdict::Alleged,
         members_elsewhere: 2,
         omitted: 0,
+        own_omitted: 0,
         matches: vec![MatchRecord {
             signal: "acme/all/3".parse().expect("valid"),
             status: SignalStatus::Alleged,

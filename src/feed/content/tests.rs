@@ -28,17 +28,21 @@ fn shuffled(content: &SignalContent, rng: &mut TestRng) -> SignalContent {
 
 #[test]
 fn the_digest_never_changes() {
-    assert_eq!(content_digest(&content()).to_string(), "fd7512df58549ee408e29d371328b32cbd5fc5d564bed60d8c8273162309379c");
+    let under = |key: &str| content_digest(&content(), &key.parse().expect("valid")).map(|digest| digest.to_string());
+    assert_eq!(under("k1").as_deref(), Some("4e4f2369957f70314aa541fa80315b702d088c29b736e9272ceb97bc75b62f30"));
+    assert_eq!(under("k2").as_deref(), Some("175a399ea3a81239d80c7a6cae3e979f43bf8749a3244e31c1e1c24441be4fed"));
+    assert_eq!(under("k3"), None);
 }
 
 #[test]
 fn all_that_is_said_counts() {
-    let original = content_digest(&content());
+    let key: KeyId = "k2".parse().expect("valid");
+    let original = content_digest(&content(), &key);
     let differs = |change: &dyn Fn(&mut SignalContent)| {
         let mut other = content();
         change(&mut other);
         assert!(!same_content(&content(), &other));
-        content_digest(&other) != original
+        content_digest(&other, &key) != original
     };
     assert!(differs(&|c| c.kinds[0] = IdentifierKind::Email));
     assert!(differs(&|c| c.kinds.swap(0, 1)), "kinds belong to their pseudonyms");
@@ -67,7 +71,10 @@ fn a_new_key_does_not_make_it_another_content() {
     old.pseudonyms.truncate(1);
     let mut new = content();
     new.pseudonyms.remove(0);
-    assert_ne!(content_digest(&both), content_digest(&old));
+    let (k1, k2) = ("k1".parse().expect("valid"), "k2".parse().expect("valid"));
+    assert_eq!(content_digest(&both, &k1), content_digest(&old, &k1));
+    assert_eq!(content_digest(&both, &k2), content_digest(&new, &k2));
+    assert_ne!(content_digest(&both, &k1), content_digest(&both, &k2));
     assert!(same_content(&both, &old) && same_content(&new, &both));
     assert!(!same_content(&old, &new), "nothing to compare by");
 }
@@ -76,7 +83,9 @@ proptest! {
     #[test]
     fn order_says_nothing(content in any::content(), mut rng in Just(()).prop_perturb(|(), rng| rng)) {
         let other = shuffled(&content, &mut rng);
-        prop_assert_eq!(content_digest(&other), content_digest(&content));
+        for set in &content.pseudonyms {
+            prop_assert_eq!(content_digest(&other, &set.key), content_digest(&content, &set.key));
+        }
         prop_assert!(same_content(&content, &other));
     }
 }

@@ -63,6 +63,7 @@ fn alleged() -> Answer {
         elsewhere: vec![signal("acme", "Ac\u{1b}me", &[(0, 2, strong), (2, 4, strong)]), weak],
         own: vec![signal("market", "Acme", &[(1, 4, strong)])],
         matches_omitted: 0,
+        own_omitted: 0,
         reference_error: String::new(),
     };
     let feeds = vec![

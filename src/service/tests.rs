@@ -1,0 +1,8 @@
+//! The use cases over real stores: several members in one process, whose feeds are copied as a follower would.
+
+mod bounds;
+mod freshness;
+mod keys;
+mod screening;
+mod signals;
+pub(super) mod world;

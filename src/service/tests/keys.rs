@@ -1,0 +1,59 @@
+//! A change of the pseudonym keys makes nothing new that was known.
+
+use super::world::{TestNode, World, allegation, roster_key};
+use crate::domain::KeyState::{Active, Destroyed, Retiring};
+use crate::domain::{RetractionReason, SignalStatus, Submission};
+use crate::service::{SubmitError, Target};
+
+async fn created_and_status(node: &TestNode, submission: Submission) -> (bool, SignalStatus) {
+    let receipt = node.submit(submission).await.expect("taken");
+    (receipt.created, receipt.status)
+}
+
+#[tokio::test]
+async fn a_retracted_signal_without_an_id_stays_so_while_keys_come_and_go() {
+    let mut world = World::new(&["aurelle"]).await;
+    let retracted = || allegation("withdrawn.test", 1);
+    let signal = world.node("aurelle").submit(retracted()).await.expect("taken").signal;
+    let retraction = world.node("aurelle").signals.retract(Target::Signal(signal), RetractionReason::Settled);
+    assert!(retraction.await.expect("withdrawn").newly);
+    world.rotate(&[("k1", Active), ("k2", Active)]).await;
+    assert_eq!(created_and_status(world.node("aurelle"), retracted()).await, (false, SignalStatus::Withdrawn));
+    // Rows of one commit meet each other too.
+    let twice = world.node("aurelle").submitter.submit(vec![allegation("new.test", 1), allegation("new.test", 1)]).await;
+    assert_eq!(twice.iter().map(|r| r.as_ref().expect("taken").created).collect::<Vec<_>>(), [true, false]);
+    world.rotate(&[("k1", Retiring), ("k2", Active)]).await;
+    assert_eq!(created_and_status(world.node("aurelle"), retracted()).await, (false, SignalStatus::Withdrawn));
+    assert_eq!(created_and_status(world.node("aurelle"), allegation("new.test", 1)).await, (false, SignalStatus::Alleged));
+    world.rotate(&[("k1", Destroyed), ("k2", Active)]).await;
+    let in_both = created_and_status(world.node("aurelle"), allegation("new.test", 1)).await;
+    assert_eq!(in_both, (false, SignalStatus::Alleged), "what was written under both keys outlives the first");
+}
+
+#[tokio::test]
+async fn a_submission_id_stands_for_the_same_content_under_the_next_key() {
+    let mut world = World::new(&["aurelle"]).await;
+    let with_id = |case| Submission { id: Some("case-17".parse().expect("valid")), ..allegation("shop.test", case) };
+    let first = world.node("aurelle").submit(with_id(1)).await.expect("taken");
+    world.rotate(&[("k1", Retiring), ("k2", Active)]).await;
+    let again = world.node("aurelle").submit(with_id(1)).await.expect("the same content");
+    assert_eq!((again.signal, again.created), (first.signal, false));
+    let refused = world.node("aurelle").submit(with_id(2)).await.expect_err("other content");
+    assert!(matches!(refused, SubmitError::IdReused(_)), "{refused}");
+}
+
+#[tokio::test]
+async fn a_key_that_is_put_in_its_place_is_used_without_a_restart() {
+    let mut world = World::new(&["aurelle"]).await;
+    world.amend(|roster| roster.keys.push(roster_key("k2", Active))).await;
+    let node = world.node("aurelle");
+    let refused = node.submit(allegation("shop.test", 1)).await.expect_err("a secret is missing");
+    assert_eq!(refused.code(), "KEY_MISSING");
+    assert_eq!(node.pseudonymiser.problem().map(|e| e.code()), Some("KEY_MISSING"), "and status tells it");
+    assert_eq!(node.pseudonymiser.listed_keys().len(), 2);
+    node.keys.put("k2");
+    assert_eq!(node.submit(allegation("shop.test", 1)).await.expect_err("not looked at again yet").code(), "KEY_MISSING");
+    node.clock.advance_ms(1_000);
+    assert!(node.submit(allegation("shop.test", 1)).await.expect("taken").created);
+    assert_eq!(node.pseudonymiser.problem(), None);
+}

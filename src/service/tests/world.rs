@@ -1,0 +1,314 @@
+//! An alliance without networks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use zeroize::Zeroizing;
+
+use crate::domain::limits::MAX_ROWS_PER_CHUNK;
+use crate::domain::{
+    Clock, Entropy, EntropyError, Evidence, EvidenceKind, FeedId, Group, Identifier, IdentifierKind, Infringement, KeyId,
+    KeyState, Member, MemberId, MemberKind, MemberState, Policy, Roster, RosterKey, Scheme, Statement, Submission, Timestamp,
+};
+use crate::feed::{SignedCheckpoint, SignedRoster, SigningKey};
+use crate::membership::{Directory, Liveness};
+use crate::pseudonym::HmacKey;
+use crate::service::{
+    Answer, FreshnessBoard, KeySecrets, LocalSecret, Pseudonymiser, Receipt, ScreenError, Screener, Signals, SubmitError,
+    Submitter,
+};
+use crate::store::{Import, Options, Store};
+
+const START_MS: i64 = 1_790_000_000_000;
+const DAY_MS: i64 = 86_400_000;
+
+pub(crate) struct TestClock(AtomicI64);
+
+impl TestClock {
+    pub(crate) fn advance_ms(&self, ms: i64) {
+        self.0.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    pub(crate) fn advance_days(&self, days: i64) {
+        self.advance_ms(days * DAY_MS);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_ms(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Counts up, so that every draw differs.
+struct Counter(AtomicU64);
+
+impl Entropy for Counter {
+    fn fill(&self, out: &mut [u8]) -> Result<(), EntropyError> {
+        for chunk in out.chunks_mut(8) {
+            let bytes = self.0.fetch_add(1, Ordering::SeqCst).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes();
+            chunk.copy_from_slice(&bytes[..chunk.len()]);
+        }
+        Ok(())
+    }
+}
+
+fn entropy(seed: u64) -> Arc<Counter> {
+    Arc::new(Counter(AtomicU64::new(seed << 32 | 1)))
+}
+
+/// The keys folder of one node.
+#[derive(Default)]
+pub(crate) struct HeldKeys(Mutex<BTreeMap<KeyId, u8>>);
+
+impl HeldKeys {
+    pub(crate) fn put(&self, key: &str) {
+        self.0.lock().insert(key.parse().expect("valid"), secret_byte(key));
+    }
+}
+
+impl KeySecrets for HeldKeys {
+    fn secrets(&self) -> Vec<(KeyId, HmacKey)> {
+        self.0.lock().iter().map(|(id, byte)| (id.clone(), key_of(*byte))).collect()
+    }
+}
+
+fn secret_byte(key: &str) -> u8 {
+    key.bytes().last().expect("a name")
+}
+
+fn key_of(byte: u8) -> HmacKey {
+    HmacKey::from_bytes(Zeroizing::new([byte; 32]))
+}
+
+/// One member's node, without its edge.
+pub(crate) struct TestNode {
+    pub(crate) store: Arc<Store>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) liveness: Arc<Liveness>,
+    pub(crate) freshness: Arc<FreshnessBoard>,
+    pub(crate) pseudonymiser: Arc<Pseudonymiser>,
+    pub(crate) submitter: Submitter,
+    pub(crate) signals: Arc<Signals>,
+    pub(crate) screener: Arc<Screener>,
+    pub(crate) keys: Arc<HeldKeys>,
+    pub(crate) clock: Arc<TestClock>,
+    feed_key: Arc<SigningKey>,
+    _folder: tempfile::TempDir,
+}
+
+pub(crate) struct World {
+    secretariat: SigningKey,
+    pub(crate) roster: Roster,
+    nodes: BTreeMap<MemberId, TestNode>,
+}
+
+pub(crate) fn member(name: &str) -> MemberId {
+    name.parse().expect("valid")
+}
+
+pub(crate) fn feed(name: &str) -> FeedId {
+    name.parse().expect("valid")
+}
+
+impl World {
+    /// Members who hold key `k1`, and a group `makers` of all of them.
+    pub(crate) async fn new(members: &[&str]) -> Self {
+        let feed_keys: Vec<_> =
+            (1..).zip(members).map(|(seed, id)| (*id, SigningKey::generate(&*entropy(seed)).expect("a key"))).collect();
+        let listed = |(id, key): &(&str, SigningKey)| Member {
+            id: member(id),
+            kind: MemberKind::Brand,
+            name: (*id).into(),
+            state: MemberState::Active,
+            address: "127.0.0.1:1".into(),
+            feed_key: key.public(),
+        };
+        let roster = Roster {
+            format: Roster::FORMAT,
+            alliance: "alliance.example".parse().expect("valid"),
+            serial: 1,
+            issued_at: "2026-11-22T00:00:00Z".into(),
+            policy: Policy::default(),
+            members: feed_keys.iter().map(listed).collect(),
+            groups: vec![Group {
+                name: "makers".parse().expect("valid"),
+                members: members.iter().map(|id| member(id)).collect(),
+            }],
+            keys: vec![roster_key("k1", KeyState::Active)],
+            platforms: vec![],
+        };
+        let secretariat = SigningKey::generate(&*entropy(99)).expect("a key");
+        let mut world = Self { secretariat, roster, nodes: BTreeMap::new() };
+        for (seed, (id, key)) in (1_000..).zip(feed_keys) {
+            let node = world.open(member(id), Arc::new(key), seed).await;
+            world.nodes.insert(member(id), node);
+        }
+        world
+    }
+
+    async fn open(&self, id: MemberId, feed_key: Arc<SigningKey>, seed: u64) -> TestNode {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = Arc::new(TestClock(AtomicI64::new(START_MS)));
+        let options = Options {
+            folder: folder.path().to_owned(),
+            cache_bytes: 16 << 20,
+            alliance: self.roster.alliance.clone(),
+            member: id.clone(),
+            key: feed_key.clone(),
+            clock: clock.clone(),
+            entropy: entropy(seed),
+        };
+        let store = Arc::new(Store::open(options).expect("opens"));
+        let note = SignedRoster::sign(self.roster.clone(), &self.secretariat).expect("valid").note().clone();
+        let (alliance, secretariat) = (self.roster.alliance.clone(), self.secretariat.public());
+        let directory = Directory::open(alliance, id, secretariat, store.clone(), Some(note)).await.expect("a member");
+        let (directory, liveness, keys) = (Arc::new(directory), Arc::new(Liveness::new()), Arc::new(HeldKeys::default()));
+        keys.put("k1");
+        let pseudonymiser = Arc::new(Pseudonymiser::new(directory.clone(), keys.clone(), clock.clone()));
+        let freshness = FreshnessBoard::new(store.clone(), directory.clone(), liveness.clone(), clock.clone());
+        let freshness = Arc::new(freshness);
+        let secret = Arc::new(LocalSecret::generate(&*entropy(seed + 1)).expect("a secret"));
+        let signals = Signals {
+            store: store.clone(),
+            directory: directory.clone(),
+            secret: secret.clone(),
+            clock: clock.clone(),
+            entropy: entropy(seed + 2),
+        };
+        TestNode {
+            submitter: Submitter {
+                store: store.clone(),
+                directory: directory.clone(),
+                pseudonymiser: pseudonymiser.clone(),
+                secret,
+                clock: clock.clone(),
+                entropy: entropy(seed + 3),
+            },
+            signals: Arc::new(signals),
+            screener: Arc::new(Screener {
+                store: store.clone(),
+                directory: directory.clone(),
+                pseudonymiser: pseudonymiser.clone(),
+                freshness: freshness.clone(),
+                clock: clock.clone(),
+            }),
+            store,
+            directory,
+            liveness,
+            freshness,
+            pseudonymiser,
+            keys,
+            clock,
+            feed_key,
+            _folder: folder,
+        }
+    }
+
+    pub(crate) fn node(&self, id: &str) -> &TestNode {
+        &self.nodes[&member(id)]
+    }
+
+    /// A new roster, in force at every node at once.
+    pub(crate) async fn amend(&mut self, change: impl FnOnce(&mut Roster)) {
+        change(&mut self.roster);
+        self.roster.serial += 1;
+        let note = SignedRoster::sign(self.roster.clone(), &self.secretariat).expect("valid").note().clone();
+        for node in self.nodes.values() {
+            assert!(node.directory.offer(note.clone()).await.expect("newer"));
+        }
+    }
+
+    /// Keys with these states, whose secrets every node holds.
+    pub(crate) async fn rotate(&mut self, keys: &[(&str, KeyState)]) {
+        self.nodes.values().for_each(|node| keys.iter().for_each(|(id, _)| node.keys.put(id)));
+        self.amend(|roster| roster.keys = keys.iter().map(|(id, state)| roster_key(id, *state)).collect()).await;
+    }
+
+    /// Copies all that is new of `name` from its member to `to`.
+    pub(crate) async fn deliver(&self, name: &str, to: &str) {
+        let of = feed(name);
+        let (from, to) = (&self.nodes[&of.member], self.node(to));
+        while let Some(batch) = from.store.batch_after(&of, to.store.size(&of)).expect("readable") {
+            let key = from.feed_key.public();
+            let checkpoint = SignedCheckpoint::open(batch.checkpoint, &self.roster.alliance, |_| Some(key)).expect("signed");
+            let import = Import::verify(&to.store.frontier(&of), batch.entries, checkpoint).expect("as signed");
+            to.store.import(import).await.expect("stored");
+        }
+    }
+}
+
+pub(crate) fn roster_key(id: &str, state: KeyState) -> RosterKey {
+    let check = key_of(secret_byte(id)).check_value();
+    RosterKey { id: id.parse().expect("valid"), scheme: Scheme::HmacSha256, state, check }
+}
+
+impl TestNode {
+    pub(crate) fn feed_key(&self) -> &SigningKey {
+        &self.feed_key
+    }
+
+    pub(crate) async fn submit(&self, submission: Submission) -> Result<Receipt, SubmitError> {
+        self.submitter.submit(vec![submission]).await.pop().expect("one outcome")
+    }
+
+    pub(crate) async fn submit_all(&self, submissions: impl IntoIterator<Item = Submission>) {
+        let mut rest = submissions.into_iter();
+        loop {
+            let piece: Vec<Submission> = rest.by_ref().take(MAX_ROWS_PER_CHUNK).collect();
+            if piece.is_empty() {
+                return;
+            }
+            for outcome in self.submitter.submit(piece).await {
+                assert!(outcome.expect("taken").created);
+            }
+        }
+    }
+
+    /// Asks a moment later, so that no earlier picture of the feeds serves.
+    pub(crate) async fn check(&self, identifiers: Vec<Identifier>) -> Result<Answer, ScreenError> {
+        self.clock.advance_ms(1_000);
+        self.screener.check(vec![identifiers]).await.pop().expect("one outcome")
+    }
+
+    pub(crate) async fn ask(&self, domain: &str) -> Answer {
+        self.check(vec![named(domain)]).await.expect("answered")
+    }
+}
+
+pub(crate) fn identifier(kind: IdentifierKind, value: &str) -> Identifier {
+    Identifier { kind, value: value.into(), region: String::new() }
+}
+
+pub(crate) fn named(domain: &str) -> Identifier {
+    identifier(IdentifierKind::Domain, domain)
+}
+
+/// What is stated of `domain` to `audience`, told apart by `case`.
+pub(crate) fn submission(audience: &str, domain: &str, evidence: EvidenceKind, case: usize) -> Submission {
+    Submission {
+        id: None,
+        audience: audience.parse().expect("valid"),
+        identifiers: vec![named(domain)],
+        statement: Statement {
+            infringement: Infringement::TrademarkCounterfeit,
+            rights_holder: None,
+            brand: Some(format!("Case {case}")),
+            evidence: vec![Evidence::of(evidence)],
+            actions: vec![],
+            sighting: None,
+            product: None,
+            goods_value: None,
+            observed_on: None,
+            acted_on: None,
+            retention_days: None,
+        },
+    }
+}
+
+/// An allegation to the whole alliance.
+pub(crate) fn allegation(domain: &str, case: usize) -> Submission {
+    submission("all", domain, EvidenceKind::TestPurchase, case)
+}
