@@ -22,6 +22,7 @@ mod state;
 mod tip;
 mod writer;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -177,12 +178,18 @@ struct Shared {
     state: RwLock<State>,
     roster: RwLock<Option<Bytes>>,
     problem: RwLock<Option<(&'static str, String)>>,
+    /// The own feeds that may be written to; `None` for all of them.
+    confirmed: RwLock<Option<BTreeSet<FeedId>>>,
     changes: watch::Sender<u64>,
 }
 
 impl Shared {
     fn announce(&self) {
         self.changes.send_modify(|n| *n = n.wrapping_add(1));
+    }
+
+    fn is_confirmed(&self, feed: &FeedId) -> bool {
+        self.confirmed.read().as_ref().is_none_or(|confirmed| confirmed.contains(feed))
     }
 }
 
@@ -210,6 +217,7 @@ impl Store {
             state: RwLock::new(state),
             roster: RwLock::new(roster),
             problem: RwLock::new(None),
+            confirmed: RwLock::new(None),
             changes: watch::Sender::new(0),
         });
         if let Err(error) = shared.engine.keep_ballast() {
@@ -241,7 +249,7 @@ impl Store {
         self.request(|reply| Request::Append(items, reply)).await
     }
 
-    /// Adds a verified batch to another member's feed. Durable when this returns; gives the size reached.
+    /// Adds a verified batch to another member's feed, or gets back a part of an own one. Durable when this returns; gives the size reached.
     ///
     /// # Errors
     /// [`StoreError::OutOfOrder`] where it does not follow what is held, [`StoreError::Quarantined`].
@@ -265,12 +273,25 @@ impl Store {
         self.request(|reply| Request::Quarantine(Box::new(proof), reply)).await
     }
 
-    /// Writes nothing more to an own feed of which another member holds `size` entries.
+    /// Writes nothing more to an own feed of which another member holds `size` entries, until so many are imported.
     ///
     /// # Errors
     /// [`StoreError::Unwritable`].
     pub async fn mark_behind(&self, feed: FeedId, size: Seq) -> Result<(), StoreError> {
         self.request(|reply| Request::MarkBehind(feed, size, reply)).await
+    }
+
+    /// From now on own feeds are written to only when they were confirmed: a store that was put back from an old copy looks whole,
+    /// and what is added to it would be a second history of what other members hold.
+    pub fn require_confirmation(&self) {
+        self.shared.confirmed.write().get_or_insert_default();
+    }
+
+    /// The own feed `feed` is whole as far as it could be compared, and may be written to. Holds until the store is closed.
+    pub fn confirm(&self, feed: &FeedId) {
+        if let Some(confirmed) = self.shared.confirmed.write().as_mut() {
+            confirmed.insert(feed.clone());
+        }
     }
 
     /// Keeps the newest roster. Whether it is newer and rightly signed is the caller's to know.
@@ -345,6 +366,7 @@ impl Store {
         match () {
             () if state.forks.contains_key(feed) => FeedState::Quarantined,
             () if state.behind.contains_key(feed) => FeedState::Behind,
+            () if feed.member == self.shared.member && !self.shared.is_confirmed(feed) => FeedState::Unconfirmed,
             () => FeedState::Followed,
         }
     }
