@@ -62,6 +62,13 @@ pub(super) struct ServeArguments {
     /// The node's configuration, or the folder of its node.toml.
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
+    /// Fetch what is missing of the member's own feeds from the other members: after a lost disk, or with a store from a backup.
+    #[arg(long)]
+    pub(super) recover_own_feed: bool,
+    /// Take signals though no other member was reached since the start. Only where the store is known to be the newest there is:
+    /// with an older one the member would sign two histories, and nobody would take its signals any more.
+    #[arg(long, conflicts_with = "recover_own_feed")]
+    pub(super) trust_own_feed: bool,
 }
 
 #[derive(Args)]

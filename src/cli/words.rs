@@ -39,6 +39,7 @@ pub(super) fn feed_state(number: i32) -> &'static str {
         Ok(proto::FeedState::Quarantined) => "quarantined",
         Ok(proto::FeedState::Expelled) => "expelled",
         Ok(proto::FeedState::Behind) => "behind",
+        Ok(proto::FeedState::Unconfirmed) => "unconfirmed",
         Ok(proto::FeedState::Unspecified) | Err(_) => UNKNOWN,
     }
 }

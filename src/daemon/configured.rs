@@ -10,7 +10,7 @@ use super::{Listeners, Node, NodeSetup, StartError, SystemClock, SystemEntropy};
 use crate::config::{ConfigError, Environment, LoadedConfig, Materials, NodeConfig, Purpose};
 use crate::domain::{Clock as _, KeyId};
 use crate::pseudonym::HmacKey;
-use crate::replication::Pace;
+use crate::replication::{OwnFeeds, Pace};
 use crate::rpc::AccessList;
 use crate::service::KeySecrets;
 use crate::store::StoreError;
@@ -99,6 +99,7 @@ pub fn setup(loaded: LoadedConfig, materials: Materials) -> NodeSetup {
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         pace: Pace::default(),
+        own_feeds: OwnFeeds::default(),
     }
 }
 
@@ -106,7 +107,7 @@ pub fn setup(loaded: LoadedConfig, materials: Materials) -> NodeSetup {
 ///
 /// # Errors
 /// See [`ServeError`].
-pub async fn serve(flag: Option<&Path>, environment: &Environment) -> Result<(), ServeError> {
+pub async fn serve(flag: Option<&Path>, own_feeds: OwnFeeds, environment: &Environment) -> Result<(), ServeError> {
     let path = environment.find(Purpose::Node, flag)?;
     let loaded = NodeConfig::load(&path, environment)?;
     let _telemetry = telemetry::init(loaded.config.log.format, &loaded.config.log.level)?;
@@ -116,7 +117,7 @@ pub async fn serve(flag: Option<&Path>, environment: &Environment) -> Result<(),
         peers: bind("peers.listen", loaded.config.peers.listen).await?,
         clients: bind("clients.listen", loaded.config.clients.listen).await?,
     };
-    let node = Node::start(setup(loaded, materials), listeners).await?;
+    let node = Node::start(NodeSetup { own_feeds, ..setup(loaded, materials) }, listeners).await?;
     let failure = tokio::select! {
         _ = terminate.recv() => None,
         _ = interrupt.recv() => None,

@@ -29,7 +29,7 @@ use crate::domain::{AllianceName, Clock, Entropy, FeedKey, MemberId, Timestamp};
 use crate::feed::SigningKey;
 use crate::membership::{Directory, DirectoryError, Liveness};
 use crate::pseudonym::PseudonymError;
-use crate::replication::{Pace, Reader, Replicator, ServeContext, Setup};
+use crate::replication::{OwnFeeds, Pace, Reader, Replicator, ServeContext, Setup};
 use crate::rpc::acceptor::{Acceptor, OpenConnections, clients_of, peers_of};
 use crate::rpc::proto::DESCRIPTORS;
 use crate::rpc::proto::node_service_server::NodeServiceServer;
@@ -80,6 +80,8 @@ pub struct NodeSetup {
     pub entropy: Arc<dyn Entropy>,
     /// How often nodes give word and how long they wait.
     pub pace: Pace,
+    /// What the member's own feeds are taken for.
+    pub own_feeds: OwnFeeds,
 }
 
 /// The two sockets of a node.
@@ -284,6 +286,7 @@ impl Parts {
             clock: clock.clone(),
             entropy: entropy.clone(),
             pace: setup.pace,
+            own: setup.own_feeds,
         };
         let replicator = Arc::new(Replicator::spawn(replication, tasks, working.clone()));
         let freshness = Arc::new(FreshnessBoard::new(store.clone(), directory.clone(), liveness, clock.clone()));

@@ -52,6 +52,12 @@ pub const MAX_GROUPS: usize = 1_000;
 pub const MAX_NOTE_SIGNATURES: usize = 16;
 /// Hashes of a frontier: one for each bit of a size.
 pub const MAX_FRONTIER_HASHES: usize = 64;
+/// Checkpoints in one listing: a full message of them, a quarter of a kibibyte each.
+pub const MAX_LISTED_CHECKPOINTS: usize = 16_384;
+/// Proofs of forks in one listing: half a message of the shortest, two checkpoints each.
+pub const MAX_LISTED_FORKS: usize = 4_096;
+/// Refusals of one peer that are logged, each once: what it asks for is its choice, and must not fill the log.
+pub const MAX_LOGGED_REFUSALS: usize = 64;
 /// Feeds followed on one stream.
 pub const MAX_FOLLOWED_FEEDS: usize = 4_096;
 

@@ -6,8 +6,9 @@
 use bytes::Bytes;
 use serde::Deserialize;
 
+use super::hash::sha256;
 use super::note::{open_note, sign_note};
-use super::{NoteError, SigningKey};
+use super::{Hash, NoteError, SigningKey};
 use crate::domain::limits::MAX_ROSTER_BYTES;
 use crate::domain::{AllianceName, FeedKey, FieldError, Roster};
 
@@ -17,6 +18,7 @@ pub struct SignedRoster {
     roster: Roster,
     text: Bytes,
     note: Bytes,
+    digest: Hash,
 }
 
 impl SignedRoster {
@@ -45,14 +47,21 @@ impl SignedRoster {
         if &roster.alliance != alliance {
             return Err(RosterError::ForeignAlliance);
         }
+        let digest = sha256(&[text.as_bytes()]);
         let text = note.slice(..text.len());
-        Ok(Self { roster, text, note })
+        Ok(Self { roster, text, note, digest })
     }
 
     /// What was signed.
     #[must_use]
     pub const fn roster(&self) -> &Roster {
         &self.roster
+    }
+
+    /// SHA-256 of the signed text: which of two rosters it is, whoever signed it beside the secretariat.
+    #[must_use]
+    pub const fn digest(&self) -> Hash {
+        self.digest
     }
 
     /// The signed note, as it came.

@@ -1,7 +1,7 @@
 //! What is known of each peer while the node runs: for the planner, and for the operator.
 //!
 //! Sessions write here, the planner and the status read. Locks are held for look-ups only, and never across an await. A
-//! refusal is logged when it is new for its peer, and again only after it had ceased.
+//! refusal is logged when it is new for its peer, and again only after it had ceased; a misbehaviour once an hour.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,6 +38,8 @@ pub struct PeerStatus {
 pub struct Failure {
     /// Stable code.
     pub code: &'static str,
+    /// What is told apart in logs: the code, or which misbehaviour it was.
+    pub(super) kind: &'static str,
     /// In words, for the operator.
     pub detail: String,
 }
@@ -60,6 +62,12 @@ struct Peer {
     lost_at: Instant,
     prospect: Prospect,
     failure: Option<Failure>,
+    /// When each kind of failure that outlives a greeting was last logged.
+    logged: BTreeMap<&'static str, Instant>,
+    /// Until when it is asked last of all for a feed that it tampered with.
+    distrusted: BTreeMap<FeedId, Instant>,
+    /// The same for a feed that it withheld.
+    stalled: BTreeMap<FeedId, Instant>,
     complaints: BTreeMap<(Occasion, &'static str), String>,
     last_heard: Option<Timestamp>,
     /// Of sessions that are over, and of the one that is not.
@@ -75,6 +83,9 @@ impl Peer {
             lost_at: Instant::now(),
             prospect: Prospect::new(Presence::Lost),
             failure: None,
+            logged: BTreeMap::new(),
+            distrusted: BTreeMap::new(),
+            stalled: BTreeMap::new(),
             complaints: BTreeMap::new(),
             last_heard: None,
             traffic: (Traffic::default(), Traffic::default()),
@@ -90,9 +101,35 @@ impl Peer {
         }
     }
 
+    /// What the planner is to know of it at `now`.
+    fn prospect(&self, now: Instant, pace: &Pace) -> Prospect {
+        let lasting = |until: &BTreeMap<FeedId, Instant>| {
+            until.iter().filter(|(_, until)| **until > now).map(|(feed, _)| feed.clone()).collect()
+        };
+        let (distrusted, stalled) = (lasting(&self.distrusted), lasting(&self.stalled));
+        Prospect { presence: self.presence(now, pace), distrusted, stalled, ..self.prospect.clone() }
+    }
+
+    /// When the planner is to look at it again though nothing happens.
+    fn next_change(&self, now: Instant, pace: &Pace) -> Option<Instant> {
+        let away = (self.presence(now, pace) == Presence::Lost).then(|| self.lost_at + pace.relay_after);
+        let trusted = self.distrusted.values().chain(self.stalled.values()).copied().filter(|until| *until > now);
+        trusted.chain(away).min()
+    }
+
+    /// Whether a failure of this kind is to be logged, as it was not for long.
+    fn is_due(&mut self, kind: &'static str, pace: &Pace) -> bool {
+        let now = Instant::now();
+        let known = self.logged.get(kind).is_some_and(|at| now.duration_since(*at) < pace.memory());
+        if !known {
+            self.logged.insert(kind, now);
+        }
+        !known
+    }
+
     fn status(&self, member: &MemberId) -> PeerStatus {
         let complaint = self.complaints.iter().next();
-        let complaint = complaint.map(|((_, code), detail)| Failure { code, detail: detail.clone() });
+        let complaint = complaint.map(|((_, code), detail)| Failure { code, kind: code, detail: detail.clone() });
         PeerStatus {
             member: member.clone(),
             address: self.address.clone(),
@@ -119,16 +156,18 @@ impl Board {
         self.peers.lock().iter().map(|(member, peer)| peer.status(member)).collect()
     }
 
-    /// The peers and when each goes from lost to away.
+    /// The peers, and when one of them is to be seen with other eyes though nothing happens.
     pub(super) fn prospects(&self, pace: &Pace) -> (BTreeMap<MemberId, Prospect>, Option<Instant>) {
         let now = Instant::now();
         let peers = self.peers.lock();
-        let view = |(member, peer): (&MemberId, &Peer)| {
-            (member.clone(), Prospect { presence: peer.presence(now, pace), ..peer.prospect.clone() })
-        };
-        let lost = peers.values().filter(|peer| peer.presence(now, pace) == Presence::Lost);
-        let next = lost.map(|peer| peer.lost_at + pace.relay_after).min();
-        (peers.iter().map(view).collect(), next)
+        let next = peers.values().filter_map(|peer| peer.next_change(now, pace)).min();
+        (peers.iter().map(|(member, peer)| (member.clone(), peer.prospect(now, pace))).collect(), next)
+    }
+
+    /// Whether every one of `members` is connected, or has been away for so long that nobody waits for it.
+    pub(super) fn none_expected<'m>(&self, mut members: impl Iterator<Item = &'m MemberId>, pace: &Pace) -> bool {
+        let (now, peers) = (Instant::now(), self.peers.lock());
+        members.all(|member| peers.get(member).is_some_and(|peer| peer.presence(now, pace) != Presence::Lost))
     }
 
     pub(super) fn want_replan(&self) {
@@ -163,7 +202,7 @@ impl Board {
         let was_down = self.with(member, |peer| {
             peer.connected = true;
             peer.prospect.refused.clear();
-            peer.failure.take().is_some()
+            peer.failure.take().is_some_and(|failure| !peer.logged.contains_key(failure.kind))
         });
         if was_down == Some(true) {
             tracing::info!(peer = %member, "the peer is back");
@@ -172,9 +211,9 @@ impl Board {
     }
 
     /// A session is over, or none came about.
-    pub(super) fn disconnected(&self, member: &MemberId, error: &SessionError) {
-        let failure = Failure { code: error.code(), detail: error.to_string() };
-        let known = self.with(member, |peer| {
+    pub(super) fn disconnected(&self, member: &MemberId, error: &SessionError, pace: &Pace) {
+        let failure = Failure { code: error.code(), kind: error.kind(), detail: error.to_string() };
+        let news = self.with(member, |peer| {
             if std::mem::take(&mut peer.connected) {
                 peer.lost_at = Instant::now();
             }
@@ -182,9 +221,15 @@ impl Board {
             peer.following = 0;
             peer.traffic = (peer.traffic.0 + peer.traffic.1, Traffic::default());
             let known = peer.failure.replace(failure.clone());
-            known.is_some_and(|known| known.code == failure.code)
+            // A peer that misbehaves greets like any other: greeting does not make its next misbehaviour news.
+            let again = if error.outlives_greeting() {
+                !peer.is_due(failure.kind, pace)
+            } else {
+                known.is_some_and(|known| known.kind == failure.kind)
+            };
+            !again
         });
-        if known == Some(false) {
+        if news == Some(true) {
             tracing::warn!(peer = %member, code = failure.code, detail = failure.detail, "there is no session with the peer");
         }
         self.want_replan();
@@ -231,8 +276,15 @@ impl Board {
     }
 
     /// The peer sent entries of `feed` that were not those signed.
-    pub(super) fn distrusted(&self, member: &MemberId, feed: FeedId) {
-        self.with(member, |peer| peer.prospect.distrusted.insert(feed));
+    pub(super) fn distrusted(&self, member: &MemberId, feed: FeedId, pace: &Pace) {
+        self.with(member, |peer| peer.distrusted.insert(feed, Instant::now() + pace.memory()));
+    }
+
+    /// The peer has shown more of `feed` than it sends.
+    pub(super) fn stalled(&self, member: &MemberId, feed: FeedId, pace: &Pace) {
+        tracing::warn!(code = "FEED_STALLED", peer = %member, %feed, "the peer shows more of the feed than it sends; another one is asked");
+        self.with(member, |peer| peer.stalled.insert(feed, Instant::now() + pace.memory()));
+        self.want_replan();
     }
 
     /// All that is wrong on this occasion; what was wrong on the last one and is not any more has ceased.

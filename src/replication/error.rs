@@ -34,6 +34,19 @@ impl SessionError {
             Self::Store(error) => error.code(),
         }
     }
+
+    /// Whether it comes back with the next session, as long as the peer greets: of a link that was lost, none of it is left.
+    pub(super) const fn outlives_greeting(&self) -> bool {
+        matches!(self, Self::Misbehaved(_) | Self::Store(_))
+    }
+
+    /// What is told apart in logs: the code, and of a misbehaviour which one it was.
+    pub(super) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Misbehaved(misbehaviour) => misbehaviour.code(),
+            other => other.code(),
+        }
+    }
 }
 
 impl From<Misbehaviour> for SessionError {
@@ -93,6 +106,9 @@ pub(super) enum Complaint {
     /// Evidence of a fork that proves nothing.
     #[error(transparent)]
     Evidence(ForkProofError),
+    /// More than one checkpoint, or more proofs than one needs, of a feed.
+    #[error("the peer shows one feed more than once")]
+    Repeated,
     /// The peer's own node shows less of its feed than it once signed.
     #[error("the member's node shows less of its own feed than it has signed; it lost data")]
     Stale,
@@ -109,6 +125,7 @@ impl Complaint {
         match self {
             Self::Checkpoint(error) => error.code(),
             Self::Evidence(error) => error.code(),
+            Self::Repeated => "CHECKPOINT_REPEATED",
             Self::Stale => "CHECKPOINT_STALE",
             Self::Roster(error) => error.code(),
             Self::Refused(refusal) => refusal.code(),

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::board::{Board, PeerStatus};
 use super::plan::Situation;
 use super::session::{Context, Outcome, run};
-use super::{Dialer, Directory, Liveness, Pace, Reader, SessionError};
+use super::{Dialer, Directory, Liveness, OwnFeeds, Pace, Reader, SessionError};
 use crate::domain::{Clock, Entropy, MemberId};
 use crate::store::StoreError;
 
@@ -33,6 +33,8 @@ pub struct Setup {
     pub entropy: Arc<dyn Entropy>,
     /// The intervals.
     pub pace: Pace,
+    /// What own feeds are taken for.
+    pub own: OwnFeeds,
 }
 
 /// Replication at work. It ends when the token it was given is cancelled, and is joined by its tracker.
@@ -41,12 +43,13 @@ pub struct Replicator {
 }
 
 impl Replicator {
-    /// Starts it among `tasks`. Ends with `shutdown`: a batch that is being stored then is stored or not, never in part.
+    /// Starts it among `tasks`. When this returns, own feeds wait as `setup` has it. Ends with `shutdown`: a batch that is being stored then is stored or not, never in part.
     #[must_use]
     pub fn spawn(setup: Setup, tasks: &TaskTracker, shutdown: CancellationToken) -> Self {
-        let Setup { reader, directory, liveness, dialer, clock, entropy, pace } = setup;
+        let Setup { reader, directory, liveness, dialer, clock, entropy, pace, own } = setup;
         let plan = watch::Sender::new(Arc::default());
-        let ctx = Arc::new(Context { reader, directory, liveness, clock, pace, board: Board::default(), plan });
+        let ctx = Arc::new(Context { reader, directory, liveness, clock, pace, own, board: Board::default(), plan });
+        ctx.hold_own_feeds();
         let crew = Crew { ctx: ctx.clone(), dialer, entropy, tasks: JoinSet::new(), members: BTreeMap::new() };
         tasks.spawn(crew.lead(shutdown));
         Self { ctx }
@@ -94,6 +97,7 @@ impl Crew {
 
     /// Starts and stops tasks as the roster has it. Who is stopped and wanted again is started when its task has ended.
     fn muster(&mut self) {
+        self.ctx.confirm_unshared();
         let signed = self.ctx.directory.roster();
         let (roster, me) = (signed.roster(), self.ctx.directory.member());
         let dialled = |member: &MemberId| {
@@ -134,12 +138,13 @@ impl Crew {
         let (peers, next) = self.ctx.board.prospects(&self.ctx.pace);
         let previous = self.ctx.plan.borrow().clone();
         let (signed, me) = (self.ctx.directory.roster(), self.ctx.directory.member().clone());
+        let recovering = self.ctx.own == OwnFeeds::Recover;
         let made = async {
             let held = self.ctx.reader.held().await?;
             let plan = move |_: &crate::store::Store| {
                 let size = |feed: &crate::domain::FeedId| held.size(feed);
                 let (roster, quarantined) = (signed.roster(), held.forked());
-                Situation { me: &me, roster, peers: &peers, quarantined, held: &size, previous: &previous }.plan()
+                Situation { me: &me, roster, peers: &peers, quarantined, held: &size, previous: &previous, recovering }.plan()
             };
             self.ctx.reader.run(plan).await
         };
@@ -177,7 +182,7 @@ impl Attendant {
     async fn attend(mut self, stop: CancellationToken) {
         let mut rosters = self.ctx.directory.subscribe();
         while let Some(outcome) = stop.run_until_cancelled(self.visit()).await {
-            self.ctx.board.disconnected(&self.peer, &outcome.error);
+            self.ctx.board.disconnected(&self.peer, &outcome.error, &self.ctx.pace);
             let pause = self.backoff.after(&outcome);
             tokio::select! {
                 () = stop.cancelled() => return,

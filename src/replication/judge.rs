@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::error::Complaint;
 use super::{ForkParts, Heads, Misbehaviour};
+use crate::domain::limits::MAX_FORKS_PER_FEED;
 use crate::domain::{AllianceName, FeedId, FeedKey, MemberId, Seq};
 use crate::feed::{
     BatchError, Checkpoint, CheckpointError, EntryBytes, ForkProof, ForkProofError, Frontier, Hash, SignedCheckpoint,
@@ -121,19 +122,32 @@ pub(super) fn judge(
             None => findings.judge_note(store, opener, note)?,
         }
     }
+    let mut proofs: BTreeMap<FeedId, usize> = BTreeMap::new();
     for parts in heads.forks {
-        match opener.evidence(parts) {
-            Ok(Ok(proof)) if store.feed_state(proof.feed()) != FeedState::Quarantined => findings.forks.push(proof),
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => findings.complaints.push(Complaint::Evidence(error)),
-            Err(error) => findings.complaints.push(Complaint::Checkpoint(error)),
+        let proof = match opener.evidence(parts) {
+            Ok(Ok(proof)) => proof,
+            Ok(Err(error)) => {
+                findings.complain(Complaint::Evidence(error));
+                continue;
+            }
+            Err(error) => {
+                findings.complain(Complaint::Checkpoint(error));
+                continue;
+            }
+        };
+        let shown = proofs.entry(proof.feed().clone()).or_default();
+        *shown += 1;
+        match store.feed_state(proof.feed()) {
+            _ if *shown > MAX_FORKS_PER_FEED => findings.complain(Complaint::Repeated),
+            FeedState::Quarantined => {}
+            _ => findings.forks.push(proof),
         }
     }
     let shown = |feed: &FeedId| findings.signed.get(feed).copied().unwrap_or_default();
     let stale = once_signed.iter().filter(|(feed, size)| shown(feed) < **size).map(|(feed, _)| feed.clone());
     findings.stale = stale.collect();
     if !findings.stale.is_empty() {
-        findings.complaints.push(Complaint::Stale);
+        findings.complain(Complaint::Stale);
     }
     Ok(findings)
 }
@@ -143,11 +157,16 @@ impl Findings {
         let theirs = match opener.open(note) {
             Ok(theirs) => theirs,
             Err(error) => {
-                self.complaints.push(Complaint::Checkpoint(error));
+                self.complain(Complaint::Checkpoint(error));
                 return Ok(());
             }
         };
         let Checkpoint { feed, size, .. } = theirs.checkpoint().clone();
+        // Each feed once, so that a peer that keeps many old checkpoints of one cannot have all of them compared.
+        if self.signed.contains_key(&feed) {
+            self.complain(Complaint::Repeated);
+            return Ok(());
+        }
         self.signed.insert(feed.clone(), size);
         if store.feed_state(&feed) == FeedState::Quarantined {
             return Ok(());
@@ -157,9 +176,16 @@ impl Findings {
             Standing::Ahead => drop(self.ahead.insert(feed, size)),
             Standing::Agrees => {}
             Standing::Forked(proof) => self.forks.push(*proof),
-            Standing::Unproven(error) => self.complaints.push(Complaint::Evidence(error)),
+            Standing::Unproven(error) => self.complain(Complaint::Evidence(error)),
         }
         Ok(())
+    }
+
+    /// One complaint of each code is as good as a thousand.
+    fn complain(&mut self, complaint: Complaint) {
+        if self.complaints.iter().all(|known| known.code() != complaint.code()) {
+            self.complaints.push(complaint);
+        }
     }
 }
 

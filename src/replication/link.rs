@@ -122,12 +122,7 @@ pub enum FollowEvent {
         checkpoint: Bytes,
     },
     /// The peer is there. Comes first on every stream.
-    Heartbeat {
-        /// Serial of the peer's roster.
-        roster_serial: u64,
-        /// See [`super::heads_digest`].
-        heads_digest: Hash,
-    },
+    Heartbeat(Word),
     /// The peer does not serve a feed. The stream goes on.
     Refused {
         /// Which.
@@ -135,6 +130,24 @@ pub enum FollowEvent {
         /// Why.
         refusal: Refusal,
     },
+}
+
+/// What a heartbeat says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Word {
+    /// Serial of the peer's roster.
+    pub roster_serial: u64,
+    /// [`crate::feed::SignedRoster::digest`] of the peer's roster.
+    pub roster_digest: Hash,
+    /// See [`super::heads_digest`].
+    pub heads_digest: Hash,
+}
+
+impl Word {
+    /// Which roster the peer has.
+    pub(super) const fn roster(&self) -> (u64, Hash) {
+        (self.roster_serial, self.roster_digest)
+    }
 }
 
 /// Why a peer does not serve a feed.

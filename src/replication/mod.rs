@@ -7,11 +7,13 @@
 //! that contradict each other become evidence that travels to all.
 //!
 //! This layer knows nothing of gRPC, sockets or certificates: it asks a [`Dialer`] for a [`Link`], and is driven by whoever
-//! accepts streams through [`serve`]. It never writes to this member's own feeds, never serves a feed outside its audience,
+//! accepts streams through [`serve`]. It never writes to this member's own feeds but in
+//! a recovery that the operator asked for, never serves a feed outside its audience,
 //! and never overwrites what was stored. All of its channels are bounded, and all of its tasks are joined.
 //!
 //! In reading order: link (the way to a peer), reader (the store as it is read here), serve (what peers get), plan (who is
-//! asked for what), judge (whom to believe), board (what is known of each peer), session (one connection), follow (all of
+//! asked for what), judge (whom to believe), board (what is known of each peer), own (when own feeds
+//! may be written to), session (one connection), follow (all of
 //! them).
 
 mod board;
@@ -19,6 +21,7 @@ mod error;
 mod follow;
 mod judge;
 mod link;
+mod own;
 mod pace;
 mod plan;
 mod reader;
@@ -28,7 +31,8 @@ mod session;
 pub use board::{Failure, PeerStatus};
 pub use error::{Misbehaviour, ServeError, SessionError};
 pub use follow::{Replicator, Setup};
-pub use link::{Dialer, FollowCommand, FollowEvent, FollowStream, ForkParts, Heads, Link, LinkError, Refusal, Traffic};
+pub use link::{Dialer, FollowCommand, FollowEvent, FollowStream, ForkParts, Heads, Link, LinkError, Refusal, Traffic, Word};
+pub use own::OwnFeeds;
 pub use pace::Pace;
 pub use reader::{Held, Reader, heads_digest};
 pub use serve::{ServeContext, serve};

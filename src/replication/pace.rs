@@ -27,6 +27,20 @@ impl Default for Pace {
 }
 
 impl Pace {
+    /// How often a peer can make this node list heads or look at a roster: nearly as often as an honest one gives word, with
+    /// room for heartbeats that come a little early.
+    #[must_use]
+    pub fn allowance(&self) -> Duration {
+        self.heartbeat * 3 / 4
+    }
+
+    /// How long a peer that tampered with a feed or withheld it is asked for that feed last of all, and how long what is
+    /// wrong with it is not logged again: an hour.
+    #[must_use]
+    pub const fn memory(&self) -> Duration {
+        self.heartbeat.saturating_mul(360)
+    }
+
     /// How long a peer may be silent, or leave a question unanswered, before it counts as gone: three heartbeats.
     #[must_use]
     pub const fn silence(&self) -> Duration {

@@ -48,15 +48,25 @@ pub(super) struct Prospect {
     pub(super) distrusted: BTreeSet<FeedId>,
     /// Feeds of its own of which it has lost a part.
     pub(super) stale: BTreeSet<FeedId>,
+    /// Feeds that it has shown more of than it sends.
+    pub(super) stalled: BTreeSet<FeedId>,
 }
 
 impl Prospect {
     pub(super) const fn new(presence: Presence) -> Self {
-        Self { presence, known: BTreeMap::new(), refused: BTreeSet::new(), distrusted: BTreeSet::new(), stale: BTreeSet::new() }
+        Self {
+            presence,
+            known: BTreeMap::new(),
+            refused: BTreeSet::new(),
+            distrusted: BTreeSet::new(),
+            stale: BTreeSet::new(),
+            stalled: BTreeSet::new(),
+        }
     }
 
     fn has_fault(&self, feed: &FeedId) -> bool {
-        self.refused.contains(feed) || self.distrusted.contains(feed) || self.stale.contains(feed)
+        let faults = [&self.refused, &self.distrusted, &self.stale, &self.stalled];
+        faults.iter().any(|feeds| feeds.contains(feed))
     }
 }
 
@@ -70,6 +80,8 @@ pub(super) struct Situation<'a> {
     /// Entries held of a feed.
     pub(super) held: &'a dyn Fn(&FeedId) -> Seq,
     pub(super) previous: &'a Plan,
+    /// Own feeds are followed as well, where another member is known to hold more of them.
+    pub(super) recovering: bool,
 }
 
 impl Situation<'_> {
@@ -79,7 +91,8 @@ impl Situation<'_> {
         let mut load: BTreeMap<&MemberId, usize> = BTreeMap::new();
         let relays = self.relays();
         let mut wanted: Vec<FeedId> = self.roster.readable_feeds(self.me).into_iter().collect();
-        wanted.retain(|feed| feed.member != *self.me && !self.quarantined.contains(feed));
+        wanted.retain(|feed| feed.member != *self.me || self.recovering && self.has_news(feed));
+        wanted.retain(|feed| !self.quarantined.contains(feed));
         wanted.sort_by_key(|feed| !self.has_news(feed));
         for feed in wanted {
             let room = |peer: &&MemberId| load.get(*peer).is_none_or(|feeds| *feeds < MAX_FOLLOWED_FEEDS);
@@ -126,7 +139,13 @@ impl Situation<'_> {
             .filter(|(id, peer, audiences)| audiences.contains(&feed.audience) && !peer.refused.contains(feed) && room(id));
         let best = may_serve.max_by_key(|(id, peer, _)| {
             let reach = peer.known.get(feed).copied().unwrap_or_default().max(held);
-            (!peer.distrusted.contains(feed), reach, self.previous.is_at(feed, id), rendezvous(feed, id))
+            (
+                !peer.distrusted.contains(feed),
+                !peer.stalled.contains(feed),
+                reach,
+                self.previous.is_at(feed, id),
+                rendezvous(feed, id),
+            )
         });
         best.map(|(id, _, _)| *id)
     }

@@ -10,13 +10,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::reader::Shared;
-use super::{Directory, FollowCommand, FollowEvent, ForkParts, Heads, Pace, Reader, Refusal, ServeError, heads_digest};
-use crate::domain::limits::{MAX_FOLLOWED_FEEDS, MAX_PEER_MESSAGE_BYTES};
+use super::{Directory, FollowCommand, FollowEvent, ForkParts, Heads, Pace, Reader, Refusal, ServeError, Word, heads_digest};
+use crate::domain::limits::{MAX_FOLLOWED_FEEDS, MAX_LISTED_FORKS, MAX_LOGGED_REFUSALS, MAX_PEER_MESSAGE_BYTES};
 use crate::domain::{FeedId, MemberId, Seq};
 use crate::feed::Hash;
 use crate::store::{StoreError, StoredBatch};
@@ -31,13 +32,30 @@ pub struct ServeContext {
     reader: Reader,
     directory: Arc<Directory>,
     pace: Pace,
+    /// What each peer was refused, as far as it was logged.
+    refused: Mutex<BTreeMap<MemberId, BTreeSet<(String, &'static str)>>>,
 }
 
 impl ServeContext {
     /// Serves what `reader` reads, to whom `directory` allows it.
     #[must_use]
-    pub const fn new(reader: Reader, directory: Arc<Directory>, pace: Pace) -> Self {
-        Self { reader, directory, pace }
+    pub fn new(reader: Reader, directory: Arc<Directory>, pace: Pace) -> Self {
+        Self { reader, directory, pace, refused: Mutex::default() }
+    }
+
+    /// Logs that `peer` was refused, and why, once for each thing that it asked for: `subject` is a feed, or empty for all of
+    /// a call. Beyond [`MAX_LOGGED_REFUSALS`] of one peer nothing more is logged.
+    pub fn note_refusal(&self, peer: &MemberId, subject: &str, code: &'static str) {
+        let mut refused = self.refused.lock();
+        let of_peer = refused.entry(peer.clone()).or_default();
+        if of_peer.len() > MAX_LOGGED_REFUSALS || !of_peer.insert((subject.to_owned(), code)) {
+            return;
+        }
+        if of_peer.len() > MAX_LOGGED_REFUSALS {
+            tracing::warn!(%peer, code, "the peer was refused many things; no more of it is logged");
+        } else {
+            tracing::warn!(%peer, feed = subject, code, "the peer was refused what it asked for");
+        }
     }
 
     /// The roster in force, as signed note.
@@ -60,6 +78,7 @@ impl ServeContext {
         let mut forks: Vec<ForkParts> =
             forks.into_iter().filter(|(feed, _)| shared.has(feed)).map(|(_, fork)| fork.into()).collect();
         forks.sort_by_key(fork_bytes);
+        forks.truncate(MAX_LISTED_FORKS);
         let mut bytes = 0;
         forks.retain(|fork| {
             bytes += fork_bytes(fork);
@@ -74,6 +93,7 @@ impl ServeContext {
     /// [`ServeError::NotShared`] where `peer` may not read it, [`ServeError::NotHeld`], [`ServeError::Store`].
     pub async fn frontier_for(&self, peer: &MemberId, feed: &FeedId, size: Seq) -> Result<Vec<Hash>, ServeError> {
         if !self.shares(feed, peer) {
+            self.note_refusal(peer, &feed.to_string(), ServeError::NotShared.code());
             return Err(ServeError::NotShared);
         }
         let feed = feed.clone();
@@ -167,6 +187,7 @@ impl<'a> Outlet<'a> {
     fn recheck(&mut self) -> Result<(), ServeError> {
         let signed = self.ctx.directory.roster();
         if !signed.roster().is_active(&self.peer) {
+            self.ctx.note_refusal(&self.peer, "", ServeError::NotAMember.code());
             return Err(ServeError::NotAMember);
         }
         let shared = Shared::between(signed.roster(), self.ctx.directory.member(), &self.peer);
@@ -177,6 +198,7 @@ impl<'a> Outlet<'a> {
     }
 
     fn refuse(&mut self, feed: FeedId, refusal: Refusal) {
+        self.ctx.note_refusal(&self.peer, &feed.to_string(), refusal.code());
         self.followed.remove(&feed);
         self.ready.remove(&feed);
         self.refusals.push_back((feed, refusal));
@@ -259,6 +281,6 @@ impl<'a> Outlet<'a> {
         let signed = self.ctx.directory.roster();
         let roster = signed.roster();
         let heads_digest = heads_digest(roster, &held, self.ctx.directory.member(), &self.peer);
-        Ok(FollowEvent::Heartbeat { roster_serial: roster.serial, heads_digest })
+        Ok(FollowEvent::Heartbeat(Word { roster_serial: roster.serial, roster_digest: signed.digest(), heads_digest }))
     }
 }

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -18,17 +19,25 @@ use super::error::Complaint;
 use super::judge::{Mismatch, Offered, Opener, Standing, Verdict, judge, weigh};
 use super::plan::Plan;
 use super::{
-    Directory, FollowCommand, FollowEvent, Link, LinkError, Liveness, Misbehaviour, Pace, Reader, Refusal, SessionError,
-    heads_digest,
+    Directory, FollowCommand, FollowEvent, Link, LinkError, Liveness, Misbehaviour, OwnFeeds, Pace, Reader, Refusal,
+    SessionError, Word, heads_digest,
 };
 use crate::domain::{Clock, FeedId, MemberId, Seq};
 use crate::feed::{ForkProof, Hash};
 use crate::store::{FeedState, Store, StoreError};
 
-/// Heartbeats in a row with other heads and nothing flowing, before heads are asked for; doubled each time that it did not help.
-const PATIENCE: u32 = 2;
-/// The most that it is doubled to: one listing every five minutes from a peer that never comes to agree.
-const LONGEST_PATIENCE: u32 = 32;
+/// What a heartbeat with other heads weighs when nothing came since the last one: the feeds are not on their way.
+const QUIET: u32 = 4;
+/// What it weighs while batches come. Not nothing: where all feeds grow, heads never agree at a heartbeat, fork or not.
+const FLOWING: u32 = 1;
+/// The weight at which heads are asked for: two quiet heartbeats. Doubled each time that it did not help.
+const PATIENCE: u32 = 2 * QUIET;
+/// The most that it is doubled to: one listing every ten minutes among peers that are busy all the time.
+const LONGEST_PATIENCE: u32 = 16 * QUIET;
+/// The weight of heartbeats for which a peer may show more of a feed than it sends: three quiet ones.
+const STALLED: u32 = 3 * QUIET;
+/// Batches that may still be on their way when a feed is asked for again: what a peer's stream and the connection hold.
+const MAX_BATCHES_ON_THE_WAY: u32 = 64;
 
 /// What all sessions share.
 pub(super) struct Context {
@@ -37,12 +46,13 @@ pub(super) struct Context {
     pub(super) liveness: Arc<Liveness>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) pace: Pace,
+    pub(super) own: OwnFeeds,
     pub(super) board: Board,
     pub(super) plan: watch::Sender<Arc<Plan>>,
 }
 
 impl Context {
-    fn store(&self) -> &Arc<Store> {
+    pub(super) fn store(&self) -> &Arc<Store> {
         self.reader.store()
     }
 
@@ -72,13 +82,15 @@ impl Context {
     /// Another member holds more of an own feed than this node.
     async fn fall_behind(&self, feed: FeedId, size: Seq) -> Result<(), StoreError> {
         self.liveness.newest(&feed, size);
-        if self.store().feed_state(&feed) != FeedState::Followed {
-            return Ok(());
+        match self.store().feed_state(&feed) {
+            FeedState::Quarantined => return Ok(()),
+            FeedState::Behind if self.own != OwnFeeds::Recover => return Ok(()),
+            FeedState::Behind => {}
+            FeedState::Followed | FeedState::Unconfirmed | FeedState::Expelled => tracing::error!(
+                code = "OWN_FEED_BEHIND", %feed, %size,
+                "another member holds more of this node's own feed; nothing is written to it until it is recovered"
+            ),
         }
-        tracing::error!(
-            code = "OWN_FEED_BEHIND", %feed, %size,
-            "another member holds more of this node's own feed; nothing is written to it until it is recovered"
-        );
         self.store().mark_behind(feed, size).await
     }
 }
@@ -109,7 +121,7 @@ async fn converse(
     let mut events = stream.events;
     let mut session = Session::new(ctx, peer, link);
     match timeout(ctx.pace.silence(), events.next()).await.map_err(|_| SessionError::Silent(ctx.pace.silence()))? {
-        Some(Ok(FollowEvent::Heartbeat { roster_serial, heads_digest })) => session.greet(roster_serial, heads_digest).await?,
+        Some(Ok(FollowEvent::Heartbeat(word))) => session.greet(word).await?,
         Some(Ok(_)) => return Err(Misbehaviour::NoGreeting.into()),
         Some(Err(error)) => return Err(error.into()),
         None => return Err(SessionError::Ended),
@@ -152,6 +164,28 @@ async fn ask<T>(ctx: &Context, question: impl Future<Output = Result<T, LinkErro
     Ok(timeout(patience, question).await.map_err(|_| SessionError::Silent(patience))??)
 }
 
+/// Work that a peer can cause: once in a while, however often it asks for it.
+struct Allowance {
+    every: Duration,
+    next: Instant,
+}
+
+impl Allowance {
+    fn new(every: Duration) -> Self {
+        Self { every, next: Instant::now() }
+    }
+
+    /// Whether it may be done now; then not again for a while.
+    fn is_due(&mut self) -> bool {
+        let now = Instant::now();
+        let due = now >= self.next;
+        if due {
+            self.next = now + self.every;
+        }
+        due
+    }
+}
+
 struct Session<'a> {
     ctx: &'a Context,
     peer: &'a MemberId,
@@ -161,15 +195,19 @@ struct Session<'a> {
     followed: BTreeSet<FeedId>,
     /// Whatever was followed in this session: more of it may be on the way.
     asked: BTreeSet<FeedId>,
-    /// Feeds asked for again because entries were missing.
-    gaps: BTreeSet<FeedId>,
+    /// Feeds asked for again because entries were missing, and the batches passed over since.
+    gaps: BTreeMap<FeedId, u32>,
     /// Feeds of the peer's own of which it has lost a part.
     stale: BTreeSet<FeedId>,
-    /// Of the peer's roster.
-    serial: u64,
-    /// The serial of a roster that the peer could not show.
-    refused_serial: u64,
-    /// Heartbeats in a row with other heads.
+    /// Sizes beyond what is held that the peer has shown, and the weight of heartbeats since a batch of it came.
+    ahead: BTreeMap<FeedId, (Seq, u32)>,
+    /// Serial and digest of the peer's roster.
+    roster: (u64, Hash),
+    /// A roster that the peer claims to hold and that was not taken.
+    refused_roster: Option<(u64, Hash)>,
+    listings: Allowance,
+    rosters: Allowance,
+    /// Weight of the heartbeats in a row with other heads.
     differing: u32,
     patience: u32,
     flowing: bool,
@@ -185,10 +223,13 @@ impl<'a> Session<'a> {
             waiting: BTreeMap::new(),
             followed: BTreeSet::new(),
             asked: BTreeSet::new(),
-            gaps: BTreeSet::new(),
+            gaps: BTreeMap::new(),
             stale: BTreeSet::new(),
-            serial: 0,
-            refused_serial: 0,
+            ahead: BTreeMap::new(),
+            roster: (0, Hash([0; 32])),
+            refused_roster: None,
+            listings: Allowance::new(ctx.pace.allowance()),
+            rosters: Allowance::new(ctx.pace.allowance()),
             differing: 0,
             patience: PATIENCE,
             flowing: false,
@@ -197,13 +238,14 @@ impl<'a> Session<'a> {
     }
 
     /// The first heartbeat: heads are compared before anything is followed.
-    async fn greet(&mut self, serial: u64, digest: Hash) -> Result<(), SessionError> {
-        self.serial = serial;
-        self.hear(serial).await?;
-        if self.agrees(digest).await? {
+    async fn greet(&mut self, word: Word) -> Result<(), SessionError> {
+        self.roster = word.roster();
+        self.hear(word).await?;
+        if self.agrees(word.heads_digest).await? {
             self.at_one();
             return Ok(());
         }
+        self.listings.is_due();
         self.exchange_heads().await
     }
 
@@ -244,11 +286,11 @@ impl<'a> Session<'a> {
 
     async fn take(&mut self, event: FollowEvent) -> Result<(), SessionError> {
         match event {
-            FollowEvent::Heartbeat { roster_serial, heads_digest } => self.heartbeat(roster_serial, heads_digest).await?,
+            FollowEvent::Heartbeat(word) => self.heartbeat(word).await?,
             FollowEvent::Batch { feed, first, entries, checkpoint } => {
                 let taken = self.batch(&feed, first, entries, checkpoint).await;
                 if matches!(taken, Err(SessionError::Misbehaved(_))) {
-                    self.ctx.board.distrusted(self.peer, feed);
+                    self.ctx.board.distrusted(self.peer, feed, &self.ctx.pace);
                 }
                 taken?;
             }
@@ -265,47 +307,82 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn heartbeat(&mut self, serial: u64, digest: Hash) -> Result<(), SessionError> {
+    async fn heartbeat(&mut self, word: Word) -> Result<(), SessionError> {
         self.progress = true;
-        if serial != self.serial {
-            self.serial = serial;
-            self.ctx.board.forget_refusals(self.peer);
-        }
-        self.hear(serial).await?;
-        let flowing = std::mem::take(&mut self.flowing);
-        if self.agrees(digest).await? {
+        self.hear(word).await?;
+        let weight = if std::mem::take(&mut self.flowing) { FLOWING } else { QUIET };
+        if self.agrees(word.heads_digest).await? {
             self.at_one();
-        } else if flowing {
-            self.differing = 0;
-        } else {
-            self.differing += 1;
+            return Ok(());
         }
-        if self.differing >= self.patience {
+        self.find_stalled(weight).await?;
+        self.differing = self.differing.saturating_add(weight);
+        let impatient = self.differing >= self.patience;
+        // An own feed that waits for this peer's word waits no longer than it must.
+        if (impatient || !self.ctx.waiting_for(self.peer).is_empty()) && self.listings.is_due() {
+            if impatient {
+                self.patience = (self.patience * 2).min(LONGEST_PATIENCE);
+            }
             self.differing = 0;
-            self.patience = (self.patience * 2).min(LONGEST_PATIENCE);
             self.exchange_heads().await?;
         }
         Ok(())
     }
 
-    /// Notes that the peer is there, and fetches its roster where that is newer.
-    async fn hear(&mut self, serial: u64) -> Result<(), SessionError> {
+    /// Notes that the peer is there, and has a look at its roster where that is another one.
+    async fn hear(&mut self, word: Word) -> Result<(), SessionError> {
         let now = self.ctx.clock.now();
         self.ctx.liveness.heard(self.peer, now);
         self.ctx.board.heard(self.peer, now);
-        if serial <= self.ctx.directory.roster().roster().serial || serial == self.refused_serial {
+        let theirs = word.roster();
+        let mine = self.my_roster();
+        if theirs == mine {
+            self.ctx.board.complaints(self.peer, Occasion::Roster, vec![]);
+        }
+        let news = theirs != self.roster;
+        let unseen = theirs.0 >= mine.0 && theirs != mine && self.refused_roster != Some(theirs);
+        // A peer that shows one roster after the other makes no more work than one that shows a new one now and then.
+        if !(news || unseen) || !self.rosters.is_due() {
             return Ok(());
         }
+        if news {
+            self.roster = theirs;
+            self.ctx.board.forget_refusals(self.peer);
+        }
+        if unseen { self.fetch_roster(theirs).await } else { Ok(()) }
+    }
+
+    async fn fetch_roster(&mut self, claimed: (u64, Hash)) -> Result<(), SessionError> {
         let note = ask(self.ctx, self.link.roster()).await?;
         let complaints = match self.ctx.directory.offer(note).await {
             Ok(_) => vec![],
             Err(error) => vec![Complaint::Roster(error)],
         };
-        // A roster is large: one that is not what the heartbeat said is not fetched again for the same word.
-        if self.ctx.directory.roster().roster().serial < serial {
-            self.refused_serial = serial;
+        // A roster is large: one that is not taken, or not what the heartbeat said, is not fetched again for the same word.
+        let mine = self.my_roster();
+        if mine != claimed && mine.0 <= claimed.0 {
+            self.refused_roster = Some(claimed);
         }
         self.ctx.board.complaints(self.peer, Occasion::Roster, complaints);
+        Ok(())
+    }
+
+    fn my_roster(&self) -> (u64, Hash) {
+        let signed = self.ctx.directory.roster();
+        (signed.roster().serial, signed.digest())
+    }
+
+    /// Notes the feeds that the peer has shown more of than it sends: whoever withholds them must not be their only source.
+    async fn find_stalled(&mut self, weight: u32) -> Result<(), SessionError> {
+        let held = self.ctx.reader.held().await?;
+        self.ahead.retain(|feed, (size, _)| *size > held.size(feed));
+        for (feed, (_, waited)) in self.ahead.iter_mut().filter(|(feed, _)| self.followed.contains(*feed)) {
+            let before = *waited;
+            *waited = waited.saturating_add(weight);
+            if before < STALLED && *waited >= STALLED {
+                self.ctx.board.stalled(self.peer, feed.clone(), &self.ctx.pace);
+            }
+        }
         Ok(())
     }
 
@@ -322,8 +399,10 @@ impl<'a> Session<'a> {
         self.differing = 0;
         self.patience = PATIENCE;
         self.stale.clear();
+        self.ahead.clear();
         self.ctx.board.showed(self.peer, BTreeMap::new(), BTreeSet::new());
         self.ctx.board.complaints(self.peer, Occasion::Heads, vec![]);
+        self.ctx.confirm_by(self.peer, self.roster.0);
     }
 
     /// Asks for the peer's heads, and draws the conclusions.
@@ -335,16 +414,26 @@ impl<'a> Session<'a> {
         for (feed, size) in findings.signed {
             self.ctx.liveness.newest(&feed, size);
         }
+        let mut ahead = findings.ahead;
         for (feed, size) in findings.behind {
+            if self.ctx.own == OwnFeeds::Recover {
+                ahead.insert(feed.clone(), size);
+            }
             self.ctx.fall_behind(feed, size).await?;
         }
         for proof in findings.forks {
             self.ctx.quarantine(proof).await?;
         }
         self.stale.clone_from(&findings.stale);
-        self.ctx.board.showed(self.peer, findings.ahead, findings.stale);
+        self.ahead = ahead.iter().map(|(feed, size)| (feed.clone(), (*size, self.waited(feed)))).collect();
+        self.ctx.board.showed(self.peer, ahead, findings.stale);
         self.ctx.board.complaints(self.peer, Occasion::Heads, findings.complaints);
+        self.ctx.confirm_by(self.peer, self.roster.0);
         Ok(())
+    }
+
+    fn waited(&self, feed: &FeedId) -> u32 {
+        self.ahead.get(feed).map_or(0, |(_, waited)| *waited)
     }
 
     /// What the peer has signed of its own feeds, as far as anyone showed it.
@@ -370,6 +459,9 @@ impl<'a> Session<'a> {
         }
         let offered = Offered::open(&opener, feed, first, entries, checkpoint)?;
         self.flowing = true;
+        if let Some((_, waited)) = self.ahead.get_mut(feed) {
+            *waited = 0;
+        }
         self.ctx.liveness.newest(feed, offered.checkpoint.checkpoint().size);
         // Each round that ends out of order has seen the feed grow by another source, so this ends.
         loop {
@@ -379,6 +471,7 @@ impl<'a> Session<'a> {
                     Ok(_) => {
                         self.progress = true;
                         self.gaps.remove(feed);
+                        self.note_recovery(feed);
                         return Ok(());
                     }
                     Err(StoreError::OutOfOrder { .. }) => {}
@@ -388,7 +481,10 @@ impl<'a> Session<'a> {
                     }
                     Err(error) => return Err(error.into()),
                 },
-                Verdict::Held(standing) => return self.settle(standing).await,
+                Verdict::Held(standing) => {
+                    self.gaps.remove(feed);
+                    return self.settle(standing).await;
+                }
                 Verdict::Gap { held } => return self.ask_again(feed, held),
                 Verdict::Mismatch(mismatch) => return self.prove(*mismatch, offered).await,
                 Verdict::Refuse(misbehaviour) => return Err(misbehaviour.into()),
@@ -407,13 +503,22 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Once: an honest peer starts where it is told to.
+    /// Once: an honest peer starts where it is told to. What it had sent before it was told is passed over.
     fn ask_again(&mut self, feed: &FeedId, held: Seq) -> Result<(), SessionError> {
-        if !self.gaps.insert(feed.clone()) {
-            return Err(Misbehaviour::Gap.into());
+        let Some(passed) = self.gaps.get_mut(feed) else {
+            self.gaps.insert(feed.clone(), 0);
+            self.ask_for(feed.clone(), held);
+            return Ok(());
+        };
+        *passed += 1;
+        if *passed > MAX_BATCHES_ON_THE_WAY { Err(Misbehaviour::Gap.into()) } else { Ok(()) }
+    }
+
+    fn note_recovery(&self, feed: &FeedId) {
+        if feed.member == *self.ctx.directory.member() && self.ctx.store().feed_state(feed) != FeedState::Behind {
+            let size = self.ctx.store().size(feed);
+            tracing::info!(%feed, %size, "the own feed is back as far as other members have shown it");
         }
-        self.ask_for(feed.clone(), held);
-        Ok(())
     }
 
     /// Either the feed's member signed two histories, or the peer tampered with the entries: the peer's frontier tells.

@@ -93,7 +93,7 @@ impl From<FieldError> for Fault {
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         let grpc = match &error {
-            StoreError::Unwritable { .. } | StoreError::Closed => Code::Unavailable,
+            StoreError::Unwritable { .. } | StoreError::Closed | StoreError::OwnFeedUnconfirmed => Code::Unavailable,
             StoreError::Unreadable { .. } => Code::DataLoss,
             StoreError::OwnFeedBehind | StoreError::Quarantined => Code::FailedPrecondition,
             StoreError::OutOfOrder { .. } => Code::Internal,

@@ -4,9 +4,10 @@ use bytes::Bytes;
 
 use super::proto;
 use super::proto::{follow_feeds_request, follow_feeds_response};
+use crate::domain::limits::{MAX_BATCH_ENTRIES, MAX_FRONTIER_HASHES, MAX_LISTED_CHECKPOINTS, MAX_LISTED_FORKS};
 use crate::domain::{FeedId, FieldError, Seq};
 use crate::feed::Hash;
-use crate::replication::{FollowCommand, FollowEvent, ForkParts, Heads, Refusal};
+use crate::replication::{FollowCommand, FollowEvent, ForkParts, Heads, Refusal, Word};
 
 fn missing(field: &'static str) -> FieldError {
     FieldError::new("FIELD_MISSING", field, "this field is required")
@@ -21,7 +22,24 @@ pub(super) fn feed(name: Option<proto::FeedName>) -> Result<FeedId, FieldError> 
     Ok(FeedId { member: name.member.parse()?, audience: name.audience.parse()? })
 }
 
-pub(super) fn hashes(raw: &[Bytes]) -> Result<Vec<Hash>, FieldError> {
+/// Refuses a list beyond its bound before anything is made of it.
+fn at_most<T>(list: Vec<T>, bound: usize, field: &'static str) -> Result<Vec<T>, FieldError> {
+    if list.len() <= bound {
+        return Ok(list);
+    }
+    Err(FieldError::new("LIST_TOO_LONG", field, format!("at most {bound} of them")))
+}
+
+/// The hashes of a frontier.
+pub(super) fn frontier(raw: Vec<Bytes>) -> Result<Vec<Hash>, FieldError> {
+    hashes(&at_most(raw, MAX_FRONTIER_HASHES, "frontier")?)
+}
+
+fn hash(bytes: Bytes, field: &'static str) -> Result<Hash, FieldError> {
+    hashes(&[bytes])?.pop().ok_or_else(|| missing(field))
+}
+
+fn hashes(raw: &[Bytes]) -> Result<Vec<Hash>, FieldError> {
     let wrong = |_| FieldError::new("HASH_INVALID", "hashes", "a hash has 32 bytes");
     raw.iter().map(|bytes| Hash::try_from(&**bytes).map_err(wrong)).collect()
 }
@@ -56,13 +74,14 @@ pub(super) fn event(message: proto::FollowFeedsResponse) -> Result<FollowEvent, 
         follow_feeds_response::Response::Batch(batch) => Ok(FollowEvent::Batch {
             feed: feed(batch.feed)?,
             first: Seq::new(batch.first_seq),
-            entries: batch.entries,
+            entries: at_most(batch.entries, MAX_BATCH_ENTRIES, "entries")?,
             checkpoint: batch.checkpoint,
         }),
-        follow_feeds_response::Response::Heartbeat(heartbeat) => Ok(FollowEvent::Heartbeat {
+        follow_feeds_response::Response::Heartbeat(heartbeat) => Ok(FollowEvent::Heartbeat(Word {
             roster_serial: heartbeat.roster_serial,
-            heads_digest: hashes(&[heartbeat.heads_digest])?.pop().ok_or_else(|| missing("heads_digest"))?,
-        }),
+            roster_digest: hash(heartbeat.roster_digest, "roster_digest")?,
+            heads_digest: hash(heartbeat.heads_digest, "heads_digest")?,
+        })),
         follow_feeds_response::Response::Refused(refused) => {
             Ok(FollowEvent::Refused { feed: feed(refused.feed)?, refusal: Refusal::from_code(&refused.code) })
         }
@@ -77,9 +96,9 @@ pub(super) fn event_to_wire(event: FollowEvent) -> proto::FollowFeedsResponse {
             entries,
             checkpoint,
         }),
-        FollowEvent::Heartbeat { roster_serial, heads_digest } => {
-            let heads_digest = Bytes::copy_from_slice(&heads_digest.0);
-            follow_feeds_response::Response::Heartbeat(proto::Heartbeat { roster_serial, heads_digest })
+        FollowEvent::Heartbeat(Word { roster_serial, roster_digest, heads_digest }) => {
+            let [roster_digest, heads_digest] = [roster_digest, heads_digest].map(|hash| Bytes::copy_from_slice(&hash.0));
+            follow_feeds_response::Response::Heartbeat(proto::Heartbeat { roster_serial, heads_digest, roster_digest })
         }
         FollowEvent::Refused { feed, refusal } => {
             let refused = proto::FollowRefused { feed: feed_to_wire(&feed), code: refusal.code().to_owned() };
@@ -94,11 +113,15 @@ pub(super) fn heads(message: proto::ListCheckpointsResponse) -> Result<Heads, Fi
         Ok(ForkParts {
             first: fork.first_checkpoint,
             second: fork.second_checkpoint,
-            frontier: hashes(&fork.frontier)?,
-            leaf_hashes: hashes(&fork.leaf_hashes)?,
+            frontier: frontier(fork.frontier)?,
+            leaf_hashes: hashes(&at_most(fork.leaf_hashes, MAX_BATCH_ENTRIES, "leaf_hashes")?)?,
         })
     };
-    Ok(Heads { checkpoints: message.checkpoints, forks: message.forks.into_iter().map(fork).collect::<Result<_, _>>()? })
+    let forks = at_most(message.forks, MAX_LISTED_FORKS, "forks")?;
+    Ok(Heads {
+        checkpoints: at_most(message.checkpoints, MAX_LISTED_CHECKPOINTS, "checkpoints")?,
+        forks: forks.into_iter().map(fork).collect::<Result<_, _>>()?,
+    })
 }
 
 pub(super) fn heads_to_wire(heads: Heads) -> proto::ListCheckpointsResponse {

@@ -91,7 +91,7 @@ impl Link for PeerLink {
     async fn frontier(&self, feed: &FeedId, size: Seq) -> Result<Vec<Hash>, LinkError> {
         let request = GetFrontierRequest { feed: peer_convert::feed_to_wire(feed), size: size.get() };
         let response = self.client.clone().get_frontier(self.meter.sent(request)).await.map_err(link_error)?;
-        peer_convert::hashes(&self.meter.received(response.into_inner()).hashes).map_err(malformed)
+        peer_convert::frontier(self.meter.received(response.into_inner()).hashes).map_err(malformed)
     }
 
     async fn follow(&self) -> Result<FollowStream, LinkError> {

@@ -18,6 +18,7 @@ use super::proto::{
 };
 use super::rows::Responses;
 use crate::domain::Seq;
+use crate::domain::limits::MAX_PEER_MESSAGE_BYTES;
 use crate::replication::{FollowCommand, ServeContext, ServeError, serve};
 
 /// Events on their way to one follower; with the largest batch, 4 MiB. Beyond it the follower's pace is the stream's.
@@ -76,13 +77,22 @@ impl PeerService for PeerServer {
         let peer = peer_member(&request)?;
         let (events, outgoing) = mpsc::channel(EVENTS_AHEAD);
         let broken = Arc::new(Mutex::new(None));
-        let commands = commands(request.into_inner(), broken.clone());
         let (context, shutdown) = (self.context.clone(), self.shutdown.clone());
+        let refusing = (context.clone(), peer.clone());
+        let commands = commands(request.into_inner(), broken.clone());
         let serving =
             AbortOnDropHandle::new(tokio::spawn(
                 async move { serve(peer, Box::pin(commands), events, &context, shutdown).await },
             ));
-        let end = stream::once(async move { end_of_stream(serving.await, broken.lock().take()) });
+        let end = stream::once(async move {
+            let served = serving.await;
+            let broken = broken.lock().take();
+            if let Some(fault) = &broken {
+                let (context, peer) = refusing;
+                context.note_refusal(&peer, "", fault.code());
+            }
+            end_of_stream(served, broken)
+        });
         let events = ReceiverStream::new(outgoing).map(|event| Ok(peer_convert::event_to_wire(event)));
         Ok(Response::new(Box::pin(events.chain(end.filter_map(|end| async { end.map(Err) })))))
     }
@@ -94,16 +104,30 @@ fn commands(
     broken: Arc<Mutex<Option<Fault>>>,
 ) -> impl futures_util::Stream<Item = FollowCommand> + Send {
     stream::unfold((requests, broken), |(mut requests, broken)| async move {
-        // A connection that broke ends the commands as well; there is nobody left to tell.
-        let request = requests.message().await.ok().flatten()?;
-        match peer_convert::command(request) {
-            Ok(command) => Some((command, (requests, broken))),
-            Err(error) => {
-                *broken.lock() = Some(error.into());
-                None
-            }
-        }
+        let fault = match requests.message().await {
+            Ok(request) => match peer_convert::command(request?) {
+                Ok(command) => return Some((command, (requests, broken))),
+                Err(error) => error.into(),
+            },
+            Err(status) => unreadable(&status)?,
+        };
+        *broken.lock() = Some(fault);
+        None
     })
+}
+
+/// What is wrong with a message that could not be read; `None` where the connection broke, and nobody is left to tell.
+fn unreadable(status: &Status) -> Option<Fault> {
+    match status.code() {
+        Code::OutOfRange | Code::ResourceExhausted => {
+            let message = format!("a message has at most {MAX_PEER_MESSAGE_BYTES} bytes");
+            Some(Fault::new(Code::ResourceExhausted, "MESSAGE_TOO_LARGE", message))
+        }
+        Code::Internal | Code::InvalidArgument if std::error::Error::source(status).is_none() => {
+            Some(Fault::new(Code::InvalidArgument, "MESSAGE_MALFORMED", "the message cannot be read"))
+        }
+        _ => None,
+    }
 }
 
 /// What a follower is told at the end: nothing where it ended the stream itself or the node stops.

@@ -134,6 +134,8 @@ pub enum FeedState {
     Expelled = 3,
     /// Own feed of which another member holds more.
     Behind = 4,
+    /// Own feed that no other member has been compared with since the node started.
+    Unconfirmed = 5,
 }
 
 impl FeedState {
@@ -144,7 +146,8 @@ impl FeedState {
     }
 
     fn from_number(number: i32) -> Option<Self> {
-        [Self::Followed, Self::Quarantined, Self::Expelled, Self::Behind].into_iter().find(|s| s.number() == number)
+        let all = [Self::Followed, Self::Quarantined, Self::Expelled, Self::Behind, Self::Unconfirmed];
+        all.into_iter().find(|s| s.number() == number)
     }
 }
 

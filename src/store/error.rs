@@ -73,8 +73,16 @@ pub enum StoreError {
     #[error("the node is stopping")]
     Closed,
     /// Another member holds more of this node's own feed than this node.
-    #[error("another member holds more of this node's own feed than this node; recover it before anything is written")]
+    #[error(
+        "another member holds more of this node's own feed than this node; start the node with --recover-own-feed to get it back"
+    )]
     OwnFeedBehind,
+    /// No other member has been compared with since the node started, so that more of the feed may be out there.
+    #[error(
+        "the node has not yet compared its own feed with another member since it started; try again in a while, and if no other \
+         member can be reached, start the node with --trust-own-feed"
+    )]
+    OwnFeedUnconfirmed,
     /// The feed is quarantined.
     #[error("the feed is quarantined because its member signed two histories of it")]
     Quarantined,
@@ -97,6 +105,7 @@ impl StoreError {
             Self::Unwritable { code, .. } | Self::Unreadable { code, .. } => code,
             Self::Closed => "NODE_STOPPING",
             Self::OwnFeedBehind => "OWN_FEED_BEHIND",
+            Self::OwnFeedUnconfirmed => "OWN_FEED_UNCONFIRMED",
             Self::Quarantined => "FEED_QUARANTINED",
             Self::OutOfOrder { .. } => "BATCH_OUT_OF_ORDER",
             Self::NoSuchSignal => "SIGNAL_NOT_FOUND",

@@ -23,7 +23,7 @@ mod suspension;
 mod tip;
 mod writer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -210,6 +210,8 @@ struct Shared {
     state: RwLock<State>,
     roster: RwLock<Option<Bytes>>,
     problem: RwLock<Option<Problem>>,
+    /// The own feeds that may be written to; `None` for all of them.
+    confirmed: RwLock<Option<BTreeSet<FeedId>>>,
     changes: watch::Sender<u64>,
     /// True once the writer has panicked.
     panicked: watch::Sender<bool>,
@@ -258,6 +260,10 @@ impl Shared {
         };
         self.problem.read().clone().or_else(stalled)
     }
+
+    fn is_confirmed(&self, feed: &FeedId) -> bool {
+        self.confirmed.read().as_ref().is_none_or(|confirmed| confirmed.contains(feed))
+    }
 }
 
 /// An open store. Only one process opens it at a time.
@@ -286,6 +292,7 @@ impl Store {
             state: RwLock::new(state),
             roster: RwLock::new(roster),
             problem: RwLock::new(None),
+            confirmed: RwLock::new(None),
             changes: watch::Sender::new(0),
             panicked: watch::Sender::new(false),
             at_work: Mutex::new(None),
@@ -327,7 +334,7 @@ impl Store {
         self.request(|reply| Request::Append(items, reply)).await
     }
 
-    /// Adds a verified batch to another member's feed. Durable when this returns; gives the size reached.
+    /// Adds a verified batch to another member's feed, or gets back a part of an own one. Durable when this returns; gives the size reached.
     ///
     /// # Errors
     /// [`StoreError::OutOfOrder`] where it does not follow what is held, [`StoreError::Quarantined`].
@@ -351,12 +358,25 @@ impl Store {
         self.request(|reply| Request::Quarantine(Box::new(proof), reply)).await
     }
 
-    /// Writes nothing more to an own feed of which another member holds `size` entries.
+    /// Writes nothing more to an own feed of which another member holds `size` entries, until so many are imported.
     ///
     /// # Errors
     /// [`StoreError::Unwritable`].
     pub async fn mark_behind(&self, feed: FeedId, size: Seq) -> Result<(), StoreError> {
         self.request(|reply| Request::MarkBehind(feed, size, reply)).await
+    }
+
+    /// From now on own feeds are written to only when they were confirmed: a store that was put back from an old copy looks whole,
+    /// and what is added to it would be a second history of what other members hold.
+    pub fn require_confirmation(&self) {
+        self.shared.confirmed.write().get_or_insert_default();
+    }
+
+    /// The own feed `feed` is whole as far as it could be compared, and may be written to. Holds until the store is closed.
+    pub fn confirm(&self, feed: &FeedId) {
+        if let Some(confirmed) = self.shared.confirmed.write().as_mut() {
+            confirmed.insert(feed.clone());
+        }
     }
 
     /// Keeps the newest roster. Whether it is newer and rightly signed is the caller's to know.
@@ -443,6 +463,7 @@ impl Store {
         match () {
             () if state.forks.contains_key(feed) => FeedState::Quarantined,
             () if state.behind.contains_key(feed) => FeedState::Behind,
+            () if feed.member == self.shared.member && !self.shared.is_confirmed(feed) => FeedState::Unconfirmed,
             () => FeedState::Followed,
         }
     }

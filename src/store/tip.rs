@@ -63,6 +63,11 @@ impl Tip {
         Extent { size: self.frontier.size(), bytes: self.bytes }
     }
 
+    /// Whether all that was pushed is under a checkpoint.
+    pub(super) fn is_signed(&self) -> bool {
+        self.head.as_ref().is_some_and(|(extent, _)| extent.size == self.frontier.size())
+    }
+
     /// Whether an entry of `len` bytes must wait until what stands here is under a checkpoint, because a batch from the last
     /// checkpoint over it would be too large.
     pub(super) fn checkpoint_due_before(&self, len: usize) -> bool {

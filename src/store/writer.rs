@@ -115,6 +115,8 @@ struct Group {
     blocks: Vec<CheckBlock>,
     forks: Vec<(FeedId, ForkRecord)>,
     behind: Vec<(FeedId, Seq)>,
+    /// Own feeds that are behind no more.
+    level: Vec<FeedId>,
     roster: Option<bytes::Bytes>,
     /// Something could not be staged whole, so that nothing of the group may be committed.
     broken: Option<EngineError>,
@@ -311,6 +313,8 @@ impl Writer {
                 group.replies.push(Box::new(move |r| answer(reply, r.map(|_| ()))));
             }
             Request::MarkBehind(feed, size, reply) => {
+                let known = self.shared.state.read().behind.get(&feed).copied().unwrap_or_default();
+                let size = size.max(known);
                 group.commit.put(keys::behind(&feed), size.get().to_be_bytes().to_vec());
                 group.behind.push((feed, size));
                 group.replies.push(Box::new(move |r| answer(reply, r.map(|_| ()))));
@@ -334,6 +338,9 @@ impl Writer {
         let feed = self.own_feed(item.audience());
         if group.is_behind(&feed) || self.shared.state.read().behind.contains_key(&feed) {
             return Err(StoreError::OwnFeedBehind);
+        }
+        if !self.shared.is_confirmed(&feed) {
+            return Err(StoreError::OwnFeedUnconfirmed);
         }
         match item {
             Append::Signal { tag, known_as, entry, bytes, .. } => {
@@ -429,7 +436,12 @@ impl Writer {
         if let Some(grown) = group.grown.get_mut(&import.feed) {
             grown.note = import.checkpoint.note().clone();
         }
-        Ok(tip.frontier.size())
+        let size = tip.frontier.size();
+        if self.shared.state.read().behind.get(&import.feed).is_some_and(|behind| *behind <= size) {
+            group.commit.remove(&keys::behind(&import.feed));
+            group.level.push(import.feed);
+        }
+        Ok(size)
     }
 
     fn stage_checks(&mut self, checks: Vec<CheckRecord>, reply: Reply<Vec<CheckReference>>, group: &mut Group) {
@@ -474,7 +486,8 @@ impl Writer {
         }
         let own = self.shared.member.clone();
         for feed in group.grown.keys().cloned().collect::<Vec<_>>() {
-            if feed.member == own {
+            // What came back from another member is signed already.
+            if feed.member == own && !self.tip(&feed).is_ok_and(|tip| tip.is_signed()) {
                 self.sign(&feed, group).map_err(|e| EngineError::Damaged(e.to_string()))?;
             }
             if let Some(tip) = self.tips.get(&feed) {
@@ -523,6 +536,9 @@ impl Writer {
             }
         }
         state.forks.extend(std::mem::take(&mut group.forks));
+        for feed in std::mem::take(&mut group.level) {
+            state.behind.remove(&feed);
+        }
         state.behind.extend(std::mem::take(&mut group.behind));
         drop(state);
         if let Some(note) = group.roster.take() {

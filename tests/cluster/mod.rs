@@ -20,7 +20,7 @@ use countermark::domain::{
 };
 use countermark::feed::{SignedRoster, SigningKey};
 use countermark::pseudonym::HmacKey;
-use countermark::replication::Pace;
+use countermark::replication::{OwnFeeds, Pace};
 use countermark::rpc::AccessList;
 use countermark::rpc::connector::connect;
 use countermark::rpc::proto;
@@ -208,6 +208,7 @@ impl Alliance {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             pace: quick(),
+            own_feeds: OwnFeeds::default(),
         }
     }
 
@@ -233,7 +234,23 @@ impl Alliance {
             let node = self.start(id.as_str(), Some(listeners)).await.expect("starts");
             nodes.insert(id, node);
         }
+        self.wait_until_writable().await;
         nodes
+    }
+
+    /// Until each node has compared its own feeds with another member's copy, and takes signals.
+    async fn wait_until_writable(&self) {
+        for id in self.members.keys() {
+            let client = self.client(id.as_str()).await;
+            eventually("own feeds are confirmed", || {
+                let mut client = client.clone();
+                async move {
+                    let feeds = client.status().await.freshness.expect("freshness").feeds;
+                    feeds.iter().all(|feed| feed.state() != proto::FeedState::Unconfirmed)
+                }
+            })
+            .await;
+        }
     }
 
     /// A connection of `id`'s client `name`.

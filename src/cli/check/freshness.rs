@@ -77,6 +77,7 @@ impl FeedView {
             (feed.state == FeedState::Quarantined as i32, "quarantined"),
             (feed.state == FeedState::Expelled as i32, "expelled"),
             (feed.state == FeedState::Behind as i32, "recovering"),
+            (feed.state == FeedState::Unconfirmed as i32, "unconfirmed"),
             (behind > 0, "behind"),
             (silent_ms.is_some_and(|ms| u128::from(ms.unsigned_abs()) > longest), "silent"),
             (silent_ms.is_none(), "never_heard"),

@@ -15,8 +15,8 @@ use crate::rpc::proto::node_service_client::NodeServiceClient;
 use crate::rpc::proto::screening_service_client::ScreeningServiceClient;
 use crate::rpc::proto::signal_service_client::SignalServiceClient;
 use crate::rpc::proto::{
-    CheckAnswer, CheckSellersRequest, Evidence, GetStatusRequest, Identifier, Statement, Submission, SubmitSignalsRequest,
-    check_sellers_response, submit_signals_response,
+    CheckAnswer, CheckSellersRequest, Evidence, FeedState, GetStatusRequest, Identifier, Statement, Submission,
+    SubmitSignalsRequest, check_sellers_response, submit_signals_response,
 };
 
 pub(super) struct DemoMember<'s> {
@@ -86,6 +86,12 @@ impl DemoMember<'_> {
         Ok(learned)
     }
 
+    async fn is_unconfirmed(&self) -> Result<bool, Failure> {
+        let status = NodeServiceClient::new(self.channel.clone()).get_status(GetStatusRequest {}).await?.into_inner();
+        let feeds = status.freshness.unwrap_or_default().feeds;
+        Ok(feeds.iter().any(|feed| feed.state() == FeedState::Unconfirmed))
+    }
+
     async fn feed_sizes(&self) -> Result<BTreeMap<String, u64>, Failure> {
         let status = NodeServiceClient::new(self.channel.clone()).get_status(GetStatusRequest {}).await?.into_inner();
         let feeds = status.freshness.unwrap_or_default().feeds;
@@ -111,6 +117,17 @@ impl Learned {
             self.example = identifier.map(|(kind, value)| (kind.as_str(), value.clone()));
         }
     }
+}
+
+/// Waits until every node has compared its own feed with another member's copy, and takes signals.
+pub(super) async fn wait_until_writable(members: &[DemoMember<'_>]) -> Result<(), Failure> {
+    let mut pause = tokio::time::interval(Duration::from_millis(10));
+    for member in members {
+        while member.is_unconfirmed().await? {
+            pause.tick().await;
+        }
+    }
+    Ok(())
 }
 
 /// Waits until every node holds of every feed as much as its own member's node.

@@ -132,6 +132,9 @@ async fn work(homes: &[MemberFolder], environment: &Environment, printer: &mut P
     for (home, (id, _)) in homes.iter().zip(MEMBERS) {
         members.push(DemoMember::reach(id, &home.path().join("client.toml"), environment).await?);
     }
+    printer.progress(|| "waiting until the nodes have found each other".to_owned());
+    let met = tokio::time::timeout(PATIENCE, members::wait_until_writable(&members)).await;
+    met.map_err(|_| Failure::new("DEMO_SLOW", "the nodes did not find each other within a minute").advise("try again"))??;
     let stores = stores(SEED, CONTROLLERS);
     for (i, store) in stores.iter().enumerate() {
         let finder = population::finder(store, i, members.len());

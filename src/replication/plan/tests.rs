@@ -53,7 +53,7 @@ impl Case {
     fn plan_after(&self, previous: &Plan) -> Plan {
         let held = |_: &FeedId| Seq::new(5);
         let (me, roster, peers, quarantined) = (&id(ME), &self.roster, &self.peers, &self.quarantined);
-        Situation { me, roster, peers, quarantined, held: &held, previous }.plan()
+        Situation { me, roster, peers, quarantined, held: &held, previous, recovering: false }.plan()
     }
 
     fn plan(&self) -> Plan {
@@ -75,10 +75,10 @@ impl Case {
 fn prospect(feeds: Vec<FeedId>) -> impl Strategy<Value = Prospect> {
     let some = || btree_set(select(feeds.clone()), 0..3);
     let presence = select(vec![Presence::Connected, Presence::Connected, Presence::Lost, Presence::Away]);
-    (presence, some(), some(), some(), vec((select(feeds.clone()), 6_u64..9), 0..4)).prop_map(
-        |(presence, refused, distrusted, stale, known)| {
+    (presence, some(), some(), some(), some(), vec((select(feeds.clone()), 6_u64..9), 0..4)).prop_map(
+        |(presence, refused, distrusted, stale, stalled, known)| {
             let known = known.into_iter().map(|(feed, size)| (feed, Seq::new(size))).collect();
-            Prospect { presence, known, refused, distrusted, stale }
+            Prospect { presence, known, refused, distrusted, stale, stalled }
         },
     )
 }

@@ -2,6 +2,7 @@
 
 use super::world::*;
 use crate::domain::FeedId;
+use crate::replication::OwnFeeds;
 use crate::store::{FeedState, StoreError};
 
 fn is_quarantined(node: &Node, feed: &FeedId) -> bool {
@@ -23,10 +24,11 @@ async fn two_histories(common: u64, of_b: u64, of_c: u64) -> World {
         world.cut(x, y);
     }
     world.route("c", "a", "twin");
-    for name in ["a", "b", "c", "d"] {
+    for name in ["b", "c", "d"] {
         world.start(name).await;
     }
-    world.start_as("twin", "a").await;
+    world.start_with("a", "a", OwnFeeds::Trust).await;
+    world.start_with("twin", "a", OwnFeeds::Trust).await;
     world.node("a").append("all", 0..common).await;
     world.node("twin").append("all", 0..common).await;
     world.node("a").append("all", 1_000..1_000 + of_b).await;
@@ -105,7 +107,7 @@ async fn a_member_that_went_on_from_an_old_copy_is_proved_to_have_forked() {
     std::fs::remove_dir_all(world.folder("a")).expect("removed");
     world.cut("a", "b");
     world.cut("a", "c");
-    world.start("a").await;
+    world.start_with("a", "a", OwnFeeds::Trust).await;
     world.node("a").append("all", 500..512).await;
     world.heal_all();
     let own = feed("a/all");
@@ -114,4 +116,99 @@ async fn a_member_that_went_on_from_an_old_copy_is_proved_to_have_forked() {
     }
     stops_writing(&world, "a").await;
     assert_eq!(world.node("b").size("a/all"), 10);
+}
+
+/// A node that lost its disk, among members that hold ten entries of it.
+async fn without_a_disk() -> World {
+    let mut world = World::of(roster(1, &["a", "b", "c"], &[], &[])).await;
+    world.node("a").append("all", 0..10).await;
+    world.converge(10).await;
+    world.stop("a").await;
+    std::fs::remove_dir_all(world.folder("a")).expect("removed");
+    world
+}
+
+#[tokio::test]
+async fn a_member_that_came_back_without_its_disk_writes_nothing_before_it_heard_of_a_peer() {
+    let mut world = without_a_disk().await;
+    world.cut("a", "b");
+    world.cut("a", "c");
+    world.start("a").await;
+    let own = feed("a/all");
+    assert_eq!(world.node("a").store.feed_state(&own), FeedState::Unconfirmed);
+    let refused = world.node("a").store.append(vec![signal("all", 500)]).await.expect("writable");
+    assert_eq!(refused, vec![Err(StoreError::OwnFeedUnconfirmed)]);
+    world.heal_all();
+    stops_writing_for(&world, FeedState::Behind).await;
+}
+
+/// Never confirmed on the way there.
+async fn stops_writing_for(world: &World, state: FeedState) {
+    let own = feed("a/all");
+    world
+        .until("it knows", |w| {
+            let now = w.node("a").store.feed_state(&own);
+            assert_ne!(now, FeedState::Followed, "nothing may be written");
+            now == state
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn whoever_has_nobody_to_ask_waits_for_nobody() {
+    let mut world = World::new(roster(1, &["a", "b", "gone"], &[("alone", &["a"])], &["gone", "b"]));
+    world.start("a").await;
+    for own in ["a/all", "a/alone"] {
+        assert_eq!(world.node("a").store.feed_state(&feed(own)), FeedState::Followed);
+    }
+}
+
+#[tokio::test]
+async fn a_group_of_its_own_waits_for_a_member_of_the_group() {
+    let mut world = World::new(roster(1, &["a", "b", "c"], &[("luxury", &["a", "c"])], &[]));
+    world.start("a").await;
+    world.start("b").await;
+    world.until("b confirms what it may read", |w| w.node("a").store.feed_state(&feed("a/all")) == FeedState::Followed).await;
+    assert_eq!(world.node("a").store.feed_state(&feed("a/luxury")), FeedState::Unconfirmed);
+    world.start("c").await;
+    world.until("c confirms the rest", |w| w.node("a").store.feed_state(&feed("a/luxury")) == FeedState::Followed).await;
+}
+
+#[tokio::test]
+async fn a_lost_feed_comes_back_from_the_others_and_goes_on() {
+    let mut world = without_a_disk().await;
+    world.start_with("a", "a", OwnFeeds::Recover).await;
+    stops_writing_for(&world, FeedState::Behind).await;
+    world.node("b").append("all", 0..3).await;
+    world.until("it is back", |w| w.node("a").size("a/all") == 10).await;
+    world.until("it is written to", |w| w.node("a").store.feed_state(&feed("a/all")) == FeedState::Followed).await;
+    world.node("a").append("all", 0..12).await;
+    world.converge(15).await;
+    for name in ["a", "b", "c"] {
+        assert!(world.node(name).store.forks().is_empty());
+    }
+    world.stop("a").await;
+    world.start("a").await;
+    world.node("a").append("all", 12..13).await;
+    world.converge(16).await;
+}
+
+#[tokio::test]
+async fn a_recovery_takes_the_most_that_any_member_holds() {
+    let mut world = World::of(roster(1, &["a", "b", "c"], &[], &[])).await;
+    world.node("a").append("all", 0..6).await;
+    world.converge(6).await;
+    world.cut("b", "a");
+    world.cut("b", "c");
+    world.node("a").append("all", 6..10).await;
+    world.until("c has it", |w| w.node("c").size("a/all") == 10).await;
+    world.stop("a").await;
+    std::fs::remove_dir_all(world.folder("a")).expect("removed");
+    world.heal("a", "b");
+    world.start_with("a", "a", OwnFeeds::Recover).await;
+    world.until("all of it is back", |w| w.node("a").size("a/all") == 10).await;
+    world.node("a").append("all", 10..11).await;
+    world.heal_all();
+    world.converge(11).await;
+    assert!(world.node("b").store.forks().is_empty());
 }

@@ -64,7 +64,7 @@ async fn no_refusal_comes_after_the_heartbeat_of_the_roster_that_lifts_it() {
                 assert!(!lifted, "too late");
                 refused += 1;
             }
-            FollowEvent::Heartbeat { roster_serial, .. } => lifted |= roster_serial == 2,
+            FollowEvent::Heartbeat(word) => lifted |= word.roster_serial == 2,
             FollowEvent::Batch { .. } => break,
         }
     }

@@ -23,8 +23,8 @@ use crate::domain::{
 };
 use crate::feed::{Body, Entry, Hash, SignedRoster, SigningKey, encode};
 use crate::replication::{
-    Dialer, Directory, FollowCommand, FollowEvent, FollowStream, Heads, Link, LinkError, Liveness, Pace, PeerStatus, Reader,
-    Replicator, ServeContext, ServeError, Setup, Traffic, serve,
+    Dialer, Directory, FollowCommand, FollowEvent, FollowStream, Heads, Link, LinkError, Liveness, OwnFeeds, Pace, PeerStatus,
+    Reader, Replicator, ServeContext, ServeError, Setup, Traffic, serve,
 };
 use crate::store::{Append, Options, Store, StoreError};
 
@@ -221,7 +221,7 @@ impl Net {
                 (Fault::Checkpoint(of, note), [FollowEvent::Batch { feed, checkpoint, .. }, ..]) if feed == of => {
                     *checkpoint = note.clone();
                 }
-                (Fault::Roster(serial, _), [FollowEvent::Heartbeat { roster_serial, .. }, ..]) => *roster_serial = *serial,
+                (Fault::Roster(serial, _), [FollowEvent::Heartbeat(word), ..]) => word.roster_serial = *serial,
                 (Fault::Unasked(batch), _) => events.push(batch.clone()),
                 (Fault::CutAfter(left), [FollowEvent::Batch { entries, .. }, ..]) => {
                     *left = left.saturating_sub(entries.len());
@@ -249,7 +249,7 @@ fn payload(event: &FollowEvent) -> (usize, usize) {
             let bytes: usize = entries.iter().map(Bytes::len).sum();
             (feed.to_string().len() + 8 + bytes + checkpoint.len(), entries.len())
         }
-        FollowEvent::Heartbeat { .. } => (40, 0),
+        FollowEvent::Heartbeat(_) => (72, 0),
         FollowEvent::Refused { feed, refusal } => (feed.to_string().len() + refusal.code().len(), 0),
     }
 }
@@ -380,9 +380,15 @@ impl Node {
         self.peer(member).is_some_and(|peer| peer.connected)
     }
 
+    /// Appends as a submitter does: again, while the node has heard of nobody yet.
     pub(super) async fn append(&self, audience: &str, numbers: std::ops::Range<u64>) {
         for chunk in numbers.collect::<Vec<_>>().chunks(500) {
-            let outcomes = self.store.append(chunk.iter().map(|n| signal(audience, *n)).collect()).await.expect("durable");
+            let items = || chunk.iter().map(|n| signal(audience, *n)).collect();
+            let mut outcomes = self.store.append(items()).await.expect("durable");
+            while outcomes.contains(&Err(StoreError::OwnFeedUnconfirmed)) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                outcomes = self.store.append(items()).await.expect("durable");
+            }
             assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
         }
     }
@@ -431,6 +437,11 @@ impl World {
 
     /// Starts the node `name`, which says that it is `member`'s.
     pub(super) async fn start_as(&mut self, name: &str, member: &str) {
+        self.start_with(name, member, OwnFeeds::Confirm).await;
+    }
+
+    /// Starts it with own feeds taken for that.
+    pub(super) async fn start_with(&mut self, name: &str, member: &str, own: OwnFeeds) {
         let me = id(member);
         let (clock, entropy) = (Arc::new(TestClock), Arc::new(Counter(AtomicU64::new(1))));
         let options = Options {
@@ -462,6 +473,7 @@ impl World {
             clock,
             entropy,
             pace: PACE,
+            own,
         };
         let replicator = Replicator::spawn(setup, &tasks, shutdown.clone());
         self.net.nodes.lock().insert(name.to_owned(), Arc::new(endpoint));
@@ -535,7 +547,7 @@ pub(super) async fn next_word(stream: &mut FollowStream) -> FollowEvent {
     loop {
         let event = tokio::time::timeout(PATIENCE, stream.events.next()).await.expect("in time");
         match event.expect("goes on").expect("no error") {
-            FollowEvent::Heartbeat { .. } => {}
+            FollowEvent::Heartbeat(_) => {}
             event => return event,
         }
     }

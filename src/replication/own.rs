@@ -1,0 +1,86 @@
+//! When this member's own feeds may be written to.
+//!
+//! A store that was lost, or put back from an old copy, looks whole to itself. What was added to it would be a second history
+//! of a feed that other members hold more of, and would brand its member as one that signs two. So each own feed waits, after
+//! every start, for another member of its audience to be compared with.
+
+use std::collections::BTreeSet;
+
+use super::session::Context;
+use crate::domain::{FeedId, MemberId, Roster};
+use crate::store::FeedState;
+
+/// What a node takes its own feeds for when it starts. An operator's decision, for one run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OwnFeeds {
+    /// Nothing is written to one until another member of its audience was compared with.
+    #[default]
+    Confirm,
+    /// They are whole: for a node that can reach no other member, and whose store is known to be its newest.
+    Trust,
+    /// What is missing of them is fetched from the other members; then they are written to again. They wait for every member
+    /// of the audience that answers, because the first one may not hold the most.
+    Recover,
+}
+
+impl Context {
+    /// Lets own feeds wait, but for those that there is nobody to compare with.
+    pub(super) fn hold_own_feeds(&self) {
+        match self.own {
+            OwnFeeds::Trust => {
+                tracing::warn!(code = "OWN_FEED_TRUSTED", "own feeds are written to without a look at other members")
+            }
+            OwnFeeds::Confirm | OwnFeeds::Recover => {
+                self.store().require_confirmation();
+                self.confirm_unshared();
+            }
+        }
+    }
+
+    /// Own feeds of an audience without another member that can be asked wait for nobody.
+    pub(super) fn confirm_unshared(&self) {
+        let signed = self.directory.roster();
+        let me = self.directory.member();
+        for feed in own_feeds(signed.roster(), me) {
+            if sharers(signed.roster(), me, &feed).next().is_none() {
+                self.store().confirm(&feed);
+            }
+        }
+    }
+
+    /// The own feeds that wait and that `peer` can tell something of.
+    pub(super) fn waiting_for(&self, peer: &MemberId) -> BTreeSet<FeedId> {
+        let signed = self.directory.roster();
+        let mut feeds = own_feeds(signed.roster(), self.directory.member());
+        feeds.retain(|feed| signed.roster().may_read(peer, &feed.audience));
+        feeds.retain(|feed| self.store().feed_state(feed) == FeedState::Unconfirmed);
+        feeds
+    }
+
+    /// `peer`, whose roster has this `serial`, showed its heads, and holds no more of the own feeds that still wait than this
+    /// node. Of a group it can tell only by the same roster: by another one it may not have shown that group's feeds.
+    pub(super) fn confirm_by(&self, peer: &MemberId, serial: u64) {
+        let signed = self.directory.roster();
+        let same = serial == signed.roster().serial;
+        for feed in self.waiting_for(peer) {
+            let complete = self.liveness.newest_size(&feed) <= self.store().size(&feed);
+            let others = || sharers(signed.roster(), self.directory.member(), &feed);
+            let heard_all = self.own != OwnFeeds::Recover || self.board.none_expected(others(), &self.pace);
+            if (same || feed.audience == crate::domain::Audience::Alliance) && complete && heard_all {
+                self.store().confirm(&feed);
+                tracing::info!(%feed, %peer, "the own feed was compared with another member's copy, and is written to");
+            }
+        }
+    }
+}
+
+fn own_feeds(roster: &Roster, me: &MemberId) -> BTreeSet<FeedId> {
+    roster.readable_feeds(me).into_iter().filter(|feed| feed.member == *me).collect()
+}
+
+/// The other members that may hold `feed` and can be dialled.
+fn sharers<'r>(roster: &'r Roster, me: &MemberId, feed: &FeedId) -> impl Iterator<Item = &'r MemberId> {
+    let (me, audience) = (me.clone(), feed.audience.clone());
+    let members = roster.members.iter().filter(|member| !member.address.is_empty()).map(|member| &member.id);
+    members.filter(move |id| **id != me && roster.may_read(id, &audience))
+}
