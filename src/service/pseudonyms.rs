@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
-use crate::domain::{FieldError, Identifier, KeyId, PseudonymSet};
+use crate::domain::{FieldError, Identifier, KeyId, PseudonymSet, Roster};
 use crate::membership::Directory;
 use crate::pseudonym::{
     CanonicalIdentifier, Canonicaliser, HmacKey, KeyRing, KeyStatus, MAX_IDENTIFIERS_PER_BATCH, PseudonymError, Purpose,
@@ -54,12 +54,18 @@ impl Pseudonymiser {
         built
     }
 
-    /// Whether pseudonyms can be computed at all; asked once before a node serves.
+    /// Whether pseudonyms could be computed under `roster`; asked before a node serves and before it takes a roster from its
+    /// operator.
     ///
     /// # Errors
     /// [`PseudonymError::KeyMissing`], [`PseudonymError::KeyMismatch`].
-    pub fn ready(&self) -> Result<(), PseudonymError> {
-        self.current().keys.as_ref().map(|_| ()).map_err(Clone::clone)
+    pub fn ready(&self, roster: &Roster) -> Result<(), PseudonymError> {
+        KeyRing::new(&roster.keys, self.secrets.secrets()).map(|_| ())
+    }
+
+    /// Has the secrets read again by the next caller.
+    pub fn renew(&self) {
+        self.current.store(None);
     }
 
     /// The keys of the roster, with their states.
