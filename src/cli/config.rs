@@ -14,6 +14,7 @@ pub(super) fn check(
     let path = environment.variables.find(Purpose::Node, arguments.config.as_deref())?;
     let loaded = NodeConfig::load(&path, &environment.variables)?;
     let materials = loaded.materials(environment.now())?;
+    loaded.check_roster(&materials)?;
     printer.show(&loaded.summary(&materials)?)?;
     Ok(Outcome::Done)
 }

@@ -2,7 +2,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::alliance::folder::FolderError;
-use crate::domain::{FieldError, KeyId};
+use crate::domain::{FieldError, KeyId, MemberId};
 use crate::feed::{KeyError, RosterError};
 use crate::pseudonym::PseudonymError;
 use crate::rpc::identity::Identity;
@@ -130,6 +130,35 @@ pub enum ConfigError {
         #[source]
         source: RosterError,
     },
+    /// The roster does not have this node's member as an active one.
+    #[error("{setting}: roster {serial} does not list {member} as an active member; ask the secretariat")]
+    NotAMember {
+        /// The roster's setting.
+        setting: Box<Setting>,
+        /// Its serial.
+        serial: u64,
+        /// Who is not listed.
+        member: MemberId,
+    },
+    /// The roster lists another feed key for this node's member.
+    #[error("{setting}: this is not the feed key that roster {serial} lists for this member; give the one that was admitted")]
+    WrongFeedKey {
+        /// The feed key's setting.
+        setting: Box<Setting>,
+        /// The roster's serial.
+        serial: u64,
+    },
+    /// A pseudonym key that the roster has in use is missing or another one.
+    #[error("{setting}: the keys in this folder are not those that roster {serial} has in use")]
+    RosterKeys {
+        /// The folder's setting.
+        setting: Box<Setting>,
+        /// The roster's serial.
+        serial: u64,
+        /// Which, and why.
+        #[source]
+        source: PseudonymError,
+    },
     /// The feed key's file holds something else.
     #[error("{setting}: the file holds no feed key")]
     FeedKey {
@@ -186,7 +215,7 @@ fn list(paths: &[PathBuf]) -> String {
 impl ConfigError {
     /// Stable; part of the interface.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::NotFound { .. } => "CONFIG_NOT_FOUND",
             Self::Unreadable(source) | Self::File { source, .. } => source.code(),
@@ -198,10 +227,13 @@ impl ConfigError {
             Self::Tls { source, .. } => source.code(),
             Self::Identity { .. } => "CONFIG_IDENTITY",
             Self::Roster { source, .. } => source.code(),
+            Self::NotAMember { .. } => "NOT_A_MEMBER",
+            Self::WrongFeedKey { .. } => "WRONG_FEED_KEY",
             Self::FeedKey { source, .. } => source.code(),
             Self::LocalSecret { source, .. } => source.code,
             Self::KeyName { .. } | Self::TooManyKeys { .. } => "CONFIG_PSEUDONYM_KEYS",
             Self::PseudonymKey { .. } => "CONFIG_PSEUDONYM_KEY",
+            Self::RosterKeys { source, .. } => source.code(),
         }
     }
 }

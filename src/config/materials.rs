@@ -10,7 +10,7 @@ use crate::alliance::folder::{FolderError, read_public, read_secret};
 use crate::domain::limits::MAX_ROSTER_BYTES;
 use crate::domain::{KeyId, Timestamp};
 use crate::feed::{SignedRoster, SigningKey};
-use crate::pseudonym::HmacKey;
+use crate::pseudonym::{HmacKey, KeyRing};
 use crate::rpc::identity::{Certificate, Identity};
 use crate::rpc::tls::{Credentials, TlsError, TrustAnchors, server_config, verify_node};
 use crate::service::LocalSecret;
@@ -77,6 +77,27 @@ impl LoadedConfig {
             alliance,
             clients,
         })
+    }
+
+    /// Compares what a roster lists with what is at hand: the member, its feed key, the pseudonym keys. Not for a start: there
+    /// the roster in the store counts where it is newer.
+    ///
+    /// # Errors
+    /// [`ConfigError::NotAMember`], [`ConfigError::WrongFeedKey`], [`ConfigError::RosterKeys`], with the codes of a start.
+    pub fn check_roster(&self, materials: &Materials) -> Result<(), ConfigError> {
+        let Some(signed) = &materials.roster else { return Ok(()) };
+        let (roster, member) = (signed.roster(), &self.config.node.member);
+        let serial = roster.serial;
+        if !roster.is_active(member) {
+            return Err(ConfigError::NotAMember { setting: self.setting("roster.file"), serial, member: member.clone() });
+        }
+        if roster.member(member).is_none_or(|listed| listed.feed_key != materials.feed_key.public()) {
+            return Err(ConfigError::WrongFeedKey { setting: self.setting("keys.feed_key"), serial });
+        }
+        // The ring takes its secrets and wipes them, so that it is given those that were read for it.
+        let keys = KeyRing::new(&roster.keys, self.pseudonym_keys()?);
+        let setting = || self.setting("keys.pseudonym_keys");
+        keys.map(|_| ()).map_err(|source| ConfigError::RosterKeys { setting: setting(), serial, source })
     }
 
     fn feed_key(&self) -> Result<SigningKey, ConfigError> {
@@ -146,7 +167,7 @@ impl<T> Loaded<T> {
         let key = match source {
             TlsError::Key | TlsError::KeyMismatch => format!("{own}.key"),
             TlsError::Ca | TlsError::Verifier(_) => format!("{callers}.ca"),
-            TlsError::Crl | TlsError::CrlIssuer => format!("{callers}.crl"),
+            TlsError::Crl | TlsError::CrlIssuer | TlsError::CrlSignature => format!("{callers}.crl"),
             TlsError::Certificate | TlsError::Identity(_) | TlsError::NotTrusted(_) | TlsError::Configuration(_) => {
                 format!("{own}.certificate")
             }

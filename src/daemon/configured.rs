@@ -1,11 +1,14 @@
 //! From configuration to a running node, and the life of the process around it.
 
+use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::reload::Reloader;
 use super::{Listeners, Node, NodeSetup, StartError, SystemClock, SystemEntropy};
 use crate::config::{ConfigError, Environment, LoadedConfig, Materials, NodeConfig, Purpose};
 use crate::domain::{Clock as _, KeyId};
@@ -31,19 +34,30 @@ pub enum ServeError {
     #[error(transparent)]
     Start(#[from] StartError),
     /// An address cannot be bound.
-    #[error("{address} cannot be bound; another process may have it")]
+    #[error("{setting} = {address} cannot be bound; {}", bind_advice(source))]
     Bind {
-        /// The setting and its value.
-        address: String,
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        address: SocketAddr,
         /// What the operating system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The store can be written no more until the process is started again.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Signals of the operating system cannot be received.
     #[error("signals of the operating system cannot be received")]
-    Signals(#[source] std::io::Error),
+    Signals(#[source] io::Error),
+}
+
+fn bind_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "another process has it: stop that, or give another port",
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address: give one of its own, or 0.0.0.0 or [::] for all",
+        io::ErrorKind::PermissionDenied => "this user may not: give a port above 1023, or the right to take lower ones",
+        _ => "give an address and port that this machine can listen on",
+    }
 }
 
 impl ServeError {
@@ -55,7 +69,12 @@ impl ServeError {
             Self::Telemetry(error) => error.code(),
             Self::Start(error) => error.code(),
             Self::Store(error) => error.code(),
-            Self::Bind { .. } => "ADDRESS_IN_USE",
+            Self::Bind { source, .. } => match source.kind() {
+                io::ErrorKind::AddrInUse => "ADDRESS_IN_USE",
+                io::ErrorKind::AddrNotAvailable => "ADDRESS_NOT_AVAILABLE",
+                io::ErrorKind::PermissionDenied => "ADDRESS_FORBIDDEN",
+                _ => "ADDRESS_UNUSABLE",
+            },
             Self::Signals(_) => "SIGNALS",
         }
     }
@@ -103,35 +122,77 @@ pub fn setup(loaded: LoadedConfig, materials: Materials) -> NodeSetup {
     }
 }
 
-/// Runs the node of a configuration until SIGTERM or SIGINT. Nothing is bound before all of it is known to be good.
+/// Runs the node of a configuration until SIGTERM or SIGINT; SIGHUP has it read configuration and files again. Nothing is bound
+/// before all of it is known to be good.
 ///
 /// # Errors
 /// See [`ServeError`].
 pub async fn serve(flag: Option<&Path>, own_feeds: OwnFeeds, environment: &Environment) -> Result<(), ServeError> {
     let path = environment.find(Purpose::Node, flag)?;
     let loaded = NodeConfig::load(&path, environment)?;
-    let _telemetry = telemetry::init(loaded.config.log.format, &loaded.config.log.level)?;
+    let telemetry = telemetry::init(loaded.config.log.format, &loaded.config.log.level)?;
+    let mut signals = Signals::new().map_err(ServeError::Signals)?;
     let materials = loaded.materials(SystemClock.now())?;
-    let (mut terminate, mut interrupt) = stop_signals().map_err(ServeError::Signals)?;
-    let listeners = Listeners {
-        peers: bind("peers.listen", loaded.config.peers.listen).await?,
-        clients: bind("clients.listen", loaded.config.clients.listen).await?,
+    let (peers, clients) = (loaded.config.peers.listen, loaded.config.clients.listen);
+    let reloader = Reloader::new(path, environment.clone(), &loaded.config, &materials, telemetry);
+    let open = Node::open(NodeSetup { own_feeds, ..setup(loaded, materials) }).await?;
+    let listeners = match bind_both(peers, clients).await {
+        Ok(listeners) => listeners,
+        Err(error) => {
+            open.close().await;
+            return Err(error);
+        }
     };
-    let node = Node::start(NodeSetup { own_feeds, ..setup(loaded, materials) }, listeners).await?;
-    let failure = tokio::select! {
-        _ = terminate.recv() => None,
-        _ = interrupt.recv() => None,
-        failure = node.failed() => Some(failure),
+    let node = open.listen(listeners).await?;
+    let failure = loop {
+        let told = tokio::select! {
+            told = signals.next() => told,
+            failure = node.failed() => break Some(failure),
+        };
+        match told {
+            Told::Reload => reloader.reload(&node).await,
+            Told::Stop => break None,
+        }
     };
     node.stop().await;
     failure.map_or(Ok(()), |failure| Err(failure.into()))
 }
 
-fn stop_signals() -> std::io::Result<(tokio::signal::unix::Signal, tokio::signal::unix::Signal)> {
-    Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
+/// What the operating system tells the node to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Stop,
+    Reload,
 }
 
-async fn bind(setting: &str, address: std::net::SocketAddr) -> Result<TcpListener, ServeError> {
-    let bound = TcpListener::bind(address).await;
-    bound.map_err(|source| ServeError::Bind { address: format!("{setting} = {address}"), source })
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.terminate.recv() => Told::Stop,
+            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.hangup.recv() => Told::Reload,
+        }
+    }
+}
+
+async fn bind_both(peers: SocketAddr, clients: SocketAddr) -> Result<Listeners, ServeError> {
+    Ok(Listeners { peers: bind("peers.listen", peers).await?, clients: bind("clients.listen", clients).await? })
+}
+
+async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|source| ServeError::Bind { setting, address, source })
 }

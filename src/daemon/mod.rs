@@ -1,9 +1,15 @@
 //! A whole node: everything below put together, its two listeners, its start and its stop.
 //!
-//! Nothing is bound before all that was configured is known to be good, and nothing is served before the store is open and
-//! the roster is in force. A stop ends the listeners first, lets the calls at hand end, then replication, then the store.
+//! Nothing is reachable before the store is open, the roster in force, and every key and certificate known to be good: what can
+//! fail is opened first, and only then it listens. While it runs, certificates, revocation lists, roles and the roster can be
+//! replaced; no connection outlives the right that it was opened by. A stop ends the listeners first, lets the calls at hand
+//! end, then replication, then the store.
 
 mod configured;
+mod listeners;
+mod parts;
+mod reload;
+mod rights;
 mod system;
 
 use std::collections::BTreeMap;
@@ -12,36 +18,30 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use bytes::Bytes;
+use futures_util::future::join_all;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic::transport::Server;
-use tonic::transport::server::Router;
 
-use crate::domain::limits::{
-    DRAIN_TIMEOUT, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_CLIENT_MESSAGE_BYTES, MAX_PEER_MESSAGE_BYTES,
-    MAX_STREAMS_PER_CONNECTION,
-};
-use crate::domain::{AllianceName, Clock, Entropy, FeedKey, MemberId, Timestamp};
-use crate::feed::SigningKey;
-use crate::membership::{Directory, DirectoryError, Liveness};
+use crate::domain::limits::DRAIN_TIMEOUT;
+use crate::domain::{AllianceName, Clock, Entropy, FeedKey, MemberId};
+use crate::feed::{RosterError, SigningKey};
+use crate::membership::DirectoryError;
 use crate::pseudonym::PseudonymError;
-use crate::replication::{OwnFeeds, Pace, Reader, Replicator, ServeContext, Setup};
-use crate::rpc::acceptor::{Acceptor, OpenConnections, clients_of, peers_of};
-use crate::rpc::proto::DESCRIPTORS;
-use crate::rpc::proto::node_service_server::NodeServiceServer;
-use crate::rpc::proto::peer_service_server::PeerServiceServer;
-use crate::rpc::proto::screening_service_server::ScreeningServiceServer;
-use crate::rpc::proto::signal_service_server::SignalServiceServer;
-use crate::rpc::tls::{Credentials, TlsError, TrustAnchors, client_config, server_config, verify_node};
-use crate::rpc::{AccessList, NodeServer, PeerDialer, PeerServer, ScreeningServer, SignalServer};
-use crate::service::{FreshnessBoard, KeySecrets, LocalSecret, NodeState, Pseudonymiser, Screener, Signals, Submitter};
+use crate::replication::{OwnFeeds, Pace};
+use crate::rpc::AccessList;
+use crate::rpc::tls::{Credentials, TlsError, TrustAnchors};
+use crate::service::{KeySecrets, LocalSecret};
 use crate::store::{OpenError, Options, Store, StoreError};
 
+use listeners::{Health, Serving};
+use parts::{Ground, Parts};
+use rights::{Rights, Tls};
+
 pub use configured::{ServeError, serve, setup};
+pub use reload::ReloadError;
+pub use rights::Renewal;
 pub use system::{SystemClock, SystemEntropy};
 
 /// What a node is made of, read and verified.
@@ -92,7 +92,7 @@ pub struct Listeners {
     pub clients: TcpListener,
 }
 
-/// Why a node does not start.
+/// Why a node does not start, or does not take what it is given anew.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A certificate, key or CA does not hold.
@@ -104,6 +104,9 @@ pub enum StartError {
     /// There is no roster that holds.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+    /// A roster at hand contradicts the one in force.
+    #[error(transparent)]
+    Roster(#[from] RosterError),
     /// Pseudonyms cannot be made.
     #[error(transparent)]
     Pseudonym(#[from] PseudonymError),
@@ -126,6 +129,7 @@ impl StartError {
             Self::Tls(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Directory(error) => error.code(),
+            Self::Roster(error) => error.code(),
             Self::Pseudonym(error) => error.code(),
             Self::WrongCertificate(_) => "WRONG_CERTIFICATE",
             Self::WrongFeedKey => "WRONG_FEED_KEY",
@@ -134,45 +138,74 @@ impl StartError {
     }
 }
 
+/// A node that has all it needs and cannot be reached yet.
+pub struct OpenNode {
+    tls: Tls,
+    ground: Ground,
+}
+
+impl OpenNode {
+    /// Serves on sockets that are bound already.
+    ///
+    /// # Errors
+    /// [`StartError::Io`].
+    pub async fn listen(self, sockets: Listeners) -> Result<Node, StartError> {
+        let Self { tls, ground } = self;
+        let (peers_address, clients_address) = (sockets.peers.local_addr()?, sockets.clients.local_addr()?);
+        let (serving, working) = (CancellationToken::new(), CancellationToken::new());
+        let tasks = TaskTracker::new();
+        // From here on no newer roster goes by unseen, also one that comes with the first connection.
+        let serials = ground.directory.subscribe();
+        let parts = Parts::on(ground, &tls, &tasks, &working);
+        let peers = parts.peer_server(&tls, sockets.peers, &serving);
+        let (clients, health) = parts.client_server(&tls, sockets.clients, &serving).await;
+        let rights = Arc::new(parts.rights(tls, peers.connections, clients.connections));
+        tasks.spawn(rights.clone().watch(serials, working.clone()));
+        tasks.close();
+        tracing::info!(member = %parts.directory.member(), peers = %peers_address, clients = %clients_address, "the node is ready");
+        let servers = vec![peers.server, clients.server];
+        Ok(Node { peers_address, clients_address, store: parts.store, rights, health, serving, working, servers, tasks })
+    }
+
+    /// Gives up again.
+    pub async fn close(self) {
+        let store = self.ground.store.clone();
+        drop(self);
+        close_store(store).await;
+    }
+}
+
 /// A running node.
 pub struct Node {
     peers_address: SocketAddr,
     clients_address: SocketAddr,
     store: Arc<Store>,
-    /// Ends listeners and streams.
+    rights: Arc<Rights>,
+    health: Health,
+    /// Ends listeners and the input of streams.
     serving: CancellationToken,
     /// Ends everything else.
     working: CancellationToken,
-    servers: Vec<JoinHandle<Result<(), tonic::transport::Error>>>,
+    servers: Vec<Serving>,
     tasks: TaskTracker,
 }
 
 impl Node {
+    /// Opens the store and makes sure of everything else that a node needs.
+    ///
+    /// # Errors
+    /// See [`StartError`]. Nothing is left running.
+    pub async fn open(setup: NodeSetup) -> Result<OpenNode, StartError> {
+        let tls = Tls::build(&setup)?;
+        Ok(OpenNode { tls, ground: Ground::open(setup).await? })
+    }
+
     /// Starts a node on sockets that are bound already.
     ///
     /// # Errors
     /// See [`StartError`]. Nothing is left running.
-    pub async fn start(setup: NodeSetup, listeners: Listeners) -> Result<Self, StartError> {
-        let tls = Tls::build(&setup)?;
-        let addresses = (listeners.peers.local_addr()?, listeners.clients.local_addr()?);
-        let (serving, working) = (CancellationToken::new(), CancellationToken::new());
-        let tasks = TaskTracker::new();
-        let parts = Parts::open(setup, tls.dialling.clone(), &tasks, &working).await?;
-        let (peers, peer_connections) = parts.peer_server(&tls, listeners.peers, &serving);
-        let (clients, client_connections) = parts.client_server(&tls, listeners.clients, &serving).await;
-        let directory = parts.directory.clone();
-        tasks.spawn(close_expelled(directory, vec![peer_connections, client_connections], working.clone()));
-        tasks.close();
-        tracing::info!(member = %parts.directory.member(), peers = %addresses.0, clients = %addresses.1, "the node is ready");
-        Ok(Self {
-            peers_address: addresses.0,
-            clients_address: addresses.1,
-            store: parts.store,
-            serving,
-            working,
-            servers: vec![peers, clients],
-            tasks,
-        })
+    pub async fn start(setup: NodeSetup, sockets: Listeners) -> Result<Self, StartError> {
+        Self::open(setup).await?.listen(sockets).await
     }
 
     /// Where other members' nodes reach this one.
@@ -192,214 +225,44 @@ impl Node {
         self.store.panicked().await
     }
 
-    /// Takes no new call, lets those at hand end within [`DRAIN_TIMEOUT`], and closes the store.
+    /// Takes certificates, revocation lists, roles and a roster anew, all or none, and closes the connections whose right has
+    /// gone with the old ones. The secrets of pseudonym keys are read again as well.
+    ///
+    /// # Errors
+    /// See [`StartError`]. What was in force stays so.
+    pub async fn renew(&self, renewal: Renewal) -> Result<(), StartError> {
+        self.rights.renew(renewal).await
+    }
+
+    /// Takes no new call, reads nothing more of those at hand, lets them end within [`DRAIN_TIMEOUT`], and closes the store.
     pub async fn stop(self) {
         tracing::info!("the node is stopping");
+        self.health.end().await;
         self.serving.cancel();
-        for mut server in self.servers {
-            if tokio::time::timeout(DRAIN_TIMEOUT, &mut server).await.is_err() {
-                tracing::warn!(code = "DRAIN_TIMEOUT", "calls at hand were cut off");
-                server.abort();
+        let mut servers = join_all(self.servers);
+        let ended = match tokio::time::timeout(DRAIN_TIMEOUT, &mut servers).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                let connections = self.rights.close_all();
+                tracing::warn!(code = "DRAIN_TIMEOUT", connections, "calls at hand were cut off");
+                servers.await
             }
+        };
+        if ended.iter().any(|server| !matches!(server, Ok(Ok(())))) {
+            tracing::error!(code = "SERVER_FAILED", "a listener did not end in order");
         }
         self.working.cancel();
         self.tasks.wait().await;
-        let store = self.store;
-        if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
-            tracing::error!(code = "STORE_CLOSE_PANICKED", "the store was not closed in order; it recovers on the next start");
-        }
+        close_store(self.store).await;
         tracing::info!("the node has stopped");
     }
 }
 
-/// TLS of both listeners and for dialling.
-struct Tls {
-    peers: Arc<ArcSwap<rustls::ServerConfig>>,
-    clients: Arc<ArcSwap<rustls::ServerConfig>>,
-    dialling: Arc<ArcSwap<rustls::ClientConfig>>,
-}
-
-impl Tls {
-    fn build(setup: &NodeSetup) -> Result<Self, StartError> {
-        let certificate = verify_node(&setup.credentials, &setup.peers, setup.clock.now())?;
-        let identity = &certificate.identity;
-        let node = crate::rpc::identity::Identity::Node { alliance: setup.alliance.clone(), member: setup.member.clone() };
-        if *identity != node {
-            return Err(StartError::WrongCertificate(identity.to_string()));
-        }
-        Ok(Self {
-            peers: Arc::new(ArcSwap::from_pointee(server_config(&setup.credentials, &setup.peers)?)),
-            clients: Arc::new(ArcSwap::from_pointee(server_config(&setup.credentials, &setup.clients)?)),
-            dialling: Arc::new(ArcSwap::from_pointee(client_config(&setup.credentials, &setup.peers)?)),
-        })
+async fn close_store(store: Arc<Store>) {
+    if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
+        tracing::error!(code = "STORE_CLOSE_PANICKED", "the store was not closed in order; it recovers on the next start");
     }
 }
 
-/// The use cases and what they stand on.
-struct Parts {
-    store: Arc<Store>,
-    directory: Arc<Directory>,
-    serve: Arc<ServeContext>,
-    signals: SignalServer,
-    screening: ScreeningServer,
-    node: NodeServer,
-}
-
-impl Parts {
-    /// Opens the store, and starts replication among `tasks`.
-    async fn open(
-        setup: NodeSetup,
-        dialling: Arc<ArcSwap<rustls::ClientConfig>>,
-        tasks: &TaskTracker,
-        working: &CancellationToken,
-    ) -> Result<Self, StartError> {
-        let (clock, entropy) = (setup.clock.clone(), setup.entropy.clone());
-        let feed_key = Arc::new(setup.feed_key);
-        let options = Options {
-            folder: setup.data_dir,
-            cache_bytes: setup.cache_bytes,
-            alliance: setup.alliance.clone(),
-            member: setup.member.clone(),
-            key: feed_key.clone(),
-            clock: clock.clone(),
-            entropy: entropy.clone(),
-        };
-        let opened = tokio::task::spawn_blocking(move || Store::open(options)).await;
-        let store = Arc::new(opened.map_err(std::io::Error::other)??);
-        let directory =
-            Directory::open(setup.alliance.clone(), setup.member, setup.secretariat, store.clone(), setup.roster).await?;
-        let directory = Arc::new(directory);
-        let listed = directory.roster().roster().member(directory.member()).map(|m| m.feed_key);
-        if listed != Some(feed_key.public()) {
-            return Err(StartError::WrongFeedKey);
-        }
-        let pseudonymiser = Arc::new(Pseudonymiser::new(directory.clone(), setup.secrets, clock.clone()));
-        pseudonymiser.problem().map_or(Ok(()), Err)?;
-        let liveness = Arc::new(Liveness::new());
-        let dialer = PeerDialer { alliance: setup.alliance, tls: dialling, addresses: setup.addresses };
-        let reader = Reader::new(store.clone(), tasks.clone());
-        let replication = Setup {
-            reader: reader.clone(),
-            directory: directory.clone(),
-            liveness: liveness.clone(),
-            dialer: Arc::new(dialer),
-            clock: clock.clone(),
-            entropy: entropy.clone(),
-            pace: setup.pace,
-            own: setup.own_feeds,
-        };
-        let replicator = Arc::new(Replicator::spawn(replication, tasks, working.clone()));
-        let freshness = Arc::new(FreshnessBoard::new(store.clone(), directory.clone(), liveness, clock.clone()));
-        let access = Arc::new(ArcSwap::from_pointee(setup.access));
-        let secret = Arc::new(setup.local_secret);
-        let submitter = Submitter {
-            store: store.clone(),
-            directory: directory.clone(),
-            pseudonymiser: pseudonymiser.clone(),
-            secret: secret.clone(),
-            clock: clock.clone(),
-            entropy: entropy.clone(),
-        };
-        let signals = Signals { store: store.clone(), directory: directory.clone(), secret, clock: clock.clone(), entropy };
-        let screener = Screener {
-            store: store.clone(),
-            directory: directory.clone(),
-            pseudonymiser: pseudonymiser.clone(),
-            freshness: freshness.clone(),
-            clock: clock.clone(),
-        };
-        let started_at: Timestamp = clock.now();
-        let state =
-            NodeState { store: store.clone(), directory: directory.clone(), freshness, pseudonymiser, replicator, started_at };
-        Ok(Self {
-            serve: Arc::new(ServeContext::new(reader, directory.clone(), setup.pace)),
-            signals: SignalServer { submitter: Arc::new(submitter), signals: Arc::new(signals), access: access.clone() },
-            screening: ScreeningServer { screener: Arc::new(screener), access: access.clone() },
-            node: NodeServer { state: Arc::new(state), access },
-            store,
-            directory,
-        })
-    }
-
-    fn peer_server(&self, tls: &Tls, listener: TcpListener, serving: &CancellationToken) -> (Serving, OpenConnections) {
-        let service = PeerServiceServer::new(PeerServer { context: self.serve.clone(), shutdown: serving.clone() })
-            .max_decoding_message_size(MAX_PEER_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_PEER_MESSAGE_BYTES);
-        let directory = self.directory.clone();
-        let active = move |member: &MemberId| directory.roster().roster().is_active(member);
-        let acceptor = Acceptor::new(tls.peers.clone(), peers_of(self.directory.alliance().clone(), active));
-        serve_on(server().add_service(service), acceptor, listener, serving)
-    }
-
-    async fn client_server(&self, tls: &Tls, listener: TcpListener, serving: &CancellationToken) -> (Serving, OpenConnections) {
-        let (health, health_service) = tonic_health::server::health_reporter();
-        health.set_serving::<SignalServiceServer<SignalServer>>().await;
-        health.set_serving::<ScreeningServiceServer<ScreeningServer>>().await;
-        health.set_serving::<NodeServiceServer<NodeServer>>().await;
-        let router = server()
-            .add_service(health_service)
-            .add_service(SignalServiceServer::new(self.signals.clone()).max_decoding_message_size(MAX_CLIENT_MESSAGE_BYTES))
-            .add_service(
-                ScreeningServiceServer::new(self.screening.clone()).max_decoding_message_size(MAX_CLIENT_MESSAGE_BYTES),
-            )
-            .add_service(NodeServiceServer::new(self.node.clone()).max_decoding_message_size(MAX_CLIENT_MESSAGE_BYTES));
-        let router = with_reflection(router);
-        let alliance = self.directory.alliance().clone();
-        let acceptor = Acceptor::new(tls.clients.clone(), clients_of(alliance, self.directory.member().clone()));
-        serve_on(router, acceptor, listener, serving)
-    }
-}
-
-type Serving = JoinHandle<Result<(), tonic::transport::Error>>;
-
-fn server() -> Server {
-    Server::builder()
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .max_concurrent_streams(Some(MAX_STREAMS_PER_CONNECTION))
-}
-
-/// Both versions of reflection: some tools speak only the older one.
-fn with_reflection(router: Router) -> Router {
-    let builder = || tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
-    match (builder().build_v1(), builder().build_v1alpha()) {
-        (Ok(v1), Ok(v1alpha)) => router.add_service(v1).add_service(v1alpha),
-        (Err(error), _) | (_, Err(error)) => {
-            tracing::error!(code = "REFLECTION", %error, "reflection is not offered");
-            router
-        }
-    }
-}
-
-fn serve_on(
-    router: Router,
-    acceptor: Acceptor,
-    listener: TcpListener,
-    serving: &CancellationToken,
-) -> (Serving, OpenConnections) {
-    let connections = acceptor.open_connections();
-    let incoming = acceptor.accept(listener, serving.clone());
-    let ended = serving.clone().cancelled_owned();
-    (tokio::spawn(router.serve_with_incoming_shutdown(Box::pin(incoming), ended)), connections)
-}
-
-/// Cuts connections of members as soon as a roster expels them.
-async fn close_expelled(directory: Arc<Directory>, connections: Vec<OpenConnections>, working: CancellationToken) {
-    let mut serials = directory.subscribe();
-    loop {
-        tokio::select! {
-            () = working.cancelled() => return,
-            changed = serials.changed() => if changed.is_err() { return },
-        }
-        let signed = directory.roster();
-        for open in &connections {
-            let closed = open.close_where(|peer| !signed.roster().is_active(peer.identity.member()));
-            if closed > 0 {
-                tracing::warn!(code = "MEMBER_NOT_ACTIVE", closed, "connections of expelled members were cut");
-            }
-        }
-    }
-}
-
-/// How long [`Node::stop`] may take at most, for supervisors.
-pub const STOP_WITHIN: Duration = Duration::from_secs(2 * DRAIN_TIMEOUT.as_secs() + 10);
+/// How long [`Node::stop`] may take at most, for supervisors: the drain, and as long again for the store.
+pub const STOP_WITHIN: Duration = Duration::from_secs(2 * DRAIN_TIMEOUT.as_secs());

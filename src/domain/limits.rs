@@ -38,8 +38,11 @@ pub const MAX_BATCH_ENTRIES: usize = 4_096;
 pub const MAX_BATCH_BYTES: usize = 1_024 * 1_024;
 /// Bytes of any gRPC message on the peer listener: the largest batch with its framing, or a page of checkpoints.
 pub const MAX_PEER_MESSAGE_BYTES: usize = 4 * 1_024 * 1_024;
-/// Bytes of any gRPC request on the client listener: 32 identifiers of the longest kind with a full statement fit twice.
-pub const MAX_CLIENT_MESSAGE_BYTES: usize = 256 * 1_024;
+/// Bytes of any gRPC request on the client listener, hence of a row: 32 identifiers of the longest kind take 66 KiB and a full
+/// statement 10 KiB, and a newer client may send fields that this node does not know.
+pub const MAX_CLIENT_MESSAGE_BYTES: usize = 128 * 1_024;
+/// Bytes of any gRPC request on the peer listener: each names one feed and a size.
+pub const MAX_PEER_REQUEST_BYTES: usize = 64 * 1_024;
 /// Bytes of a checkpoint note: origin, size, root and a few signatures.
 pub const MAX_CHECKPOINT_BYTES: usize = 1_024;
 /// Bytes of a roster note: a thousand members with long names take about 400 KiB.
@@ -61,11 +64,14 @@ pub const MAX_LOGGED_REFUSALS: usize = 64;
 /// Feeds followed on one stream.
 pub const MAX_FOLLOWED_FEEDS: usize = 4_096;
 
-/// Rows of a stream that are worked on at once; with the largest row this is 512 KiB times 32 identifiers at worst, and
-/// enough to fill a group commit.
+/// Rows of a stream that are worked on at once, which is enough to fill a group commit: 8 pieces of work, which together hold
+/// at most 8 times [`MAX_CHUNK_BYTES`] and a row more each.
 pub const MAX_ROWS_IN_FLIGHT: usize = 4_096;
 /// Rows of a stream that are taken into one piece of work.
 pub const MAX_ROWS_PER_CHUNK: usize = 512;
+/// Bytes of rows after which a piece of work takes no further row: 512 usual rows of a few hundred bytes are well below it,
+/// and 512 of the largest would be 64 MiB.
+pub const MAX_CHUNK_BYTES: usize = 2 * 1_024 * 1_024;
 /// Records in one group commit: one flush serves this many; beyond it latency grows and throughput does not.
 pub const MAX_COMMIT_ENTRIES: usize = 8_192;
 /// Bytes after which a group commit takes in no further request, so that one flush writes a few MiB and not what a full queue holds.
@@ -99,8 +105,20 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 pub const MAX_HANDSHAKES: usize = 256;
 /// Connections open at once on one listener: a thousand members with a reconnection each, or a thousand client processes.
 pub const MAX_CONNECTIONS: usize = 2_048;
-/// HTTP/2 streams at once on one connection.
+/// Connections open at once of one node on the peer listener: one, its successor after a broken line, and the same again while
+/// its member moves it. The newest one takes the place of the oldest.
+pub const MAX_CONNECTIONS_PER_NODE: usize = 4;
+/// HTTP/2 streams at once on a client's connection.
 pub const MAX_STREAMS_PER_CONNECTION: u32 = 256;
+/// HTTP/2 streams at once on a node's connection: it follows feeds on one and asks its few other questions beside it.
+pub const MAX_STREAMS_PER_NODE: u32 = 16;
+/// Refused callers logged one by one in a second on one listener; more are counted in one line, so that a flood of them does
+/// not fill the disk.
+pub const MAX_REFUSALS_LOGGED: u32 = 10;
+/// How long the same refusal of the same caller at the same method is only counted after it was logged.
+pub const REFUSAL_LOG_PAUSE: Duration = Duration::from_secs(10);
+/// Callers and methods whose refusals are told apart; beyond it those that were quiet longest are forgotten.
+pub const MAX_REFUSALS_REMEMBERED: usize = 4_096;
 /// How often an idle connection is probed; without it a healed partition hangs for ever.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a probe may stay unanswered.
@@ -113,5 +131,11 @@ pub const BACKOFF_FIRST: Duration = Duration::from_millis(200);
 pub const BACKOFF_LAST: Duration = Duration::from_secs(30);
 /// How long a member may be unreachable before its feeds are asked of others.
 pub const RELAY_AFTER: Duration = Duration::from_secs(5);
+/// How often connections are looked through for certificates that have ended: none outlives its certificate by more.
+pub const CERTIFICATE_CHECK_INTERVAL: Duration = Duration::from_secs(60);
+/// How long before its end the node warns of its own certificate, once a day: a month is time for a person to renew it.
+pub const CERTIFICATE_WARNING: Duration = Duration::from_secs(30 * 86_400);
+/// How often it warns.
+pub const CERTIFICATE_WARNING_PAUSE: Duration = Duration::from_secs(86_400);
 /// How long a node takes to end the work at hand when it is told to stop.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);

@@ -116,6 +116,16 @@ impl Directory {
         self.serials.subscribe()
     }
 
+    /// What a roster means for this node, without taking it.
+    ///
+    /// # Errors
+    /// [`RosterError`] where it is not rightly signed or not newer.
+    pub fn judge(&self, note: Bytes) -> Result<(SignedRoster, Replacement), RosterError> {
+        let offered = SignedRoster::open(note, &self.alliance, &self.secretariat)?;
+        let replacement = supersede(Some(&self.current.load()), &offered)?;
+        Ok((offered, replacement))
+    }
+
     /// Takes a roster that came from a peer or an operator. True where it replaced the one in force.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use super::fault::Fault;
 use super::identity::Identity;
 use crate::domain::{ClientName, MemberId, Role};
 
-/// Roles by client, as configured. A client that is not listed may do nothing.
+/// Roles by client, as configured. A client that is not listed is not let in.
 #[derive(Debug, Clone, Default)]
 pub struct AccessList(BTreeMap<ClientName, BTreeSet<Role>>);
 
@@ -18,6 +18,21 @@ impl AccessList {
     #[must_use]
     pub fn new(roles: BTreeMap<ClientName, BTreeSet<Role>>) -> Self {
         Self(roles)
+    }
+
+    /// Whether `client` may do anything at all.
+    #[must_use]
+    pub fn lists(&self, client: &ClientName) -> bool {
+        self.0.contains_key(client)
+    }
+
+    /// Whether `client` has every role here that it has in `older`: then what it was allowed to begin it may go on with.
+    #[must_use]
+    pub fn keeps(&self, client: &ClientName, older: &Self) -> bool {
+        match (self.0.get(client), older.0.get(client)) {
+            (Some(newer), Some(older)) => newer.is_superset(older),
+            (newer, _) => newer.is_some(),
+        }
     }
 
     /// Refuses a request whose client has none of `roles`; any listed client will do where `roles` is empty.
@@ -30,7 +45,6 @@ impl AccessList {
         if granted.is_some_and(|granted| roles.is_empty() || roles.iter().any(|role| granted.contains(role))) {
             return Ok(());
         }
-        tracing::warn!(code = "ROLE_MISSING", client = %name, "a client asked for what its roles do not allow");
         let wanted: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
         let message =
             format!("this client lacks the role {}; the operator grants it in the node's configuration", wanted.join(" or "));

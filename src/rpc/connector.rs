@@ -156,7 +156,8 @@ impl ConnectError {
             Self::CertificateRefused(_) => ADVICE_CERTIFICATE,
             Self::NotAdmitted => {
                 "nodes are served on the peer listener while their member is active, clients on their own member's client \
-                 listener; check the port and the certificate's SPIFFE id"
+                 listener while the node's configuration lists them; check the port, the certificate's SPIFFE id and \
+                 [[clients.access]]"
             }
             Self::Closed(_) => "try again; where it stays, look for the refusal in the node's log",
             Self::Http(_) => "try again; where it stays, compare the versions of both programs",

@@ -1,7 +1,7 @@
 //! How errors leave the node: one exhaustive map from every error of the use cases to a gRPC status or a row's error.
 //!
 //! Clients get a stable code, the field where there is one, and a sentence that says what to do; never a cause's own text,
-//! which may tell of paths and addresses. What is this node's own fault is logged here, once.
+//! which may tell of paths and addresses. What is this node's own fault is logged here, once; a refusal is logged at the gate.
 
 use std::collections::BTreeMap;
 
@@ -45,6 +45,16 @@ impl Fault {
         self.code
     }
 
+    /// The status, for one whose fault is told of elsewhere.
+    pub(super) fn unlogged(self) -> Status {
+        let mut details = ErrorDetails::with_error_info(self.code, DOMAIN, std::collections::HashMap::new());
+        if !self.field.is_empty() {
+            details.add_bad_request_violation(self.field.clone(), self.message.clone());
+        }
+        let text = if self.field.is_empty() { self.message } else { format!("{}: {}", self.field, self.message) };
+        Status::with_error_details(self.grpc, text, details)
+    }
+
     fn log(&self, count: usize) {
         match self.grpc {
             Code::Internal | Code::DataLoss => tracing::error!(code = self.code, count, "{}", self.message),
@@ -67,12 +77,7 @@ pub(super) fn log_rows<T>(outcomes: &[Result<T, Fault>]) {
 impl From<Fault> for Status {
     fn from(fault: Fault) -> Self {
         fault.log(1);
-        let mut details = ErrorDetails::with_error_info(fault.code, DOMAIN, std::collections::HashMap::new());
-        if !fault.field.is_empty() {
-            details.add_bad_request_violation(fault.field.clone(), fault.message.clone());
-        }
-        let text = if fault.field.is_empty() { fault.message } else { format!("{}: {}", fault.field, fault.message) };
-        Self::with_error_details(fault.grpc, text, details)
+        fault.unlogged()
     }
 }
 

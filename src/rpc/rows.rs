@@ -1,17 +1,19 @@
 //! Two-way streams with one response a row, in order.
 //!
-//! Rows that have arrived are worked on together, up to a bound; some such pieces of work are under way at once, and while
-//! they are, no more is read, so the stream's own flow control holds the sender back.
+//! Rows that have arrived are worked on together, up to a bound in number and in bytes; some such pieces of work are under way
+//! at once, and while they are, no more is read, so the stream's own flow control holds the sender back.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use futures_util::{Stream, StreamExt as _, stream};
+use prost::Message;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Code, Status, Streaming};
 
 use super::fault::Fault;
-use crate::domain::limits::{MAX_ROWS_IN_FLIGHT, MAX_ROWS_PER_CHUNK};
+use crate::domain::limits::{MAX_CHUNK_BYTES, MAX_ROWS_IN_FLIGHT, MAX_ROWS_PER_CHUNK};
 
 /// Responses of a two-way stream.
 pub(super) type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -20,12 +22,11 @@ pub(super) type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Se
 /// with its own error after the responses to everything before.
 pub(super) fn answer<Req, Res, Fut>(requests: Streaming<Req>, work: impl Fn(Vec<Req>) -> Fut + Send + 'static) -> Responses<Res>
 where
-    Req: Send + 'static,
+    Req: Message + 'static,
     Res: Send + 'static,
     Fut: Future<Output = Vec<Res>> + Send + 'static,
 {
-    let pieces = requests.ready_chunks(MAX_ROWS_PER_CHUNK).map(move |piece| {
-        let (rows, broken) = whole_rows(piece);
+    let pieces = Pieces(Some(requests)).map(move |Piece { rows, broken }| {
         let work = AbortOnDropHandle::new(tokio::spawn(work(rows)));
         async move {
             let mut responses: Vec<Result<Res, Status>> = match work.await {
@@ -39,14 +40,69 @@ where
     Box::pin(pieces.buffered(MAX_ROWS_IN_FLIGHT / MAX_ROWS_PER_CHUNK).flatten())
 }
 
-/// The rows before the first error, and that error.
-fn whole_rows<Req>(piece: Vec<Result<Req, Status>>) -> (Vec<Req>, Option<Status>) {
-    let mut rows = Vec::with_capacity(piece.len());
-    for row in piece {
-        match row {
-            Ok(row) => rows.push(row),
-            Err(status) => return (rows, Some(status)),
+/// Rows that had arrived together, and what ended the stream after them where it broke.
+struct Piece<Req> {
+    rows: Vec<Req>,
+    broken: Option<Status>,
+}
+
+/// The rows of a stream in pieces of at most [`MAX_ROWS_PER_CHUNK`] rows, the last of which may be the one that goes beyond
+/// [`MAX_CHUNK_BYTES`]. `None` once the stream has ended.
+struct Pieces<S>(Option<S>);
+
+impl<S, Req> Stream for Pieces<S>
+where
+    S: Stream<Item = Result<Req, Status>> + Unpin,
+    Req: Message,
+{
+    type Item = Piece<Req>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Piece<Req>>> {
+        let (mut piece, mut bytes) = (Piece { rows: Vec::new(), broken: None }, 0);
+        while let Some(requests) = &mut self.0
+            && piece.rows.len() < MAX_ROWS_PER_CHUNK
+            && bytes < MAX_CHUNK_BYTES
+        {
+            match requests.poll_next_unpin(cx) {
+                Poll::Ready(Some(Ok(row))) => {
+                    bytes += row.encoded_len();
+                    piece.rows.push(row);
+                }
+                Poll::Ready(Some(Err(status))) => {
+                    piece.broken = Some(status);
+                    self.0 = None;
+                }
+                Poll::Ready(None) => self.0 = None,
+                Poll::Pending if piece.rows.is_empty() => return Poll::Pending,
+                Poll::Pending => break,
+            }
         }
+        let is_empty = piece.rows.is_empty() && piece.broken.is_none();
+        Poll::Ready((!is_empty).then_some(piece))
     }
-    (rows, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn pieces(rows: Vec<Result<Vec<u8>, Status>>) -> Vec<(usize, bool)> {
+        let pieces = Pieces(Some(stream::iter(rows)));
+        pieces.map(|piece| (piece.rows.len(), piece.broken.is_some())).collect().await
+    }
+
+    #[tokio::test]
+    async fn a_piece_ends_at_a_number_of_rows_or_at_their_bytes() {
+        let small = vec![Ok(vec![7; 10]); MAX_ROWS_PER_CHUNK + 1];
+        assert_eq!(pieces(small).await, [(MAX_ROWS_PER_CHUNK, false), (1, false)]);
+        let large = vec![Ok(vec![7; MAX_CHUNK_BYTES / 2]); 5];
+        assert_eq!(pieces(large).await, [(2, false), (2, false), (1, false)]);
+        assert_eq!(pieces(vec![]).await, []);
+    }
+
+    #[tokio::test]
+    async fn rows_before_the_break_are_whole_and_none_after_it_is_taken() {
+        let row = || Ok(vec![7]);
+        assert_eq!(pieces(vec![row(), row(), Err(Status::internal("broken")), row()]).await, [(2, true)]);
+    }
 }

@@ -117,24 +117,39 @@ impl TrustAnchors {
         Ok(crls)
     }
 
-    /// The lists, once it is sure that they are of the CAs and leave none out: a list that is of another CA would otherwise
-    /// refuse everyone.
+    /// The lists, once it is sure that they are of the CAs and leave none out: a list that is of another CA, or that another
+    /// key signed, would otherwise refuse everyone.
     fn checked_crls(&self) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
         let crls = self.parse_crls()?;
         if crls.is_empty() {
             return Ok(crls);
         }
-        let issuers = crls
-            .iter()
-            .map(|der| Ok(parse_crl(der)?.issuer().as_raw().to_vec()))
-            .collect::<Result<BTreeSet<Vec<u8>>, TlsError>>()?;
-        let subjects = certificates(&self.ca)
-            .ok_or(TlsError::Ca)?
-            .iter()
-            .map(|der| X509Certificate::from_der(der).map(|(_, ca)| ca.subject().as_raw().to_vec()))
-            .collect::<Result<BTreeSet<Vec<u8>>, _>>()
-            .map_err(|_| TlsError::Ca)?;
-        if issuers == subjects { Ok(crls) } else { Err(TlsError::CrlIssuer) }
+        let cas = certificates(&self.ca).ok_or(TlsError::Ca)?;
+        let mut without_list: BTreeSet<usize> = (0..cas.len()).collect();
+        for der in &crls {
+            let signers = signers(&parse_crl(der)?, &cas)?;
+            without_list.retain(|ca| !signers.contains(ca));
+        }
+        if without_list.is_empty() { Ok(crls) } else { Err(TlsError::CrlIssuer) }
+    }
+}
+
+/// Which of `cas` signed `crl`: one, or the two certificates of one CA whose key stayed when its certificate was renewed.
+fn signers(crl: &CertificateRevocationList<'_>, cas: &[CertificateDer<'_>]) -> Result<BTreeSet<usize>, TlsError> {
+    let (mut named, mut signed) = (false, BTreeSet::new());
+    for (number, der) in cas.iter().enumerate() {
+        let (_, ca) = X509Certificate::from_der(der).map_err(|_| TlsError::Ca)?;
+        if crl.issuer().as_raw() == ca.subject().as_raw() {
+            named = true;
+            if crl.verify_signature(ca.public_key()).is_ok() {
+                signed.insert(number);
+            }
+        }
+    }
+    match (named, signed.is_empty()) {
+        (_, false) => Ok(signed),
+        (true, true) => Err(TlsError::CrlSignature),
+        (false, true) => Err(TlsError::CrlIssuer),
     }
 }
 
@@ -243,6 +258,11 @@ pub enum TlsError {
     /// The revocation lists are not those of the CAs.
     #[error("give one revocation list of every CA in use, and none of another CA")]
     CrlIssuer,
+    /// A revocation list bears the name of a CA that did not sign it.
+    #[error(
+        "a revocation list names one of the CAs as its issuer, and the CA's key did not sign it; fetch it again from its issuer"
+    )]
+    CrlSignature,
     /// The verifier cannot be built from the CA and the lists.
     #[error("the CA and its revocation lists cannot be used")]
     Verifier(#[source] rustls::server::VerifierBuilderError),
@@ -276,6 +296,7 @@ impl TlsError {
             Self::Ca => "TLS_CA",
             Self::Crl => "TLS_CRL",
             Self::CrlIssuer => "TLS_CRL_ISSUER",
+            Self::CrlSignature => "TLS_CRL_SIGNATURE",
             Self::Verifier(_) => "TLS_VERIFIER",
             Self::NotTrusted(_) => "TLS_NOT_TRUSTED",
             Self::Configuration(_) => "TLS_CONFIGURATION",

@@ -4,7 +4,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 
 use super::blocking::off_thread;
-use crate::domain::{Clock, FieldError, Identifier, KeyId, KeyState, PseudonymSet, Timestamp};
+use crate::domain::{Clock, FieldError, Identifier, KeyId, KeyState, PseudonymSet, Roster, Timestamp};
 use crate::membership::Directory;
 use crate::pseudonym::{
     CanonicalIdentifier, Canonicaliser, HmacKey, KeyRing, KeyStatus, MAX_IDENTIFIERS_PER_BATCH, PseudonymError, Purpose,
@@ -115,6 +115,20 @@ impl Pseudonymiser {
     #[must_use]
     pub fn problem(&self) -> Option<PseudonymError> {
         self.read_keys().ring.as_ref().err().cloned()
+    }
+
+    /// Whether pseudonyms could be computed under `roster`; asked before a node serves and before it takes a roster from its
+    /// operator.
+    ///
+    /// # Errors
+    /// [`PseudonymError::KeyMissing`], [`PseudonymError::KeyMismatch`].
+    pub fn ready(&self, roster: &Roster) -> Result<(), PseudonymError> {
+        KeyRing::new(&roster.keys, self.secrets.secrets()).map(|_| ())
+    }
+
+    /// Has the secrets read again by the next caller.
+    pub fn renew(&self) {
+        self.keys.store(None);
     }
 
     /// The keys of the roster, with their states.

@@ -266,7 +266,7 @@ impl World {
         let config = NodeConfig::load(&folder.path().join("s/members/a/node.toml"), &environment.variables).expect("valid");
         let materials = config.materials(environment.now()).expect("valid");
         let tls = server_config(&materials.own, &materials.clients).expect("valid");
-        let admit = clients_of("alliance.example".parse().expect("valid"), "a".parse().expect("valid"));
+        let admit = clients_of("alliance.example".parse().expect("valid"), "a".parse().expect("valid"), |_| true);
         let acceptor = Acceptor::new(Arc::new(ArcSwap::from_pointee(tls)), admit);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let address = listener.local_addr().expect("an address");

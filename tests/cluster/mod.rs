@@ -22,7 +22,7 @@ use countermark::feed::{SignedRoster, SigningKey};
 use countermark::pseudonym::HmacKey;
 use countermark::replication::{OwnFeeds, Pace};
 use countermark::rpc::AccessList;
-use countermark::rpc::connector::connect;
+use countermark::rpc::connector::{ConnectError, connect};
 use countermark::rpc::proto;
 use countermark::rpc::proto::node_service_client::NodeServiceClient;
 use countermark::rpc::proto::screening_service_client::ScreeningServiceClient;
@@ -255,11 +255,16 @@ impl Alliance {
 
     /// A connection of `id`'s client `name`.
     pub async fn channel(&self, id: &str, name: &str) -> Channel {
+        self.try_channel(id, name).await.expect("connects")
+    }
+
+    /// The same, for one that may be refused.
+    pub async fn try_channel(&self, id: &str, name: &str) -> Result<Channel, ConnectError> {
         let client = name.parse().expect("valid");
         let own = self.client_ca(id).issue_client(&client, SystemClock.now(), &SystemEntropy).expect("issued");
         let config = client_config(&own, &self.peer_anchors()).expect("valid");
         let server_name = self.name.node_dns_name(&member(id));
-        connect(&self.membership(id).clients.to_string(), server_name, Arc::new(config)).await.expect("connects")
+        connect(&self.membership(id).clients.to_string(), server_name, Arc::new(config)).await
     }
 
     pub async fn client(&self, id: &str) -> Client {

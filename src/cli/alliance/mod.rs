@@ -101,7 +101,8 @@ fn roster(arguments: &RosterArguments, printer: &mut Printer) -> Result<(), Fail
 /// Says what is to be done with a roster that has changed.
 fn spread(secretariat: &Secretariat, printer: &mut Printer) {
     printer.note(format_args!(
-        "Roster {} stands in {}. Put it in place of roster.note at any one node and have it reload; the nodes spread it.",
+        "Roster {} stands in {}. Put it in place of roster.note at any one node and send that node SIGHUP, as `kill -HUP` or \
+         `systemctl reload` does; the nodes spread it.",
         secretariat.roster().serial,
         secretariat.folder().roster_note().display()
     ));

@@ -11,7 +11,7 @@ use crate::cli::failure::Failure;
 use crate::cli::fingerprint;
 use crate::cli::output::{Printer, Show, facts};
 use crate::domain::limits::MAX_ROSTER_BYTES;
-use crate::domain::{KeyState, MemberState};
+use crate::domain::{KeyId, KeyState, MemberState, RosterKey};
 use crate::feed::{SignedRoster, supersede};
 use crate::pseudonym::HmacKey;
 
@@ -44,7 +44,8 @@ pub(super) fn run(arguments: &AcceptArguments, environment: &Environment, printe
     })?;
     printer.note(format_args!(
         "Next: look through {folder}/node.toml, then `countermark config check --config {folder}` and `countermark serve \
-         --config {folder}`. A node that runs already takes the new certificate when it reloads."
+         --config {folder}`. A node that runs already takes the new certificate when it reloads: send it SIGHUP, as `kill -HUP` or \
+         `systemctl reload` does."
     ));
     Ok(())
 }
@@ -63,8 +64,8 @@ fn is_trusted(home: &MemberFolder, admission: &Admission) -> Result<bool, Failur
 /// serial of the roster.
 ///
 /// # Errors
-/// Where the roster is not the secretariat's, is older than the one held, does not name this member with its key, or a
-/// pseudonym key is not the roster's; then nothing has been written.
+/// Where the roster is not the secretariat's, is older than the one held, does not name this member with its key, or the
+/// pseudonym keys are not those that it has in use, no fewer and no more; then nothing has been written.
 pub(in crate::cli) fn take_in(
     home: &MemberFolder,
     request: &JoinRequest,
@@ -110,20 +111,28 @@ fn check_entry(signed: &SignedRoster, request: &JoinRequest) -> Result<(), Failu
     Err(Failure::new("ADMISSION_ROSTER", sentence).advise("ask the secretariat to admit the request of this folder"))
 }
 
+/// Each key of the admission is one that the roster has in use, and none of those is missing. One that is not would lie in the
+/// folder until a later roster names it, and be believed then.
 fn check_keys(signed: &SignedRoster, accepted: &Accepted) -> Result<(), Failure> {
-    let needed = signed.roster().keys.iter().filter(|k| matches!(k.state, KeyState::Active | KeyState::Retiring));
-    for key in needed {
-        let secret = accepted.keys.iter().find(|secret| secret.id == key.id);
-        let matches = match secret {
-            Some(secret) => HmacKey::from_text(&secret.text)?.matches(&key.check),
-            None => false,
+    let in_use = |key: &&RosterKey| matches!(key.state, KeyState::Active | KeyState::Retiring);
+    let keys: Vec<&RosterKey> = signed.roster().keys.iter().filter(in_use).collect();
+    for secret in &accepted.keys {
+        let Some(key) = keys.iter().find(|key| key.id == secret.id) else {
+            return Err(refuse_key("KEY_NOT_LISTED", &secret.id, "is not one that the roster has in use"));
         };
-        if !matches {
-            let sentence = format!("pseudonym key {} is missing, or is not the one that the roster means", key.id);
-            return Err(Failure::new("KEY_MISMATCH", sentence).advise("ask the secretariat for a new admission"));
+        if !HmacKey::from_text(&secret.text)?.matches(&key.check) {
+            return Err(refuse_key("KEY_MISMATCH", &secret.id, "is not the one that the roster means"));
         }
     }
-    Ok(())
+    match keys.iter().find(|key| !accepted.keys.iter().any(|secret| secret.id == key.id)) {
+        Some(missing) => Err(refuse_key("KEY_MISSING", &missing.id, "is in use in the roster and is not there")),
+        None => Ok(()),
+    }
+}
+
+fn refuse_key(code: &'static str, id: &KeyId, what: &str) -> Failure {
+    let failure = Failure::new(code, format!("pseudonym key {id} of the admission {what}"));
+    failure.advise("ask the secretariat for a new admission")
 }
 
 /// What was taken in. Its JSON fields are part of the interface.
@@ -145,5 +154,60 @@ impl Show for Taken {
             ("certificate", format!("good until {}", self.certificate_until)),
             ("admission", self.fingerprint.clone()),
         ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::alliance::{PseudonymSecret, RosterHandover};
+    use crate::domain::{Policy, Roster, Scheme};
+    use crate::feed::SigningKey;
+    use crate::rpc::tls::{Credentials, TrustAnchors};
+
+    fn secret(id: &str, byte: u8) -> PseudonymSecret {
+        use base64::Engine as _;
+        let text = base64::engine::general_purpose::STANDARD.encode([byte; 32]);
+        PseudonymSecret { id: id.parse().expect("valid"), text: Zeroizing::new(text) }
+    }
+
+    fn listed(secret: &PseudonymSecret, state: KeyState) -> RosterKey {
+        let check = HmacKey::from_text(&secret.text).expect("a key").check_value();
+        RosterKey { id: secret.id.clone(), scheme: Scheme::HmacSha256, state, check }
+    }
+
+    #[test]
+    fn an_admission_brings_the_keys_in_use_and_no_other() {
+        let (k1, k2, k3) = (secret("k1", 1), secret("k2", 2), secret("k3", 3));
+        let secretariat = SigningKey::from_seed_text(&secret("seed", 9).text).expect("a key");
+        let roster = Roster {
+            format: Roster::FORMAT,
+            alliance: "alliance.example".parse().expect("valid"),
+            serial: 1,
+            issued_at: "2026-11-22T00:00:00Z".into(),
+            policy: Policy::default(),
+            members: vec![],
+            groups: vec![],
+            keys: vec![listed(&k1, KeyState::Active), listed(&k2, KeyState::Retiring), listed(&k3, KeyState::Pending)],
+            platforms: vec![],
+        };
+        let signed = SignedRoster::sign(roster, &secretariat).expect("signed");
+        let verdict = |keys: &[&PseudonymSecret]| {
+            let accepted = Accepted {
+                node: Credentials { chain: String::new(), key: Zeroizing::new(String::new()) },
+                anchors: TrustAnchors { ca: String::new(), crls: vec![] },
+                roster: RosterHandover { note: String::new(), key: secretariat.public() },
+                keys: keys.iter().map(|key| (*key).clone()).collect(),
+            };
+            check_keys(&signed, &accepted).map_err(|failure| failure.code().to_owned())
+        };
+        assert_eq!(verdict(&[&k1, &k2]), Ok(()));
+        assert_eq!(verdict(&[&k1]), Err("KEY_MISSING".into()));
+        assert_eq!(verdict(&[&k1, &k2, &k3]), Err("KEY_NOT_LISTED".into()), "pending");
+        assert_eq!(verdict(&[&k1, &k2, &secret("k9", 9)]), Err("KEY_NOT_LISTED".into()), "unknown");
+        assert_eq!(verdict(&[&k1, &secret("k2", 7)]), Err("KEY_MISMATCH".into()));
+        assert_eq!(verdict(&[&k1, &k2, &secret("k1", 7)]), Err("KEY_MISMATCH".into()), "a second one of the same name");
     }
 }

@@ -46,7 +46,10 @@ pub(super) fn run(arguments: &ClientArguments, environment: &Environment, printe
         granted,
     })?;
     if granted {
-        printer.note(format_args!("{} grants these roles; have the node reload.", node_toml.display()));
+        printer.note(format_args!(
+            "{} grants these roles once the node reloads: send it SIGHUP, as `kill -HUP` or `systemctl reload` does.",
+            node_toml.display()
+        ));
     } else {
         printer.note(format_args!("{} names this client already; see that it reads:\n{lines}", node_toml.display()));
     }

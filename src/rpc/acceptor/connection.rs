@@ -3,10 +3,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::transport::server::Connected;
@@ -41,6 +43,8 @@ pub struct TlsConnection {
     stream: TlsStream<TcpStream>,
     peer: PeerInfo,
     closing: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Until the caller has said something inside TLS; HTTP/2 keeps watch only from its preface on.
+    silent_until: Option<Pin<Box<Sleep>>>,
     _registration: Registration,
     _permit: OwnedSemaphorePermit,
 }
@@ -51,9 +55,11 @@ impl TlsConnection {
         peer: PeerInfo,
         registration: Registration,
         permit: OwnedSemaphorePermit,
+        silence: Duration,
     ) -> Self {
         let closing = Box::pin(registration.close.clone().cancelled_owned());
-        Self { stream, peer, closing, _registration: registration, _permit: permit }
+        let silent_until = Some(Box::pin(tokio::time::sleep(silence)));
+        Self { stream, peer, closing, silent_until, _registration: registration, _permit: permit }
     }
 }
 
@@ -66,12 +72,23 @@ impl Connected for TlsConnection {
 }
 
 impl AsyncRead for TlsConnection {
-    /// Fails once the connection is to close. HTTP/2 always reads, so this ends a connection that is busy writing as well.
+    /// Fails once the connection is to close, or where the caller was let in and then says nothing. HTTP/2 always reads, so
+    /// this ends a connection that is busy writing as well.
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.closing.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.silent_until = None;
+        } else if let Some(silent_until) = &mut self.silent_until
+            && read.is_pending()
+            && silent_until.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        read
     }
 }
 

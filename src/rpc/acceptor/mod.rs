@@ -28,14 +28,15 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use open::Registration;
+use refusal::RefusalLog;
 
 pub use connection::{PeerInfo, TlsConnection};
 pub use open::OpenConnections;
 pub use refusal::{Refusal, RefusalCode};
 
 use super::identity::{Certificate, Identity, IdentityError};
-use crate::domain::limits::{HANDSHAKE_TIMEOUT, MAX_CONNECTIONS, MAX_HANDSHAKES};
-use crate::domain::{AllianceName, MemberId};
+use crate::domain::limits::{HANDSHAKE_TIMEOUT, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_NODE, MAX_HANDSHAKES};
+use crate::domain::{AllianceName, ClientName, MemberId};
 
 /// First and longest wait after the operating system gave no connection, such as when file descriptors are used up.
 const ACCEPT_BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
@@ -49,11 +50,26 @@ pub struct Bounds {
     pub handshakes: usize,
     /// Connections open, those in their handshake included. More wait in the kernel's backlog.
     pub connections: usize,
+    /// Connections open of one identity. One more closes its oldest.
+    pub connections_each: usize,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { handshake_timeout: HANDSHAKE_TIMEOUT, handshakes: MAX_HANDSHAKES, connections: MAX_CONNECTIONS }
+        Self {
+            handshake_timeout: HANDSHAKE_TIMEOUT,
+            handshakes: MAX_HANDSHAKES,
+            connections: MAX_CONNECTIONS,
+            connections_each: MAX_CONNECTIONS,
+        }
+    }
+}
+
+impl Bounds {
+    /// Those of the peer listener, where each caller is one node.
+    #[must_use]
+    pub fn of_peers() -> Self {
+        Self { connections_each: MAX_CONNECTIONS_PER_NODE, ..Self::default() }
     }
 }
 
@@ -127,6 +143,7 @@ impl Acceptor {
             handshakes: JoinSet::new(),
             failures: 0,
             resume_at: Instant::now(),
+            refusals: RefusalLog::new(),
         };
         futures_util::stream::unfold(incoming, |mut incoming| async move {
             let connection = incoming.next().await?;
@@ -148,13 +165,20 @@ pub fn peers_of(
     }
 }
 
-/// Admits the clients of `own`, a member of `alliance`.
+/// Admits the clients of `own`, a member of `alliance`. `is_listed` asks the newest list of those that may do anything at all.
 pub fn clients_of(
     alliance: AllianceName,
     own: MemberId,
+    is_listed: impl Fn(&ClientName) -> bool + Send + Sync + 'static,
 ) -> impl Fn(&Identity) -> Result<(), RefusalCode> + Send + Sync + 'static {
     move |identity| match identity {
-        Identity::Client { alliance: theirs, member, .. } if *theirs == alliance && *member == own => Ok(()),
+        Identity::Client { alliance: theirs, member, name } if *theirs == alliance && *member == own => {
+            if is_listed(name) {
+                Ok(())
+            } else {
+                Err(RefusalCode::ClientNotListed)
+            }
+        }
         Identity::Client { .. } | Identity::Node { .. } => Err(RefusalCode::IdentityRefused),
     }
 }
@@ -170,6 +194,7 @@ struct Incoming {
     /// Times in a row that the operating system gave no connection.
     failures: u32,
     resume_at: Instant,
+    refusals: RefusalLog,
 }
 
 impl Incoming {
@@ -179,8 +204,10 @@ impl Incoming {
             tokio::select! {
                 () = self.shutdown.cancelled() => {
                     self.handshakes.shutdown().await;
+                    self.refusals.sum_up();
                     return None;
                 }
+                () = self.refusals.until_due() => self.refusals.sum_up(),
                 Some(ended) = self.handshakes.join_next() => {
                     if let Some(connection) = self.settle(ended) {
                         return Some(connection);
@@ -205,11 +232,11 @@ impl Incoming {
         });
     }
 
-    fn settle(&self, ended: Result<Result<TlsConnection, Refusal>, JoinError>) -> Option<TlsConnection> {
+    fn settle(&mut self, ended: Result<Result<TlsConnection, Refusal>, JoinError>) -> Option<TlsConnection> {
         match ended {
             Ok(Ok(connection)) => Some(connection),
             Ok(Err(refusal)) => {
-                refusal.log();
+                self.refusals.log(&refusal);
                 (self.acceptor.on_refused)(&refusal);
                 None
             }
@@ -253,7 +280,9 @@ impl Acceptor {
         let config = self.config.load_full();
         let mut stream = TlsAcceptor::from(Arc::clone(&config)).accept(tcp).await.map_err(of_handshake)?;
         match self.judge(&stream, remote, &config) {
-            Ok((peer, registration)) => Ok(TlsConnection::new(stream, peer, registration, permit)),
+            Ok((peer, registration)) => {
+                Ok(TlsConnection::new(stream, peer, registration, permit, self.bounds.handshake_timeout))
+            }
             Err(refusal) => {
                 // The caller learns that it was turned away, and did not lose the line. Where it is gone already, so be it.
                 stream.shutdown().await.ok();
@@ -279,7 +308,7 @@ impl Acceptor {
         };
         // Registered first and judged then: who replaces the configuration or the roster and closes connections after it
         // finds either this one, or the replacement is seen here.
-        let registration = self.open.register(peer.clone());
+        let registration = self.open.register(peer.clone(), self.bounds.connections_each);
         let refused = |code| Refusal { code, remote, identity: Some(peer.identity.clone()) };
         (self.admit)(&peer.identity).map_err(refused)?;
         if !Arc::ptr_eq(config, &self.config.load()) {

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -16,7 +16,8 @@ pub struct OpenConnections(Arc<Mutex<Table>>);
 #[derive(Debug, Default)]
 struct Table {
     next: u64,
-    open: HashMap<u64, (PeerInfo, CancellationToken)>,
+    /// By their number, hence in the order in which they came.
+    open: BTreeMap<u64, (PeerInfo, CancellationToken)>,
 }
 
 impl OpenConnections {
@@ -40,9 +41,18 @@ impl OpenConnections {
         closed.map(|(_, close)| close.cancel()).count()
     }
 
-    pub(super) fn register(&self, peer: PeerInfo) -> Registration {
+    /// Notes a connection. Where its identity would then have more than `most`, its oldest one closes: the newest is the one
+    /// that its owner knows of, while an old one may hang on a line that is broken.
+    pub(super) fn register(&self, peer: PeerInfo, most: usize) -> Registration {
         let close = CancellationToken::new();
         let mut table = self.0.lock();
+        let same = table.open.values().filter(|(open, close)| open.identity == peer.identity && !close.is_cancelled());
+        let same: Vec<&CancellationToken> = same.map(|(_, close)| close).collect();
+        let excess = (same.len() + 1).saturating_sub(most);
+        same.iter().take(excess).for_each(|oldest| oldest.cancel());
+        if excess > 0 {
+            tracing::warn!(code = "CONNECTION_REPLACED", identity = %peer.identity, most, "an older connection of the same caller was closed");
+        }
         let id = table.next;
         table.next += 1;
         table.open.insert(id, (peer, close.clone()));

@@ -1,9 +1,12 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use rustls::{CertificateError, Error as Tls};
+use tokio::time::Instant;
 
+use crate::domain::limits::MAX_REFUSALS_LOGGED;
 use crate::rpc::identity::{Identity, IdentityError};
 
 /// Why a caller was not let in.
@@ -41,6 +44,8 @@ pub enum RefusalCode {
     IdentityRefused,
     /// It is of a member that is not active in the roster.
     MemberNotActive,
+    /// It is a client of this member that the node's configuration does not list.
+    ClientNotListed,
     /// The certificates or revocation lists were replaced during the handshake; dialling again is enough.
     Reloaded,
 }
@@ -66,6 +71,7 @@ impl RefusalCode {
             Self::Identity(error) => error.code(),
             Self::IdentityRefused => "IDENTITY_REFUSED",
             Self::MemberNotActive => "MEMBER_NOT_ACTIVE",
+            Self::ClientNotListed => "CLIENT_NOT_LISTED",
             Self::Reloaded => "TLS_RELOADED",
         }
     }
@@ -115,7 +121,7 @@ pub struct Refusal {
 
 impl Refusal {
     /// The one log line about it. Of the certificate it shows the SPIFFE id, and that only where the CA vouches for it.
-    pub(super) fn log(&self) {
+    fn log(&self) {
         let (code, remote) = (self.code.code(), self.remote);
         match (&self.identity, self.code) {
             // Load balancers and port monitors connect and go; that is no news.
@@ -123,5 +129,50 @@ impl Refusal {
             (None, _) => tracing::warn!(code, %remote, "caller refused"),
             (Some(identity), _) => tracing::warn!(code, %remote, %identity, "caller refused"),
         }
+    }
+}
+
+/// Logs refusals, one line each up to [`MAX_REFUSALS_LOGGED`] in a second and one more line for all beyond.
+#[derive(Debug)]
+pub(super) struct RefusalLog {
+    /// When the second ends that is counted now.
+    until: Instant,
+    logged: u32,
+    held_back: u64,
+}
+
+impl RefusalLog {
+    const SECOND: Duration = Duration::from_secs(1);
+
+    pub(super) fn new() -> Self {
+        Self { until: Instant::now() + Self::SECOND, logged: 0, held_back: 0 }
+    }
+
+    pub(super) fn log(&mut self, refusal: &Refusal) {
+        if Instant::now() >= self.until {
+            self.sum_up();
+        }
+        if self.logged < MAX_REFUSALS_LOGGED {
+            self.logged += 1;
+            refusal.log();
+        } else {
+            self.held_back += 1;
+        }
+    }
+
+    /// Ready when there is something to sum up and its second is over.
+    pub(super) async fn until_due(&self) {
+        if self.held_back == 0 {
+            std::future::pending().await
+        }
+        tokio::time::sleep_until(self.until).await;
+    }
+
+    /// Says what was held back, and begins a new second.
+    pub(super) fn sum_up(&mut self) {
+        if self.held_back > 0 {
+            tracing::warn!(code = "CALLERS_REFUSED", count = self.held_back, "more callers were refused within a second");
+        }
+        *self = Self::new();
     }
 }

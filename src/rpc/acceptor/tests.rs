@@ -166,7 +166,7 @@ impl Node {
     async fn clients(world: &World) -> Self {
         let config = server_config(&world.node_a, &world.clients.anchors()).expect("configuration");
         let (alliance, own) = ("alliance.example".parse().expect("valid"), "a".parse().expect("valid"));
-        Self::start(config, Bounds::default(), clients_of(alliance, own)).await
+        Self::start(config, Bounds::default(), clients_of(alliance, own, |c| c.as_str() != "unlisted")).await
     }
 
     async fn dial(&self, config: Arc<ClientConfig>) -> Result<Channel, ConnectError> {
@@ -247,6 +247,9 @@ async fn a_good_certificate_of_the_wrong_kind_is_not_admitted() {
     assert_eq!(clients.turned_away(world.dialler(&world.clients.issue(posing))).await, refused);
     let of_b = Wish { uris: vec!["spiffe://alliance.example/member/b/client/crawler"], ..client() };
     assert_eq!(clients.turned_away(world.dialler(&world.clients.issue(of_b))).await, refused);
+    let unlisted = Wish { uris: vec!["spiffe://alliance.example/member/a/client/unlisted"], ..client() };
+    let codes = clients.turned_away(world.dialler(&world.clients.issue(unlisted))).await;
+    assert_eq!(codes, ("CLIENT_NOT_LISTED", "PEER_REFUSED_IDENTITY"));
 }
 
 #[tokio::test]
@@ -404,7 +407,7 @@ async fn tls_1_2_and_plaintext_are_refused() {
 #[tokio::test]
 async fn a_silent_caller_is_dropped_and_holds_up_nobody_for_longer() {
     let world = World::new();
-    let bounds = Bounds { handshake_timeout: Duration::from_millis(100), handshakes: 1, connections: 2 };
+    let bounds = Bounds { handshake_timeout: Duration::from_millis(100), handshakes: 1, connections: 2, ..Bounds::default() };
     let mut a = Node::start(world.peer_listener(), bounds, |_| Ok(())).await;
     let mut silent = TcpStream::connect(a.address).await.expect("connected");
     let channel = a.dial(world.dialler(&world.node_b())).await.expect("served after it");
@@ -426,6 +429,44 @@ async fn connections_are_bounded_and_a_closed_one_makes_room() {
     assert_eq!(a.open.len(), 1);
     drop(first);
     second.await.expect("room again");
+}
+
+#[tokio::test]
+async fn one_more_connection_of_the_same_node_takes_the_place_of_its_oldest() {
+    let world = World::new();
+    let bounds = Bounds { connections_each: 2, ..Bounds::default() };
+    let a = Node::start(world.peer_listener(), bounds, |_| Ok(())).await;
+    let (b, c) = (world.dialler(&world.node_b()), node("spiffe://alliance.example/member/c/node", "c.alliance.example", 3));
+    let other = a.dial(world.dialler(&world.alliance.issue(c))).await.expect("connected");
+    let mut oldest = silent(&a, Arc::clone(&b)).await;
+    let second = a.dial(Arc::clone(&b)).await.expect("connected");
+    let third = a.dial(b).await.expect("connected");
+    // The node said its first word when the connection opened; now it only closes.
+    let mut rest = Vec::new();
+    let ended = oldest.read_to_end(&mut rest).await;
+    assert!(ended.is_ok() || ended.is_err_and(|e| e.kind() != std::io::ErrorKind::WouldBlock));
+    for channel in [second, third, other] {
+        check(channel).await.expect("served");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_is_let_in_and_says_nothing_is_dropped() {
+    let world = World::new();
+    let bounds = Bounds { handshake_timeout: Duration::from_millis(200), ..Bounds::default() };
+    let a = Node::start(world.peer_listener(), bounds, |_| Ok(())).await;
+    let channel = a.dial(world.dialler(&world.node_b())).await.expect("connected");
+    let mut quiet = silent(&a, world.dialler(&world.node_b())).await;
+    drop(quiet.read_to_end(&mut Vec::new()).await);
+    check(channel).await.expect("who has spoken stays");
+    assert_eq!(a.open.len(), 1);
+}
+
+/// A connection that is through TLS and speaks no HTTP/2.
+async fn silent(node: &Node, config: Arc<ClientConfig>) -> tokio_rustls::client::TlsStream<TcpStream> {
+    let tcp = TcpStream::connect(node.address).await.expect("connected");
+    let name = rustls::pki_types::ServerName::try_from("a.alliance.example").expect("a name");
+    tokio_rustls::TlsConnector::from(config).connect(name, tcp).await.expect("TLS")
 }
 
 #[tokio::test]
@@ -470,6 +511,22 @@ fn a_revocation_list_of_another_ca_is_refused_before_it_locks_everyone_out() {
     let anchors = TrustAnchors { ca: world.alliance.anchors().ca, crls: other.revoking(&[]).crls };
     let error = server_config(&world.node_b(), &anchors).expect_err("refused");
     assert!(matches!(error, TlsError::CrlIssuer));
+}
+
+#[test]
+fn a_revocation_list_that_the_ca_did_not_sign_is_refused_whatever_name_it_bears() {
+    let world = World::new();
+    // Another CA of the same name, as an attacker would make it.
+    let forged = Ca::new().revoking(&[]);
+    let anchors = TrustAnchors { ca: world.alliance.anchors().ca, crls: forged.crls.clone() };
+    let error = server_config(&world.node_b(), &anchors).expect_err("refused");
+    assert!(matches!(error, TlsError::CrlSignature));
+    // While one CA replaces another of the same name, each needs its own list.
+    let both = |crls| TrustAnchors { ca: world.alliance.anchors().ca + &forged.ca, crls };
+    let own = world.alliance.revoking(&[]).crls;
+    let error = server_config(&world.node_b(), &both(own.clone())).expect_err("one CA has no list");
+    assert!(matches!(error, TlsError::CrlIssuer));
+    assert!(server_config(&world.node_b(), &both([own, forged.crls].concat())).is_ok());
 }
 
 #[test]

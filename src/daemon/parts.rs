@@ -1,0 +1,147 @@
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{NodeSetup, Options, Rights, StartError, Store, Tls};
+use crate::domain::{Clock, Entropy};
+use crate::membership::{Directory, Liveness};
+use crate::replication::{OwnFeeds, Pace, Reader, Replicator, ServeContext, Setup};
+use crate::rpc::acceptor::OpenConnections;
+use crate::rpc::{AccessList, NodeServer, PeerDialer, ScreeningServer, SignalServer};
+use crate::service::{FreshnessBoard, LocalSecret, NodeState, Pseudonymiser, Screener, Signals, Submitter};
+
+/// What can fail, opened and compared: the store, the roster, and the keys that it names.
+pub(super) struct Ground {
+    pub(super) store: Arc<Store>,
+    pub(super) directory: Arc<Directory>,
+    pseudonymiser: Arc<Pseudonymiser>,
+    secret: Arc<LocalSecret>,
+    access: Arc<ArcSwap<AccessList>>,
+    addresses: std::collections::BTreeMap<crate::domain::MemberId, String>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    pace: Pace,
+    own_feeds: OwnFeeds,
+}
+
+impl Ground {
+    pub(super) async fn open(setup: NodeSetup) -> Result<Self, StartError> {
+        let feed_key = Arc::new(setup.feed_key);
+        let options = Options {
+            folder: setup.data_dir,
+            cache_bytes: setup.cache_bytes,
+            alliance: setup.alliance.clone(),
+            member: setup.member.clone(),
+            key: feed_key.clone(),
+            clock: setup.clock.clone(),
+            entropy: setup.entropy.clone(),
+        };
+        let opened = tokio::task::spawn_blocking(move || Store::open(options)).await;
+        let store = Arc::new(opened.map_err(std::io::Error::other)??);
+        let directory = Directory::open(setup.alliance, setup.member, setup.secretariat, store.clone(), setup.roster).await?;
+        let directory = Arc::new(directory);
+        let listed = directory.roster().roster().member(directory.member()).map(|m| m.feed_key);
+        if listed != Some(feed_key.public()) {
+            return Err(StartError::WrongFeedKey);
+        }
+        let pseudonymiser = Arc::new(Pseudonymiser::new(directory.clone(), setup.secrets, setup.clock.clone()));
+        pseudonymiser.ready(directory.roster().roster())?;
+        Ok(Self {
+            store,
+            directory,
+            pseudonymiser,
+            secret: Arc::new(setup.local_secret),
+            access: Arc::new(ArcSwap::from_pointee(setup.access)),
+            addresses: setup.addresses,
+            clock: setup.clock,
+            entropy: setup.entropy,
+            pace: setup.pace,
+            own_feeds: setup.own_feeds,
+        })
+    }
+}
+
+/// The use cases and what they stand on.
+pub(super) struct Parts {
+    pub(super) store: Arc<Store>,
+    pub(super) directory: Arc<Directory>,
+    pub(super) serve: Arc<ServeContext>,
+    pub(super) signals: SignalServer,
+    pub(super) screening: ScreeningServer,
+    pub(super) node: NodeServer,
+    pub(super) access: Arc<ArcSwap<AccessList>>,
+    pseudonymiser: Arc<Pseudonymiser>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Parts {
+    /// Starts replication among `tasks`, and puts the services on top.
+    pub(super) fn on(ground: Ground, tls: &Tls, tasks: &TaskTracker, working: &CancellationToken) -> Self {
+        let Ground { store, directory, pseudonymiser, secret, access, addresses, clock, entropy, pace, own_feeds } = ground;
+        let liveness = Arc::new(Liveness::new());
+        let dialer = PeerDialer { alliance: directory.alliance().clone(), tls: tls.dialling.clone(), addresses };
+        let reader = Reader::new(store.clone(), tasks.clone());
+        let replication = Setup {
+            reader: reader.clone(),
+            directory: directory.clone(),
+            liveness: liveness.clone(),
+            dialer: Arc::new(dialer),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            pace,
+            own: own_feeds,
+        };
+        let replicator = Arc::new(Replicator::spawn(replication, tasks, working.clone()));
+        let freshness = Arc::new(FreshnessBoard::new(store.clone(), directory.clone(), liveness, clock.clone()));
+        let submitter = Submitter {
+            store: store.clone(),
+            directory: directory.clone(),
+            pseudonymiser: pseudonymiser.clone(),
+            secret: secret.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+        };
+        let signals = Signals { store: store.clone(), directory: directory.clone(), secret, clock: clock.clone(), entropy };
+        let screener = Screener {
+            store: store.clone(),
+            directory: directory.clone(),
+            pseudonymiser: pseudonymiser.clone(),
+            freshness: freshness.clone(),
+            clock: clock.clone(),
+        };
+        let state = NodeState {
+            store: store.clone(),
+            directory: directory.clone(),
+            freshness,
+            pseudonymiser: pseudonymiser.clone(),
+            replicator,
+            started_at: clock.now(),
+        };
+        Self {
+            serve: Arc::new(ServeContext::new(reader, directory.clone(), pace)),
+            signals: SignalServer { submitter: Arc::new(submitter), signals: Arc::new(signals), access: access.clone() },
+            screening: ScreeningServer { screener: Arc::new(screener), access: access.clone() },
+            node: NodeServer { state: Arc::new(state), access: access.clone() },
+            store,
+            directory,
+            access,
+            pseudonymiser,
+            clock,
+        }
+    }
+
+    /// Who may come in and stay.
+    pub(super) fn rights(&self, tls: Tls, peers: OpenConnections, clients: OpenConnections) -> Rights {
+        Rights {
+            directory: self.directory.clone(),
+            pseudonymiser: self.pseudonymiser.clone(),
+            access: self.access.clone(),
+            clock: self.clock.clone(),
+            tls,
+            peers,
+            clients,
+        }
+    }
+}

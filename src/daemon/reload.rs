@@ -1,0 +1,115 @@
+//! Taking a changed configuration and changed files while the node runs.
+
+use std::path::PathBuf;
+
+use super::{Node, Renewal, StartError, SystemClock, setup};
+use crate::config::{ConfigError, Environment, LoadedConfig, Materials, NodeConfig};
+use crate::domain::{Clock as _, FeedKey};
+use crate::telemetry::{Telemetry, TelemetryError};
+
+/// Why a running node goes on with what it has.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The configuration or a file it names.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// What was configured does not make a node.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// Settings differ that a running node cannot change.
+    #[error("{} cannot change while the node runs; restart it, or set them back", .0.join(", "))]
+    RestartNeeded(Vec<&'static str>),
+    /// The log's filter cannot be changed.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// Reading ended by a fault of this program.
+    #[error("reading the configuration ended by a fault of this program")]
+    Panicked,
+}
+
+impl ReloadError {
+    /// Stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Config(error) => error.code(),
+            Self::Start(error) => error.code(),
+            Self::RestartNeeded(_) => "RESTART_NEEDED",
+            Self::Telemetry(error) => error.code(),
+            Self::Panicked => "RELOAD_PANICKED",
+        }
+    }
+}
+
+/// What is needed to read everything again, and what must be the same then.
+pub(super) struct Reloader {
+    path: PathBuf,
+    environment: Environment,
+    started_with: NodeConfig,
+    feed_key: FeedKey,
+    telemetry: Telemetry,
+}
+
+impl Reloader {
+    pub(super) fn new(
+        path: PathBuf,
+        environment: Environment,
+        started_with: &NodeConfig,
+        materials: &Materials,
+        telemetry: Telemetry,
+    ) -> Self {
+        Self { path, environment, started_with: started_with.clone(), feed_key: materials.feed_key.public(), telemetry }
+    }
+
+    /// Has `node` take what holds now, all or nothing. The one line about it, good or bad, is logged here.
+    pub(super) async fn reload(&self, node: &Node) {
+        match self.take(node).await {
+            Ok(()) => tracing::info!("the configuration and its files were read again and are in force"),
+            Err(error) => {
+                let cause = std::iter::successors(std::error::Error::source(&error), |e| e.source()).last();
+                let cause = cause.map(ToString::to_string).unwrap_or_default();
+                tracing::error!(code = error.code(), %error, cause, "nothing was reloaded; what was in force stays");
+            }
+        }
+    }
+
+    async fn take(&self, node: &Node) -> Result<(), ReloadError> {
+        let (path, environment) = (self.path.clone(), self.environment.clone());
+        let read = tokio::task::spawn_blocking(move || read(&path, &environment)).await;
+        let (loaded, materials) = read.map_err(|_| ReloadError::Panicked)??;
+        let mut fixed = fixed_differences(&self.started_with, &loaded.config);
+        if materials.feed_key.public() != self.feed_key {
+            fixed.push("keys.feed_key");
+        }
+        if !fixed.is_empty() {
+            return Err(ReloadError::RestartNeeded(fixed));
+        }
+        let filter = loaded.config.log.level.clone();
+        node.renew(Renewal::from(setup(loaded, materials))).await?;
+        Ok(self.telemetry.set_filter(&filter)?)
+    }
+}
+
+fn read(path: &std::path::Path, environment: &Environment) -> Result<(LoadedConfig, Materials), ConfigError> {
+    let loaded = NodeConfig::load(path, environment)?;
+    let materials = loaded.materials(SystemClock.now())?;
+    Ok((loaded, materials))
+}
+
+/// The settings that only a start reads and that are not the same in both.
+fn fixed_differences(old: &NodeConfig, new: &NodeConfig) -> Vec<&'static str> {
+    let differences = [
+        ("node.alliance", old.node.alliance != new.node.alliance),
+        ("node.member", old.node.member != new.node.member),
+        ("node.data_dir", old.node.data_dir != new.node.data_dir),
+        ("peers.listen", old.peers.listen != new.peers.listen),
+        ("peers.addresses", old.peers.addresses != new.peers.addresses),
+        ("clients.listen", old.clients.listen != new.clients.listen),
+        ("roster.secretariat_key", old.roster.secretariat_key != new.roster.secretariat_key),
+        ("keys.local_secret", old.keys.local_secret != new.keys.local_secret),
+        ("keys.pseudonym_keys", old.keys.pseudonym_keys != new.keys.pseudonym_keys),
+        ("store.cache_mib", old.store.cache_mib != new.store.cache_mib),
+        ("log.format", old.log.format != new.log.format),
+    ];
+    differences.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+}

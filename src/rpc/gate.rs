@@ -1,0 +1,221 @@
+//! What every call of a listener passes on its way in and out, whatever its service.
+//!
+//! In: once the node stops, nothing more is read of a request, so that a stream ends after the answers to what was read. Out:
+//! what gRPC's own machinery says about a message that is too large or cannot be decoded becomes an error with a code of ours,
+//! and who was refused is logged here, once, and nowhere else. Nothing of a message's content is looked at or logged.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tonic::body::Body;
+use tonic::codegen::BoxFuture;
+use tonic::codegen::http::{Request, Response};
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+use tower::{Layer, Service};
+
+use super::acceptor::PeerInfo;
+use super::fault::Fault;
+use super::identity::Identity;
+use super::repeats::Repeats;
+use crate::domain::limits::{MAX_CLIENT_MESSAGE_BYTES, MAX_PEER_REQUEST_BYTES};
+
+/// Methods whose requests are rows of one stream.
+const ROW_METHODS: [&str; 2] = ["/countermark.v1.SignalService/SubmitSignals", "/countermark.v1.ScreeningService/CheckSellers"];
+
+/// The layer around all services of a listener.
+#[derive(Clone)]
+pub struct Gate {
+    stopping: CancellationToken,
+    refusals: Arc<Repeats<(Option<Identity>, String, String)>>,
+}
+
+impl Gate {
+    /// Ends the input of every call when `stopping` is called.
+    #[must_use]
+    pub fn new(stopping: CancellationToken) -> Self {
+        Self { stopping, refusals: Arc::new(Repeats::new()) }
+    }
+}
+
+impl<S> Layer<S> for Gate {
+    type Service = Gated<S>;
+
+    fn layer(&self, inner: S) -> Gated<S> {
+        Gated { inner, gate: self.clone() }
+    }
+}
+
+/// Services behind a [`Gate`].
+#[derive(Clone)]
+pub struct Gated<S> {
+    inner: S,
+    gate: Gate,
+}
+
+impl<S> Service<Request<Body>> for Gated<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = BoxFuture<Response<Body>, S::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let identity = request.extensions().get::<PeerInfo>().map(|peer| peer.identity.clone());
+        let call = Call { gate: self.gate.clone(), identity, method: request.uri().path().to_owned() };
+        let stopping = Box::pin(self.gate.stopping.clone().cancelled_owned());
+        let answered = self.inner.call(request.map(|body| Body::new(Input { body, stopping })));
+        Box::pin(async move { Ok(call.answer(answered.await?)) })
+    }
+}
+
+/// A request's body, up to the moment when the node stops.
+struct Input {
+    body: Body,
+    stopping: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl http_body::Body for Input {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if self.stopping.as_mut().poll(cx).is_ready() {
+            let message =
+                "this node is stopping, and what has no answer yet was not read; send it again to the node once it is back";
+            return Poll::Ready(Some(Err(Fault::new(Code::Unavailable, "NODE_STOPPING", message).unlogged())));
+        }
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Who calls what.
+struct Call {
+    gate: Gate,
+    identity: Option<Identity>,
+    method: String,
+}
+
+impl Call {
+    fn answer(self, response: Response<Body>) -> Response<Body> {
+        // Without a body the status stands in the head, else behind the last message.
+        match Status::from_header_map(response.headers()) {
+            Some(status) => self.judge(&status).map_or(response, Status::into_http),
+            None => response.map(|body| Body::new(Output { body, call: self })),
+        }
+    }
+
+    /// Takes note of how a call ended, and gives the status that takes the place of `status`. All that our services say has
+    /// details; what has none is tonic's own.
+    fn judge(&self, status: &Status) -> Option<Status> {
+        let reason = status.get_details_error_info().map(|info| info.reason);
+        match (status.code(), reason) {
+            (Code::PermissionDenied, reason) => {
+                self.log(&reason.unwrap_or_default(), "a call was refused");
+                None
+            }
+            (Code::OutOfRange, None) => Some(self.replace(self.too_large())),
+            (Code::Internal, None) => Some(self.replace(self.malformed())),
+            _ => None,
+        }
+    }
+
+    fn replace(&self, fault: Fault) -> Status {
+        self.log(fault.code(), "a message could not be taken");
+        fault.unlogged()
+    }
+
+    fn is_of_rows(&self) -> bool {
+        ROW_METHODS.contains(&self.method.as_str())
+    }
+
+    fn too_large(&self) -> Fault {
+        let most = match self.identity {
+            Some(Identity::Node { .. }) => MAX_PEER_REQUEST_BYTES,
+            Some(Identity::Client { .. }) | None => MAX_CLIENT_MESSAGE_BYTES,
+        } / 1_024;
+        let (code, message) = if self.is_of_rows() {
+            (
+                "ROW_TOO_LARGE",
+                format!("the next row has more than {most} KiB; leave it out, and send the rows after it on a new stream"),
+            )
+        } else {
+            ("MESSAGE_TOO_LARGE", format!("a request has at most {most} KiB; ask for less in one"))
+        };
+        Fault::new(Code::ResourceExhausted, code, message)
+    }
+
+    fn malformed(&self) -> Fault {
+        let what = if self.is_of_rows() { "the next row" } else { "the request" };
+        let message = format!("{what} is not a message of this method; compare the versions of the proto files");
+        Fault::new(Code::InvalidArgument, "MESSAGE_MALFORMED", message)
+    }
+
+    fn log(&self, code: &str, what: &'static str) {
+        let event = (self.identity.clone(), self.method.clone(), code.to_owned());
+        let Some(held_back) = self.gate.refusals.pass(event, Instant::now()) else { return };
+        let caller = self.identity.as_ref().map(ToString::to_string).unwrap_or_default();
+        let client = match &self.identity {
+            Some(Identity::Client { name, .. }) => name.as_str(),
+            Some(Identity::Node { member, .. }) => member.as_str(),
+            None => "",
+        };
+        tracing::warn!(code, client, caller, method = self.method, held_back, "{what}");
+    }
+}
+
+/// A response's body, whose end is looked at.
+struct Output {
+    body: Body,
+    call: Call,
+}
+
+impl http_body::Body for Output {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        polled.map(|frame| frame.map(|frame| frame.map(|frame| self.call.last_word(frame))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Call {
+    fn last_word(&self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        let replacement = frame.trailers_ref().and_then(Status::from_header_map).and_then(|status| self.judge(&status));
+        match replacement {
+            Some(status) => {
+                let (head, ()) = status.into_http().into_parts();
+                Frame::trailers(head.headers)
+            }
+            None => frame,
+        }
+    }
+}
