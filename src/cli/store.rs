@@ -79,12 +79,12 @@ mod tests {
     #[test]
     fn a_rebuild_at_a_glance() {
         let expected = "\
-before   12 rows, view abababababababab
-after    12 rows, view abababababababab
-outcome  as before
+before         12 rows, view abababababababab
+after          12 rows, view abababababababab
+outcome        as before
 ";
         assert_eq!(rebuilt(12).table(), expected);
-        assert!(rebuilt(13).table().ends_with("outcome  CHANGED; ask again, entries may have come in meanwhile\n"));
+        assert!(rebuilt(13).table().ends_with("outcome        CHANGED; ask again, entries may have come in meanwhile\n"));
     }
 
     #[test]

@@ -274,7 +274,7 @@ impl Engine {
         if scratch.exists() {
             std::fs::remove_dir_all(&scratch).map_err(io_error)?;
         }
-        drop(open_sled(&self.config(&scratch))?);
+        close_sled(open_sled(&self.config(&scratch))?)?;
         let written = scratch.join(SETTINGS);
         force(&written)?;
         std::fs::rename(&written, folder.join(SETTINGS)).map_err(io_error)?;
@@ -285,8 +285,8 @@ impl Engine {
     /// Drops the handle, and waits until no thread of sled's holds the files any more.
     fn release(&self, database: &mut Option<sled::Db>) {
         let Some(handle) = database.take() else { return };
-        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(handle))).is_err() {
-            tracing::error!(code = "STORE_IO", "the store's files could not be forced to disk when they were closed");
+        if let Err(error) = close_sled(handle) {
+            tracing::error!(code = error.code(), %error, "what was not acknowledged may be lost");
         }
         let Ok(file) = File::open(self.folder.join(FOLDER).join(DATABASE)) else { return };
         for _ in 0..RELEASE_LOOKS {
@@ -446,6 +446,12 @@ fn open_sled(config: &sled::Config) -> Result<sled::Db, EngineError> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| config.open()))
         .map_err(|_| EngineError::Damaged("the database could not be recovered".into()))?
         .map_err(sled_error)
+}
+
+/// sled panics where it cannot force its files when it lets go of them.
+fn close_sled(database: sled::Db) -> Result<(), EngineError> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(database)))
+        .map_err(|_| EngineError::Io(io::Error::other("the files could not be forced to disk when they were closed")))
 }
 
 /// Writes as much as the ballast takes.

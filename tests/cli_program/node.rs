@@ -529,7 +529,7 @@ async fn a_retraction_is_counted_before_it_is_made() {
 async fn an_index_is_rebuilt_on_demand() {
     let world = World::new().await;
     let rebuilt = world.run(&["store", "rebuild"]).await.expect(0);
-    let expected = "before   7 rows, view 0101010101010101\nafter    7 rows, view 0101010101010101\noutcome  as before\n";
+    let expected = "before         7 rows, view 0101010101010101\nafter          7 rows, view 0101010101010101\noutcome        as before\n";
     assert_eq!(rebuilt.out, expected);
     assert_eq!(world.run(&["store", "rebuild", "--output", "json"]).await.expect(0).json()["unchanged"], true);
 }
