@@ -11,6 +11,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::alliance::{FirstMember, found};
 use super::arguments::DemoArguments;
@@ -21,7 +22,7 @@ use crate::alliance::folder::{AllianceFolder, MemberFolder};
 use crate::config::NodeConfig;
 use crate::daemon::{Listeners, Node, ServeError, setup};
 use crate::domain::MemberKind;
-use members::DemoMember;
+use members::{DemoMember, Learned};
 use population::stores;
 use report::Report;
 
@@ -119,13 +120,28 @@ async fn work(homes: &[MemberFolder], environment: &Environment, printer: &mut P
     for member in &mut members {
         learned.push(member.ask().await?);
     }
+    everybody_learned(&learned)?;
     Ok(Report::new(ALLIANCE, stores.len(), submitted, shared, learned, homes))
+}
+
+/// Each member must know something from each other one, or what is shown is no alliance.
+fn everybody_learned(learned: &[Learned]) -> Result<(), Failure> {
+    for (member, (other, _)) in learned.iter().flat_map(|member| MEMBERS.map(|other| (member, other))) {
+        if member.member != other && member.by.get(other).is_none_or(|sellers| *sellers == 0) {
+            let sentence = format!("{} learned nothing from {other}", member.member);
+            return Err(Failure::new("DEMO_INCOMPLETE", sentence).advise("this is a fault of this program: report it"));
+        }
+    }
+    Ok(())
 }
 
 /// Leaves everything running until the person has seen enough.
 async fn stay(report: &Report, printer: &mut Printer) -> Result<(), Failure> {
+    // Listened for before anybody is told of it: an interrupt in between would leave the folders behind.
+    let mut interrupts = signal(SignalKind::interrupt()).map_err(|error| Failure::of("SIGNALS", &error))?;
     printer.heading(&report.by_hand())?;
     printer.flush()?;
     printer.note("The nodes are running. Press Ctrl-C to stop them and remove their folders.");
-    tokio::signal::ctrl_c().await.map_err(|error| Failure::of("SIGNALS", &error))
+    interrupts.recv().await;
+    Ok(())
 }
