@@ -1,8 +1,9 @@
-//! The program as it is called: arguments, output, exit codes, files, and a node that is played by the test.
+//! The program as it is called: arguments, output, exit codes, files, a node that is played by the test, and real ones.
 
 mod ceremonies;
 mod feed;
 mod node;
+mod real_nodes;
 mod usage;
 
 use std::io::Write as _;

@@ -53,13 +53,18 @@ impl DemoMember<'_> {
         let request = |store: &&Store| SubmitSignalsRequest { submission: Some(submission(store)) };
         let rows: Vec<_> = self.stores.iter().map(request).collect();
         let mut client = SignalServiceClient::new(self.channel.clone());
+        let mut unanswered = rows.len();
         let mut answers = client.submit_signals(tokio_stream::iter(rows)).await?.into_inner();
         while let Some(answer) = answers.message().await? {
             if let Some(submit_signals_response::Result::Error(error)) = answer.result {
                 return Err(Failure::new(error.code, error.message));
             }
+            unanswered = unanswered.saturating_sub(1);
         }
-        Ok(())
+        match unanswered {
+            0 => Ok(()),
+            _ => Err(Failure::new("DEMO_ANSWERS", "the node gave fewer answers than it was asked for")),
+        }
     }
 
     /// Asks about every store of its own.

@@ -24,7 +24,7 @@ use crate::alliance::folder::{AllianceFolder, MemberFolder};
 use crate::config::NodeConfig;
 use crate::daemon::{Listeners, Node, ServeError, setup};
 use crate::domain::MemberKind;
-use members::DemoMember;
+use members::{DemoMember, Learned};
 use population::stores;
 use report::Report;
 
@@ -156,5 +156,17 @@ async fn work(homes: &[MemberFolder], environment: &Environment, printer: &mut P
     for member in &mut members {
         learned.push(member.ask().await?);
     }
+    everybody_learned(&learned)?;
     Ok(Report::new(ALLIANCE, stores.len(), submitted, shared, learned, homes))
+}
+
+/// Each member must know something from each other one, or what is shown is no alliance.
+fn everybody_learned(learned: &[Learned]) -> Result<(), Failure> {
+    for (member, (other, _)) in learned.iter().flat_map(|member| MEMBERS.map(|other| (member, other))) {
+        if member.member != other && member.by.get(other).is_none_or(|sellers| *sellers == 0) {
+            let sentence = format!("{} learned nothing from {other}", member.member);
+            return Err(Failure::new("DEMO_INCOMPLETE", sentence).advise("this is a fault of this program: report it"));
+        }
+    }
+    Ok(())
 }

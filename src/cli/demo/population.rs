@@ -160,4 +160,25 @@ mod tests {
         let banks: std::collections::BTreeSet<_> = a.iter().map(|s| &s.identifiers[2].1).collect();
         assert!(banks.len() < a.len(), "some stores share an account");
     }
+
+    #[test]
+    fn nothing_made_up_belongs_to_anybody() {
+        let stores: Vec<Store> = (0..50).flat_map(|seed| stores(seed, 40)).collect();
+        let of_kind = |kind| {
+            let all = stores.iter().flat_map(|store| &store.identifiers);
+            all.filter(move |(other, _)| *other == kind).map(|(_, value)| value.as_str())
+        };
+        let (mut phones, mut domains) = (0, 0);
+        for phone in of_kind(IdentifierKind::Phone) {
+            let [country, area, exchange, line] = phone.split(' ').collect::<Vec<_>>()[..] else { panic!("{phone}") };
+            assert!(country == "+1" && area.len() == 3 && exchange == "555", "{phone}");
+            assert!(line.len() == 4 && line.starts_with("01"), "{phone} is kept for fiction");
+            phones += 1;
+        }
+        for domain in of_kind(IdentifierKind::Domain) {
+            assert!(domain.ends_with(".test"), "{domain} is kept for tests");
+            domains += 1;
+        }
+        assert!(phones > 1_000 && domains > 100);
+    }
 }

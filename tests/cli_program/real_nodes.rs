@@ -1,0 +1,145 @@
+//! The commands against nodes that run as a member runs them: lists that grow, shrink and come again.
+
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::{Run, folder, run, run_with};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const HEAD: &str = "domain,submission_id,infringement,evidence,audience\n";
+
+/// A node that runs until the test ends.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+struct World {
+    folder: tempfile::TempDir,
+    _nodes: Vec<Running>,
+}
+
+/// A port with a free one beside it.
+fn port_pair() -> u16 {
+    loop {
+        let first = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = first.local_addr().expect("bound").port();
+        if port < u16::MAX && TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
+            return port;
+        }
+    }
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = folder();
+        let members = ["a:brand", "b:platform"].map(|member| format!("{member}:127.0.0.1:{}", port_pair()));
+        let mut init = vec!["alliance", "init", "--name", "alliance.example", "--folder", "s"];
+        members.iter().for_each(|member| init.extend(["--member", member]));
+        run(folder.path(), &init).expect(0);
+        let nodes = ["a", "b"].map(|member| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_countermark"));
+            command.args(["serve", "--config", &format!("s/members/{member}")]).current_dir(folder.path()).env_clear();
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            Running(command.spawn().expect("starts"))
+        });
+        let world = Self { folder, _nodes: nodes.into() };
+        for member in ["a", "b"] {
+            world.until(member, &["status"], 0);
+        }
+        world
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path().join(name);
+        std::fs::write(&path, bytes).expect("written");
+        path
+    }
+
+    fn run(&self, member: &str, arguments: &[&str], input: &str) -> Run {
+        run_with(self.path(), arguments, &[("COUNTERMARK_CLIENT", &format!("s/members/{member}"))], input)
+    }
+
+    /// Asks again until the exit code is `code`.
+    fn until(&self, member: &str, arguments: &[&str], code: i32) {
+        let began = Instant::now();
+        loop {
+            let run = self.run(member, arguments, "");
+            if run.code == code {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "{arguments:?} at {member}: {} {}", run.code, run.err);
+        }
+    }
+
+    /// Submits, and gives how many rows were new and how many there already.
+    fn submit(&self, arguments: &[&str], input: &str) -> (u64, u64) {
+        let arguments: Vec<&str> = ["submit", "--output", "json"].iter().chain(arguments).copied().collect();
+        let summary = self.run("a", &arguments, input).expect(0).json();
+        let count = |name: &str| summary[name].as_u64().expect("a count");
+        assert_eq!((count("refused"), count("unanswered"), count("already_withdrawn")), (0, 0, 0));
+        (count("created"), count("already_there"))
+    }
+
+    fn live(&self) -> u64 {
+        let status = self.run("a", &["status", "--output", "json"], "").expect(0).json();
+        status["own_live_signals"].as_u64().expect("a count")
+    }
+}
+
+/// A list of so many sellers.
+fn list(count: u64) -> String {
+    let rows = (0..count).map(|i| format!("outlet-{i}.test,case-{i},trademark_counterfeit,test_purchase,all\n"));
+    HEAD.to_owned() + &rows.collect::<String>()
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).expect("in memory");
+    encoder.finish().expect("in memory")
+}
+
+#[test]
+fn a_list_may_come_again_or_shrink_and_only_a_retraction_retracts() {
+    let world = World::new();
+    world.write("list.csv", list(40));
+    assert_eq!(world.submit(&["list.csv"], ""), (40, 0));
+    assert_eq!(world.submit(&["list.csv"], ""), (0, 40), "the same again is nothing new");
+    world.write("list.csv", list(3));
+    assert_eq!(world.submit(&["list.csv"], ""), (0, 3));
+    world.write("list.csv", HEAD);
+    assert_eq!(world.submit(&["list.csv"], ""), (0, 0));
+    world.write("list.csv.gz", gzip(&list(40)));
+    assert_eq!(world.submit(&["list.csv.gz"], ""), (0, 40));
+    assert_eq!(world.submit(&["-", "--format", "csv"], &list(41)), (1, 40));
+    assert_eq!(world.live(), 41, "what is left out of a file is not retracted");
+    for seller in ["outlet-0.test", "outlet-39.test", "outlet-40.test"] {
+        world.until("b", &["check", "--domain", seller], 3);
+    }
+
+    let retract = ["retract", "--from", "list.csv.gz", "--reason", "source-withdrew", "--output", "json"];
+    let refused = world.run("a", &retract, "").expect(1);
+    assert!(refused.err.contains("error[RETRACTION_TOO_LARGE]: 40 of 41 live signals"), "{}", refused.err);
+    assert_eq!(world.live(), 41);
+    let few = world.run("a", &["retract", "--from", "-", "--format", "csv", "--reason", "other"], &list(2)).expect(0);
+    assert!(few.out.contains("2 of 41 live signals"), "{}", few.out);
+    let confirmed: Vec<&str> = retract.iter().copied().chain(["--yes"]).collect();
+    let retracted = world.run("a", &confirmed, "").expect(0).json();
+    assert_eq!((&retracted["retracted"], &retracted["failed"], &retracted["refused_rows"]), (&json!(38), &json!(0), &json!(0)));
+    assert_eq!(world.live(), 1);
+    world.until("b", &["check", "--domain", "outlet-39.test"], 0);
+    world.until("b", &["check", "--domain", "outlet-40.test"], 3);
+}
