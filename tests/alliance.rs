@@ -4,7 +4,7 @@ mod cluster;
 
 use cluster::{Alliance, eventually, identifier, member, statement, submission};
 use countermark::domain::{MemberKind, MemberState, Role};
-use countermark::rpc::proto::{self, IdentifierKind as Kind, SignalStatus, Verdict};
+use countermark::rpc::proto::{self, FeedState, IdentifierKind as Kind, SignalStatus, Verdict};
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
@@ -306,4 +306,51 @@ async fn what_is_wrong_in_a_signal_is_told_by_field_and_code() {
     let too_large = with(&|s| s.identifiers = vec![identifier(Kind::Url, &"x".repeat(300_000))]);
     let refused = aurelle.submit(too_large).await.expect_err("beyond the bound of a message");
     assert_eq!(code(&refused), (Code::ResourceExhausted, "MESSAGE_TOO_LARGE".into()), "{}", refused.message());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_every_peer_gone_checks_are_answered_and_say_how_old_they_are() {
+    let (alliance, sockets) = Alliance::new(&THREE).await;
+    let mut nodes = alliance.start_all(sockets).await;
+    let mut aurelle = alliance.client("aurelle").await;
+    let mut bazaar = alliance.client("bazaar").await;
+    let seller = || vec![identifier(Kind::Domain, "outlet-9.test")];
+    aurelle.submit(submission("all", seller())).await.expect("taken");
+    let waiting = bazaar.clone();
+    eventually("the signal reaches the platform, and both peers were heard", || {
+        let mut bazaar = waiting.clone();
+        async move {
+            let kestrel = bazaar.feed("kestrel", "all").await.expect("listed");
+            bazaar.size("aurelle", "all").await == 1 && kestrel.last_heard_ms > 0
+        }
+    })
+    .await;
+    for gone in ["aurelle", "kestrel"] {
+        nodes.remove(&member(gone)).expect("running").stop().await;
+    }
+    let gone_at = bazaar.status().await.freshness.expect("freshness").as_of_ms;
+    // Two answers, the second after so long that nothing of it could be the first one's word.
+    let mut ages = Vec::new();
+    for pause_ms in [0, 1_500] {
+        let waiting = bazaar.clone();
+        eventually("time passes", || {
+            let mut bazaar = waiting.clone();
+            async move { bazaar.status().await.freshness.expect("freshness").as_of_ms >= gone_at + pause_ms }
+        })
+        .await;
+        let request = proto::CheckSellerRequest { identifiers: seller() };
+        let response = bazaar.screening.check_seller(request).await.expect("answered").into_inner();
+        let (answer, freshness) = (response.answer.expect("an answer"), response.freshness.expect("freshness"));
+        assert_eq!((answer.verdict(), answer.members_elsewhere), (Verdict::Alleged, 1));
+        let of = |name: &str| freshness.feeds.iter().find(|f| f.member == name && f.audience == "all").expect("listed");
+        let silent = of("aurelle");
+        assert_eq!((silent.size, silent.newest_size, silent.state()), (1, 1, FeedState::Followed));
+        assert!(silent.last_heard_ms > 0 && silent.last_heard_ms <= gone_at, "it was last heard before it went");
+        assert_eq!((of("kestrel").size, of("kestrel").newest_size), (0, 0), "a feed without entries is listed too");
+        assert_eq!(of("bazaar").last_heard_ms, freshness.as_of_ms, "the own feed is as fresh as the answer");
+        ages.push(freshness.as_of_ms - silent.last_heard_ms);
+    }
+    assert!(ages[1] >= ages[0] + 1_000, "the word of a silent member grows old: {ages:?}");
+    let status = bazaar.status().await;
+    assert!(status.peers.iter().all(|peer| !peer.connected && !peer.last_error.is_empty()), "{:?}", status.peers);
 }

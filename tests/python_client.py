@@ -62,6 +62,31 @@ def main(address, server_name, ca, certificate, key):
     status = call("NodeService", "GetStatus", message("GetStatusRequest")())
     assert status.own_live_signals == 1
 
+    def stream(service, method, requests):
+        """One response a request, in order, over a two-way stream."""
+        stub = channel.stream_stream(
+            f"/{PACKAGE}.{service}/{method}",
+            request_serializer=lambda m: m.SerializeToString(),
+            response_deserializer=message(f"{method}Response").FromString,
+        )
+        return list(stub(iter(requests), timeout=20))
+
+    def row(name):
+        domain = message("Identifier")(kind=value("IdentifierKind", "IDENTIFIER_KIND_DOMAIN"), value=name)
+        return message("Submission")(audience="all", identifiers=[domain], statement=statement)
+
+    names = ["first-outlet.test", "second-outlet.test", "no domain", "fourth-outlet.test"]
+    submitted = stream("SignalService", "SubmitSignals", [message("SubmitSignalsRequest")(submission=row(n)) for n in names])
+    assert [response.WhichOneof("result") for response in submitted] == ["receipt", "receipt", "error", "receipt"]
+    assert submitted[2].error.code and submitted[2].error.field == "identifiers[0].value"
+    assert "no domain" not in submitted[2].error.message
+    asked = [message("CheckSellersRequest")(identifiers=row(n).identifiers) for n in names]
+    answers = stream("ScreeningService", "CheckSellers", asked)
+    assert [response.WhichOneof("result") for response in answers] == ["answer", "answer", "error", "answer"]
+    for given, found in zip(submitted, answers):
+        assert [match.signal for match in found.answer.own] == ([given.receipt.signal] if given.HasField("receipt") else [])
+    assert answers[0].HasField("freshness"), "the first answer says how fresh it is"
+
     bad = message("Submission")(audience="", identifiers=[identifier], statement=statement)
     try:
         call("SignalService", "SubmitSignal", message("SubmitSignalRequest")(submission=bad))

@@ -1,25 +1,30 @@
 //! No identifier in the clear leaves the process that was given it. Real programs run as a member would run them, at the most
-//! talkative log level; then everything they wrote, said and sent is searched for what they were told.
+//! talkative log level; then everything they wrote, said and sent is searched for what they were told, also in the forms that
+//! bytes take in text. What is sought the same way and must be there is: a search that finds nothing proves nothing.
+
+mod cluster;
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::process::Output;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use cluster::front::{Cast, Front, Manner};
+use cluster::program::{Programs, Running, program};
 use countermark::config::{Environment, NodeConfig};
 use countermark::daemon::{SystemClock, SystemEntropy};
-use countermark::domain::Clock as _;
-use countermark::replication::{Dialer as _, FollowCommand, FollowEvent};
-use countermark::rpc::PeerDialer;
-use countermark::rpc::tls::client_config;
+use countermark::domain::{Clock as _, MemberId};
+use countermark::rpc::proto::{
+    FollowFeedsRequest, FollowFeedsResponse, GetFrontierRequest, GetFrontierResponse, GetRosterResponse,
+    ListCheckpointsResponse,
+};
 use countermark::store::{Options, Store};
-use futures_util::StreamExt as _;
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_countermark");
-const PATIENCE: Duration = Duration::from_secs(60);
+use parking_lot::Mutex;
+use prost::Message;
 
 /// Identifiers that are taken, by kind; each has a part that occurs nowhere else.
 const TAKEN: [(&str, &str); 9] = [
@@ -50,46 +55,12 @@ const SECRETS: [&str; 9] = [
     "600037341",
     "6000373419",
     "1380013z",
-    "MADE-UP-SUBMISSION-ID",
+    "made-up-submission-id",
 ];
+/// Stands in the clear beside the identifiers, in what is stored and sent as it was handed in.
+const PLAIN: &str = "Wolkenbruch Uhrenwerke";
 
-/// A program that runs until the test ends.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
-fn program(arguments: &[&str]) -> Output {
-    Command::new(PROGRAM).args(arguments).stdin(Stdio::null()).output().expect("runs")
-}
-
-/// A port with a free one beside it.
-fn port_pair() -> u16 {
-    loop {
-        let first = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = first.local_addr().expect("bound").port();
-        if port < u16::MAX && TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
-            return port;
-        }
-    }
-}
-
-fn serve(home: &Path, log: &Path) -> Running {
-    let log = std::fs::File::create(log).expect("a log");
-    let child = Command::new(PROGRAM)
-        .args(["serve", "--config"])
-        .arg(home)
-        .env("COUNTERMARK__LOG__LEVEL", "trace")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(log)
-        .spawn();
-    Running(child.expect("starts"))
-}
+const MEMBERS: [&str; 2] = ["bazaar", "aurelle"];
 
 /// Asks with `arguments` until `good` is content.
 fn until(what: &str, arguments: &[&str], good: impl Fn(&Output) -> bool) -> Output {
@@ -99,7 +70,7 @@ fn until(what: &str, arguments: &[&str], good: impl Fn(&Output) -> bool) -> Outp
         if good(&output) {
             return output;
         }
-        assert!(began.elapsed() < PATIENCE, "{what}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(began.elapsed() < cluster::PATIENCE, "{what}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
 
@@ -117,69 +88,193 @@ impl Evidence {
         self.add(format!("{place}: standard error"), &output.stderr);
     }
 
+    /// All files of a folder, and what is compressed in them.
     fn of_folder(&mut self, folder: &Path) {
         for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
             let path = entry.path();
             if path.is_dir() {
                 self.of_folder(&path);
             } else {
-                self.add(path.display().to_string(), std::fs::read(&path).expect("readable"));
+                let bytes = std::fs::read(&path).expect("readable");
+                self.add(format!("{}: unpacked", path.display()), unpacked(&bytes));
+                self.add(path.display().to_string(), bytes);
             }
         }
     }
 
-    /// The places at which `secret` stands, whatever its case.
-    fn places_of(&self, secret: &str) -> Vec<&str> {
-        let secret = secret.to_lowercase();
-        let found = |bytes: &[u8]| String::from_utf8_lossy(bytes).to_lowercase().contains(&secret);
+    /// The places at which one of `forms` stands.
+    fn places_of(&self, forms: &[Vec<u8>]) -> Vec<&str> {
+        let found = |bytes: &[u8]| forms.iter().any(|form| contains(bytes, form));
         self.0.iter().filter(|(_, bytes)| found(bytes)).map(|(place, _)| place.as_str()).collect()
     }
+
+    /// The same for a text, whatever its case, as it is, in hexadecimal and in base64.
+    fn places_of_text(&self, text: &str) -> Vec<&str> {
+        let lower = text.to_lowercase().into_bytes();
+        let upper = text.to_uppercase().into_bytes();
+        let mut forms: Vec<Vec<u8>> = [text.as_bytes(), &lower, &upper].into_iter().flat_map(encoded).collect();
+        let mut places = self.places_of(&forms);
+        forms.clear();
+        let folded = |bytes: &[u8]| contains(&bytes.to_ascii_lowercase(), &lower);
+        places.extend(self.0.iter().filter(|(_, bytes)| folded(bytes)).map(|(place, _)| place.as_str()));
+        places
+    }
 }
 
-struct Folders {
-    root: tempfile::TempDir,
+fn contains(bytes: &[u8], form: &[u8]) -> bool {
+    // Whole windows only where the first byte is right: evidence is large.
+    let first = form[0];
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|byte| *byte == first) {
+        if rest[at..].starts_with(form) {
+            return true;
+        }
+        rest = &rest[at + 1..];
+    }
+    false
 }
 
-impl Folders {
-    fn home(&self, member: &str) -> PathBuf {
-        self.root.path().join("alliance/members").join(member)
+/// Bytes as they are, in hexadecimal of both cases, and in base64 of both alphabets wherever within a longer text they begin.
+fn encoded(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut forms = vec![bytes.to_vec(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
+    for shift in 0..3 {
+        let text = BASE64.encode([&vec![0; shift], bytes].concat());
+        // The characters that depend on nothing but these bytes.
+        let (from, to) = ((shift * 8).div_ceil(6), (shift + bytes.len()) * 8 / 6);
+        let inner = text[from..to].to_owned();
+        forms.push(inner.replace('+', "-").replace('/', "_").into_bytes());
+        forms.push(inner.into_bytes());
+    }
+    forms
+}
+
+/// What the zstd frames in `bytes` hold.
+fn unpacked(bytes: &[u8]) -> Vec<u8> {
+    const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+    let mut out = Vec::new();
+    for at in (0..bytes.len().saturating_sub(MAGIC.len())).filter(|at| bytes[*at..].starts_with(&MAGIC)) {
+        if let Ok(decoder) = zstd::stream::read::Decoder::with_buffer(&bytes[at..]) {
+            // A frame that is damaged or cut off gives what it gives.
+            drop(decoder.single_frame().take(1 << 24).read_to_end(&mut out));
+        }
+    }
+    out
+}
+
+/// Keeps whatever nodes say to one another on this way.
+#[derive(Default)]
+struct Recorder(Mutex<Vec<u8>>);
+
+impl Recorder {
+    fn keep(&self, message: &impl Message) {
+        self.0.lock().extend(message.encode_to_vec());
+    }
+}
+
+impl Manner for Recorder {
+    fn roster(&self, message: &mut GetRosterResponse) {
+        self.keep(message);
     }
 
-    fn client(&self, member: &str) -> String {
-        self.home(member).join("client.toml").display().to_string()
+    fn heads(&self, message: &mut ListCheckpointsResponse) {
+        self.keep(message);
     }
+
+    fn frontier(&self, message: &mut GetFrontierResponse) {
+        self.keep(message);
+    }
+
+    fn frontier_asked(&self, message: &GetFrontierRequest) {
+        self.keep(message);
+    }
+
+    fn command(&self, message: &FollowFeedsRequest) {
+        self.keep(message);
+    }
+
+    fn event(&self, message: &mut FollowFeedsResponse) {
+        self.keep(message);
+    }
+}
+
+/// Stands between `from`'s node and `to`'s, and records both directions.
+async fn record(programs: &Programs, from: &str, to: &str) -> (Front, Arc<Recorder>) {
+    let recorder = Arc::new(Recorder::default());
+    let caller: MemberId = from.parse().expect("valid");
+    let cast = Cast {
+        own: programs.node_credentials(to),
+        anchors: programs.anchors(to),
+        callers: [(caller, programs.node_credentials(from))].into(),
+        target: programs.peers(to),
+        server_name: format!("{to}.alliance.example"),
+    };
+    let front = Front::start(cast, recorder.clone()).await;
+    programs.route(from, to, front.address);
+    (front, recorder)
+}
+
+fn serve(programs: &Programs, member: &str) -> Running {
+    let mut command = programs.command(member);
+    command.env("COUNTERMARK__LOG__LEVEL", "trace").env_remove("COUNTERMARK__LOG__FORMAT");
+    Running(command.spawn().expect("starts"))
 }
 
 #[test]
 fn nothing_that_was_submitted_or_asked_is_found_in_stores_logs_messages_or_errors() {
-    let folders = Folders { root: tempfile::tempdir().expect("a folder") };
-    let root = folders.root.path();
-    let members: Vec<String> = ["bazaar:platform", "aurelle:brand"].map(|m| format!("{m}:127.0.0.1:{}", port_pair())).into();
-    let alliance = root.join("alliance").display().to_string();
-    let mut arguments = vec!["alliance", "init", "--name", "alliance.example", "--folder", &alliance];
-    members.iter().for_each(|member| arguments.extend(["--member", member]));
-    let output = program(&arguments);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let logs = ["bazaar", "aurelle"].map(|member| root.join(format!("{member}.log")));
-    let nodes = [serve(&folders.home("bazaar"), &logs[0]), serve(&folders.home("aurelle"), &logs[1])];
-
+    let programs = Programs::found(&["bazaar:platform", "aurelle:brand"]);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let ways = runtime
+        .block_on(async { [record(&programs, "bazaar", "aurelle").await, record(&programs, "aurelle", "bazaar").await] });
+    let nodes = MEMBERS.map(|member| serve(&programs, member));
     let mut evidence = Evidence::default();
-    let (aurelle, bazaar) = (folders.client("aurelle"), folders.client("bazaar"));
-    until("the nodes answer", &["status", "--config", &aurelle], |output| output.status.success());
-    until("the nodes answer", &["status", "--config", &bazaar], |output| output.status.success());
-    let input = write_input(root);
-    let rejects = root.join("rejects.csv").display().to_string();
-    let submit = program(&["submit", &input, "--config", &aurelle, "--format", "jsonl", "--rejects", &rejects]);
-    let told = String::from_utf8_lossy(&submit.stderr).into_owned() + &String::from_utf8_lossy(&submit.stdout);
-    assert!(submit.status.success(), "{told}");
-    evidence.of_run("submit", &submit);
-    evidence.add("rejects", std::fs::read(&rejects).expect("rejects"));
-    // Asked at the other member's node, until what was submitted has arrived there.
-    for (kind, value) in TAKEN {
-        let flag = format!("--{}", kind.replace('_', "-"));
-        let asked = ["check", "--config", &bazaar, "--output", "json", &flag, value];
-        let arrived = |output: &Output| String::from_utf8_lossy(&output.stdout).contains("aurelle/all/");
-        evidence.of_run("check", &until("the signals arrive", &asked, arrived));
+    let references = converse(&programs, &mut evidence);
+    drop(nodes);
+    for (way, recorder) in ["bazaar follows aurelle", "aurelle follows bazaar"].into_iter().zip(ways.iter().map(|way| &way.1)) {
+        evidence.add(format!("messages: {way}"), &*recorder.0.lock());
+    }
+    for member in MEMBERS {
+        let log = std::fs::read(programs.log(member)).expect("a log");
+        assert!(log.len() > 10_000, "the log is talkative, or its silence proves nothing");
+        evidence.add(format!("log of {member}"), log);
+        evidence.of_folder(&programs.data(member));
+        stored(&programs, member, &references, &mut evidence);
+    }
+    for secret in SECRETS {
+        assert_eq!(evidence.places_of_text(secret), Vec::<&str>::new(), "{secret:?} is found");
+    }
+    for (name, key) in keys(&programs) {
+        assert_eq!(evidence.places_of(&encoded(&key)), Vec::<&str>::new(), "{name} is found");
+    }
+    the_search_finds_what_is_there(&evidence);
+}
+
+/// Submits at one member, asks at the other, and hands in what is refused. Gives back the references of all checks.
+fn converse(programs: &Programs, evidence: &mut Evidence) -> Vec<String> {
+    let (aurelle, bazaar) = (programs.client_config("aurelle"), programs.client_config("bazaar"));
+    for member in [&aurelle, &bazaar] {
+        until("the node answers", &["status", "--config", member], |output| output.status.success());
+    }
+    let input = write_input(programs.root());
+    let rejects = programs.root().join("rejects.csv").display().to_string();
+    // Both members state it, so that both directions carry it.
+    for member in [&aurelle, &bazaar] {
+        let arguments = ["submit", &input, "--config", member, "--format", "jsonl", "--rejects", &rejects];
+        let submit = until("it is taken", &arguments, |output| output.status.success());
+        evidence.of_run("submit", &submit);
+        evidence.add("rejects", std::fs::read(&rejects).expect("rejects"));
+    }
+    let mut references = Vec::new();
+    for (asked_at, other) in [(&bazaar, "aurelle/all/"), (&aurelle, "bazaar/all/")] {
+        for (kind, value) in TAKEN {
+            let flag = format!("--{}", kind.replace('_', "-"));
+            let asked = ["check", "--config", asked_at, "--output", "json", &flag, value];
+            let arrived = |output: &Output| String::from_utf8_lossy(&output.stdout).contains(other);
+            let check = until("the signals arrive", &asked, arrived);
+            let text = String::from_utf8_lossy(&check.stdout).into_owned();
+            references.extend(text.split('"').filter(|word| word.starts_with("chk_")).map(str::to_owned));
+            evidence.of_run("check", &check);
+        }
     }
     for (kind, value) in REFUSED {
         let flag = format!("--{}", kind.replace('_', "-"));
@@ -189,21 +284,7 @@ fn nothing_that_was_submitted_or_asked_is_found_in_stores_logs_messages_or_error
         evidence.of_run("refused check", &output);
     }
     evidence.of_run("status", &program(&["status", "--config", &bazaar, "--output", "json"]));
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(messages(&folders, &mut evidence));
-    drop(nodes);
-    for (member, log) in ["bazaar", "aurelle"].into_iter().zip(&logs) {
-        let log = std::fs::read(log).expect("a log");
-        assert!(log.len() > 10_000, "the log is talkative, or its silence proves nothing");
-        evidence.add(format!("log of {member}"), log);
-        evidence.of_folder(&folders.home(member).join("data"));
-        stored(&folders, member, &mut evidence);
-    }
-    for secret in SECRETS {
-        assert_eq!(evidence.places_of(secret), Vec::<&str>::new(), "{secret:?} is found");
-    }
-    // The search finds what is there: the names of members are no secret.
-    assert!(evidence.places_of("aurelle/all").len() > 3);
+    references
 }
 
 /// One row that is taken, and a row for each identifier that is refused, and one that is no JSON.
@@ -213,7 +294,7 @@ fn write_input(root: &Path) -> String {
     let mut row = |identifiers: serde_json::Value| {
         let row = serde_json::json!({
             "submission_id": format!("made-up-submission-id {identifiers}").chars().take(100).collect::<String>(),
-            "audience": "all", "infringement": "trademark_counterfeit",
+            "audience": "all", "infringement": "trademark_counterfeit", "brand": PLAIN,
             "evidence": [{"kind": "test_purchase"}], "identifiers": identifiers,
         });
         writeln!(file, "{row}").expect("written");
@@ -226,37 +307,10 @@ fn write_input(root: &Path) -> String {
     path.display().to_string()
 }
 
-/// What another member's node is sent: everything it can ask for.
-async fn messages(folders: &Folders, evidence: &mut Evidence) {
-    let loaded = NodeConfig::load(&folders.home("bazaar").join("node.toml"), &Environment::default()).expect("a configuration");
-    let materials = loaded.materials(SystemClock.now()).expect("materials");
-    let tls = client_config(&materials.own, &materials.alliance).expect("valid");
-    let alliance = loaded.config.node.alliance.clone();
-    let tls = Arc::new(arc_swap::ArcSwap::from_pointee(tls));
-    let dialer = PeerDialer { alliance, tls, addresses: BTreeMap::new() };
-    let roster = materials.roster.expect("a roster");
-    let author = roster.roster().member(&"aurelle".parse().expect("valid")).expect("listed").clone();
-    let link = dialer.dial(&author.id, &author.address).await.expect("connects");
-    evidence.add("message: roster", link.roster().await.expect("a roster"));
-    for checkpoint in link.checkpoints().await.expect("heads").checkpoints {
-        evidence.add("message: checkpoint of aurelle/all", checkpoint);
-    }
-    let mut stream = link.follow().await.expect("a stream");
-    let follow = FollowCommand::Follow { feed: "aurelle/all".parse().expect("valid"), size: Default::default() };
-    stream.commands.send(follow).await.expect("sent");
-    while let Some(event) = stream.events.next().await {
-        if let FollowEvent::Batch { entries, .. } = event.expect("an event") {
-            assert!(!entries.is_empty());
-            entries.into_iter().for_each(|entry| evidence.add("message: entries of aurelle/all", entry));
-            return;
-        }
-    }
-    panic!("the stream ended before a batch came");
-}
-
-/// What the store holds, unpacked.
-fn stored(folders: &Folders, member: &str, evidence: &mut Evidence) {
-    let loaded = NodeConfig::load(&folders.home(member).join("node.toml"), &Environment::default()).expect("a configuration");
+/// What the store says of entries and checks, through its own interface.
+fn stored(programs: &Programs, member: &str, references: &[String], evidence: &mut Evidence) {
+    let file = programs.home(member).join("node.toml");
+    let loaded = NodeConfig::load(&file, &Environment::default()).expect("a configuration");
     let materials = loaded.materials(SystemClock.now()).expect("materials");
     let store = Store::open(Options {
         folder: loaded.config.node.data_dir.clone(),
@@ -268,7 +322,78 @@ fn stored(folders: &Folders, member: &str, evidence: &mut Evidence) {
         entropy: Arc::new(SystemEntropy),
     });
     let store = store.expect("opens after the node was killed");
-    let feed = "aurelle/all".parse().expect("valid");
-    let batch = store.batch_after(&feed, Default::default()).expect("readable").expect("entries");
-    batch.entries.iter().for_each(|entry| evidence.add(format!("store of {member}: aurelle/all"), entry.as_slice()));
+    for feed in MEMBERS.map(|author| format!("{author}/all")) {
+        let id = feed.parse().expect("valid");
+        let batch = store.batch_after(&id, Default::default()).expect("readable").expect("entries");
+        batch.entries.iter().for_each(|entry| evidence.add(format!("store of {member}: {feed}"), entry.as_slice()));
+    }
+    for reference in references {
+        let check = store.check(&reference.parse().expect("a reference")).expect("readable");
+        check.iter().for_each(|check| evidence.add(format!("store of {member}: checks"), format!("{check:?}")));
+    }
+}
+
+/// The secrets of all members, as the bytes that they are.
+fn keys(programs: &Programs) -> Vec<(String, Vec<u8>)> {
+    let mut keys = Vec::new();
+    for member in MEMBERS {
+        for file in ["keys/k1.key", "local.secret", "feed.key"] {
+            let text = std::fs::read_to_string(programs.home(member).join(file)).expect("a secret");
+            let bytes = BASE64.decode(text.trim()).expect("base64");
+            assert_eq!(bytes.len(), 32, "{file}");
+            keys.push((format!("{file} of {member}"), bytes));
+        }
+    }
+    keys
+}
+
+/// What is no secret is found wherever it went, so that a secret would be, too.
+fn the_search_finds_what_is_there(evidence: &Evidence) {
+    let places = evidence.places_of_text(PLAIN);
+    for way in ["messages: bazaar follows aurelle", "messages: aurelle follows bazaar"] {
+        assert!(places.contains(&way), "{places:?}");
+    }
+    for member in MEMBERS {
+        for feed in MEMBERS {
+            assert!(places.contains(&format!("store of {member}: {feed}/all").as_str()), "{places:?}");
+        }
+        assert!(evidence.0.contains_key(&format!("store of {member}: checks")), "checks were read again");
+    }
+    assert!(places.iter().any(|place| place.ends_with(": unpacked")), "compressed files are looked into: {places:?}");
+    assert!(evidence.places_of_text("aurelle/all").len() > 3);
+    let mut planted = Evidence::default();
+    for (i, form) in encoded(b"zqxjkv-outlet.test").into_iter().enumerate() {
+        planted.add(format!("form {i}"), [b"??".as_slice(), &form, b"??"].concat());
+    }
+    planted.add("mixed case", "ZqXjKv-Outlet.Test");
+    planted.add("longer base64", BASE64.encode("x: zqxjkv-outlet.test, y"));
+    planted.add("packed", unpacked(&zstd::bulk::compress(b"it says zqxjkv-outlet.test", 3).expect("compressed")));
+    let found = planted.places_of_text("zqxjkv-outlet.test");
+    assert!(planted.0.keys().all(|place| found.contains(&place.as_str())), "{found:?}");
+}
+
+#[test]
+fn an_identifier_typed_where_none_belongs_is_not_repeated() {
+    let cases: &[&[&str]] = &[
+        &["check", "zqxjkv-outlet.test"],
+        &["check", "--phnoe", "+1 206 555 0187"],
+        &["check", "--phone=+1 206 555 0187", "zqxjkv-outlet.test"],
+        &["zqxjkv-outlet.test"],
+        &["submit", "--kind", "zqxjkv-outlet.test"],
+        &["submit", "--format", "zqxjkv-outlet.test", "file"],
+        &["retract", "--reason", "zqxjkv-outlet.test"],
+        &["status", "zqxjkv-outlet.test"],
+        &["check", "--output", "zqxjkv-outlet.test"],
+        &["check", "--zqxjkv-outlet.test"],
+    ];
+    for case in cases {
+        let output = program(case);
+        assert_eq!(output.status.code(), Some(2), "{case:?} is a mistake of usage");
+        let mut evidence = Evidence::default();
+        evidence.of_run("run", &output);
+        for secret in ["zqxjkv", "206 555 0187"] {
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(evidence.places_of_text(secret), Vec::<&str>::new(), "{case:?}: {said}");
+        }
+    }
 }

@@ -2,6 +2,11 @@
 //! choosing, certificates from the real ceremonies. Nothing is faked but the population.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod front;
+pub mod logged;
+pub mod program;
+pub mod proxy;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::net::SocketAddr;
@@ -16,7 +21,7 @@ use countermark::alliance::{
 use countermark::daemon::{Listeners, Node, NodeSetup, StartError, SystemClock, SystemEntropy};
 use countermark::domain::{
     AllianceName, ClientName, Clock as _, Group, KeyId, KeyState, Member, MemberId, MemberKind, MemberState, Policy, Role,
-    Roster, RosterKey, Scheme,
+    Roster, RosterKey, Scheme, Timestamp,
 };
 use countermark::feed::{SignedRoster, SigningKey};
 use countermark::pseudonym::HmacKey;
@@ -25,6 +30,7 @@ use countermark::rpc::AccessList;
 use countermark::rpc::connector::{ConnectError, connect};
 use countermark::rpc::proto;
 use countermark::rpc::proto::node_service_client::NodeServiceClient;
+use countermark::rpc::proto::peer_service_client::PeerServiceClient;
 use countermark::rpc::proto::screening_service_client::ScreeningServiceClient;
 use countermark::rpc::proto::signal_service_client::SignalServiceClient;
 use countermark::rpc::tls::{Credentials, TrustAnchors, client_config};
@@ -33,7 +39,7 @@ use tokio::net::TcpListener;
 use tonic::transport::Channel;
 
 /// How long a test waits for what must come, before it fails. Never slept: what is waited for is asked again and again.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 pub fn member(name: &str) -> MemberId {
     name.parse().expect("a member's name")
@@ -48,6 +54,10 @@ pub struct Alliance {
     keys: BTreeMap<KeyId, String>,
     members: BTreeMap<MemberId, Membership>,
     folder: tempfile::TempDir,
+    /// Where one member's node dials another's in place of the roster's address.
+    routes: BTreeMap<(MemberId, MemberId), String>,
+    /// Of every node that is started from now on.
+    pub pace: Pace,
 }
 
 /// One member's secrets and addresses.
@@ -99,6 +109,8 @@ impl Alliance {
             keys: [(id, key.to_text().to_string())].into(),
             members: BTreeMap::new(),
             folder: tempfile::tempdir().expect("a folder"),
+            routes: BTreeMap::new(),
+            pace: quick(),
         };
         let mut sockets = Sockets::new();
         for (id, kind) in members {
@@ -169,10 +181,19 @@ impl Alliance {
         TrustAnchors { ca: self.ca.certificate().to_owned(), crls: vec![] }
     }
 
+    /// From now on `from`'s node reaches `to`'s at `address`.
+    pub fn route(&mut self, from: &str, to: &str, address: impl ToString) {
+        self.routes.insert((member(from), member(to)), address.to_string());
+    }
+
     /// The node's own credentials, through the real admission.
     pub fn node_credentials(&self, id: &str) -> Credentials {
+        self.node_credentials_of(id, SystemClock.now())
+    }
+
+    /// The same, issued at another time.
+    pub fn node_credentials_of(&self, id: &str, now: Timestamp) -> Credentials {
         let membership = self.membership(id);
-        let now = SystemClock.now();
         let handover = RosterHandover {
             note: String::from_utf8(self.signed_roster().to_vec()).expect("text"),
             key: self.secretariat.public(),
@@ -204,11 +225,25 @@ impl Alliance {
             peers: self.peer_anchors(),
             clients: TrustAnchors { ca: membership.secrets.client_ca.certificate().to_owned(), crls: vec![] },
             access: AccessList::new(membership.access.clone()),
-            addresses: BTreeMap::new(),
+            addresses: self.addresses(id),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
-            pace: quick(),
+            pace: self.pace,
             own_feeds: OwnFeeds::default(),
+        }
+    }
+
+    fn addresses(&self, from: &str) -> BTreeMap<MemberId, String> {
+        let routes = self.routes.iter().filter(|((of, _), _)| of.as_str() == from);
+        routes.map(|((_, to), address)| (to.clone(), address.clone())).collect()
+    }
+
+    /// `id`'s own addresses again, for a node that was stopped.
+    pub async fn rebind(&self, id: &str) -> Listeners {
+        let membership = self.membership(id);
+        Listeners {
+            peers: TcpListener::bind(membership.peers).await.expect("its address"),
+            clients: TcpListener::bind(membership.clients).await.expect("its address"),
         }
     }
 
@@ -216,13 +251,7 @@ impl Alliance {
     pub async fn start(&self, id: &str, listeners: Option<Listeners>) -> Result<Node, StartError> {
         let listeners = match listeners {
             Some(listeners) => listeners,
-            None => {
-                let membership = self.membership(id);
-                Listeners {
-                    peers: TcpListener::bind(membership.peers).await.expect("its address"),
-                    clients: TcpListener::bind(membership.clients).await.expect("its address"),
-                }
-            }
+            None => self.rebind(id).await,
         };
         Node::start(self.setup(id), listeners).await
     }
@@ -260,20 +289,30 @@ impl Alliance {
 
     /// The same, for one that may be refused.
     pub async fn try_channel(&self, id: &str, name: &str) -> Result<Channel, ConnectError> {
+        let own = self.client_credentials(id, name, SystemClock.now());
+        self.dial(id, self.membership(id).clients, &own).await
+    }
+
+    /// A certificate of `id`'s client `name`, issued at `now`.
+    pub fn client_credentials(&self, id: &str, name: &str, now: Timestamp) -> Credentials {
         let client = name.parse().expect("valid");
-        let own = self.client_ca(id).issue_client(&client, SystemClock.now(), &SystemEntropy).expect("issued");
-        let config = client_config(&own, &self.peer_anchors()).expect("valid");
-        let server_name = self.name.node_dns_name(&member(id));
-        connect(&self.membership(id).clients.to_string(), server_name, Arc::new(config)).await
+        self.client_ca(id).issue_client(&client, now, &SystemEntropy).expect("issued")
+    }
+
+    /// Dials one of `id`'s listeners with these credentials.
+    pub async fn dial(&self, id: &str, address: SocketAddr, own: &Credentials) -> Result<Channel, ConnectError> {
+        let config = client_config(own, &self.peer_anchors()).expect("valid");
+        connect(&address.to_string(), self.name.node_dns_name(&member(id)), Arc::new(config)).await
+    }
+
+    /// The peer service of `to`, called as `from`'s node.
+    pub async fn peer(&self, from: &str, to: &str) -> PeerServiceClient<Channel> {
+        let channel = self.dial(to, self.membership(to).peers, &self.node_credentials(from)).await.expect("connects");
+        PeerServiceClient::new(channel)
     }
 
     pub async fn client(&self, id: &str) -> Client {
-        let channel = self.channel(id, "all-roles").await;
-        Client {
-            signals: SignalServiceClient::new(channel.clone()),
-            screening: ScreeningServiceClient::new(channel.clone()),
-            node: NodeServiceClient::new(channel),
-        }
+        Client::on(self.channel(id, "all-roles").await)
     }
 }
 
@@ -296,6 +335,14 @@ pub struct Client {
 }
 
 impl Client {
+    pub fn on(channel: Channel) -> Self {
+        Self {
+            signals: SignalServiceClient::new(channel.clone()),
+            screening: ScreeningServiceClient::new(channel.clone()),
+            node: NodeServiceClient::new(channel),
+        }
+    }
+
     pub async fn status(&mut self) -> proto::GetStatusResponse {
         self.node.get_status(proto::GetStatusRequest {}).await.expect("a status").into_inner()
     }
@@ -342,9 +389,18 @@ impl Client {
 
     /// Entries held of a feed.
     pub async fn size(&mut self, feed_member: &str, audience: &str) -> u64 {
-        let status = self.status().await;
-        let feeds = status.freshness.expect("freshness").feeds;
-        feeds.iter().find(|f| f.member == feed_member && f.audience == audience).map_or(0, |f| f.size)
+        self.feed(feed_member, audience).await.map_or(0, |feed| feed.size)
+    }
+
+    /// What the node says of a feed.
+    pub async fn feed(&mut self, feed_member: &str, audience: &str) -> Option<proto::FeedFreshness> {
+        let feeds = self.status().await.freshness.expect("freshness").feeds;
+        feeds.into_iter().find(|f| f.member == feed_member && f.audience == audience)
+    }
+
+    /// What the node says of a peer.
+    pub async fn peer(&mut self, id: &str) -> proto::PeerStatus {
+        self.status().await.peers.into_iter().find(|peer| peer.member == id).unwrap_or_default()
     }
 }
 

@@ -1,0 +1,153 @@
+//! An alliance of real programs: folders from `alliance init`, `serve` for each node, and clients over the folders' certificates.
+
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+
+use countermark::rpc::connector::connect;
+use countermark::rpc::tls::{Credentials, TrustAnchors, client_config};
+use zeroize::Zeroizing;
+
+use super::Client;
+
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_countermark");
+
+/// A program that runs until the test ends.
+pub struct Running(pub Child);
+
+impl Running {
+    /// Ends it as a crash would (SIGKILL).
+    pub fn kill(mut self) {
+        self.0.kill().expect("it runs");
+        self.0.wait().expect("it ends");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// Runs the program to its end.
+pub fn program(arguments: &[&str]) -> Output {
+    Command::new(PROGRAM).args(arguments).stdin(Stdio::null()).output().expect("runs")
+}
+
+/// The folders of an alliance, for a test.
+pub struct Programs {
+    root: tempfile::TempDir,
+}
+
+impl Programs {
+    /// Founds an alliance of `members`, each `id:kind`.
+    pub fn found(members: &[&str]) -> Self {
+        let root = tempfile::tempdir().expect("a folder");
+        let folder = root.path().join("alliance").display().to_string();
+        let members: Vec<String> = members.iter().map(|m| format!("{m}:127.0.0.1:{}", port_pair())).collect();
+        let mut arguments = vec!["alliance", "init", "--name", "alliance.example", "--folder", &folder];
+        members.iter().for_each(|member| arguments.extend(["--member", member]));
+        let output = program(&arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Self { root }
+    }
+
+    pub fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    pub fn home(&self, member: &str) -> PathBuf {
+        self.root().join("alliance/members").join(member)
+    }
+
+    pub fn data(&self, member: &str) -> PathBuf {
+        self.home(member).join("data")
+    }
+
+    pub fn log(&self, member: &str) -> PathBuf {
+        self.root().join(format!("{member}.log"))
+    }
+
+    /// The argument of `--config` for a client of `member`.
+    pub fn client_config(&self, member: &str) -> String {
+        self.home(member).join("client.toml").display().to_string()
+    }
+
+    /// A setting of a member's configuration file, such as `clients` and `address`.
+    fn setting(&self, file: &str, member: &str, section: &str, key: &str) -> String {
+        let text = std::fs::read_to_string(self.home(member).join(file)).expect("a configuration");
+        let parsed: toml::Table = text.parse().expect("TOML");
+        parsed[section][key].as_str().expect("a text").to_owned()
+    }
+
+    /// Where `member`'s node listens for others.
+    pub fn peers(&self, member: &str) -> String {
+        self.setting("node.toml", member, "peers", "listen")
+    }
+
+    /// From its next start on, `from`'s node reaches `to`'s at `address`. Once for each `from`.
+    pub fn route(&self, from: &str, to: &str, address: impl ToString) {
+        let path = self.home(from).join("node.toml");
+        let mut file = std::fs::OpenOptions::new().append(true).open(path).expect("a configuration");
+        writeln!(file, "\n[peers.addresses]\n{to} = \"{}\"", address.to_string()).expect("written");
+    }
+
+    /// A command that serves `member`'s node and adds to its log.
+    pub fn command(&self, member: &str) -> Command {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log(member)).expect("a log");
+        let mut command = Command::new(PROGRAM);
+        command.args(["serve", "--config"]).arg(self.home(member));
+        command.env("COUNTERMARK__LOG__FORMAT", "json").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        command
+    }
+
+    pub fn serve(&self, member: &str) -> Running {
+        Running(self.command(member).spawn().expect("starts"))
+    }
+
+    pub fn node_credentials(&self, member: &str) -> Credentials {
+        self.credentials(member, "node")
+    }
+
+    fn credentials(&self, member: &str, name: &str) -> Credentials {
+        let read = |extension: &str| std::fs::read_to_string(self.home(member).join(format!("{name}.{extension}")));
+        Credentials { chain: read("pem").expect("a certificate"), key: Zeroizing::new(read("key").expect("a key")) }
+    }
+
+    pub fn anchors(&self, member: &str) -> TrustAnchors {
+        let ca = std::fs::read_to_string(self.home(member).join("alliance-ca.pem")).expect("a CA");
+        TrustAnchors { ca, crls: vec![] }
+    }
+
+    /// The operator's client of `member`'s node, as soon as it answers.
+    pub async fn client(&self, member: &str) -> Client {
+        let own = self.credentials(member, "clients/operator/client");
+        let tls = Arc::new(client_config(&own, &self.anchors(member)).expect("valid"));
+        let address = self.setting("client.toml", member, "client", "address");
+        let name = self.setting("client.toml", member, "client", "server_name");
+        let mut pause = tokio::time::interval(std::time::Duration::from_millis(20));
+        let answered = tokio::time::timeout(super::PATIENCE, async {
+            loop {
+                if let Ok(channel) = connect(&address, name.clone(), tls.clone()).await {
+                    return Client::on(channel);
+                }
+                pause.tick().await;
+            }
+        });
+        answered.await.expect("the node answers")
+    }
+}
+
+/// A port with a free one beside it.
+fn port_pair() -> u16 {
+    loop {
+        let first = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = first.local_addr().expect("bound").port();
+        if port < u16::MAX && TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
+            return port;
+        }
+    }
+}
