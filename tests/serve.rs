@@ -117,7 +117,7 @@ impl Served {
         std::thread::spawn(move || {
             for line in stderr.lines() {
                 let line = line.expect("UTF-8");
-                let parsed = serde_json::from_str(&line).unwrap_or_else(|_| Value::String(line));
+                let parsed = serde_json::from_str(&line).unwrap_or(Value::String(line));
                 if event.send(parsed).is_err() {
                     return;
                 }
