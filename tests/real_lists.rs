@@ -39,17 +39,19 @@ const LINES: [(&str, (u64, u64)); 8] = [
     ("infinity", (4_930, 24)),
 ];
 
-/// Rows of all lists that are refused, by code.
+/// Rows of all lists that are refused, by code. Among them are stores below hosts of many tenants that the Public Suffix List
+/// does not part: one below ecplaza.net, and two below itch.io.
 const REFUSED: &[(&str, u64)] = &[
     ("DOMAIN_IS_ADDRESS", 2),
-    ("DOMAIN_IS_PLATFORM", 15),
+    ("DOMAIN_IS_PLATFORM", 16),
     ("DOMAIN_IS_PUBLIC_SUFFIX", 12),
-    ("DOMAIN_IS_SHARED_HOST", 181),
+    ("DOMAIN_IS_SHARED_HOST", 183),
     ("IDENTIFIER_INVALID", 62),
 ];
 
-/// Domains of all histories that are refused, by code.
-const REFUSED_OF_HISTORIES: &[(&str, u64)] = &[("DOMAIN_IS_PLATFORM", 19), ("DOMAIN_IS_SHARED_HOST", 35)];
+/// Domains of all histories that are refused, by code. The hosts of many tenants ecplaza.net, itch.io, spreadshirt.com and
+/// zyrosite.com are among them.
+const REFUSED_OF_HISTORIES: &[(&str, u64)] = &[("DOMAIN_IS_PLATFORM", 20), ("DOMAIN_IS_SHARED_HOST", 38)];
 
 /// Domains of the golden answers that are nobody's identity, because many sellers stand behind them; and the
 /// code of their refusal.
