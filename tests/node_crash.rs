@@ -163,7 +163,7 @@ async fn a_first_synchronisation_that_was_killed_goes_on_where_it_was() {
         async move { kestrel.size("aurelle", "all").await == all }
     })
     .await;
-    let whole = lines[0].from_target();
+    let whole = lines[0].received();
     kestrel_node.kill();
 
     lines[1].allow(whole / 2);
@@ -171,7 +171,7 @@ async fn a_first_synchronisation_that_was_killed_goes_on_where_it_was() {
     let bazaar = programs.client("bazaar").await;
     eventually("a part has arrived", || {
         let mut bazaar = bazaar.clone();
-        let arrived = lines[1].from_target() >= whole / 2;
+        let arrived = lines[1].received() >= whole / 2;
         async move { arrived && bazaar.size("aurelle", "all").await >= all / 5 }
     })
     .await;
@@ -179,7 +179,7 @@ async fn a_first_synchronisation_that_was_killed_goes_on_where_it_was() {
     assert!(before < all, "the line held the rest back");
     node.kill();
 
-    let received = lines[1].from_target();
+    let until_then = lines[1].received();
     lines[1].allow(u64::MAX / 2);
     let _node = programs.serve("bazaar");
     let bazaar = programs.client("bazaar").await;
@@ -193,7 +193,7 @@ async fn a_first_synchronisation_that_was_killed_goes_on_where_it_was() {
     }
     // Before the kill no more was stored than that, so that the rest is what the line brings now.
     let rest = whole as f64 * (all - before) as f64 / all as f64;
-    let brought = (lines[1].from_target() - received) as f64;
+    let brought = (lines[1].received() - until_then) as f64;
     assert!(brought <= rest * 1.15, "{brought} bytes for the rest of {rest}");
     let mut both = [bazaar, aurelle];
     let mut digests = Vec::new();

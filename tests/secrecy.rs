@@ -372,28 +372,38 @@ fn the_search_finds_what_is_there(evidence: &Evidence) {
     assert!(planted.0.keys().all(|place| found.contains(&place.as_str())), "{found:?}");
 }
 
+/// Runs the program in ways that are mistakes of usage, and looks for what was typed in what it says.
+#[track_caller]
+fn is_not_repeated(arguments: &[&str]) {
+    let output = program(arguments);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?} is a mistake of usage");
+    let mut evidence = Evidence::default();
+    evidence.of_run("run", &output);
+    for secret in ["zqxjkv", "206 555 0187"] {
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(evidence.places_of_text(secret), Vec::<&str>::new(), "{arguments:?}: {said}");
+    }
+}
+
 #[test]
 fn an_identifier_typed_where_none_belongs_is_not_repeated() {
-    let cases: &[&[&str]] = &[
-        &["check", "zqxjkv-outlet.test"],
-        &["check", "--phnoe", "+1 206 555 0187"],
-        &["check", "--phone=+1 206 555 0187", "zqxjkv-outlet.test"],
-        &["zqxjkv-outlet.test"],
-        &["submit", "--kind", "zqxjkv-outlet.test"],
-        &["submit", "--format", "zqxjkv-outlet.test", "file"],
-        &["retract", "--reason", "zqxjkv-outlet.test"],
-        &["status", "zqxjkv-outlet.test"],
-        &["check", "--output", "zqxjkv-outlet.test"],
-        &["check", "--zqxjkv-outlet.test"],
-    ];
-    for case in cases {
-        let output = program(case);
-        assert_eq!(output.status.code(), Some(2), "{case:?} is a mistake of usage");
-        let mut evidence = Evidence::default();
-        evidence.of_run("run", &output);
-        for secret in ["zqxjkv", "206 555 0187"] {
-            let said = String::from_utf8_lossy(&output.stderr);
-            assert_eq!(evidence.places_of_text(secret), Vec::<&str>::new(), "{case:?}: {said}");
-        }
-    }
+    is_not_repeated(&["check", "zqxjkv-outlet.test"]);
+    is_not_repeated(&["check", "--phnoe", "+1 206 555 0187"]);
+    is_not_repeated(&["check", "--phone=+1 206 555 0187", "zqxjkv-outlet.test"]);
+    is_not_repeated(&["status", "zqxjkv-outlet.test"]);
+}
+
+#[test]
+fn an_identifier_typed_in_the_place_of_a_choice_is_not_repeated() {
+    is_not_repeated(&["check", "--output", "zqxjkv-outlet.test"]);
+    is_not_repeated(&["submit", "--kind", "zqxjkv-outlet.test"]);
+    is_not_repeated(&["submit", "--format", "zqxjkv-outlet.test", "file"]);
+    is_not_repeated(&["retract", "--reason", "zqxjkv-outlet.test"]);
+}
+
+#[test]
+fn an_identifier_typed_in_the_place_of_a_command_or_a_flag_is_not_repeated() {
+    is_not_repeated(&["check", "--zqxjkv-outlet.test"]);
+    is_not_repeated(&["zqxjkv-outlet.test"]);
+    is_not_repeated(&["alliance", "zqxjkv-outlet.test"]);
 }

@@ -21,10 +21,11 @@ async fn heard(client: &Client, peer: &str) -> i64 {
 /// Waits for so many heartbeats of each peer at the other.
 async fn beats(clients: &[(&Client, &str); 2], count: usize) {
     for _ in 0..count {
-        for (client, peer) in clients {
+        let next = clients.map(async |(client, peer)| {
             let before = heard(client, peer).await;
             eventually("a heartbeat", || async { heard(client, peer).await > before }).await;
-        }
+        });
+        futures_util::future::join_all(next).await;
     }
 }
 

@@ -347,13 +347,28 @@ impl Client {
         self.node.get_status(proto::GetStatusRequest {}).await.expect("a status").into_inner()
     }
 
+    /// Waits until the node may write: it first compares its own feeds with what other members hold of them.
+    pub async fn ready(&self) {
+        let unconfirmed = proto::FeedState::from_str_name("FEED_STATE_UNCONFIRMED").map(i32::from);
+        eventually("the node knows that it holds all of its own feeds", || {
+            let mut client = self.clone();
+            async move {
+                let feeds = client.status().await.freshness.expect("freshness").feeds;
+                feeds.iter().all(|feed| Some(feed.state) != unconfirmed)
+            }
+        })
+        .await;
+    }
+
     pub async fn submit(&mut self, submission: proto::Submission) -> Result<proto::SubmissionReceipt, tonic::Status> {
+        self.ready().await;
         let request = proto::SubmitSignalRequest { submission: Some(submission) };
         self.signals.submit_signal(request).await.map(|r| r.into_inner().receipt.expect("a receipt"))
     }
 
     /// Submits all on one stream. One result for each, in order.
     pub async fn submit_all(&mut self, rows: Vec<proto::Submission>) -> Vec<Result<proto::SubmissionReceipt, proto::RowError>> {
+        self.ready().await;
         let requests = rows.into_iter().map(|row| proto::SubmitSignalsRequest { submission: Some(row) });
         let responses = self.signals.submit_signals(tokio_stream::iter(requests.collect::<Vec<_>>())).await.expect("a stream");
         let mut responses = responses.into_inner();

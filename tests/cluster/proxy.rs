@@ -50,10 +50,10 @@ impl Proxy {
 
     /// Bytes in both directions.
     pub fn bytes(&self) -> u64 {
-        self.counts.to.load(Ordering::SeqCst) + self.from_target()
+        self.counts.to.load(Ordering::SeqCst) + self.received()
     }
 
-    pub fn from_target(&self) -> u64 {
+    pub fn received(&self) -> u64 {
         self.counts.from.load(Ordering::SeqCst)
     }
 
@@ -64,7 +64,7 @@ impl Proxy {
 
     /// Lets no more than `bytes` more from the target through.
     pub fn allow(&self, bytes: u64) {
-        self.allowed.send_replace(self.from_target().saturating_add(bytes));
+        self.allowed.send_replace(self.received().saturating_add(bytes));
     }
 }
 

@@ -1,7 +1,7 @@
 //! A member that was expelled.
 
 use countermark::domain::{MemberState, Roster};
-use countermark::rpc::proto::{FeedName, FeedState, Follow, FollowFeedsRequest, follow_feeds_request};
+use countermark::rpc::proto::{FeedName, FeedState, Follow, FollowFeedsRequest, SubmitSignalRequest, follow_feeds_request};
 
 use crate::cluster::logged::heartbeats;
 use crate::cluster::{Alliance, eventually, member};
@@ -78,7 +78,8 @@ async fn an_expelled_member_is_cut_off_at_every_node_and_nothing_more_of_it_arri
     })
     .await;
     // Where it may still write, or where it knows that nobody would take it: either way it stays at home.
-    drop(aurelle.submit(signal("after")).await);
+    let request = SubmitSignalRequest { submission: Some(signal("after")) };
+    drop(aurelle.signals.submit_signal(request).await);
     heartbeats(6).await;
     for client in [&mut bazaar, &mut kestrel] {
         assert_eq!(client.size("aurelle", "all").await, 1);
