@@ -32,6 +32,9 @@ pub const SALT_BYTES: usize = 16;
 /// Keys that may be active at once, so that an entry has a bounded number of pseudonyms: one, and one that replaces it, each
 /// with room for a second scheme.
 pub const MAX_ACTIVE_KEYS: usize = 4;
+/// Keys that may be active or retiring at once: a check is made under each of them. As many again as are active, while they
+/// replace others.
+pub const MAX_LIVE_KEYS: usize = 2 * MAX_ACTIVE_KEYS;
 /// Entries between two kept checkpoints, hence in one batch.
 pub const MAX_BATCH_ENTRIES: usize = 4_096;
 /// Bytes of entries after which a batch ends, so that a batch is one message of bounded size.

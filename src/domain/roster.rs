@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
-use super::limits::{MAX_ACTIVE_KEYS, MAX_GROUPS, MAX_MEMBERS, MAX_RETENTION_DAYS};
+use super::limits::{MAX_ACTIVE_KEYS, MAX_GROUPS, MAX_LIVE_KEYS, MAX_MEMBERS, MAX_RETENTION_DAYS};
 use super::names::WHOLE_ALLIANCE;
 use super::vocabulary::vocabulary;
 use super::{
@@ -162,7 +162,7 @@ pub struct Policy {
     pub weak_kinds: BTreeSet<IdentifierKind>,
     /// Domains beside the built-in list that host many sellers, so that they are nobody's identity.
     pub shared_hosts: BTreeSet<String>,
-    /// Days that a signal is kept where it does not say otherwise.
+    /// Days that a signal is to be kept where it does not say otherwise. Carried and shown; no node lets a signal expire yet.
     pub retention_days: u16,
 }
 
@@ -217,8 +217,33 @@ impl Roster {
         if self.keys.iter().filter(|k| k.state == KeyState::Active).count() > MAX_ACTIVE_KEYS {
             return Err(FieldError::new("ROSTER_TOO_LARGE", "keys", "at most 4 keys are active at once"));
         }
+        if self.keys.iter().filter(|k| matches!(k.state, KeyState::Active | KeyState::Retiring)).count() > MAX_LIVE_KEYS {
+            return Err(FieldError::new("ROSTER_TOO_LARGE", "keys", "at most 8 keys are active or retiring at once"));
+        }
+        self.validate_texts()?;
         if !(1..=MAX_RETENTION_DAYS).contains(&self.policy.retention_days) {
             return Err(FieldError::new("RETENTION_OUT_OF_RANGE", "policy.retention_days", "give 1 to 3653 days"));
+        }
+        Ok(())
+    }
+
+    /// What nodes read out of texts only when they need it, and must not find unreadable then.
+    fn validate_texts(&self) -> Result<(), FieldError> {
+        if self.issued_at.parse::<jiff::Timestamp>().is_err() {
+            return Err(FieldError::new(
+                "ROSTER_ISSUED_AT",
+                "issued_at",
+                "give an instant of RFC 3339, such as 2026-11-22T00:00:00Z",
+            ));
+        }
+        if let Some(member) = self.members.iter().find(|m| !m.address.is_empty() && !is_address(&m.address)) {
+            let field = format!("members.{}.address", member.id);
+            return Err(FieldError::new("ROSTER_ADDRESS", field, "give host:port, or leave it empty where no node is reached"));
+        }
+        let is_check = |text: &str| text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if let Some(key) = self.keys.iter().find(|key| !is_check(&key.check)) {
+            let field = format!("keys.{}.check", key.id);
+            return Err(FieldError::new("ROSTER_KEY_CHECK", field, "give 16 hexadecimal digits in lower case"));
         }
         Ok(())
     }
@@ -280,6 +305,13 @@ impl Roster {
     pub fn strength(&self, kind: IdentifierKind) -> Strength {
         if self.policy.weak_kinds.contains(&kind) { Strength::Weak } else { Strength::Strong }
     }
+}
+
+/// `host:port`, without blanks.
+fn is_address(text: &str) -> bool {
+    let host_and_port = text.rsplit_once(':');
+    let no_blank = text.bytes().all(|b| b.is_ascii_graphic());
+    host_and_port.is_some_and(|(host, port)| !host.is_empty() && no_blank && port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
 fn unique<T: Ord + fmt::Display>(field: &'static str, names: impl Iterator<Item = T>) -> Result<(), FieldError> {
@@ -370,5 +402,17 @@ mod tests {
         assert_eq!(with(&|r| r.groups[0].members.clear()), "GROUP_INVALID");
         assert_eq!(with(&|r| r.format = 2), "ROSTER_FORMAT");
         assert_eq!(with(&|r| r.serial = 0), "ROSTER_SERIAL");
+        assert_eq!(with(&|r| r.issued_at = "yesterday".into()), "ROSTER_ISSUED_AT");
+        for address in ["nowhere", ":7400", "a host:7400", "host:0", "host:70000"] {
+            assert_eq!(with(&|r| r.members[0].address = address.into()), "ROSTER_ADDRESS", "{address}");
+        }
+        let key = |n: usize| RosterKey {
+            id: format!("k{n}").parse().expect("valid"),
+            scheme: Scheme::HmacSha256,
+            state: KeyState::Retiring,
+            check: "00".repeat(8),
+        };
+        assert_eq!(with(&|r| r.keys = vec![RosterKey { check: "0".into(), ..key(1) }]), "ROSTER_KEY_CHECK");
+        assert_eq!(with(&|r| r.keys = (0..9).map(key).collect()), "ROSTER_TOO_LARGE");
     }
 }

@@ -40,13 +40,25 @@ impl Statement {
     /// # Errors
     /// The first field that is out of bounds.
     pub fn validate(&self, today: Date) -> Result<(), FieldError> {
+        self.validate_shape(today)?;
+        for (i, evidence) in self.evidence.iter().enumerate() {
+            evidence.validate_grade().map_err(|e| e.inside(format!("evidence[{i}]")))?;
+        }
+        Ok(())
+    }
+
+    /// The same, but for what hangs on tables that change: which grade each kind of evidence can have.
+    ///
+    /// # Errors
+    /// The first field that is out of bounds.
+    pub fn validate_shape(&self, today: Date) -> Result<(), FieldError> {
         bounded_text("rights_holder", self.rights_holder.as_deref())?;
         bounded_text("brand", self.brand.as_deref())?;
         if !(1..=MAX_EVIDENCE).contains(&self.evidence.len()) {
             return Err(FieldError::new("EVIDENCE_COUNT", "evidence", "give 1 to 16 pieces of evidence"));
         }
         for (i, evidence) in self.evidence.iter().enumerate() {
-            evidence.validate().map_err(|e| e.inside(format!("evidence[{i}]")))?;
+            evidence.validate_count().map_err(|e| e.inside(format!("evidence[{i}]")))?;
         }
         let distinct: std::collections::BTreeSet<_> = self.actions.iter().collect();
         if self.actions.len() > MAX_ACTIONS || distinct.len() != self.actions.len() {
@@ -134,10 +146,14 @@ impl Evidence {
         Self { kind, grade: kind.usual_grade(), digests: Vec::new() }
     }
 
-    fn validate(&self) -> Result<(), FieldError> {
+    fn validate_count(&self) -> Result<(), FieldError> {
         if self.digests.len() > MAX_DIGESTS {
             return Err(FieldError::new("EVIDENCE_COUNT", "sha256", "give at most 8 digests"));
         }
+        Ok(())
+    }
+
+    fn validate_grade(&self) -> Result<(), FieldError> {
         if self.grade > self.kind.highest_grade() {
             return Err(FieldError::new(
                 "EVIDENCE_GRADE_TOO_HIGH",
@@ -281,6 +297,26 @@ impl Region {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Takes what has the form of a code (ISO 3166-2, 4.2), whether or not the standard lists it today.
+    ///
+    /// # Errors
+    /// Anything else.
+    pub fn well_formed(text: &str) -> Result<Self, FieldError> {
+        let (country, subdivision) = text.split_once('-').map_or((text, None), |(country, rest)| (country, Some(rest)));
+        let upper = |b: u8| b.is_ascii_uppercase();
+        let is_country = country.len() == 2 && country.bytes().all(upper);
+        let is_subdivision = |rest: &str| (1..=3).contains(&rest.len()) && rest.bytes().all(|b| upper(b) || b.is_ascii_digit());
+        if is_country && subdivision.is_none_or(is_subdivision) { Ok(Self(text.to_owned())) } else { Err(Self::unknown()) }
+    }
+
+    fn unknown() -> FieldError {
+        FieldError::new(
+            "REGION_UNKNOWN",
+            "region",
+            "give an ISO 3166-1 country such as CN or an ISO 3166-2 subdivision such as CN-GD",
+        )
+    }
 }
 
 impl FromStr for Region {
@@ -291,14 +327,7 @@ impl FromStr for Region {
             2 => rust_iso3166::from_alpha2(text).is_some(),
             _ => rust_iso3166::iso3166_2::from_code(text).is_some(),
         };
-        if known {
-            return Ok(Self(text.to_owned()));
-        }
-        Err(FieldError::new(
-            "REGION_UNKNOWN",
-            "region",
-            "give an ISO 3166-1 country such as CN or an ISO 3166-2 subdivision such as CN-GD",
-        ))
+        if known { Ok(Self(text.to_owned())) } else { Err(Self::unknown()) }
     }
 }
 
@@ -388,19 +417,30 @@ pub struct GoodsValue {
 
 /// An ISO 4217 currency by its letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Currency(iso_currency::Currency);
+pub struct Currency([u8; 3]);
 
 impl Currency {
     /// The three letters.
     #[must_use]
-    pub fn code(&self) -> &'static str {
-        self.0.code()
+    pub fn code(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// Takes what has the form of a code, whether or not the standard lists it today.
+    ///
+    /// # Errors
+    /// Anything else.
+    pub fn well_formed(text: &str) -> Result<Self, FieldError> {
+        let letters = text.as_bytes().try_into().ok().filter(|code: &[u8; 3]| code.iter().all(u8::is_ascii_uppercase));
+        letters
+            .map(Self)
+            .ok_or_else(|| FieldError::new("CURRENCY_UNKNOWN", "currency", "give the three letters of ISO 4217, such as CNY"))
     }
 
     /// Digits of the minor unit; `None` where the currency has none defined.
     #[must_use]
     pub fn exponent(&self) -> Option<u16> {
-        self.0.exponent()
+        iso_currency::Currency::from_code(self.code())?.exponent()
     }
 }
 
@@ -408,9 +448,8 @@ impl FromStr for Currency {
     type Err = FieldError;
 
     fn from_str(text: &str) -> Result<Self, FieldError> {
-        iso_currency::Currency::from_code(text)
-            .map(Self)
-            .ok_or_else(|| FieldError::new("CURRENCY_UNKNOWN", "currency", "give the three letters of ISO 4217, such as CNY"))
+        // The empty text has no code, so that an unlisted one is refused as a malformed one is.
+        Self::well_formed(iso_currency::Currency::from_code(text).map_or("", |currency| currency.code()))
     }
 }
 

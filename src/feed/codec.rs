@@ -9,11 +9,13 @@
 //!   bodies, an overlong number) is not understood. A reader that skipped an unknown field would count a signal without
 //!   something that a newer node reads in it, and of two bodies protobuf takes the last one *known*, so versions would silently
 //!   differ. Not understood is visible: it is counted, and the node says so. So a new field or body needs no new format
-//!   number to be safe, only an upgrade to be read; and an understood entry carries nothing that nobody looked at.
+//!   number to be safe, only an upgrade to be read; and an understood signal carries nothing that nobody looked at.
+//! - A retraction is the exception: it withdraws its signal whatever else stands in it. Where a newer node sees a seller cleared,
+//!   an older one must not go on accusing.
 
 use prost::Message as _;
 
-use super::statement::{day_unbounded, statement_from_wire, statement_to_wire};
+use super::statement::{statement_of_entry, statement_to_wire};
 use super::wire;
 use super::{Body, Entry, EntryBytes, EntryBytesError};
 use crate::domain::limits::{MAX_ACTIVE_KEYS, MAX_IDENTIFIERS, SALT_BYTES};
@@ -30,6 +32,13 @@ const FORMAT: u32 = 1;
 struct Layout {
     #[prost(uint32, tag = "1")]
     format: u32,
+}
+
+/// Whether there is a signal, also where a later body has taken its place.
+#[derive(Clone, PartialEq, prost::Message)]
+struct SignalPart {
+    #[prost(bytes = "bytes", optional, tag = "4")]
+    signal: Option<bytes::Bytes>,
 }
 
 /// The bytes of `entry`, to be kept for ever. `salt` is fresh randomness for each entry.
@@ -71,6 +80,12 @@ pub fn decode(bytes: &EntryBytes) -> Result<Entry, NotUnderstood> {
     if message.body.is_none() {
         return Err(NotUnderstood::UnknownBody);
     }
+    if let Some(wire::entry::Body::Retraction(retraction)) = &message.body
+        && SignalPart::decode(bytes.as_slice()).is_ok_and(|part| part.signal.is_none())
+    {
+        let recorded_at = recorded_at(message.recorded_at_ms).map_err(NotUnderstood::OutOfBounds)?;
+        return Ok(Entry { recorded_at, body: Body::Retraction(retraction_from_wire(*retraction)) });
+    }
     if message.encode_to_vec() != bytes.as_slice() {
         return Err(NotUnderstood::NotCanonical);
     }
@@ -82,10 +97,7 @@ fn entry_from_wire(message: wire::Entry) -> Result<Entry, FieldError> {
     let recorded_at = recorded_at(message.recorded_at_ms)?;
     let body = match message.body {
         Some(wire::entry::Body::Signal(signal)) => signal_from_wire(signal).map_err(|e| e.inside("signal"))?,
-        Some(wire::entry::Body::Retraction(retraction)) => {
-            Body::Retraction(retraction_from_wire(retraction).map_err(|e| e.inside("retraction"))?)
-        }
-        None => return Err(out_of_bounds("body", "an entry has a body")),
+        Some(wire::entry::Body::Retraction(_)) | None => return Err(out_of_bounds("body", "an entry has one body")),
     };
     Ok(Entry { recorded_at, body })
 }
@@ -116,8 +128,7 @@ fn signal_from_wire(signal: wire::Signal) -> Result<Body, FieldError> {
     let kinds = kinds_from_wire(&signal.kinds)?;
     let pseudonyms = sets_from_wire(&signal.pseudonyms, kinds.len())?;
     let statement = signal.statement.ok_or_else(|| out_of_bounds("statement", "a signal has a statement"))?;
-    let statement = statement_from_wire(statement).map_err(|e| e.inside("statement"))?;
-    statement.validate(day_unbounded()).map_err(|e| e.inside("statement"))?;
+    let statement = statement_of_entry(statement).map_err(|e| e.inside("statement"))?;
     Ok(Body::Signal { tag, content: SignalContent { kinds, pseudonyms, statement } })
 }
 
@@ -155,9 +166,10 @@ fn set_from_wire(set: &wire::PseudonymSet, identifiers: usize) -> Result<Pseudon
     Ok(PseudonymSet { key, pseudonyms: set.pseudonyms.iter().enumerate().map(pseudonym).collect::<Result<_, _>>()? })
 }
 
-fn retraction_from_wire(retraction: wire::Retraction) -> Result<Retraction, FieldError> {
-    let reason = RetractionReason::from_number(retraction.reason).ok_or_else(|| out_of_bounds("reason", "no such reason"))?;
-    Ok(Retraction { signal: Seq::new(retraction.signal_seq), reason })
+/// A reason that this version does not know is a reason all the same.
+fn retraction_from_wire(retraction: wire::Retraction) -> Retraction {
+    let reason = RetractionReason::from_number(retraction.reason).unwrap_or(RetractionReason::Other);
+    Retraction { signal: Seq::new(retraction.signal_seq), reason }
 }
 
 fn fixed<const N: usize>(bytes: &[u8], field: impl Into<String>) -> Result<[u8; N], FieldError> {

@@ -3,6 +3,8 @@
 //! Nothing of the text is read before the signature holds. A [`SignedRoster`] is valid in itself; whether it may replace
 //! the one that a node holds, [`supersede`] decides: a node never goes back, and never chooses between two of one serial.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use serde::Deserialize;
 
@@ -10,7 +12,7 @@ use super::hash::sha256;
 use super::note::{open_note, sign_note};
 use super::{Hash, NoteError, SigningKey};
 use crate::domain::limits::MAX_ROSTER_BYTES;
-use crate::domain::{AllianceName, FeedKey, FieldError, Roster};
+use crate::domain::{AllianceName, FeedKey, FieldError, MemberId, Roster};
 
 /// A valid roster with the secretariat's signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +106,8 @@ pub enum Replacement {
 ///
 /// # Errors
 /// [`RosterError::RolledBack`] for a lower serial, [`RosterError::Equivocation`] for another text of the same serial: then the
-/// secretariat signed two rosters as one, and a person must find out why.
+/// secretariat signed two rosters as one, and a person must find out why. [`RosterError::MemberDropped`] and
+/// [`RosterError::FeedKeyChanged`] for one that does not go on from the one held.
 pub fn supersede(current: Option<&SignedRoster>, candidate: &SignedRoster) -> Result<Replacement, RosterError> {
     let Some(current) = current else { return Ok(Replacement::Replace) };
     let (held, offered) = (current.roster.serial, candidate.roster.serial);
@@ -112,11 +115,25 @@ pub fn supersede(current: Option<&SignedRoster>, candidate: &SignedRoster) -> Re
         return Err(RosterError::ForeignAlliance);
     }
     match offered.cmp(&held) {
-        std::cmp::Ordering::Greater => Ok(Replacement::Replace),
+        std::cmp::Ordering::Greater => goes_on(&current.roster, &candidate.roster).map(|()| Replacement::Replace),
         std::cmp::Ordering::Less => Err(RosterError::RolledBack { held, offered }),
         std::cmp::Ordering::Equal if current.text == candidate.text => Ok(Replacement::Keep),
         std::cmp::Ordering::Equal => Err(RosterError::Equivocation { serial: held }),
     }
+}
+
+/// Whether `next` keeps every member of `held` and the key of its feeds: what a member has signed must stay readable, and nobody
+/// else may ever sign in its name.
+fn goes_on(held: &Roster, next: &Roster) -> Result<(), RosterError> {
+    let keys: HashMap<_, _> = next.members.iter().map(|member| (&member.id, member.feed_key)).collect();
+    for member in &held.members {
+        match keys.get(&member.id) {
+            Some(key) if *key == member.feed_key => {}
+            Some(_) => return Err(RosterError::FeedKeyChanged { member: member.id.clone() }),
+            None => return Err(RosterError::MemberDropped { member: member.id.clone() }),
+        }
+    }
+    Ok(())
 }
 
 /// Why a roster is not taken.
@@ -154,6 +171,18 @@ pub enum RosterError {
         /// Serial offered.
         offered: u64,
     },
+    /// It leaves out a member.
+    #[error("the roster leaves out {member}; the secretariat expels a member and keeps it on the list")]
+    MemberDropped {
+        /// Who is missing.
+        member: MemberId,
+    },
+    /// It gives a member another key for its feeds.
+    #[error("the roster changes the feed key of {member}; the secretariat admits it under a new name")]
+    FeedKeyChanged {
+        /// Whose key.
+        member: MemberId,
+    },
     /// Another roster of the serial held.
     #[error("there are two rosters of serial {serial}")]
     Equivocation {
@@ -175,6 +204,8 @@ impl RosterError {
             Self::ForeignAlliance => "ROSTER_FOREIGN_ALLIANCE",
             Self::Unwritable(_) => "ROSTER_UNWRITABLE",
             Self::RolledBack { .. } => "ROSTER_ROLLED_BACK",
+            Self::MemberDropped { .. } => "ROSTER_MEMBER_DROPPED",
+            Self::FeedKeyChanged { .. } => "ROSTER_FEED_KEY_CHANGED",
             Self::Equivocation { .. } => "ROSTER_EQUIVOCATION",
         }
     }

@@ -1,14 +1,15 @@
 //! Statements between the domain's types and the generated ones, for entries and for the gRPC edge alike.
 //!
 //! Reading is strict: a number or text without a meaning is refused, never guessed, with the path of the field as in the proto.
-//! Bounds between fields and against today's date are [`Statement::validate`]'s.
+//! Bounds between fields and against today's date are [`Statement::validate`]'s. An entry is read by its bytes alone; whether a
+//! word stands in a standard's list, or a grade is within its kind's, was for the submission to check.
 
 use jiff::civil::Date;
 
 use super::wire;
 use crate::domain::{
-    Action, Evidence, EvidenceGrade, EvidenceKind, FieldError, GoodsValue, Infringement, Product, ProductClass, Sha256Digest,
-    Sighting, Statement, parse_day,
+    Action, Currency, Evidence, EvidenceGrade, EvidenceKind, FieldError, GoodsValue, Infringement, Product, ProductClass,
+    Region, Sha256Digest, Sighting, Statement, parse_day,
 };
 
 /// The message that says the same.
@@ -29,13 +30,39 @@ pub fn statement_to_wire(statement: &Statement) -> wire::Statement {
     }
 }
 
-/// What the message says.
+/// What the message of a submitter says: words of standards are those in force.
 ///
 /// # Errors
 /// The first field without a meaning. Zero is none for enums, except that a grade of 0 is the usual one of its kind.
 pub fn statement_from_wire(statement: wire::Statement) -> Result<Statement, FieldError> {
+    read(statement, Words::InForce)
+}
+
+/// What the statement of an entry says, within the bounds of one. It hangs on no table that changes and on no day: what one
+/// node reads, every node reads, of whatever version and whenever.
+pub(super) fn statement_of_entry(statement: wire::Statement) -> Result<Statement, FieldError> {
+    if let Some(i) = statement.evidence.iter().position(|evidence| evidence.grade == 0) {
+        return Err(unknown("EVIDENCE_GRADE_UNKNOWN", format!("evidence[{i}].grade")));
+    }
+    let statement = read(statement, Words::WellFormed)?;
+    statement.validate_shape(Date::MAX)?;
+    Ok(statement)
+}
+
+/// How much is asked of words that a standard lists.
+#[derive(Clone, Copy)]
+enum Words {
+    /// The standard lists it.
+    InForce,
+    /// It has the form of one.
+    WellFormed,
+}
+
+fn read(statement: wire::Statement, words: Words) -> Result<Statement, FieldError> {
     let evidence = |(i, e)| evidence_from_wire(e).map_err(|e| e.inside(format!("evidence[{i}]")));
     let action = |(i, number)| Action::from_number(number).ok_or_else(|| unknown("ACTION_UNKNOWN", format!("actions[{i}]")));
+    let sighting = |sighting| sighting_from_wire(sighting, words).map_err(|e| e.inside("sighting"));
+    let goods_value = |value| goods_value_from_wire(value, words).map_err(|e| e.inside("goods_value"));
     Ok(Statement {
         infringement: Infringement::from_number(statement.infringement)
             .ok_or_else(|| unknown("INFRINGEMENT_UNKNOWN", "infringement"))?,
@@ -43,18 +70,13 @@ pub fn statement_from_wire(statement: wire::Statement) -> Result<Statement, Fiel
         brand: stated(statement.brand),
         evidence: statement.evidence.into_iter().enumerate().map(evidence).collect::<Result<_, _>>()?,
         actions: statement.actions.into_iter().enumerate().map(action).collect::<Result<_, _>>()?,
-        sighting: statement.sighting.map(sighting_from_wire).transpose().map_err(|e| e.inside("sighting"))?,
+        sighting: statement.sighting.map(sighting).transpose()?,
         product: statement.product.map(product_from_wire).transpose().map_err(|e| e.inside("product"))?,
-        goods_value: statement.goods_value.map(goods_value_from_wire).transpose().map_err(|e| e.inside("goods_value"))?,
+        goods_value: statement.goods_value.map(goods_value).transpose()?,
         observed_on: day_from_wire("observed_on", &statement.observed_on)?,
         acted_on: day_from_wire("acted_on", &statement.acted_on)?,
         retention_days: retention_from_wire(statement.retention_days)?,
     })
-}
-
-/// The day for [`Statement::validate`] where no day is too late: reading must not depend on when it is done.
-pub(super) const fn day_unbounded() -> Date {
-    Date::MAX
 }
 
 fn evidence_to_wire(evidence: &Evidence) -> wire::Evidence {
@@ -85,9 +107,13 @@ fn sighting_to_wire(sighting: &Sighting) -> wire::Sighting {
     }
 }
 
-fn sighting_from_wire(sighting: wire::Sighting) -> Result<Sighting, FieldError> {
+fn sighting_from_wire(sighting: wire::Sighting, words: Words) -> Result<Sighting, FieldError> {
     let platform = stated(sighting.platform).map(|text| text.parse()).transpose()?;
-    let region = stated(sighting.region).map(|text| text.parse()).transpose()?;
+    let region = stated(sighting.region).map(|text| match words {
+        Words::InForce => text.parse(),
+        Words::WellFormed => Region::well_formed(&text),
+    });
+    let region = region.transpose()?;
     if platform.is_none() && region.is_none() {
         return Err(FieldError::new("SIGHTING_EMPTY", "", "give a platform or a region, or leave the sighting out"));
     }
@@ -121,14 +147,17 @@ fn goods_value_to_wire(value: &GoodsValue) -> wire::GoodsValue {
     wire::GoodsValue { amount_minor, currency, count: value.count.unwrap_or(0) }
 }
 
-fn goods_value_from_wire(value: wire::GoodsValue) -> Result<GoodsValue, FieldError> {
+fn goods_value_from_wire(value: wire::GoodsValue, words: Words) -> Result<GoodsValue, FieldError> {
     let amount = match (value.amount_minor, value.currency.as_str()) {
         (0, "") => None,
         (0, _) => {
             return Err(FieldError::new("AMOUNT_INVALID", "amount_minor", "give an amount, or leave the currency empty"));
         }
         (..0, _) => return Err(FieldError::new("AMOUNT_INVALID", "amount_minor", "give an amount above 0 in minor units")),
-        (amount, currency) => Some((amount, currency.parse()?)),
+        (amount, currency) => match words {
+            Words::InForce => Some((amount, currency.parse()?)),
+            Words::WellFormed => Some((amount, Currency::well_formed(currency)?)),
+        },
     };
     let count = (value.count > 0).then_some(value.count);
     if amount.is_none() && count.is_none() {

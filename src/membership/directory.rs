@@ -79,7 +79,7 @@ impl Directory {
                 }
                 Ok(Replacement::Keep) => stored,
                 Err(error) => {
-                    tracing::warn!(code = error.code(), %error, "the roster file is not used; the store has a newer one");
+                    tracing::warn!(code = error.code(), %error, "the roster file is not used; the one in the store stays in force");
                     stored
                 }
             },

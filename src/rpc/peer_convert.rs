@@ -133,3 +133,31 @@ pub(super) fn heads_to_wire(heads: Heads) -> proto::ListCheckpointsResponse {
     };
     proto::ListCheckpointsResponse { checkpoints: heads.checkpoints, forks: heads.forks.into_iter().map(fork).collect() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_beyond_its_bound_is_refused() {
+        let empty = |n: usize| vec![Bytes::new(); n];
+        let code =
+            |checkpoints, forks| heads(proto::ListCheckpointsResponse { checkpoints, forks }).map_err(|e| (e.code, e.field));
+        assert!(code(empty(MAX_LISTED_CHECKPOINTS), vec![]).is_ok());
+        let refused = |field: &str| Err(("LIST_TOO_LONG", field.to_owned()));
+        assert_eq!(code(empty(MAX_LISTED_CHECKPOINTS + 1), vec![]).map(drop), refused("checkpoints"));
+        assert_eq!(code(vec![], vec![proto::ForkProof::default(); MAX_LISTED_FORKS + 1]).map(drop), refused("forks"));
+        let fork = proto::ForkProof { leaf_hashes: empty(MAX_BATCH_ENTRIES + 1), ..proto::ForkProof::default() };
+        assert_eq!(code(vec![], vec![fork]).map(drop), refused("leaf_hashes"));
+        let fork = proto::ForkProof { frontier: empty(MAX_FRONTIER_HASHES + 1), ..proto::ForkProof::default() };
+        assert_eq!(code(vec![], vec![fork]).map(drop), refused("frontier"));
+        let batch = proto::FeedBatch {
+            feed: Some(proto::FeedName { member: "a".into(), audience: "all".into() }),
+            entries: empty(MAX_BATCH_ENTRIES + 1),
+            ..proto::FeedBatch::default()
+        };
+        let response = Some(follow_feeds_response::Response::Batch(batch));
+        let refused = event(proto::FollowFeedsResponse { response }).expect_err("refused");
+        assert_eq!((refused.code, refused.field.as_str()), ("LIST_TOO_LONG", "entries"));
+    }
+}

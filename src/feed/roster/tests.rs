@@ -112,6 +112,23 @@ fn a_roster_never_goes_back_and_never_splits() {
 }
 
 #[test]
+fn a_newer_roster_keeps_every_member_and_its_key() {
+    let held = signed(roster(1));
+    let code = |change: &dyn Fn(&mut Roster)| {
+        let mut next = roster(2);
+        change(&mut next);
+        supersede(Some(&held), &signed(next)).expect_err("refused").code()
+    };
+    assert_eq!(code(&|r| r.members[0].feed_key = signing_key(77).public()), "ROSTER_FEED_KEY_CHANGED");
+    let dropped = |r: &mut Roster| {
+        let gone = r.members.remove(0).id;
+        r.groups.iter_mut().for_each(|group| group.members.retain(|member| *member != gone));
+        r.groups.retain(|group| !group.members.is_empty());
+    };
+    assert_eq!(code(&dropped), "ROSTER_MEMBER_DROPPED");
+}
+
+#[test]
 fn another_signature_under_the_same_text_is_nothing_new() {
     let held = signed(roster(2));
     let witness = "\u{2014} witness.example AAAAAAA=\n";

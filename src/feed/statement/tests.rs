@@ -106,7 +106,7 @@ fn goods_are_named_and_valued_with_standards() {
 proptest! {
     #[test]
     fn statements_survive_the_wire(statement in any::statement()) {
-        prop_assert!(statement.validate(day_unbounded()).is_ok());
+        prop_assert!(statement.validate(Date::MAX).is_ok());
         prop_assert_eq!(statement_from_wire(statement_to_wire(&statement)), Ok(statement));
     }
 }

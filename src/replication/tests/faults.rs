@@ -109,3 +109,14 @@ async fn a_feed_outside_the_audience_is_not_taken() {
     .await;
     is_found_out(world, "BATCH_NOT_ASKED").await;
 }
+
+#[tokio::test]
+async fn a_feed_that_its_owner_shows_and_withholds_comes_from_elsewhere() {
+    let world = World::of(roster(1, &["a", "b", "c"], &[], &[])).await;
+    world.node("a").append("all", 0..2).await;
+    world.converge(2).await;
+    world.net.set_faults("a", "c", vec![Fault::Withheld(feed("a/all"))]);
+    world.node("a").append("all", 2..7).await;
+    world.until("c has it from b", |w| w.node("c").size("a/all") == 7).await;
+    assert!(world.node("c").is_connected("a"));
+}

@@ -12,7 +12,8 @@ fn is_quarantined(node: &Node, feed: &FeedId) -> bool {
 /// Once its own feed is known to be forked or behind, nothing more is acknowledged.
 async fn stops_writing(world: &World, name: &str) {
     let own = feed(&format!("{name}/all"));
-    world.until("it knows", |w| w.node(name).store.feed_state(&own) != FeedState::Followed).await;
+    let knows = |w: &World| matches!(w.node(name).store.feed_state(&own), FeedState::Quarantined | FeedState::Behind);
+    world.until("it knows", knows).await;
     let refused = world.node(name).store.append(vec![signal("all", 99_999)]).await.expect("writable");
     assert_eq!(refused, vec![Err(StoreError::OwnFeedBehind)]);
 }
@@ -139,17 +140,12 @@ async fn a_member_that_came_back_without_its_disk_writes_nothing_before_it_heard
     let refused = world.node("a").store.append(vec![signal("all", 500)]).await.expect("writable");
     assert_eq!(refused, vec![Err(StoreError::OwnFeedUnconfirmed)]);
     world.heal_all();
-    stops_writing_for(&world, FeedState::Behind).await;
-}
-
-/// Never confirmed on the way there.
-async fn stops_writing_for(world: &World, state: FeedState) {
-    let own = feed("a/all");
+    // Never confirmed on the way there.
     world
         .until("it knows", |w| {
             let now = w.node("a").store.feed_state(&own);
             assert_ne!(now, FeedState::Followed, "nothing may be written");
-            now == state
+            now == FeedState::Behind
         })
         .await;
 }
@@ -178,7 +174,6 @@ async fn a_group_of_its_own_waits_for_a_member_of_the_group() {
 async fn a_lost_feed_comes_back_from_the_others_and_goes_on() {
     let mut world = without_a_disk().await;
     world.start_with("a", "a", OwnFeeds::Recover).await;
-    stops_writing_for(&world, FeedState::Behind).await;
     world.node("b").append("all", 0..3).await;
     world.until("it is back", |w| w.node("a").size("a/all") == 10).await;
     world.until("it is written to", |w| w.node("a").store.feed_state(&feed("a/all")) == FeedState::Followed).await;
@@ -211,4 +206,32 @@ async fn a_recovery_takes_the_most_that_any_member_holds() {
     world.heal_all();
     world.converge(11).await;
     assert!(world.node("b").store.forks().is_empty());
+}
+
+#[tokio::test]
+async fn a_fork_does_not_hide_among_members_that_never_pause() {
+    let mut world = World::new(roster(1, &["a", "b", "c"], &[], &[]));
+    world.route("c", "a", "twin");
+    for name in ["b", "c"] {
+        world.start(name).await;
+    }
+    world.start_with("a", "a", OwnFeeds::Trust).await;
+    world.start_with("twin", "a", OwnFeeds::Trust).await;
+    for (x, y) in [("b", "c"), ("c", "b"), ("b", "a"), ("c", "a")] {
+        world.until("all have met", |w| w.node(x).is_connected(y)).await;
+    }
+    // Heads are compared at the greeting; what is signed after it must be found while everything moves.
+    let (a, twin) = (&world.node("a").store, &world.node("twin").store);
+    for (store, n) in [(a, 1_000), (twin, 2_000)] {
+        assert!(store.append(vec![signal("all", n)]).await.expect("durable")[0].is_ok());
+    }
+    let own = feed("a/all");
+    let mut written = 0;
+    while !["b", "c"].iter().all(|name| is_quarantined(world.node(name), &own)) {
+        for name in ["b", "c"] {
+            world.node(name).append("all", written..written + 1).await;
+        }
+        written += 1;
+        assert!(written < 20_000, "it is never found");
+    }
 }

@@ -69,3 +69,22 @@ async fn an_expelled_member_is_cut_off() {
     world.node("c").directory.offer(back).await.expect("newer");
     world.converge(9).await;
 }
+
+#[tokio::test]
+async fn two_rosters_of_one_serial_are_noticed_by_both() {
+    let first = roster(1, &["a", "b"], &[], &[]);
+    let mut world = World::new(first.clone());
+    world.start("a").await;
+    world.hand_out(crate::domain::Roster { issued_at: "2026-11-23T00:00:00Z".into(), ..first });
+    world.start("b").await;
+    for (name, other) in [("a", "b"), ("b", "a")] {
+        world.until("noticed", |w| w.node(name).error_of(other) == Some("ROSTER_EQUIVOCATION")).await;
+    }
+    world.node("a").append("all", 0..2).await;
+    world.converge(2).await;
+    let next = signed(roster(2, &["a", "b"], &[], &[]));
+    world.node("a").directory.offer(next).await.expect("newer");
+    for (name, other) in [("a", "b"), ("b", "a")] {
+        world.until("settled by a newer one", |w| w.node(name).error_of(other).is_none()).await;
+    }
+}

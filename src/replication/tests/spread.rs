@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::world::*;
 use crate::domain::Audience;
+use crate::replication::OwnFeeds;
 
 #[tokio::test]
 async fn three_nodes_converge_and_hear_each_other() {
@@ -74,7 +75,7 @@ async fn a_group_feed_reaches_the_group_only() {
 #[tokio::test]
 async fn a_cut_in_the_middle_costs_nothing_twice() {
     let mut world = World::new(roster(1, &["a", "b"], &[], &[]));
-    world.start("a").await;
+    world.start_with("a", "a", OwnFeeds::Trust).await;
     world.node("a").append("all", 0..10_000).await;
     world.net.set_faults("a", "b", vec![Fault::CutAfter(4_000)]);
     world.start("b").await;

@@ -146,6 +146,8 @@ pub(super) enum Fault {
     Checkpoint(FeedId, Bytes),
     /// This batch comes before every event.
     Unasked(FollowEvent),
+    /// No batch of this feed arrives.
+    Withheld(FeedId),
     /// The link breaks after so many entries, once.
     CutAfter(usize),
     /// The peer claims a roster of this serial, and shows this one.
@@ -222,6 +224,7 @@ impl Net {
                     *checkpoint = note.clone();
                 }
                 (Fault::Roster(serial, _), [FollowEvent::Heartbeat(word), ..]) => word.roster_serial = *serial,
+                (Fault::Withheld(of), [FollowEvent::Batch { feed, .. }, ..]) if feed == of => events.clear(),
                 (Fault::Unasked(batch), _) => events.push(batch.clone()),
                 (Fault::CutAfter(left), [FollowEvent::Batch { entries, .. }, ..]) => {
                     *left = left.saturating_sub(entries.len());
@@ -421,6 +424,11 @@ impl World {
             world.start(member.id.as_str()).await;
         }
         world
+    }
+
+    /// Nodes that start from now on are given this roster.
+    pub(super) fn hand_out(&mut self, roster: Roster) {
+        self.roster = signed(roster);
     }
 
     pub(super) fn node(&self, name: &str) -> &Node {
