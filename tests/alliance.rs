@@ -3,8 +3,11 @@
 mod cluster;
 
 use cluster::{Alliance, eventually, identifier, member, statement, submission};
+use countermark::domain::limits::MAX_PEER_MESSAGE_BYTES;
 use countermark::domain::{MemberKind, MemberState, Role};
+use countermark::rpc::connector::connect;
 use countermark::rpc::proto::{self, IdentifierKind as Kind, SignalStatus, Verdict};
+use countermark::rpc::tls::client_config;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
@@ -308,4 +311,36 @@ async fn what_is_wrong_in_a_signal_is_told_by_field_and_code() {
     let too_large = with(&|s| s.identifiers = vec![identifier(Kind::Url, &"x".repeat(300_000))]);
     let refused = aurelle.submit(too_large).await.expect_err("beyond the bound of a message");
     assert!(matches!(refused.code(), Code::OutOfRange | Code::ResourceExhausted), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_sends_what_cannot_be_read_is_told_so() {
+    let (alliance, sockets) = Alliance::new(&THREE[..2]).await;
+    let _nodes = alliance.start_all(sockets).await;
+    let config = client_config(&alliance.node_credentials("aurelle"), &alliance.peer_anchors()).expect("valid");
+    let name = alliance.name.node_dns_name(&member("bazaar"));
+    let channel = connect(&alliance.membership("bazaar").peers.to_string(), name, config.into()).await.expect("connects");
+    let mut peer = proto::peer_service_client::PeerServiceClient::new(channel);
+    let follow = |member: String| proto::FollowFeedsRequest {
+        request: Some(proto::follow_feeds_request::Request::Follow(proto::Follow {
+            feed: Some(proto::FeedName { member, audience: "all".into() }),
+            size: 0,
+        })),
+    };
+    let cases = [
+        (follow("x".repeat(MAX_PEER_MESSAGE_BYTES)), Code::ResourceExhausted, "MESSAGE_TOO_LARGE"),
+        (proto::FollowFeedsRequest { request: None }, Code::InvalidArgument, "FIELD_MISSING"),
+    ];
+    for (request, grpc, expected) in cases {
+        let commands = tokio_stream::iter([request]);
+        let mut events = peer.follow_feeds(commands).await.expect("a stream").into_inner();
+        let ended = loop {
+            match events.message().await {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("{expected}: the stream ended as if all were well"),
+                Err(status) => break status,
+            }
+        };
+        assert_eq!(code(&ended), (grpc, expected.into()), "{}", ended.message());
+    }
 }
