@@ -52,13 +52,16 @@ fn kept_nodes_answer_the_printed_command_until_they_are_interrupted() {
     let child = command.args(["demo", "--keep"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("starts");
     let mut demo = Running(child);
     let printed = BufReader::new(demo.0.stdout.take().expect("piped")).lines().map(|line| line.expect("text"));
-    let printed = printed.map(|line| line.trim().to_owned());
-    let check = printed.into_iter().find(|line| line.starts_with("countermark check")).expect("a command to try");
+    let mut printed = printed.map(|line| line.trim().to_owned());
+    let mut line = |word: &str| printed.find(|line| line.starts_with(word)).expect("a line to paste");
+    let client = line("export COUNTERMARK_CLIENT=");
+    let check = line("countermark check");
 
     // As a shell reads it: words, and one value in quotes.
     let (words, value) = check.strip_suffix('\'').and_then(|check| check.split_once('\'')).expect("a quoted value");
     let arguments = words.split_whitespace().skip(1).chain([value]);
-    let checked = program(folder.path()).args(arguments).output().expect("runs");
+    let client = client.split_once('=').expect("a variable").1;
+    let checked = program(folder.path()).args(arguments).env("COUNTERMARK_CLIENT", client).output().expect("runs");
     assert_eq!(checked.status.code(), Some(3), "{check}: {}", String::from_utf8_lossy(&checked.stderr));
 
     let killed = Command::new("kill").args(["-INT", &demo.0.id().to_string()]).status().expect("runs");

@@ -147,7 +147,9 @@ async fn a_first_synchronisation_that_was_killed_goes_on_where_it_was() {
     let lines = [Proxy::to(programs.peers("aurelle")).await, Proxy::to(programs.peers("aurelle")).await];
     programs.route("kestrel", "aurelle", lines[0].address);
     programs.route("bazaar", "aurelle", lines[1].address);
-    let _aurelle_node = programs.serve("aurelle");
+    // Alone for a while: nobody else can say how much of its feed there is.
+    let alone = programs.command("aurelle").arg("--trust-own-feed").spawn();
+    let _aurelle_node = Running(alone.expect("starts"));
     let mut aurelle = programs.client("aurelle").await;
     takes_signals(&aurelle).await;
     let rows = (1..ENTRIES).map(|i| signal(&format!("shop-{i}"))).collect();
@@ -212,7 +214,7 @@ async fn a_full_disk_refuses_signals_answers_checks_and_recovers() {
     let programs = Programs::found(&["aurelle:brand"]);
     let flag = programs.root().join("full");
     let mut command = programs.command("aurelle");
-    Shim::new(&programs.data("aurelle")).full_while(&flag).command_env(&mut command);
+    Shim::new(&programs.data("aurelle")).full_while(&flag).full_gives().command_env(&mut command);
     let _node = Running(command.spawn().expect("starts"));
     let mut client = programs.client("aurelle").await;
     takes_signals(&client).await;

@@ -38,6 +38,8 @@ struct State {
     freshness: FreshnessView,
     peers: Vec<Peer>,
     keys: Vec<Key>,
+    /// Why no pseudonyms can be computed; empty while they can.
+    key_problem: String,
     forks: Vec<Fork>,
 }
 
@@ -95,6 +97,7 @@ impl State {
             freshness: FreshnessView::of(status.freshness.unwrap_or_default()),
             peers: status.peers.into_iter().map(Peer::from).collect(),
             keys: status.keys.into_iter().map(Key::from).collect(),
+            key_problem: status.key_problem,
             forks: status.forks.into_iter().map(Fork::from).collect(),
         }
     }
@@ -173,10 +176,16 @@ impl Show for State {
         let errors: String = self.peers.iter().filter_map(Peer::error).collect();
         let peers = table(&Peer::HEAD, self.peers.iter().map(Peer::row)) + &errors;
         let keys = self.keys.iter().map(|key| vec![key.id.clone(), key.scheme.clone(), key.state.clone()]);
-        let keys = table(&["key", "scheme", "state"], keys);
+        let keys = table(&["key", "scheme", "state"], keys) + &self.key_problem();
         let forks: String = self.forks.iter().map(Fork::line).collect();
         let parts = [head, feeds, peers, keys, forks];
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl State {
+    fn key_problem(&self) -> String {
+        if self.key_problem.is_empty() { String::new() } else { plain(&format!("NO PSEUDONYMS: {}", self.key_problem)) + "\n" }
     }
 }
 
@@ -243,7 +252,7 @@ mod tests {
                 found_at_ms: NOW_MS - 2_000,
             }],
             own_live_signals: 4,
-            key_problem: String::new(),
+            key_problem: "KEY_MISSING: the key k2 is missing".into(),
         })
     }
 
@@ -267,6 +276,7 @@ globex: PEER_UNREACHABLE: the node cannot be reached
 
 KEY  SCHEME       STATE
 k1   hmac-sha256  active
+NO PSEUDONYMS: KEY_MISSING: the key k2 is missing
 
 FORK of globex/all, found 2026-11-21T23:59:58Z: its member signed two histories; --output json shows both checkpoints
 ";
@@ -283,6 +293,7 @@ FORK of globex/all, found 2026-11-21T23:59:58Z: its member signed two histories;
                 "alliance",
                 "forks",
                 "freshness",
+                "key_problem",
                 "keys",
                 "member",
                 "own_live_signals",

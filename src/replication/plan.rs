@@ -137,11 +137,15 @@ impl Situation<'_> {
         let may_serve = relays
             .iter()
             .filter(|(id, peer, audiences)| audiences.contains(&feed.audience) && !peer.refused.contains(feed) && room(id));
+        // A peer that was slow to send what it shows is passed over for one that shows something, too: not for one that has
+        // nothing, or everybody would wait for everybody else.
         let best = may_serve.max_by_key(|(id, peer, _)| {
             let reach = peer.known.get(feed).copied().unwrap_or_default().max(held);
+            let news = reach > held;
             (
                 !peer.distrusted.contains(feed),
-                !peer.stalled.contains(feed),
+                news && !peer.stalled.contains(feed),
+                news,
                 reach,
                 self.previous.is_at(feed, id),
                 rendezvous(feed, id),

@@ -166,6 +166,17 @@ fn who_tampered_is_asked_last_of_all() {
 }
 
 #[test]
+fn who_sent_too_slowly_is_passed_over_for_news_and_for_nothing_else() {
+    let mut case = connected(&["m1", "m2"]);
+    let m1 = case.peers.get_mut(&id("m1")).expect("there");
+    m1.known.insert(feed("m1/all"), Seq::new(9));
+    m1.stalled.insert(feed("m1/all"));
+    assert!(case.plan().is_at(&feed("m1/all"), &id("m1")), "nobody else has anything");
+    case.peers.get_mut(&id("m2")).expect("there").known.insert(feed("m1/all"), Seq::new(8));
+    assert!(case.plan().is_at(&feed("m1/all"), &id("m2")));
+}
+
+#[test]
 fn many_feeds_spread_over_relays_and_fill_no_stream_beyond_its_bound() {
     let mut case = connected(&["m1", "m2"]);
     case.roster = roster(MAX_FOLLOWED_FEEDS + 600, &BTreeSet::new(), &[]);
