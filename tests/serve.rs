@@ -58,7 +58,7 @@ impl World {
 
     fn serve_command(&self, peers: &str, clients: &str) -> Command {
         let home = self.home("acme");
-        let mut command = self.command(&["serve", "--config", home.to_str().expect("UTF-8")]);
+        let mut command = self.command(&["serve", "--trust-own-feed", "--config", home.to_str().expect("UTF-8")]);
         command.env("COUNTERMARK__PEERS__LISTEN", peers).env("COUNTERMARK__CLIENTS__LISTEN", clients);
         command.env("COUNTERMARK__LOG__FORMAT", "json").stdout(Stdio::piped()).stderr(Stdio::piped());
         command

@@ -44,7 +44,7 @@ impl ServeContext {
     }
 
     /// Logs that `peer` was refused, and why, once for each thing that it asked for: `subject` is a feed, or empty for all of
-    /// a call. Beyond [`MAX_LOGGED_REFUSALS`] of one peer nothing more is logged.
+    /// a stream. A refusal that ends a call is logged where calls end. Beyond [`MAX_LOGGED_REFUSALS`] of one peer nothing more is logged.
     pub fn note_refusal(&self, peer: &MemberId, subject: &str, code: &'static str) {
         let mut refused = self.refused.lock();
         let of_peer = refused.entry(peer.clone()).or_default();
@@ -93,7 +93,6 @@ impl ServeContext {
     /// [`ServeError::NotShared`] where `peer` may not read it, [`ServeError::NotHeld`], [`ServeError::Store`].
     pub async fn frontier_for(&self, peer: &MemberId, feed: &FeedId, size: Seq) -> Result<Vec<Hash>, ServeError> {
         if !self.shares(feed, peer) {
-            self.note_refusal(peer, &feed.to_string(), ServeError::NotShared.code());
             return Err(ServeError::NotShared);
         }
         let feed = feed.clone();
@@ -187,7 +186,6 @@ impl<'a> Outlet<'a> {
     fn recheck(&mut self) -> Result<(), ServeError> {
         let signed = self.ctx.directory.roster();
         if !signed.roster().is_active(&self.peer) {
-            self.ctx.note_refusal(&self.peer, "", ServeError::NotAMember.code());
             return Err(ServeError::NotAMember);
         }
         let shared = Shared::between(signed.roster(), self.ctx.directory.member(), &self.peer);

@@ -58,6 +58,8 @@ pub struct Alliance {
     routes: BTreeMap<(MemberId, MemberId), String>,
     /// Of every node that is started from now on.
     pub pace: Pace,
+    /// What nodes take their own feeds for when they start.
+    pub own_feeds: OwnFeeds,
 }
 
 /// One member's secrets and addresses.
@@ -111,6 +113,7 @@ impl Alliance {
             folder: tempfile::tempdir().expect("a folder"),
             routes: BTreeMap::new(),
             pace: quick(),
+            own_feeds: OwnFeeds::default(),
         };
         let mut sockets = Sockets::new();
         for (id, kind) in members {
@@ -229,7 +232,7 @@ impl Alliance {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             pace: self.pace,
-            own_feeds: OwnFeeds::default(),
+            own_feeds: self.own_feeds,
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use countermark::alliance::{AllianceCa, ClientCa};
 use countermark::daemon::{SystemClock, SystemEntropy};
 use countermark::domain::{Clock as _, Role, Timestamp};
+use countermark::replication::OwnFeeds;
 use countermark::rpc::connector::connect;
 use countermark::rpc::tls::Credentials;
 use rustls::pki_types::CertificateDer;
@@ -20,6 +21,7 @@ use crate::{THREE, code, seller, signal};
 /// One node of three members, so that nobody else calls it.
 async fn world() -> (Alliance, LoggedNode) {
     let (mut alliance, mut sockets) = Alliance::new(&THREE).await;
+    alliance.own_feeds = OwnFeeds::Trust;
     alliance.grant("bazaar", "crawler", &[Role::Check]);
     alliance.grant("bazaar", "feeder", &[Role::Submit]);
     let node = alliance.start_logged("bazaar", sockets.remove(&member("bazaar"))).await.expect("starts");
