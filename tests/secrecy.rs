@@ -5,7 +5,7 @@
 mod cluster;
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Output;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use cluster::evidence::unpacked;
 use cluster::front::{Cast, Front, Manner};
 use cluster::program::{Programs, Running, program};
 use countermark::config::{Environment, NodeConfig};
@@ -147,19 +148,6 @@ fn encoded(bytes: &[u8]) -> Vec<Vec<u8>> {
         forms.push(inner.into_bytes());
     }
     forms
-}
-
-/// What the zstd frames in `bytes` hold.
-fn unpacked(bytes: &[u8]) -> Vec<u8> {
-    const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-    let mut out = Vec::new();
-    for at in (0..bytes.len().saturating_sub(MAGIC.len())).filter(|at| bytes[*at..].starts_with(&MAGIC)) {
-        if let Ok(decoder) = zstd::stream::read::Decoder::with_buffer(&bytes[at..]) {
-            // A frame that is damaged or cut off gives what it gives.
-            drop(decoder.single_frame().take(1 << 24).read_to_end(&mut out));
-        }
-    }
-    out
 }
 
 /// Keeps whatever nodes say to one another on this way.

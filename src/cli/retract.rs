@@ -89,6 +89,8 @@ pub(super) async fn run(
     let choice = Choice::of(&arguments)?;
     let node = Node::reach(arguments.node.config.as_deref(), environment).await?;
     let mut found = Found::default();
+    // Signals that a check finds are there; others are only named.
+    let named = matches!(choice, Choice::Named(_) | Choice::Rows(_, By::SubmissionId, _));
     match choice {
         Choice::Named(target) => drop(found.targets.insert(target)),
         Choice::Rows(plan, by, audience) => collect(&node, plan, by, audience.as_ref(), &mut found, printer).await?,
@@ -97,6 +99,9 @@ pub(super) async fn run(
     let live = status.own_live_signals;
     let mut summary = Summary::of(&found, live, arguments.dry_run);
     found.notes().iter().for_each(|note| printer.note(note));
+    if arguments.dry_run && named {
+        printer.note("Whether a signal that is named is there is found out only when it is retracted.");
+    }
     if !arguments.dry_run {
         if !arguments.yes {
             refuse_too_many(summary.to_retract, live, node.retract_share)?;

@@ -141,7 +141,7 @@ impl Store {
 }
 
 impl Peer {
-    const HEAD: [&'static str; 6] = ["peer", "address", "connected", "last heard", "received", "sent"];
+    const HEAD: [&'static str; 5] = ["peer", "address", "connected", "last heard", "received"];
 
     /// The last failure, on a line of its own: its text is as long as it needs to be.
     fn error(&self) -> Option<String> {
@@ -156,7 +156,6 @@ impl Peer {
             if self.connected { "yes" } else { "no" }.to_owned(),
             self.last_heard.clone().unwrap_or_else(|| "never".to_owned()),
             words::bytes(self.received_bytes),
-            words::bytes(self.sent_bytes),
         ]
     }
 }
@@ -270,8 +269,8 @@ FEED        ENTRIES  BEHIND  LIVE  LAST HEARD  NOTICE
 acme/all    5        0       4     0 s ago
 globex/all  5        0       4     2 s ago     quarantined
 
-PEER    ADDRESS         CONNECTED  LAST HEARD            RECEIVED  SENT
-globex  127.0.0.1:7400  no         2026-11-21T23:59:58Z  4 KiB     10 B
+PEER    ADDRESS         CONNECTED  LAST HEARD            RECEIVED
+globex  127.0.0.1:7400  no         2026-11-21T23:59:58Z  4 KiB
 globex: PEER_UNREACHABLE: the node cannot be reached
 
 KEY  SCHEME       STATE

@@ -64,8 +64,11 @@ pub(super) async fn run(
     let Taking { summary, rejects, printer } = taking;
     printer.end_progress();
     let finished = rejects.map_or(Ok(()), Rejects::finish).map_err(|error| rejects_failed(&error));
-    printer.show(&summary)?;
-    summary.notes().iter().for_each(|note| printer.note(note));
+    // A command that got nowhere has no result beside its error.
+    if failed.is_ok() || summary.rows > 0 {
+        printer.show(&summary)?;
+        summary.notes(arguments.rejects.is_some()).iter().for_each(|note| printer.note(note));
+    }
     failed.and(finished)?;
     Ok(summary.outcome(arguments.strict))
 }
@@ -192,8 +195,12 @@ impl Summary {
     }
 
     /// What a person should know of it.
-    fn notes(&self) -> Vec<String> {
+    fn notes(&self, has_rejects: bool) -> Vec<String> {
         let mut notes = Vec::new();
+        if self.refused > NAMED_REFUSALS && !has_rejects {
+            let more = counted(self.refused - NAMED_REFUSALS, "refused row");
+            notes.push(format!("{more} more; --rejects FILE writes all of them down."));
+        }
         if self.rows == 0 && self.unanswered == 0 {
             notes.push("The input has no rows; nothing was submitted, and nothing was retracted.".to_owned());
         }
@@ -259,7 +266,7 @@ mod tests {
              refused by code\n         2  IDENTIFIER_INVALID\n"
         );
         assert_eq!(
-            summary().notes(),
+            summary().notes(false),
             ["1 signal had been retracted and stays so; to state one anew, give it a new submission id."]
         );
     }

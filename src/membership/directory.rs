@@ -78,6 +78,14 @@ impl Directory {
                     given
                 }
                 Ok(Replacement::Keep) => stored,
+                // As it is with every node that has learned of a newer one from the others.
+                Err(error @ RosterError::RolledBack { .. }) => {
+                    tracing::info!(
+                        code = error.code(),
+                        "the roster file is older than the one in the store, which stays in force"
+                    );
+                    stored
+                }
                 Err(error) => {
                     tracing::warn!(code = error.code(), %error, "the roster file is not used; the one in the store stays in force");
                     stored

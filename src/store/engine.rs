@@ -12,6 +12,7 @@
 //! - It writes its settings in two writes and reads the halves as damage. They are written aside and renamed here.
 //! - It takes a snapshot that was not written to its end for the newest one. Such a file is removed here before it looks.
 //! - Its threads hold the file for a moment longer than the handle. Whoever closes waits until they let go.
+//! - Its flush can sleep through a write that fails on another thread. Whoever waits long is woken by a second flush.
 //! - It panics where the last forcing of its files fails. A handle that is dropped may.
 //! - A read finishes a split of pages that a write has left pending, which is a write. A commit looks up what it has put, so that
 //!   no read has to write.
@@ -21,10 +22,12 @@
 //! After a failed commit the handle is not trusted: nothing is written through it again. Pages whose forcing failed may stay
 //! in the system's cache as if they were on disk; opening therefore forgets what is cached of the files and reads them from disk.
 
-use std::fs::{File, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -51,6 +54,10 @@ const ROOM_TO_COMMIT: u64 = SEGMENT_BYTES as u64;
 /// between two looks.
 const RELEASE_LOOKS: u32 = 5_000;
 const RELEASE_PAUSE: Duration = Duration::from_millis(1);
+/// How long a flush may take before another one looks whether it was forgotten: long for a disk that is well. Doubled each time,
+/// so that a disk that hangs does not gather threads.
+const WAKE_AFTER: Duration = Duration::from_secs(1);
+const WAKE_LAST: Duration = Duration::from_secs(60);
 const BALLAST: &str = "ballast";
 /// Held locked by the process that has the store open; sled's own lock comes too late to keep its files from being prepared.
 const LOCK: &str = "lock";
@@ -180,7 +187,8 @@ pub(super) struct Engine {
 impl Engine {
     /// Opens or creates the database in `folder`.
     pub(super) fn open(folder: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
-        std::fs::create_dir_all(folder).map_err(io_error)?;
+        // Pseudonyms and who was asked about are nobody else's on this machine.
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io_error)?;
         let lock = Mutex::new(Some(lock(&folder.join(LOCK))?));
         let engine =
             Self { folder: folder.to_owned(), cache_bytes, database: RwLock::new(None), spoilt: AtomicBool::new(false), lock };
@@ -312,7 +320,7 @@ impl Engine {
         for key in commit.keys {
             database.get(key).map_err(sled_error)?;
         }
-        database.flush().map_err(sled_error)?;
+        flush(database)?;
         let log = self.folder.join(FOLDER).join(DATABASE);
         File::open(log).and_then(|file| file.sync_data()).map_err(io_error)
     }
@@ -422,6 +430,25 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// sled's flush. Where a write fails on a thread of its pool, sled notes the error and may wake nobody: a flush that was
+/// waiting already would wait for ever. Another one sees the error at once, and wakes all.
+fn flush(database: &sled::Db) -> Result<(), EngineError> {
+    let flushed = std::thread::scope(|scope| {
+        let (done, waiting) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            let mut pause = WAKE_AFTER;
+            while let Err(mpsc::RecvTimeoutError::Timeout) = waiting.recv_timeout(pause) {
+                scope.spawn(|| database.flush());
+                pause = (pause * 2).min(WAKE_LAST);
+            }
+        });
+        let flushed = database.flush();
+        drop(done);
+        flushed
+    });
+    flushed.map(drop).map_err(sled_error)
 }
 
 /// Locks the store's own lock file.

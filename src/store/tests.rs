@@ -1,6 +1,7 @@
 //! The store as its users see it: what was acknowledged is there after a reopen, a replica built from batches is the same, and
 //! what must not open does not.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use super::*;
@@ -134,6 +135,15 @@ async fn follow(from: &Store, to: &Store, feed: &FeedId, member_key: &SigningKey
         let import = Import::verify(&to.frontier(feed), batch.entries, checkpoint).expect("as signed");
         to.import(import).await.expect("stored");
     }
+}
+
+#[test]
+fn a_new_store_is_closed_to_other_users() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("deep/data");
+    let store = Store::open(options(&data, "acme")).expect("opens");
+    assert_eq!(data.metadata().expect("there").permissions().mode() & 0o077, 0);
+    store.close();
 }
 
 #[tokio::test]

@@ -40,6 +40,15 @@ pub fn program(arguments: &[&str]) -> Output {
 /// The folders of an alliance, for a test.
 pub struct Programs {
     root: tempfile::TempDir,
+    members: Vec<String>,
+}
+
+impl Drop for Programs {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            super::evidence::assert_silent(self.members.iter().flat_map(|member| [self.data(member), self.log(member)]));
+        }
+    }
 }
 
 impl Programs {
@@ -52,7 +61,8 @@ impl Programs {
         members.iter().for_each(|member| arguments.extend(["--member", member]));
         let output = program(&arguments);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Self { root }
+        let members = members.iter().map(|m| m.split(':').next().unwrap_or_default().to_owned()).collect();
+        Self { root, members }
     }
 
     pub fn root(&self) -> &Path {
