@@ -66,7 +66,7 @@ pub struct Alliance {
 impl Drop for Alliance {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            evidence::assert_silent([self.folder.path()]);
+            evidence::assert_silent([self.folder.path()], &self.signed_roster());
         }
     }
 }
