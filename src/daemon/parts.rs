@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -5,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{NodeSetup, Options, Rights, StartError, Store, Tls};
-use crate::domain::{Clock, Entropy};
+use crate::domain::{Clock, Entropy, MemberId};
 use crate::membership::{Directory, Liveness};
 use crate::replication::{OwnFeeds, Pace, Reader, Replicator, ServeContext, Setup};
 use crate::rpc::acceptor::OpenConnections;
@@ -19,7 +20,7 @@ pub(super) struct Ground {
     pseudonymiser: Arc<Pseudonymiser>,
     secret: Arc<LocalSecret>,
     access: Arc<ArcSwap<AccessList>>,
-    addresses: std::collections::BTreeMap<crate::domain::MemberId, String>,
+    addresses: BTreeMap<MemberId, String>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     pace: Pace,

@@ -282,15 +282,7 @@ impl Alliance {
     /// Until each node has compared its own feeds with another member's copy, and takes signals.
     async fn wait_until_writable(&self) {
         for id in self.members.keys() {
-            let client = self.client(id.as_str()).await;
-            eventually("own feeds are confirmed", || {
-                let mut client = client.clone();
-                async move {
-                    let feeds = client.status().await.freshness.expect("freshness").feeds;
-                    feeds.iter().all(|feed| feed.state() != proto::FeedState::Unconfirmed)
-                }
-            })
-            .await;
+            self.client(id.as_str()).await.ready().await;
         }
     }
 
@@ -361,12 +353,11 @@ impl Client {
 
     /// Waits until the node may write: it first compares its own feeds with what other members hold of them.
     pub async fn ready(&self) {
-        let unconfirmed = proto::FeedState::from_str_name("FEED_STATE_UNCONFIRMED").map(i32::from);
         eventually("the node knows that it holds all of its own feeds", || {
             let mut client = self.clone();
             async move {
                 let feeds = client.status().await.freshness.expect("freshness").feeds;
-                feeds.iter().all(|feed| Some(feed.state) != unconfirmed)
+                feeds.iter().all(|feed| feed.state() != proto::FeedState::Unconfirmed)
             }
         })
         .await;
