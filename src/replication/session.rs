@@ -144,7 +144,7 @@ async fn converse(
                 Err(_) => return Err(SessionError::Ended),
             },
             changed = rosters.changed() => match changed {
-                Ok(()) => ctx.board.forget_refusals(peer),
+                Ok(()) => session.reconsider().await?,
                 Err(_) => return Err(SessionError::Ended),
             },
             event = timeout_at(deadline, events.next()) => match event {
@@ -272,6 +272,14 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// What was refused may be served now. The plan may never have learned of a refusal that is forgotten at once, and then it
+    /// does not change either: what it wants here is asked for again in any case.
+    async fn reconsider(&mut self) -> Result<(), SessionError> {
+        self.ctx.board.forget_refusals(self.peer);
+        let wanted = self.ctx.plan.borrow().at(self.peer);
+        self.adopt(wanted).await
+    }
+
     fn ask_for(&mut self, feed: FeedId, size: Seq) {
         self.followed.insert(feed.clone());
         self.asked.insert(feed.clone());
@@ -347,7 +355,7 @@ impl<'a> Session<'a> {
         }
         if news {
             self.roster = theirs;
-            self.ctx.board.forget_refusals(self.peer);
+            self.reconsider().await?;
         }
         if unseen { self.fetch_roster(theirs).await } else { Ok(()) }
     }

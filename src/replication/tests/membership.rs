@@ -1,6 +1,7 @@
 //! The roster on its way, and what follows from it.
 
 use super::world::*;
+use crate::replication::{FollowEvent, Refusal, Word};
 
 fn serial(node: &Node) -> u64 {
     node.directory.roster().roster().serial
@@ -18,6 +19,23 @@ async fn a_newer_roster_reaches_all_and_opens_a_group() {
     }
     world.until("c has the group's feed", |w| w.node("c").size("a/luxury") == 5).await;
     world.until("all is well", |w| w.node("c").error_of("a").is_none()).await;
+}
+
+#[tokio::test]
+async fn a_feed_that_was_refused_a_moment_before_the_news_is_asked_for_again() {
+    let world = World::of(roster(1, &["a", "b"], &[], &[])).await;
+    world.node("a").append("all", 0..2).await;
+    world.converge(2).await;
+    let refused = FollowEvent::Refused { feed: feed("a/all"), refusal: Refusal::NotShared };
+    let digest = crate::feed::Hash([9; 32]);
+    let news = FollowEvent::Heartbeat(Word { roster_serial: 7, roster_digest: digest, heads_digest: digest });
+    world.net.set_faults("a", "b", vec![Fault::Unasked(refused), Fault::Unasked(news)]);
+    let heard = world.net.meter("a", "b").bytes.load(std::sync::atomic::Ordering::Relaxed);
+    let silent = |w: &World| w.net.meter("a", "b").bytes.load(std::sync::atomic::Ordering::Relaxed) == heard;
+    world.until("both are said", |w| !silent(w)).await;
+    world.net.set_faults("a", "b", vec![]);
+    world.node("a").append("all", 2..5).await;
+    world.converge(5).await;
 }
 
 #[tokio::test]
