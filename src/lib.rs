@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! top           cli  daemon  config  telemetry  alliance     commands, a whole node, ceremonies
+//!               population                                    made-up sellers, to measure and to show with
 //! edge          rpc                                           TLS, identity, services, generated types
 //! use cases     service                                       submit, screen, read, withdraw
 //! replication   replication                                   who is followed, where, and believed
@@ -46,4 +47,5 @@ pub mod alliance;
 pub mod cli;
 pub mod config;
 pub mod daemon;
+pub mod population;
 pub mod telemetry;

@@ -3,6 +3,7 @@
 //! Nothing here has a `Debug`: what was typed may be an identifier.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -30,6 +31,11 @@ pub(super) struct Arguments {
 pub(super) enum Command {
     /// Bring up a small alliance on this machine and show what it does.
     Demo(DemoArguments),
+    /// Measure what this machine makes of a node, beside what it allows.
+    Bench(BenchArguments),
+    /// What `bench` compares a node with: the same TLS and messages, and no work.
+    #[command(hide = true)]
+    AnswerNothing(NothingArguments),
     /// Run this member's node until it is told to stop.
     Serve(ServeArguments),
     /// Submit signals: sellers who infringed, and what is known of it.
@@ -76,6 +82,72 @@ pub(super) struct DemoArguments {
     /// Leave the nodes running, and their folders in place, until interrupted.
     #[arg(long)]
     pub(super) keep: bool,
+}
+
+const BENCH_HELP: &str = "\
+Runs nodes of an alliance of its own in a folder of its own, which is removed afterwards, and takes both from nobody: nothing
+that runs here already is touched, but everything else that runs here falsifies the figures. Needs Linux. A million signals take
+about half a gibibyte of disk at the node, as much at the node that fetches them and in the measured floor, and a few minutes.
+
+Each figure stands beside its limit, measured in turn with it: `empty` is a server with the same TLS and messages that does
+nothing, `sled alone` and `plain file` are given the bytes of the packed entries and forced to disk as often. Compare ratios:
+rates differ from hour to hour on a machine that is shared.
+
+JSON: {machine, population: [{of, target, realised}], figures: [{operation, signals, feeds, unit, ours, limit: {of, value, ratio},
+goal: {at_least | at_most}, met}]}; ours, value and ratio are {median, low, high}.";
+
+#[derive(Args)]
+#[command(after_long_help = BENCH_HELP)]
+pub(super) struct BenchArguments {
+    /// Under three minutes: a hundred thousand signals, few calls.
+    #[arg(long, conflicts_with = "signals")]
+    pub(super) quick: bool,
+    /// How many signals are stored when it is measured; several sizes show how it grows.
+    #[arg(long, value_name = "COUNT", value_delimiter = ',', default_value = "1M")]
+    pub(super) signals: Vec<Count>,
+    /// In how many feeds they lie; with more than one they are fetched from a node that relays them.
+    #[arg(long, value_name = "COUNT", value_delimiter = ',', default_value = "1")]
+    pub(super) feeds: Vec<u16>,
+    /// The same number makes up the same sellers.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub(super) seed: u64,
+    /// Where the nodes keep their stores: a folder on the disk in question. Else the system's temporary folder.
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) folder: Option<PathBuf>,
+    /// Draw how the figures grow, as SVG.
+    #[arg(long, value_name = "FILE")]
+    pub(super) plot: Option<PathBuf>,
+}
+
+/// A number of signals: digits, and `k` or `M` behind them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Count(pub(super) u64);
+
+impl FromStr for Count {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (digits, factor) = match text.strip_suffix('k').map(|digits| (digits, 1_000)) {
+            Some(thousands) => thousands,
+            None => text.strip_suffix('M').map_or((text, 1), |digits| (digits, 1_000_000)),
+        };
+        let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+        let number = number.filter(|number| *number > 0);
+        number.map(Self).ok_or("give a number above zero, such as 500000, 500k or 10M")
+    }
+}
+
+#[derive(Args)]
+pub(super) struct NothingArguments {
+    /// The configuration of the node whose certificates are presented.
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: PathBuf,
+    /// Folder of the answers to give.
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) answers: PathBuf,
+    /// Where to listen.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) listen: std::net::SocketAddr,
 }
 
 /// How a command reaches the node.

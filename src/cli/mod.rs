@@ -9,6 +9,7 @@
 
 mod alliance;
 mod arguments;
+mod bench;
 mod check;
 mod config;
 mod connection;
@@ -19,6 +20,7 @@ mod failure;
 mod feed;
 mod fingerprint;
 pub mod input;
+mod loopback;
 mod member;
 mod output;
 mod reading;
@@ -65,6 +67,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environm
 fn dispatch(command: Command, environment: &Environment, printer: &mut Printer) -> Result<Outcome, Failure> {
     match command {
         Command::Serve(arguments) => serve::run(&arguments, environment),
+        Command::Bench(arguments) => bench::run(&arguments, environment, printer),
+        Command::AnswerNothing(arguments) => wait_for(bench::nothing::run(&arguments, environment)),
         Command::Demo(arguments) => demo::run(&arguments, environment, printer),
         Command::Alliance(command) => alliance::run(command, environment, printer),
         Command::Member(command) => member::run(command, environment, printer),

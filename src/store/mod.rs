@@ -13,6 +13,7 @@
 mod checks;
 mod engine;
 mod error;
+pub mod floor;
 mod import;
 mod index;
 mod keys;

@@ -8,16 +8,15 @@ mod population;
 mod report;
 mod samples;
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::alliance::{FirstMember, found};
 use super::arguments::DemoArguments;
 use super::failure::{Failure, Outcome};
+use super::loopback::free_pair;
 use super::output::Printer;
 use super::{Environment, wait_for};
 use crate::alliance::folder::{AllianceFolder, MemberFolder};
@@ -33,8 +32,6 @@ const MEMBERS: [(&str, MemberKind); 3] =
     [("bazaar", MemberKind::Platform), ("aurelle", MemberKind::Brand), ("kestrel", MemberKind::Brand)];
 const CONTROLLERS: usize = 120;
 const SEED: u64 = 2_026;
-/// Tries to find two free ports beside each other.
-const PORT_TRIES: usize = 64;
 /// How long the nodes may take to reach each other; on loopback they take well under a second.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -75,7 +72,7 @@ async fn show(folder: &Path, keep: bool, environment: &Environment, printer: &mu
     let mut sockets = Vec::new();
     let mut first = Vec::new();
     for (id, kind) in MEMBERS {
-        let listeners = bind_pair().await?;
+        let listeners = free_pair().await?;
         let address = listeners.peers.local_addr().map_err(|error| Failure::of("DEMO_PORTS", &error))?;
         first.push(FirstMember { id: id.parse()?, kind, address: address.to_string() });
         sockets.push(listeners);
@@ -104,19 +101,6 @@ async fn show(folder: &Path, keep: bool, environment: &Environment, printer: &mu
         node.stop().await;
     }
     Ok(Outcome::Done)
-}
-
-/// Two free ports beside each other, as a member's listeners are laid out.
-async fn bind_pair() -> Result<Listeners, Failure> {
-    let bind = |port| TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-    for _ in 0..PORT_TRIES {
-        let peers = bind(0).await.map_err(|error| Failure::of("DEMO_PORTS", &error))?;
-        let Some(next) = peers.local_addr().ok().and_then(|address| address.port().checked_add(1)) else { continue };
-        if let Ok(clients) = bind(next).await {
-            return Ok(Listeners { peers, clients });
-        }
-    }
-    Err(Failure::new("DEMO_PORTS", "no two free ports beside each other were found").advise("try again"))
 }
 
 async fn start(home: &MemberFolder, listeners: Listeners, environment: &Environment) -> Result<Node, Failure> {

@@ -1,0 +1,73 @@
+//! What the disk allows: sled alone, and a plain file, with the bytes of packed entries.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::time::Instant;
+
+use super::load::Run;
+use crate::feed::EntryBytes;
+use crate::store::floor::{Floor, PACKED, pack};
+
+/// Entries that are forced to disk together: as many as one stream has in flight, which no node can go beyond.
+const TOGETHER: usize = 4_096;
+const _: () = assert!(TOGETHER.is_multiple_of(PACKED));
+
+/// Both of them, and packed entries to give them.
+pub(super) struct Floors {
+    sled: Floor,
+    file: File,
+    /// The values of one commit after the other, in turn.
+    commits: Vec<Vec<Vec<u8>>>,
+    next: usize,
+    /// Entries that sled has taken.
+    held: u64,
+}
+
+impl Floors {
+    /// With `entries` to take from, at least as many as one commit has.
+    pub(super) fn create(folder: &Path, entries: &[EntryBytes]) -> io::Result<Self> {
+        let packed: Vec<Vec<u8>> = entries.chunks_exact(PACKED).map(pack).collect::<io::Result<_>>()?;
+        let commits = packed.chunks_exact(TOGETHER / PACKED).map(<[_]>::to_vec).collect();
+        let sled = Floor::create(&folder.join("floor"))?;
+        Ok(Self { sled, file: File::create(folder.join("floor.bytes"))?, commits, next: 0, held: 0 })
+    }
+
+    /// Lets sled take entries until it holds `size`.
+    pub(super) fn fill(&mut self, size: u64) -> io::Result<()> {
+        match usize::try_from(size.saturating_sub(self.held)) {
+            Ok(0) | Err(_) => Ok(()),
+            Ok(more) => self.sled(more).map(drop),
+        }
+    }
+
+    fn commit(&mut self) -> &[Vec<u8>] {
+        let commit = self.next % self.commits.len();
+        self.next += 1;
+        &self.commits[commit]
+    }
+
+    /// sled alone with about `entries` entries more.
+    pub(super) fn sled(&mut self, entries: usize) -> io::Result<Run> {
+        let commits = entries.div_ceil(TOGETHER);
+        let began = Instant::now();
+        for _ in 0..commits {
+            let values = self.commit().to_vec();
+            self.sled.append(&values)?;
+        }
+        self.held += (commits * TOGETHER) as u64;
+        Ok(Run::of(commits * TOGETHER, began.elapsed()))
+    }
+
+    /// A plain file with about `entries` entries more.
+    pub(super) fn file(&mut self, entries: usize) -> io::Result<Run> {
+        let commits = entries.div_ceil(TOGETHER);
+        let began = Instant::now();
+        for _ in 0..commits {
+            let bytes = self.commit().concat();
+            self.file.write_all(&bytes)?;
+            self.file.sync_data()?;
+        }
+        Ok(Run::of(commits * TOGETHER, began.elapsed()))
+    }
+}
