@@ -104,14 +104,9 @@ impl Parts {
             clock: clock.clone(),
             entropy: entropy.clone(),
         };
+        let screener =
+            Screener::new(store.clone(), directory.clone(), pseudonymiser.clone(), freshness.clone(), clock.clone(), &secret);
         let signals = Signals { store: store.clone(), directory: directory.clone(), secret, clock: clock.clone(), entropy };
-        let screener = Screener {
-            store: store.clone(),
-            directory: directory.clone(),
-            pseudonymiser: pseudonymiser.clone(),
-            freshness: freshness.clone(),
-            clock: clock.clone(),
-        };
         let state = NodeState {
             store: store.clone(),
             directory: directory.clone(),

@@ -90,9 +90,10 @@ pub const MAX_COMMIT_QUEUE: usize = 1_024;
 pub const MAX_MATCHES: usize = 256;
 /// Matching signals of the own member listed in one answer. They have room of their own, which no other member can fill.
 pub const MAX_OWN_MATCHES: usize = 128;
-/// Signals that one question reads beyond the first of each feed; the rest is counted as omitted. Four times what is listed,
-/// for matches that fall away when the whole pseudonym is compared; a flood on a seller must not slow the answers about it.
-pub const MAX_POSTINGS_READ: usize = 1_024;
+/// Signals that one question reads beyond the first of each feed; the rest is counted as omitted. As many as are listed: a flood
+/// on a seller must not slow the answers about it, and matches that fall away when the whole pseudonym is compared are made by
+/// who writes 64 bits of it himself, into a feed that loses its own place by it.
+pub const MAX_POSTINGS_READ: usize = MAX_MATCHES;
 /// How long the answer of a check can be read again.
 pub const CHECK_RETENTION: Duration = Duration::from_secs(365 * 86_400);
 /// Signals on a page of a listing.

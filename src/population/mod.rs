@@ -247,6 +247,13 @@ impl Iterator for Questions {
         let number = if is_known { rank(&self.known, &mut self.random) as u64 } else { UNKNOWN_FROM + self.asked };
         self.asked += 1;
         let mut stores = self.population.controller(number);
+        if !is_known {
+            // Whom an agent serves is somebody's acquaintance.
+            stores.retain(|store| !store.at_an_agent);
+            if stores.is_empty() {
+                return self.next();
+            }
+        }
         let store = stores.swap_remove(self.random.random_range(0..stores.len()));
         Some(Question { store, is_known })
     }

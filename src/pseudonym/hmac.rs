@@ -20,13 +20,18 @@ const PSEUDONYM_LABEL: &[u8] = b"countermark-pseudonym";
 const CHECK_LABEL: &[u8] = b"countermark-key-check";
 
 /// The secret of scheme `hmac-sha256`: 32 bytes that all members hold. Wiped when dropped; `Debug` shows nothing of it.
-pub struct HmacKey(Zeroizing<[u8; KEY_BYTES]>);
+pub struct HmacKey {
+    bytes: Zeroizing<[u8; KEY_BYTES]>,
+    /// The expanded key, which the library wipes when it is dropped. To expand it costs as much as a pseudonym.
+    schedule: hmac::Key,
+}
 
 impl HmacKey {
     /// A key of these bytes.
     #[must_use]
     pub fn from_bytes(bytes: Zeroizing<[u8; KEY_BYTES]>) -> Self {
-        Self(bytes)
+        let schedule = hmac::Key::new(hmac::HMAC_SHA256, bytes.as_slice());
+        Self { bytes, schedule }
     }
 
     /// A new key.
@@ -36,7 +41,7 @@ impl HmacKey {
     pub fn generate(entropy: &dyn Entropy) -> Result<Self, PseudonymError> {
         let mut bytes = Zeroizing::new([0; KEY_BYTES]);
         entropy.fill(bytes.as_mut_slice()).map_err(PseudonymError::Entropy)?;
-        Ok(Self(bytes))
+        Ok(Self::from_bytes(bytes))
     }
 
     /// Reads the text of a key file: standard base64 (RFC 4648 section 4) of 32 bytes, white space around it ignored.
@@ -51,7 +56,7 @@ impl HmacKey {
             return Err(PseudonymError::KeyInvalid);
         }
         bytes.copy_from_slice(&decoded);
-        Ok(Self(bytes))
+        Ok(Self::from_bytes(bytes))
     }
 
     /// The text of a key file, with a line feed at its end. Whoever holds it can enumerate every phone number.
@@ -59,7 +64,7 @@ impl HmacKey {
     pub fn to_text(&self) -> Zeroizing<String> {
         // The capacity is that of the whole text, so that no part of it is left behind by a growing buffer.
         let mut text = Zeroizing::new(String::with_capacity(64));
-        BASE64.encode_string(self.0.as_slice(), &mut text);
+        BASE64.encode_string(self.bytes.as_slice(), &mut text);
         text.push('\n');
         text
     }
@@ -67,7 +72,7 @@ impl HmacKey {
     /// What the roster says of this key in `check`: 8 bytes as 16 lower-case hexadecimal digits.
     #[must_use]
     pub fn check_value(&self) -> String {
-        let tag = hmac::sign(&self.schedule(), CHECK_LABEL);
+        let tag = hmac::sign(&self.schedule, CHECK_LABEL);
         tag.as_ref().iter().take(CHECK_BYTES).map(|byte| format!("{byte:02x}")).collect()
     }
 
@@ -92,11 +97,6 @@ impl HmacKey {
         bytes.copy_from_slice(context.sign().as_ref());
         Pseudonym(bytes)
     }
-
-    /// The expanded key. The library wipes it when it is dropped, at the end of each batch.
-    fn schedule(&self) -> hmac::Key {
-        hmac::Key::new(hmac::HMAC_SHA256, self.0.as_slice())
-    }
 }
 
 impl fmt::Debug for HmacKey {
@@ -108,7 +108,6 @@ impl fmt::Debug for HmacKey {
 #[async_trait]
 impl PseudonymScheme for HmacKey {
     async fn pseudonyms(&self, identifiers: &[CanonicalIdentifier]) -> Result<Vec<Pseudonym>, PseudonymError> {
-        let schedule = self.schedule();
-        Ok(identifiers.iter().map(|identifier| Self::pseudonym(&schedule, identifier)).collect())
+        Ok(identifiers.iter().map(|identifier| Self::pseudonym(&self.schedule, identifier)).collect())
     }
 }

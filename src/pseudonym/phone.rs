@@ -23,7 +23,8 @@ pub(super) fn canonical(kind: IdentifierKind, value: &str, region: &str) -> Resu
         ));
     }
     // A form that read as another number would break the promise that a canonical form stays what it is.
-    if e164(&form, None).as_deref() == Some(form.as_str()) { Ok(form) } else { Err(not_valid(kind)) }
+    let stays = form == dialled || e164(&form, None).as_deref() == Some(form.as_str());
+    if stays { Ok(form) } else { Err(not_valid(kind)) }
 }
 
 /// The digits, after a `+` if there is one; `None` where there is anything but digits and punctuation.

@@ -1,20 +1,28 @@
 //! Forms of text that several families of identifiers share.
+//!
+//! Most text is ASCII, which is its own NFKC: it takes a short way to the same result.
 
 use unicode_normalization::UnicodeNormalization as _;
 
 /// NFKC (Unicode Standard Annex 15): full-width digits and letters become plain ones.
 pub(super) fn nfkc(text: &str) -> String {
-    text.nfkc().collect()
+    if text.is_ascii() { text.to_owned() } else { text.nfkc().collect() }
 }
 
 /// NFKC and lower case, letter by letter: unlike a case fold it does not merge `ß` with `ss`, which are two mailboxes and
 /// two accounts. Composed once more, because a lower-case letter may compose where the upper-case one did not.
 pub(super) fn lower(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
     text.nfkc().flat_map(char::to_lowercase).nfkc().collect()
 }
 
 /// NFKC and upper case, letter by letter.
 pub(super) fn upper(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_uppercase();
+    }
     text.nfkc().flat_map(char::to_uppercase).nfkc().collect()
 }
 
@@ -25,7 +33,8 @@ pub(super) fn is_blank(c: char) -> bool {
 }
 
 fn is_invisible(c: char) -> bool {
-    matches!(c,
+    !c.is_ascii()
+        && matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
         | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}'

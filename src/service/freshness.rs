@@ -4,10 +4,29 @@ use parking_lot::Mutex;
 
 use crate::domain::{Clock, FeedId, MemberState, Roster, Timestamp};
 use crate::membership::{Directory, Liveness};
-use crate::store::{FeedFreshness, FeedState, FreshnessRecord, Store};
+use crate::store::{FeedFreshness, FeedState, FreshnessRecord, PictureId, Store, StoreError};
 
 /// How long one picture of all feeds serves; checks come by the hundred thousand a second, feeds change by the hundred.
 const SERVES_MS: i64 = 100;
+
+/// How old a kept picture may be while the next one is on its way to the disk, so that nobody waits for it.
+const KEPT_SERVES_MS: i64 = 2 * SERVES_MS;
+
+/// A picture that answers can be read again by.
+pub(super) struct KeptPicture {
+    /// What it shows.
+    pub(super) record: Arc<FreshnessRecord>,
+    /// Under which it is kept, or why it could not be.
+    pub(super) id: Result<PictureId, StoreError>,
+}
+
+/// The newest picture that is kept.
+struct Kept {
+    serial: u64,
+    id: PictureId,
+    /// As it was kept, and as it was told last: the same but for its moment.
+    record: Arc<FreshnessRecord>,
+}
 
 /// What answers rest on, feed by feed.
 pub struct FreshnessBoard {
@@ -17,13 +36,24 @@ pub struct FreshnessBoard {
     clock: Arc<dyn Clock>,
     /// The newest picture, and the serial of the roster it was taken under.
     latest: Mutex<Option<(u64, Arc<FreshnessRecord>)>>,
+    kept: Mutex<Option<Kept>>,
+    /// One picture at a time is written.
+    keeping: tokio::sync::Mutex<()>,
 }
 
 impl FreshnessBoard {
     /// Looks at these.
     #[must_use]
     pub fn new(store: Arc<Store>, directory: Arc<Directory>, liveness: Arc<Liveness>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, directory, liveness, clock, latest: Mutex::new(None) }
+        Self {
+            store,
+            directory,
+            liveness,
+            clock,
+            latest: Mutex::new(None),
+            kept: Mutex::new(None),
+            keeping: tokio::sync::Mutex::new(()),
+        }
     }
 
     /// The state of every feed that this node may read under the roster in force, at most a tenth of a second old. It may tell
@@ -43,6 +73,45 @@ impl FreshnessBoard {
                 picture
             }
         }
+    }
+
+    /// The same, kept on disk. Where it tells nothing new it is there already; where it does, the last one serves while it is
+    /// written, for a tenth of a second more, and then whoever asks waits.
+    pub(super) async fn kept(self: &Arc<Self>) -> KeptPicture {
+        let (serial, record) = (self.directory.roster().roster().serial, self.now());
+        if let Some(id) = self.known(serial, &record) {
+            return KeptPicture { record, id: Ok(id) };
+        }
+        let last = self.kept.lock().as_ref().filter(|kept| kept.serial == serial).map(|kept| (kept.record.clone(), kept.id));
+        if let Some((last, id)) = last
+            && (0..KEPT_SERVES_MS).contains(&(record.as_of.unix_ms() - last.as_of.unix_ms()))
+        {
+            if let Ok(this) = self.keeping.try_lock().map(|_| self.clone()) {
+                tokio::spawn(async move { this.keep(serial, record).await });
+            }
+            return KeptPicture { record: last, id: Ok(id) };
+        }
+        KeptPicture { id: self.keep(serial, record.clone()).await, record }
+    }
+
+    /// The picture that is kept, where `record` tells the same. It is told with the moment of `record` from now on.
+    fn known(&self, serial: u64, record: &Arc<FreshnessRecord>) -> Option<PictureId> {
+        let mut kept = self.kept.lock();
+        let kept = kept.as_mut().filter(|kept| kept.serial == serial)?;
+        if !Arc::ptr_eq(&kept.record, record) {
+            kept.record.tells_the_same(record).then(|| kept.record = record.clone())?;
+        }
+        Some(kept.id)
+    }
+
+    async fn keep(&self, serial: u64, record: Arc<FreshnessRecord>) -> Result<PictureId, StoreError> {
+        let _one_at_a_time = self.keeping.lock().await;
+        if let Some(id) = self.known(serial, &record) {
+            return Ok(id);
+        }
+        let id = self.store.keep_picture(record.clone()).await?;
+        *self.kept.lock() = Some(Kept { serial, id, record });
+        Ok(id)
     }
 
     /// In the order of the feeds. Own feeds stay in the picture also where this member has left their group: it may still read

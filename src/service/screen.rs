@@ -4,15 +4,18 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::blocking::{Panicked, contained, off_thread};
+use super::freshness::KeptPicture;
+use super::reference::{NothingFound, Seal, digest};
 use super::signals::{SignalRecord, read_signal};
-use super::{FreshnessBoard, Pseudonymiser};
+use super::{FreshnessBoard, LocalSecret, Pseudonymiser, Reference};
+use crate::domain::limits::CHECK_RETENTION;
 use crate::domain::limits::{MAX_IDENTIFIERS, MAX_MATCHES, MAX_OWN_MATCHES};
 use crate::domain::{
     Clock, FieldError, Identifier, IdentifierKind, MemberId, PseudonymSet, Roster, SignalStatus, Strength, Timestamp, Verdict,
 };
 use crate::membership::Directory;
 use crate::pseudonym::{CanonicalIdentifier, PseudonymError};
-use crate::store::{CheckRecord, CheckReference, FeedState, FreshnessRecord, MatchRecord, Store, StoreError};
+use crate::store::{CheckRecord, CheckReference, FeedState, FreshnessRecord, MatchRecord, PictureId, Store, StoreError};
 use candidates::Candidates;
 
 mod candidates;
@@ -20,23 +23,34 @@ mod listing;
 
 /// Answers questions about sellers from what this node holds.
 pub struct Screener {
-    /// What is held.
-    pub store: Arc<Store>,
-    /// Who counts.
-    pub directory: Arc<Directory>,
-    /// What replaces the identifiers.
-    pub pseudonymiser: Arc<Pseudonymiser>,
-    /// What answers rest on.
-    pub freshness: Arc<FreshnessBoard>,
-    /// Tells the time of the check.
-    pub clock: Arc<dyn Clock>,
+    store: Arc<Store>,
+    directory: Arc<Directory>,
+    pseudonymiser: Arc<Pseudonymiser>,
+    freshness: Arc<FreshnessBoard>,
+    clock: Arc<dyn Clock>,
+    seal: Seal,
+}
+
+impl Screener {
+    /// Answers from `store`, and seals with a key that `secret` leads to.
+    #[must_use]
+    pub fn new(
+        store: Arc<Store>,
+        directory: Arc<Directory>,
+        pseudonymiser: Arc<Pseudonymiser>,
+        freshness: Arc<FreshnessBoard>,
+        clock: Arc<dyn Clock>,
+        secret: &LocalSecret,
+    ) -> Self {
+        Self { store, directory, pseudonymiser, freshness, clock, seal: Seal::new(secret) }
+    }
 }
 
 /// What is known of a seller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// By this it can be read again for 365 days; else why it could not be kept.
-    pub reference: Result<CheckReference, StoreError>,
+    pub reference: Result<Reference, StoreError>,
     /// When.
     pub checked_at: Timestamp,
     /// The summary.
@@ -189,12 +203,19 @@ impl Screener {
     /// Looks up, records, and hands out references.
     async fn answer(self: &Arc<Self>, questions: Vec<Question>) -> Vec<(usize, Result<Answer, ScreenError>)> {
         let (mut answered, mut outcomes) = (Vec::new(), Vec::new());
-        let (freshness, now) = (self.freshness.now(), self.clock.now());
+        let (KeptPicture { record: freshness, id: picture }, now) = (self.freshness.kept().await, self.clock.now());
         for (question, found) in self.look_up(questions, &freshness).await {
             match found {
                 Ok(found) => {
-                    let answer = sum_up(found, now, freshness.clone());
-                    answered.push((question.row, record_of(question, &answer), answer));
+                    let mut answer = sum_up(found, now, freshness.clone());
+                    let sealed = picture.as_ref().map(|picture| self.sealed(&question, &answer, *picture));
+                    match sealed {
+                        Ok(Some(sealed)) => {
+                            answer.reference = Ok(sealed);
+                            outcomes.push((question.row, Ok(answer)));
+                        }
+                        Ok(None) | Err(_) => answered.push((question.row, record_of(question, &answer), answer)),
+                    }
                 }
                 Err(error) => outcomes.push((question.row, Err(error))),
             }
@@ -204,7 +225,7 @@ impl Screener {
         }
         let records = answered.iter().map(|(_, record, _)| record.clone()).collect();
         let references = match self.store.record_checks(records).await {
-            Ok(references) => references.into_iter().map(Ok).collect(),
+            Ok(references) => references.into_iter().map(|reference| Ok(Reference::Kept(reference))).collect(),
             // The answer stands without its record: reading goes on when nothing can be written.
             Err(error) => vec![Err(error); answered.len()],
         };
@@ -212,6 +233,19 @@ impl Screener {
             answered.into_iter().zip(references).map(|((row, _, answer), reference)| (row, Ok(Answer { reference, ..answer }))),
         );
         outcomes
+    }
+
+    /// The reference of an answer that found nothing; `None` of any other.
+    fn sealed(&self, question: &Question, answer: &Answer, picture: PictureId) -> Option<Reference> {
+        let found_nothing = answer.matches.is_empty() && answer.omitted == 0;
+        let found = NothingFound {
+            checked_at: answer.checked_at,
+            as_of: answer.freshness.as_of,
+            picture,
+            kinds: found_nothing.then(|| question.kinds.clone())?,
+            pseudonyms: digest(&question.pseudonyms),
+        };
+        self.seal.seal(&found).map(Reference::Sealed)
     }
 
     /// Misses are answered from memory on the spot; the rest reads entries, off the asynchronous threads.
@@ -284,9 +318,24 @@ impl Screener {
     ///
     /// # Errors
     /// [`ScreenError::NoSuchCheck`].
-    pub async fn past_check(self: &Arc<Self>, reference: CheckReference) -> Result<PastCheck, ScreenError> {
+    pub async fn past_check(self: &Arc<Self>, reference: Reference) -> Result<PastCheck, ScreenError> {
         let this = self.clone();
-        off_thread(move || this.read_past(reference)).await?
+        let read = move || match reference {
+            Reference::Kept(reference) => this.read_past(reference),
+            Reference::Sealed(_) => this.read_sealed(reference),
+        };
+        off_thread(read).await?
+    }
+
+    fn read_sealed(&self, reference: Reference) -> Result<PastCheck, ScreenError> {
+        let Reference::Sealed(sealed) = &reference else { return Err(ScreenError::NoSuchCheck) };
+        let found = self.seal.open(sealed).ok_or(ScreenError::NoSuchCheck)?;
+        if self.clock.now().since(found.checked_at) > CHECK_RETENTION {
+            return Err(ScreenError::NoSuchCheck);
+        }
+        let picture = self.store.picture(found.picture)?.ok_or(ScreenError::NoSuchCheck)?;
+        let nothing = sum_up(Found::default(), found.checked_at, Arc::new(picture.at(found.as_of)));
+        Ok(PastCheck { answer: Answer { reference: Ok(reference), ..nothing }, kinds: found.kinds })
     }
 
     fn read_past(&self, reference: CheckReference) -> Result<PastCheck, ScreenError> {
@@ -297,7 +346,7 @@ impl Screener {
             matches.push(past_match(past, now, &record.kinds, self.directory.member()));
         }
         let answer = Answer {
-            reference: Ok(reference),
+            reference: Ok(Reference::Kept(reference)),
             checked_at: record.checked_at,
             verdict: record.verdict,
             members_elsewhere: record.members_elsewhere,

@@ -58,6 +58,14 @@ impl LocalSecret {
         text
     }
 
+    /// A key for another purpose: HMAC-SHA-256 of the purpose's name under the secret.
+    pub(super) fn derive(&self, purpose: &[u8]) -> Zeroizing<[u8; BYTES]> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.as_slice());
+        let mut derived = Zeroizing::new([0; BYTES]);
+        derived.copy_from_slice(hmac::sign(&key, purpose).as_ref());
+        derived
+    }
+
     /// The tag of a submission that has an id.
     pub(super) fn by_id(&self, audience: &Audience, id: &SubmissionId) -> SubmissionTag {
         self.tag(BY_ID, audience, id.as_bytes())

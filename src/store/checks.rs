@@ -104,6 +104,30 @@ pub struct FreshnessRecord {
     pub feeds: Vec<FeedFreshness>,
 }
 
+impl FreshnessRecord {
+    /// Whether both tell the same of every feed, whenever they were taken.
+    #[must_use]
+    pub fn tells_the_same(&self, other: &Self) -> bool {
+        let same = |(a, b): (&FeedFreshness, &FeedFreshness)| {
+            let just_then = (a.last_heard == Some(self.as_of), b.last_heard == Some(other.as_of));
+            match just_then {
+                (true, true) => FeedFreshness { last_heard: b.last_heard, ..a.clone() } == *b,
+                (false, false) => a == b,
+                (true, false) | (false, true) => false,
+            }
+        };
+        self.feeds.len() == other.feeds.len() && self.feeds.iter().zip(&other.feeds).all(same)
+    }
+
+    /// The same at another moment: what was heard just then, as own feeds are, is heard just then again.
+    #[must_use]
+    pub fn at(mut self, as_of: Timestamp) -> Self {
+        let before = std::mem::replace(&mut self.as_of, as_of);
+        self.feeds.iter_mut().filter(|f| f.last_heard == Some(before)).for_each(|f| f.last_heard = Some(as_of));
+        self
+    }
+}
+
 /// How fresh one feed is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedFreshness {
@@ -232,7 +256,7 @@ fn encode_check(secret: u64, check: &CheckRecord, freshness: u32) -> CheckRow {
     }
 }
 
-fn encode_freshness(freshness: &FreshnessRecord) -> FreshnessRow {
+pub(super) fn encode_freshness(freshness: &FreshnessRecord) -> FreshnessRow {
     let feed = |f: &FeedFreshness| FeedFreshnessRow {
         feed: f.feed.to_string(),
         size: f.size.get(),
@@ -281,7 +305,7 @@ pub(super) fn decode_check(mut block: CheckBlockRow, reference: &CheckReference)
     })
 }
 
-fn decode_freshness(row: &FreshnessRow) -> Option<FreshnessRecord> {
+pub(super) fn decode_freshness(row: &FreshnessRow) -> Option<FreshnessRecord> {
     let feed = |f: &FeedFreshnessRow| {
         Some(FeedFreshness {
             feed: f.feed.parse().ok()?,

@@ -24,7 +24,7 @@ pub struct FeedNo(u32);
 
 impl FeedNo {
     /// `None` at 2^20 and above, which no roster reaches.
-    pub(super) fn new(number: u32) -> Option<Self> {
+    pub fn new(number: u32) -> Option<Self> {
         (number < 1 << FEED_BITS).then_some(Self(number))
     }
 
@@ -42,12 +42,12 @@ pub struct Position(u64);
 impl Position {
     /// The position of `seq` in `feed`, without the mark. Sequence numbers stay below 2^42: at a million entries a second,
     /// 139 years.
-    pub(super) fn new(feed: FeedNo, seq: Seq) -> Self {
+    pub fn new(feed: FeedNo, seq: Seq) -> Self {
         Self((u64::from(feed.0) << SEQ_BITS | seq.get() & SEQ_MASK) << 1)
     }
 
     /// The same position, marked where the signal there is `conclusive`.
-    pub(super) fn marked(self, conclusive: bool) -> Self {
+    pub fn marked(self, conclusive: bool) -> Self {
         Self(self.0 & !1 | u64::from(conclusive))
     }
 
@@ -98,17 +98,18 @@ impl Hash for Position {
 }
 
 /// The newest positions of one feed under a fingerprint.
-pub(super) struct Newest {
-    pub(super) feed: FeedNo,
+pub struct Newest {
+    /// Which.
+    pub feed: FeedNo,
     /// The newest first: so many marked ones and so many others, at most, as were asked for.
-    pub(super) positions: Vec<Position>,
+    pub positions: Vec<Position>,
     /// Positions of this feed beyond those.
-    pub(super) skipped: u64,
+    pub skipped: u64,
 }
 
 /// Eight bytes of a pseudonym or tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Fingerprint(u64);
+pub struct Fingerprint(u64);
 
 impl From<&Pseudonym> for Fingerprint {
     fn from(pseudonym: &Pseudonym) -> Self {
@@ -206,7 +207,7 @@ impl List {
 }
 
 /// Fingerprint to positions.
-pub(super) struct PositionIndex {
+pub struct PositionIndex {
     rows: HashTable<Row>,
     lists: Vec<List>,
     free: Vec<usize>,
@@ -214,18 +215,27 @@ pub(super) struct PositionIndex {
     hasher: RandomState,
 }
 
+impl Default for PositionIndex {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl PositionIndex {
-    pub(super) fn new() -> Self {
+    /// Without rows.
+    #[must_use]
+    pub fn new() -> Self {
         Self { rows: HashTable::new(), lists: Vec::new(), free: Vec::new(), postings: 0, hasher: RandomState::new() }
     }
 
     /// Pairs of fingerprint and position held.
-    pub(super) fn postings(&self) -> u64 {
+    #[must_use]
+    pub fn postings(&self) -> u64 {
         self.postings
     }
 
     /// A position that is there already stays there once.
-    pub(super) fn insert(&mut self, fingerprint: Fingerprint, position: Position) {
+    pub fn insert(&mut self, fingerprint: Fingerprint, position: Position) {
         let hash = self.hasher.hash_one(fingerprint);
         let added = match self.rows.find_mut(hash, |row| row.fingerprint == fingerprint) {
             Some(row) if row.slot & LIST != 0 => self.lists[list_number(row.slot)].insert(position),
@@ -251,7 +261,8 @@ impl PositionIndex {
         self.postings += u64::from(added);
     }
 
-    pub(super) fn remove(&mut self, fingerprint: Fingerprint, position: Position) {
+    /// Whether the position was there or not, it is not there afterwards.
+    pub fn remove(&mut self, fingerprint: Fingerprint, position: Position) {
         let hash = self.hasher.hash_one(fingerprint);
         let Ok(mut found) = self.rows.find_entry(hash, |row| row.fingerprint == fingerprint) else { return };
         let slot = found.get().slot;
@@ -272,7 +283,8 @@ impl PositionIndex {
     }
 
     /// Positions under this fingerprint, in ascending order.
-    pub(super) fn positions(&self, fingerprint: Fingerprint) -> Vec<Position> {
+    #[must_use]
+    pub fn positions(&self, fingerprint: Fingerprint) -> Vec<Position> {
         match self.row(fingerprint) {
             None => Vec::new(),
             Some(row) if row.slot & LIST != 0 => self.lists[list_number(row.slot)].to_vec(),
@@ -281,13 +293,15 @@ impl PositionIndex {
     }
 
     /// Whether there is any position under this fingerprint. One probe, however many there are.
-    pub(super) fn contains(&self, fingerprint: Fingerprint) -> bool {
+    #[must_use]
+    pub fn contains(&self, fingerprint: Fingerprint) -> bool {
         self.row(fingerprint).is_some()
     }
 
     /// The newest positions of each feed: up to `each` marked ones, and up to `each` others. Looks at every position and
     /// copies none beyond those, so that a flood costs a scan of memory and no more.
-    pub(super) fn newest(&self, fingerprint: Fingerprint, each: usize) -> Vec<Newest> {
+    #[must_use]
+    pub fn newest(&self, fingerprint: Fingerprint, each: usize) -> Vec<Newest> {
         let mut feeds: BTreeMap<FeedNo, (Newest, [usize; 2])> = BTreeMap::new();
         self.each_backwards(fingerprint, |position| {
             let feed = position.feed();

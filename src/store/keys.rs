@@ -4,6 +4,7 @@
 //! instead. No key holds an identifier or a pseudonym.
 
 use super::index::FeedNo;
+use super::pictures::PictureId;
 use crate::domain::{FeedId, Seq};
 
 const SCHEMA: u8 = 0x00;
@@ -15,6 +16,7 @@ const FORK: u8 = 0x05;
 const ROSTER: u8 = 0x06;
 const BEHIND: u8 = 0x07;
 const PART: u8 = 0x08;
+const PICTURE: u8 = 0x09;
 
 /// The row that says which schema this store has and whose it is.
 pub(super) fn schema() -> Vec<u8> {
@@ -104,6 +106,30 @@ pub(super) fn all_checks() -> Vec<u8> {
 pub(super) fn read_checks(key: &[u8]) -> Option<(u16, u64)> {
     let (day, block) = key.strip_prefix(&[CHECKS])?.split_at_checked(2)?;
     Some((u16::from_be_bytes(day.try_into().ok()?), u64::from_be_bytes(block.try_into().ok()?)))
+}
+
+/// A picture of how fresh feeds were.
+pub(super) fn picture(id: PictureId) -> Vec<u8> {
+    let mut key = pictures_of(id.generation);
+    key.push(id.place);
+    key
+}
+
+/// Prefix of the pictures of one generation.
+pub(super) fn pictures_of(generation: u32) -> Vec<u8> {
+    let mut key = all_pictures();
+    key.extend_from_slice(&generation.to_be_bytes());
+    key
+}
+
+/// Prefix of all pictures.
+pub(super) fn all_pictures() -> Vec<u8> {
+    vec![PICTURE]
+}
+
+/// The picture of a key made by [`picture`].
+pub(super) fn read_picture(key: &[u8]) -> Option<PictureId> {
+    Some(PictureId::from_bytes(key.strip_prefix(&[PICTURE])?.try_into().ok()?))
 }
 
 /// A part of the large value whose row has this key.

@@ -14,9 +14,11 @@ mod checks;
 mod engine;
 mod error;
 pub mod floor;
+mod frame;
 mod import;
-mod index;
+pub mod index;
 mod keys;
+mod pictures;
 mod rows;
 mod segment;
 mod state;
@@ -39,6 +41,7 @@ pub use engine::EngineError;
 pub use error::{OpenError, StoreError};
 pub use import::Import;
 pub use index::{FeedNo, Position};
+pub use pictures::PictureId;
 pub use state::ForkRecord;
 
 use crate::domain::limits::{CHECK_RETENTION, COMMIT_STALL, MAX_COMMIT_QUEUE, MAX_COMMIT_QUEUE_BYTES};
@@ -351,6 +354,14 @@ impl Store {
         self.request(|reply| Request::RecordChecks(checks, reply)).await
     }
 
+    /// Keeps how fresh feeds are, for the answers that rest on it. Durable when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`].
+    pub async fn keep_picture(&self, picture: Arc<FreshnessRecord>) -> Result<PictureId, StoreError> {
+        self.request(|reply| Request::KeepPicture(picture, reply)).await
+    }
+
     /// Takes no more of a feed whose member signed two histories, and keeps the proof. A second proof changes nothing.
     ///
     /// # Errors
@@ -608,9 +619,17 @@ impl Store {
         }
         let value = self.shared.engine.get_large(&keys::checks(reference.day, reference.block));
         let Some(value) = value.map_err(|e| StoreError::unreadable(&e))? else { return Ok(None) };
-        let block = zstd::bulk::decompress(&value, MAX_CHECK_BLOCK_BYTES).ok();
+        let block = frame::decompress(&value, MAX_CHECK_BLOCK_BYTES).ok();
         let block = block.and_then(|raw| CheckBlockRow::decode(&*raw).ok()).ok_or_else(|| damaged("a block of checks"))?;
         Ok(checks::decode_check(block, reference))
+    }
+
+    /// How fresh feeds were; `None` where it is kept no more.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`].
+    pub fn picture(&self, id: PictureId) -> Result<Option<FreshnessRecord>, StoreError> {
+        pictures::read(&self.shared.engine, id)
     }
 
     /// Pairs of pseudonym and signal in the index.

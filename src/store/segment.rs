@@ -9,6 +9,7 @@
 
 use bytes::Bytes;
 
+use super::frame;
 use crate::domain::Seq;
 use crate::domain::limits::MAX_ENTRY_BYTES;
 use crate::feed::EntryBytes;
@@ -16,7 +17,6 @@ use crate::feed::EntryBytes;
 /// Entries in a full segment.
 pub(super) const SEGMENT_ENTRIES: usize = 16;
 const VERSION: u8 = 1;
-const ZSTD_LEVEL: i32 = 1;
 const MAX_RAW_BYTES: usize = 1 + SEGMENT_ENTRIES * (2 + MAX_ENTRY_BYTES);
 
 /// The number of the segment that holds `seq`.
@@ -43,14 +43,14 @@ pub(super) fn pack(entries: &[EntryBytes]) -> std::io::Result<Vec<u8>> {
     }
     entries.iter().for_each(|entry| raw.extend_from_slice(entry.as_slice()));
     let mut value = vec![VERSION];
-    value.extend(zstd::bulk::compress(&raw, ZSTD_LEVEL)?);
+    value.extend(frame::compress(&raw)?);
     Ok(value)
 }
 
 /// Unpacks what [`pack`] made.
 pub(super) fn unpack(value: &[u8]) -> Result<Vec<EntryBytes>, SegmentDamaged> {
     let [VERSION, frame @ ..] = value else { return Err(SegmentDamaged) };
-    let mut rest = Bytes::from(zstd::bulk::decompress(frame, MAX_RAW_BYTES).map_err(|_| SegmentDamaged)?);
+    let mut rest = Bytes::from(frame::decompress(frame, MAX_RAW_BYTES).map_err(|_| SegmentDamaged)?);
     let count = usize::from(*rest.first().ok_or(SegmentDamaged)?);
     let lengths = rest.get(1..1 + 2 * count).ok_or(SegmentDamaged)?.to_vec();
     rest = rest.slice(1 + 2 * count..);

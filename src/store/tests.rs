@@ -387,6 +387,70 @@ async fn a_check_can_be_read_for_a_year_and_is_then_gone() {
     assert_eq!(store.check(&first), Ok(None), "removed for good");
 }
 
+fn picture(n: u64, as_of: i64) -> Arc<FreshnessRecord> {
+    let feed = |member: &str, size| FeedFreshness {
+        feed: feed(&format!("{member}/all")),
+        size: Seq::new(size),
+        newest_size: Seq::new(size),
+        last_heard: Some(Timestamp::from_unix_ms(as_of)),
+        state: FeedState::Followed,
+        live_signals: size,
+        not_understood: 0,
+    };
+    let feeds = (0..40).map(|i| feed(&format!("member-{i}"), if i == 7 { n } else { 1 })).collect();
+    Arc::new(FreshnessRecord { as_of: Timestamp::from_unix_ms(as_of), feeds })
+}
+
+#[tokio::test]
+async fn pictures_of_several_generations_are_read_again_after_a_reopen() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut kept = Vec::new();
+    for round in 0..2 {
+        let store = Store::open(options(folder.path(), "acme")).expect("opens");
+        for n in 0..300 {
+            let record = picture(1_000 * round + n, NOW_MS);
+            kept.push((store.keep_picture(record.clone()).await.expect("durable"), record));
+        }
+    }
+    let store = Store::open(options(folder.path(), "acme")).expect("opens");
+    let generations: std::collections::BTreeSet<u32> = kept.iter().map(|(id, _)| id.generation).collect();
+    assert_eq!(generations.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3]);
+    for (id, record) in &kept {
+        assert_eq!(store.picture(*id).expect("readable").as_ref(), Some(&**record), "{id:?}");
+    }
+}
+
+#[tokio::test]
+async fn pictures_are_kept_for_a_year_and_then_go_by_generations() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = TestClock::at(NOW_MS);
+    let store = Store::open(at(folder.path(), &clock)).expect("opens");
+    let mut ids = Vec::new();
+    for n in 0..=256 {
+        let day = if n == 256 { 30 } else { 0 };
+        ids.push(store.keep_picture(picture(n, NOW_MS + day * DAY_MS)).await.expect("durable"));
+    }
+    let present = |id| store.picture(id).expect("readable").is_some();
+    clock.set(NOW_MS + 380 * DAY_MS);
+    store.record_checks(vec![check_record(1)]).await.expect("durable");
+    assert!(present(ids[0]) && present(ids[255]), "the last one may have served until day 30");
+    clock.set(NOW_MS + 396 * DAY_MS);
+    for n in 2..4 {
+        store.record_checks(vec![check_record(n)]).await.expect("durable");
+    }
+    assert!(!present(ids[0]) && !present(ids[255]) && present(ids[256]), "the newest generation stays");
+}
+
+#[test]
+fn two_pictures_tell_the_same_whenever_they_were_taken() {
+    let (a, later, other) = (picture(1, 5), picture(1, 9), picture(2, 9));
+    assert!(a.tells_the_same(&later) && !a.tells_the_same(&other));
+    assert_eq!(FreshnessRecord::clone(&a).at(Timestamp::from_unix_ms(9)), *later);
+    let mut silent = FreshnessRecord::clone(&later);
+    silent.feeds[3].last_heard = Some(Timestamp::from_unix_ms(5));
+    assert!(!a.tells_the_same(&silent), "heard at that moment and not since");
+}
+
 /// Lets nobody know the time while it is locked.
 #[derive(Default)]
 struct GateClock {

@@ -18,19 +18,22 @@ use std::sync::Arc;
 use prost::Message as _;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use super::checks::{CheckBlock, CheckRecord, CheckReference};
+use super::checks::{CheckBlock, CheckRecord, CheckReference, FreshnessRecord};
 use super::engine::{Commit, EngineError, parts_of, read_parts};
+use super::frame;
 use super::index::FeedNo;
+use super::pictures::{self, Album, PictureId};
 use super::rows::ForkRow;
 use super::state::{ForkRecord, read_entry, read_signal};
 use super::suspension::Suspension;
 use super::tip::Tip;
 use super::{Append, Appended, Import, OpenError, Problem, Shared, StoreError, expired_before, keys, load};
 use crate::domain::limits::{MAX_COMMIT_BYTES, MAX_COMMIT_ENTRIES};
-use crate::domain::{Audience, Entropy, FeedId, Seq, SignalContent, SubmissionTag};
+use crate::domain::{Audience, Entropy, FeedId, Seq, SignalContent, SubmissionTag, Timestamp};
 use crate::feed::{Body, Checkpoint, Entry, EntryBytes, ForkProof, NotUnderstood, SignedCheckpoint, SigningKey, decode};
 
-const ZSTD_LEVEL: i32 = 1;
+/// About how many bytes a feed takes in a picture.
+const PICTURE_BYTES_A_FEED: usize = 64;
 /// Blocks of expired checks that are removed in one commit.
 const EXPIRED_PER_COMMIT: usize = 1_024;
 
@@ -40,6 +43,7 @@ pub(super) enum Request {
     Append(Vec<Append>, Reply<Vec<Result<Appended, StoreError>>>),
     Import(Box<Import>, Reply<Seq>),
     RecordChecks(Vec<CheckRecord>, Reply<Vec<CheckReference>>),
+    KeepPicture(Arc<FreshnessRecord>, Reply<PictureId>),
     Quarantine(Box<ForkProof>, Reply<()>),
     MarkBehind(FeedId, Seq, Reply<()>),
     PutRoster(bytes::Bytes, Reply<()>),
@@ -52,7 +56,7 @@ impl Request {
             Self::Append(items, _) => items.len(),
             Self::Import(import, _) => import.entries.len(),
             Self::RecordChecks(checks, _) => checks.len(),
-            Self::Quarantine(..) | Self::MarkBehind(..) | Self::PutRoster(..) | Self::Rebuild(_) => 1,
+            Self::KeepPicture(..) | Self::Quarantine(..) | Self::MarkBehind(..) | Self::PutRoster(..) | Self::Rebuild(_) => 1,
         }
     }
 
@@ -62,6 +66,7 @@ impl Request {
             Self::Append(items, _) => items.iter().map(|item| item.bytes().as_slice().len()).sum(),
             Self::Import(import, _) => import.entries.iter().map(|(bytes, _)| bytes.as_slice().len()).sum(),
             Self::RecordChecks(checks, _) => checks.iter().map(CheckRecord::weight).sum(),
+            Self::KeepPicture(picture, _) => PICTURE_BYTES_A_FEED * picture.feeds.len(),
             Self::PutRoster(note, _) => note.len(),
             Self::Quarantine(..) | Self::MarkBehind(..) | Self::Rebuild(_) => 0,
         }
@@ -72,6 +77,7 @@ impl Request {
             Self::Append(_, reply) => answer(reply, Err(error)),
             Self::Import(_, reply) => answer(reply, Err(error)),
             Self::RecordChecks(_, reply) => answer(reply, Err(error)),
+            Self::KeepPicture(_, reply) => answer(reply, Err(error)),
             Self::Quarantine(_, reply) | Self::MarkBehind(_, _, reply) | Self::PutRoster(_, reply) | Self::Rebuild(reply) => {
                 answer(reply, Err(error));
             }
@@ -95,6 +101,7 @@ pub(super) struct Writer {
     tips: BTreeMap<FeedId, Tip>,
     next_feed: u32,
     next_block: u64,
+    album: Album,
     key: Arc<SigningKey>,
     entropy: Arc<dyn Entropy>,
     /// Set after a failure, until the store has been opened anew.
@@ -160,9 +167,18 @@ impl Writer {
         key: Arc<SigningKey>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, OpenError> {
-        let tips_at_hand = BTreeMap::new();
-        let mut writer =
-            Self { shared, tips: tips_at_hand, next_feed: 0, next_block: 0, key, entropy, suspended: None, expired_until: 0 };
+        let album = Album::open(&shared.engine)?;
+        let mut writer = Self {
+            shared,
+            tips: BTreeMap::new(),
+            next_feed: 0,
+            next_block: 0,
+            album,
+            key,
+            entropy,
+            suspended: None,
+            expired_until: 0,
+        };
         writer.adopt(tips)?;
         if let Err(error) = writer.shared.engine.keep_ballast() {
             writer.suspend(&error);
@@ -175,6 +191,7 @@ impl Writer {
         self.next_feed = tips.values().map(|tip| tip.no.get() + 1).max().unwrap_or(0);
         self.tips = tips;
         self.next_block = self.highest_block()?.map_or(0, |block| block + 1);
+        self.album = Album::open(&self.shared.engine)?;
         Ok(())
     }
 
@@ -308,6 +325,10 @@ impl Writer {
                 Err(error) => answer(reply, Err(error)),
             },
             Request::RecordChecks(checks, reply) => self.stage_checks(checks, reply, group),
+            Request::KeepPicture(picture, reply) => match self.album.put(&picture, &mut group.commit) {
+                Ok(id) => group.replies.push(Box::new(move |r| answer(reply, r.map(|()| id)))),
+                Err(error) => answer(reply, Err(group.broke(error))),
+            },
             Request::Quarantine(proof, reply) => {
                 self.stage_fork(&proof, group);
                 group.replies.push(Box::new(move |r| answer(reply, r.map(|_| ()))));
@@ -495,7 +516,7 @@ impl Writer {
             }
         }
         for (number, block) in (group.first_block..).zip(&group.blocks) {
-            let value = zstd::bulk::compress(&block.encode(), ZSTD_LEVEL).map_err(EngineError::Io)?;
+            let value = frame::compress(&block.encode()).map_err(EngineError::Io)?;
             group.commit.put_large(&keys::checks(group.day, number), &value);
         }
         if let Some(note) = &group.roster {
@@ -565,7 +586,7 @@ impl Writer {
         Ok(signals)
     }
 
-    /// Removes, some at a time, records of checks that are older than anyone may ask for.
+    /// Removes, some at a time, records of checks and pictures that are older than anyone may ask for.
     fn expire_checks(&mut self) {
         let until = expired_before(self.shared.today());
         if until <= self.expired_until || self.suspended.is_some() {
@@ -591,7 +612,8 @@ impl Writer {
             from = key;
             from.push(0);
         }
-        if commit.is_empty() {
+        let oldest = Timestamp::from_unix_ms(i64::from(until) * 86_400_000);
+        if commit.is_empty() && !pictures::expire_one(&self.shared.engine, oldest, &mut commit)? {
             return Ok(true);
         }
         self.shared.engine.commit(commit)?;

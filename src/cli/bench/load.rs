@@ -13,6 +13,8 @@ use crate::cli::failure::Failure;
 pub(super) const IN_FLIGHT: usize = 128;
 /// Latencies are kept in microseconds with three digits.
 const DIGITS: u8 = 3;
+/// The longest latency that is told apart: a minute.
+const MOST_MICROS: u64 = 60_000_000;
 
 /// One measured run.
 #[derive(Debug, Clone)]
@@ -37,7 +39,7 @@ impl Run {
 
 /// An empty set of latencies.
 pub(super) fn latencies() -> Histogram<u64> {
-    Histogram::new(DIGITS).expect("three digits are allowed")
+    Histogram::new_with_bounds(1, MOST_MICROS, DIGITS).expect("the bounds are in order")
 }
 
 /// In whole microseconds.

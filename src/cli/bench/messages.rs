@@ -44,9 +44,5 @@ pub(super) fn identifiers(question: &Question) -> Vec<proto::Identifier> {
 }
 
 fn identifier(identifier: &domain::Identifier) -> proto::Identifier {
-    proto::Identifier {
-        kind: identifier.kind.number(),
-        value: identifier.value.clone(),
-        region: identifier.region.clone(),
-    }
+    proto::Identifier { kind: identifier.kind.number(), value: identifier.value.clone(), region: identifier.region.clone() }
 }

@@ -38,15 +38,9 @@ struct Scale {
     idle: std::time::Duration,
 }
 
-const FULL: Scale = Scale {
-    alternations: 5,
-    calls: 100_000,
-    rows: 400_000,
-    trips: 500,
-    idle: std::time::Duration::from_secs(30),
-};
-const QUICK: Scale =
-    Scale { alternations: 5, calls: 5_000, rows: 20_000, trips: 50, idle: std::time::Duration::from_secs(10) };
+const FULL: Scale =
+    Scale { alternations: 5, calls: 100_000, rows: 400_000, trips: 500, idle: std::time::Duration::from_secs(30) };
+const QUICK: Scale = Scale { alternations: 5, calls: 5_000, rows: 20_000, trips: 50, idle: std::time::Duration::from_secs(10) };
 /// Signals of a quick run.
 const QUICK_SIGNALS: u64 = 100_000;
 /// Finds and controllers that are looked at to see what the population comes to.
@@ -65,11 +59,7 @@ pub(super) fn run(arguments: &BenchArguments, environment: &Environment, printer
     })
 }
 
-async fn measure(
-    arguments: &BenchArguments,
-    environment: &Environment,
-    printer: &mut Printer,
-) -> Result<Report, Failure> {
+async fn measure(arguments: &BenchArguments, environment: &Environment, printer: &mut Printer) -> Result<Report, Failure> {
     let scale = if arguments.quick { QUICK } else { FULL };
     let mut sizes = if arguments.quick { vec![QUICK_SIGNALS] } else { arguments.signals.iter().map(|count| count.0).collect() };
     sizes.sort_unstable();

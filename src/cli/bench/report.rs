@@ -77,12 +77,7 @@ impl Figure {
     }
 
     /// Beside `of`, whose values were measured in turn with ours.
-    pub(super) fn beside(
-        operation: &'static str,
-        unit: &'static str,
-        of: &'static str,
-        pairs: &[(f64, f64)],
-    ) -> Self {
+    pub(super) fn beside(operation: &'static str, unit: &'static str, of: &'static str, pairs: &[(f64, f64)]) -> Self {
         let limit = Limit {
             of,
             value: Spread::of(pairs.iter().map(|(_, limit)| *limit)),
@@ -158,7 +153,8 @@ impl Show for Report {
         let population = table(&["population", "target", "realised"], shares);
         let head = ["operation", "signals", "feeds", "ours", "limit", "ratio", "goal", ""];
         let figures = table(&head, self.figures.iter().map(Figure::row));
-        let warning = if self.machine.optimised { "" } else { "\nThis program was built without optimisation: nothing here counts.\n" };
+        let warning =
+            if self.machine.optimised { "" } else { "\nThis program was built without optimisation: nothing here counts.\n" };
         format!("{machine}\n{population}\n{figures}{warning}")
     }
 }

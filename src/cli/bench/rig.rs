@@ -40,8 +40,10 @@ impl Rig {
     /// Founds an alliance of `members` members below `folder`. The first is a platform. Only the first two ever run nodes.
     pub(super) async fn found(folder: &Path, members: usize, environment: &Environment) -> Result<Self, Failure> {
         let folder = tempfile::Builder::new().prefix("countermark-bench-").tempdir_in(folder);
-        let folder = folder.map_err(|error| Failure::of("BENCH_FOLDER", &error).advise("give --folder a folder you may write to"))?;
-        let program = environment.program.clone().ok_or_else(|| Failure::new("BENCH_PROGRAM", "this program cannot be found"))?;
+        let folder =
+            folder.map_err(|error| Failure::of("BENCH_FOLDER", &error).advise("give --folder a folder you may write to"))?;
+        let program =
+            environment.program.clone().ok_or_else(|| Failure::new("BENCH_PROGRAM", "this program cannot be found"))?;
         let mut first = Vec::new();
         for number in 0..members {
             let kind = if number == 0 { MemberKind::Platform } else { MemberKind::Brand };

@@ -228,6 +228,19 @@ impl Stage {
         self.nothing.as_ref().ok_or_else(|| Failure::new("BENCH_SERVER", "there is nothing to compare with"))
     }
 
+    /// CPU that node and empty server have used.
+    fn cpu(&self) -> Result<(Duration, Duration), Failure> {
+        Ok((self.node.usage()?.cpu, self.idle_server()?.usage()?.cpu))
+    }
+
+    /// Microseconds of CPU for each call or row of both.
+    fn cpu_since(&self, before: (Duration, Duration), pairs: &[(Run, Run)]) -> Result<[(f64, f64); 1], Failure> {
+        let now = self.cpu()?;
+        let each = |cpu: Duration, count: usize| micros(cpu) as f64 / count.max(1) as f64;
+        let (ours, nothing) = (pairs.iter().map(|(ours, _)| ours.count).sum(), pairs.iter().map(|(_, n)| n.count).sum());
+        Ok([(each(now.0 - before.0, ours), each(now.1 - before.1, nothing))])
+    }
+
     async fn check_calls(&self) -> Result<Vec<Figure>, Failure> {
         let questions = self.questions(self.scale.calls);
         let run = async |server: &Server| {
@@ -242,35 +255,33 @@ impl Stage {
             .await
         };
         let (nothing, mut pairs) = (self.idle_server()?, Vec::new());
-        let before = self.node.usage()?;
+        let before = self.cpu()?;
         for _ in 0..self.scale.alternations {
             pairs.push((run(&self.node).await?, run(nothing).await?));
         }
-        let cpu = self.node.usage()?.cpu - before.cpu;
-        let done = pairs.iter().map(|(ours, _)| ours.count).sum::<usize>();
+        let cpu = self.cpu_since(before, &pairs)?;
         Ok(vec![
             Figure::beside("CheckSeller", "a second", "empty call", &rates(&pairs)).goal(Goal::AtLeast(0.8)),
             Figure::beside("CheckSeller p50", "us", "empty call", &quantiles(&pairs, 0.5)),
             Figure::beside("CheckSeller p99", "us", "empty call", &quantiles(&pairs, 0.99)).goal(Goal::AtMost(1.5)),
-            Figure::new("CheckSeller CPU", "us a call", Spread::one(micros(cpu) as f64 / done as f64)),
+            Figure::beside("CheckSeller CPU", "us a call", "empty call", &cpu),
         ])
     }
 
     async fn check_streams(&self) -> Result<Vec<Figure>, Failure> {
         let questions = self.questions(self.scale.rows);
         let (nothing, mut pairs) = (self.idle_server()?, Vec::new());
-        let before = self.node.usage()?;
+        let before = self.cpu()?;
         for _ in 0..self.scale.alternations {
             let ours = self.check(&self.node, questions.clone()).await?;
             pairs.push((ours, self.check(nothing, questions.clone()).await?));
         }
-        let cpu = self.node.usage()?.cpu - before.cpu;
-        let done = pairs.iter().map(|(ours, _)| ours.count).sum::<usize>();
+        let cpu = self.cpu_since(before, &pairs)?;
         let identifiers = Spread::of(pairs.iter().map(|(ours, _)| IDENTIFIERS * ours.rate()));
         Ok(vec![
             Figure::beside("CheckSellers", "a second", "empty stream", &rates(&pairs)).goal(Goal::AtLeast(0.5)),
             Figure::new("CheckSellers identifiers", "a second", identifiers).goal(Goal::AtLeast(300_000.0)),
-            Figure::new("CheckSellers CPU", "us a row", Spread::one(micros(cpu) as f64 / done as f64)),
+            Figure::beside("CheckSellers CPU", "us a row", "empty stream", &cpu),
         ])
     }
 
@@ -286,32 +297,34 @@ impl Stage {
             })
             .await
         };
-        let mut pairs = Vec::new();
+        let (before, mut pairs) = (self.cpu()?, Vec::new());
         for _ in 0..self.scale.alternations {
             let rows = self.submissions(self.scale.calls);
             let ours = run(&self.node, rows.clone()).await?;
             pairs.push((ours, run(self.idle_server()?, rows).await?));
         }
+        let cpu = self.cpu_since(before, &pairs)?;
         Ok(vec![
             Figure::beside("SubmitSignal", "a second", "empty call", &rates(&pairs)).goal(Goal::AtLeast(0.4)),
             Figure::beside("SubmitSignal p50", "us", "empty call", &quantiles(&pairs, 0.5)),
             Figure::beside("SubmitSignal p99", "us", "empty call", &quantiles(&pairs, 0.99)),
+            Figure::beside("SubmitSignal CPU", "us a call", "empty call", &cpu),
         ])
     }
 
     async fn submit_streams(&mut self) -> Result<Vec<Figure>, Failure> {
-        let mut all = Vec::new();
-        let before = self.node.usage()?;
+        let (mut all, mut pairs) = (Vec::new(), Vec::new());
+        let before = self.cpu()?;
         for _ in 0..self.scale.alternations {
             let rows = self.submissions(self.scale.rows);
             let ours = self.submit(&self.node, rows.clone()).await?;
             let nothing = self.submit(self.idle_server()?, rows).await?;
             let of = |error: std::io::Error| Failure::of("BENCH_FLOOR", &error);
             let sled = self.floors.sled(self.scale.rows).map_err(of)?;
+            pairs.push((ours.clone(), nothing.clone()));
             all.push((ours, sled, self.floors.file(self.scale.rows).map_err(of)?, nothing));
         }
-        let cpu = self.node.usage()?.cpu - before.cpu;
-        let done = all.iter().map(|(ours, ..)| ours.count).sum::<usize>();
+        let cpu = self.cpu_since(before, &pairs)?;
         let beside = |limit: &dyn Fn(&(Run, Run, Run, Run)) -> f64| {
             all.iter().map(|runs| (runs.0.rate(), limit(runs))).collect::<Vec<_>>()
         };
@@ -322,7 +335,7 @@ impl Stage {
             Figure::beside(operation, unit, "plain file", &beside(&|r| r.2.rate())),
             Figure::beside(operation, unit, "empty stream", &beside(&|r| r.3.rate())),
             Figure::new(operation, unit, Spread::of(all.iter().map(|r| r.0.rate()))).goal(Goal::AtLeast(least)),
-            Figure::new("SubmitSignals CPU", "us a row", Spread::one(micros(cpu) as f64 / done as f64)),
+            Figure::beside("SubmitSignals CPU", "us a row", "empty stream", &cpu),
         ])
     }
 

@@ -386,14 +386,21 @@ impl Node {
     /// Appends as a submitter does: again, while the node has heard of nobody yet.
     pub(super) async fn append(&self, audience: &str, numbers: std::ops::Range<u64>) {
         for chunk in numbers.collect::<Vec<_>>().chunks(500) {
-            let items = || chunk.iter().map(|n| signal(audience, *n)).collect();
-            let mut outcomes = self.store.append(items()).await.expect("durable");
-            while outcomes.contains(&Err(StoreError::OwnFeedUnconfirmed)) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-                outcomes = self.store.append(items()).await.expect("durable");
-            }
-            assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+            let taken = async {
+                while self.try_append(audience, chunk).await < chunk.len() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::time::timeout(PATIENCE, taken).await.expect("the node comes to hear of somebody");
         }
+    }
+
+    /// Appends what the node takes: nothing until it has heard of somebody. Gives how many it holds then.
+    pub(super) async fn try_append(&self, audience: &str, numbers: &[u64]) -> usize {
+        let outcomes = self.store.append(numbers.iter().map(|n| signal(audience, *n)).collect()).await.expect("durable");
+        let unheard = |outcome: &Result<_, _>| matches!(outcome, Err(StoreError::OwnFeedUnconfirmed));
+        assert!(outcomes.iter().all(|outcome| outcome.is_ok() || unheard(outcome)), "{outcomes:?}");
+        outcomes.iter().filter(|outcome| outcome.is_ok()).count()
     }
 
     /// Everything that it holds for `audience`, to be compared.

@@ -2,8 +2,8 @@
 
 use super::world::{TestNode, World, allegation, feed, identifier, named, submission};
 use crate::domain::{EvidenceKind, IdentifierKind, SignalStatus, Strength, Verdict};
-use crate::service::Answer;
 use crate::service::freshness::rests_on;
+use crate::service::{Answer, Reference};
 
 const SELLER: &str = "outlet-17.test";
 
@@ -85,6 +85,32 @@ async fn a_question_that_repeats_itself_is_read_again_as_it_was_answered() {
     let past = bazaar.screener.past_check(answer.reference.expect("kept")).await.expect("read again");
     let kinds = [IdentifierKind::LegalName, IdentifierKind::Domain, IdentifierKind::Domain, IdentifierKind::Phone];
     assert_eq!(past.kinds, kinds);
+}
+
+#[tokio::test]
+async fn an_answer_that_found_nothing_is_read_again_from_its_reference_for_a_year() {
+    let world = World::new(&["aurelle", "bazaar"]).await;
+    world.node("aurelle").submit(allegation(SELLER, 1)).await.expect("taken");
+    let bazaar = world.node("bazaar");
+    let before =
+        bazaar.check(vec![named(SELLER), identifier(IdentifierKind::Phone, "+8613800138000")]).await.expect("answered");
+    assert_eq!(summary(&before), (Verdict::NoneKnown, 0, 0, 0));
+    assert!(matches!(before.reference, Ok(Reference::Sealed(_))));
+    world.deliver("aurelle/all", "bazaar").await;
+    let after = bazaar.ask(SELLER).await;
+    assert!(matches!(after.reference, Ok(Reference::Kept(_))), "an answer that names signals is kept");
+    assert_ne!(before.freshness.feeds, after.freshness.feeds);
+    is_as_given(bazaar, &before).await;
+    is_as_given(bazaar, &after).await;
+    let reference = before.reference.clone().expect("sealed");
+    let past = bazaar.screener.past_check(reference.clone()).await.expect("read again");
+    assert_eq!(past.kinds, [IdentifierKind::Domain, IdentifierKind::Phone]);
+    let elsewhere = world.node("aurelle").screener.past_check(reference.clone()).await.expect_err("sealed by another node");
+    assert_eq!(elsewhere.code(), "CHECK_NOT_FOUND");
+    bazaar.clock.advance_days(364);
+    is_as_given(bazaar, &before).await;
+    bazaar.clock.advance_days(2);
+    assert_eq!(bazaar.screener.past_check(reference).await.expect_err("too old").code(), "CHECK_NOT_FOUND");
 }
 
 #[tokio::test]

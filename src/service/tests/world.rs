@@ -178,6 +178,8 @@ impl World {
             clock: clock.clone(),
             entropy: entropy(seed + 2),
         };
+        let screener =
+            Screener::new(store.clone(), directory.clone(), pseudonymiser.clone(), freshness.clone(), clock.clone(), &secret);
         TestNode {
             submitter: Submitter {
                 store: store.clone(),
@@ -188,13 +190,7 @@ impl World {
                 entropy: entropy(seed + 3),
             },
             signals: Arc::new(signals),
-            screener: Arc::new(Screener {
-                store: store.clone(),
-                directory: directory.clone(),
-                pseudonymiser: pseudonymiser.clone(),
-                freshness: freshness.clone(),
-                clock: clock.clone(),
-            }),
+            screener: Arc::new(screener),
             store,
             directory,
             liveness,

@@ -1,0 +1,198 @@
+//! What the parts of a node cost, one by one: `cargo bench`. A whole node is measured by `countermark bench`.
+
+use std::hint::black_box;
+
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+use countermark::alliance::default_platforms;
+use countermark::domain::{
+    Action, AllianceName, Audience, Entropy, EntropyError, Evidence, EvidenceKind, FeedId, GoodsValue, Identifier,
+    IdentifierKind, Infringement, KeyId, Policy, Pseudonym, PseudonymSet, Roster, Seq, Sha256Digest, Sighting, SignalContent,
+    Statement, SubmissionTag, Timestamp,
+};
+use countermark::feed::{
+    Body, Checkpoint, Entry, EntryBytes, Frontier, SignedCheckpoint, SigningKey, decode, encode, leaf_hash,
+};
+use countermark::population::{Population, Store};
+use countermark::pseudonym::{CanonicalIdentifier, Canonicaliser, HmacKey, PseudonymScheme as _};
+use countermark::store::index::{FeedNo, Position, PositionIndex};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+
+struct Random(SystemRandom);
+
+impl Entropy for Random {
+    fn fill(&self, out: &mut [u8]) -> Result<(), EntropyError> {
+        self.0.fill(out).map_err(|_| EntropyError)
+    }
+}
+
+fn random() -> Random {
+    Random(SystemRandom::new())
+}
+
+/// Stores of the made-up population, one of each controller.
+fn stores(count: u64) -> Vec<Store> {
+    let population = Population::new(1);
+    (0..count).filter_map(|number| population.controller(number).pop()).collect()
+}
+
+/// A roster with the platforms that every alliance begins with.
+fn roster() -> Roster {
+    Roster {
+        format: Roster::FORMAT,
+        alliance: "bench.test".parse().expect("valid"),
+        serial: 1,
+        issued_at: String::new(),
+        policy: Policy::default(),
+        members: vec![],
+        groups: vec![],
+        keys: vec![],
+        platforms: default_platforms(),
+    }
+}
+
+fn canonical_forms(c: &mut Criterion) {
+    let canonicaliser = Canonicaliser::new(&roster()).expect("valid");
+    let stores = stores(1_000);
+    let mut group = c.benchmark_group("canonical form");
+    group.throughput(Throughput::Elements(1));
+    let mut measure = |name: &str, identifiers: Vec<Identifier>| {
+        let mut next = identifiers.iter().cycle();
+        group.bench_function(name, |b| b.iter(|| canonicaliser.canonical(black_box(next.next().expect("endless")))));
+    };
+    for place in 0..stores[0].identifiers.len() {
+        let identifiers: Vec<_> = stores.iter().map(|store| store.identifiers[place].clone()).collect();
+        measure(identifiers[0].kind.as_str(), identifiers);
+    }
+    let of = |kind, value: String| Identifier { kind, value, region: String::new() };
+    let numbers = || 0..1_000_u32;
+    measure("domain", numbers().map(|n| of(IdentifierKind::Domain, format!("www.shop-{n}.co.uk"))).collect());
+    measure("domain, IDN", numbers().map(|n| of(IdentifierKind::Domain, format!("händler-{n}.example"))).collect());
+    measure(
+        "url",
+        numbers().map(|n| of(IdentifierKind::Url, format!("https://shop-{n}.example/a?id={n}&utm_source=x"))).collect(),
+    );
+    measure(
+        "legal_name",
+        numbers().map(|n| of(IdentifierKind::LegalName, format!("Shenzhen Trading No. {n} Co., Ltd."))).collect(),
+    );
+    measure(
+        "legal_name, Chinese",
+        numbers().map(|n| of(IdentifierKind::LegalName, format!("深圳市第{n}贸易有限公司"))).collect(),
+    );
+    group.finish();
+}
+
+fn pseudonyms(c: &mut Criterion) {
+    let canonicaliser = Canonicaliser::new(&roster()).expect("valid");
+    let forms: Vec<CanonicalIdentifier> =
+        stores(512).iter().filter_map(|store| canonicaliser.canonical(&store.identifiers[1]).ok()).collect();
+    let key = HmacKey::generate(&random()).expect("random");
+    let wait = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let mut group = c.benchmark_group("HMAC");
+    for count in [3, 512] {
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_function(format!("{count} identifiers"), |b| b.iter(|| wait.block_on(key.pseudonyms(&forms[..count]))));
+    }
+    group.finish();
+}
+
+/// About 250 bytes when encoded.
+fn entry(number: u64) -> Entry {
+    let spread = number.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes();
+    let mut pseudonym = [7; 32];
+    pseudonym[..8].copy_from_slice(&spread);
+    let key: KeyId = "k1".parse().expect("valid");
+    let evidence = Evidence { digests: vec![Sha256Digest([3; 32])], ..Evidence::of(EvidenceKind::TestPurchase) };
+    let content = SignalContent {
+        kinds: vec![IdentifierKind::Phone, IdentifierKind::BankAccount],
+        pseudonyms: vec![PseudonymSet { key, pseudonyms: vec![Pseudonym(pseudonym), Pseudonym([9; 32])] }],
+        statement: Statement {
+            infringement: Infringement::TrademarkCounterfeit,
+            rights_holder: None,
+            brand: Some(format!("Brand {number}")),
+            evidence: vec![evidence],
+            actions: vec![Action::ListingRemoved],
+            sighting: Some(Sighting { platform: "taobao".parse().ok(), region: "CN-GD".parse().ok() }),
+            product: None,
+            goods_value: Some(GoodsValue { amount: "CNY".parse().ok().map(|currency| (120_000, currency)), count: Some(12) }),
+            observed_on: "2026-03-01".parse().ok(),
+            acted_on: None,
+            retention_days: None,
+        },
+    };
+    Entry {
+        recorded_at: Timestamp::from_unix_ms(1_800_000_000_000),
+        body: Body::Signal { tag: SubmissionTag([1; 16]), content },
+    }
+}
+
+fn bytes(number: u64) -> EntryBytes {
+    encode(&entry(number), [number as u8; 16]).expect("within bounds")
+}
+
+fn codec(c: &mut Criterion) {
+    let mut group = c.benchmark_group("entry");
+    let (one, encoded) = (entry(1), bytes(1));
+    group.throughput(Throughput::Bytes(encoded.as_slice().len() as u64));
+    group.bench_function("encode", |b| b.iter(|| encode(black_box(&one), [1; 16])));
+    group.bench_function("decode", |b| b.iter(|| decode(black_box(&encoded))));
+    group.finish();
+}
+
+fn tree(c: &mut Criterion) {
+    let mut group = c.benchmark_group("tree");
+    group.throughput(Throughput::Elements(1));
+    let encoded = bytes(1);
+    group.bench_function("leaf hash", |b| b.iter(|| leaf_hash(black_box(encoded.as_slice()))));
+    let mut frontier = Frontier::empty();
+    let leaf = encoded.leaf_hash();
+    group.bench_function("append", |b| b.iter(|| frontier.push(black_box(leaf))));
+    group.finish();
+}
+
+fn checkpoints(c: &mut Criterion) {
+    let key = SigningKey::generate(&random()).expect("random");
+    let alliance: AllianceName = "bench.test".parse().expect("valid");
+    let feed = FeedId { member: "acme".parse().expect("valid"), audience: Audience::Alliance };
+    let checkpoint = Checkpoint { feed, size: Seq::new(4_096), root: bytes(1).leaf_hash() };
+    let mut group = c.benchmark_group("checkpoint");
+    group.bench_function("sign", |b| b.iter(|| SignedCheckpoint::sign(checkpoint.clone(), &alliance, &key)));
+    let note = SignedCheckpoint::sign(checkpoint.clone(), &alliance, &key).note().clone();
+    let public = key.public();
+    group.bench_function("verify", |b| b.iter(|| SignedCheckpoint::open(note.clone(), &alliance, |_| Some(public))));
+    group.finish();
+}
+
+/// Rows of the index that is asked: well beyond what the processor caches.
+const ROWS: u64 = 4_000_000;
+
+fn index(c: &mut Criterion) {
+    let no = FeedNo::new(0).expect("small");
+    let pseudonym = |number: u64| {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&number.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes());
+        Pseudonym(bytes)
+    };
+    let mut index = PositionIndex::new();
+    (0..ROWS).for_each(|number| index.insert((&pseudonym(number)).into(), Position::new(no, Seq::new(number))));
+    let mut group = c.benchmark_group(format!("index of {ROWS} rows"));
+    group.throughput(Throughput::Elements(1));
+    let mut number = 0_u64;
+    let mut next = || {
+        number = number.wrapping_add(0x9E37_79B9);
+        number
+    };
+    group.bench_function("hit", |b| b.iter(|| index.contains((&pseudonym(next() % ROWS)).into())));
+    group.bench_function("miss", |b| b.iter(|| index.contains((&pseudonym(ROWS + next())).into())));
+    group.bench_function("insert and remove", |b| {
+        b.iter(|| {
+            let (pseudonym, position) = (pseudonym(ROWS + next()), Position::new(no, Seq::new(1)));
+            index.insert((&pseudonym).into(), position);
+            index.remove((&pseudonym).into(), position);
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(parts, canonical_forms, pseudonyms, codec, tree, checkpoints, index);
+criterion_main!(parts);
