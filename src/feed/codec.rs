@@ -43,7 +43,7 @@ struct SignalPart {
 
 /// The bytes of `entry`, to be kept for ever. `salt` is fresh randomness for each entry.
 ///
-/// What was made is read back: an entry that other nodes would not understand must never be signed.
+/// What goes in is judged as what comes out of a feed: an entry that other nodes would not understand must never be signed.
 ///
 /// # Errors
 /// [`EncodeError::TooLarge`] (code `ENTRY_TOO_LARGE`) above 8,192 bytes, [`EncodeError::Invalid`] where the entry is out of bounds.
@@ -62,7 +62,11 @@ pub fn encode(entry: &Entry, salt: [u8; SALT_BYTES]) -> Result<EntryBytes, Encod
         body: Some(body),
     };
     let bytes = EntryBytes::from_peer(message.encode_to_vec().into()).map_err(EncodeError::TooLarge)?;
-    decode(&bytes).map_err(EncodeError::Invalid)?;
+    let judged = match message.body {
+        Some(wire::entry::Body::Retraction(_)) => recorded_at(message.recorded_at_ms).map(drop),
+        Some(wire::entry::Body::Signal(_)) | None => entry_from_wire(message).map(drop),
+    };
+    judged.map_err(|error| EncodeError::Invalid(NotUnderstood::OutOfBounds(error)))?;
     Ok(bytes)
 }
 

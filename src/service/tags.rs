@@ -14,9 +14,18 @@ const BY_CONTENT: &[u8] = b"countermark/submission-content/v1";
 
 /// 32 random bytes that never leave the node. With them a submission's id becomes the tag that stands in the entry, so that
 /// what a submitter wrote into the id can be read by nobody, and guessed only by who has this secret too.
-pub struct LocalSecret(Zeroizing<[u8; BYTES]>);
+pub struct LocalSecret {
+    bytes: Zeroizing<[u8; BYTES]>,
+    /// The expanded key, which the library wipes when it is dropped.
+    key: hmac::Key,
+}
 
 impl LocalSecret {
+    fn of(bytes: Zeroizing<[u8; BYTES]>) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, bytes.as_slice());
+        Self { bytes, key }
+    }
+
     /// A new secret.
     ///
     /// # Errors
@@ -24,7 +33,7 @@ impl LocalSecret {
     pub fn generate(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
         let mut bytes = Zeroizing::new([0; BYTES]);
         entropy.fill(bytes.as_mut_slice())?;
-        Ok(Self(bytes))
+        Ok(Self::of(bytes))
     }
 
     /// Reads what [`Self::to_text`] wrote.
@@ -45,7 +54,7 @@ impl LocalSecret {
             return Err(invalid());
         }
         secret.copy_from_slice(&bytes);
-        Ok(Self(secret))
+        Ok(Self::of(secret))
     }
 
     /// Base64 and a line end, for a file.
@@ -53,16 +62,15 @@ impl LocalSecret {
     pub fn to_text(&self) -> Zeroizing<String> {
         // With room for all of it from the start: text that grows leaves its beginning behind in freed memory.
         let mut text = Zeroizing::new(String::with_capacity(2 * BYTES));
-        BASE64.encode_string(self.0.as_slice(), &mut text);
+        BASE64.encode_string(self.bytes.as_slice(), &mut text);
         text.push('\n');
         text
     }
 
     /// A key for another purpose: HMAC-SHA-256 of the purpose's name under the secret.
     pub(super) fn derive(&self, purpose: &[u8]) -> Zeroizing<[u8; BYTES]> {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.as_slice());
         let mut derived = Zeroizing::new([0; BYTES]);
-        derived.copy_from_slice(hmac::sign(&key, purpose).as_ref());
+        derived.copy_from_slice(hmac::sign(&self.key, purpose).as_ref());
         derived
     }
 
@@ -77,8 +85,7 @@ impl LocalSecret {
     }
 
     fn tag(&self, purpose: &[u8], audience: &Audience, submission: &[u8]) -> SubmissionTag {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.as_slice());
-        let mut context = hmac::Context::with_key(&key);
+        let mut context = hmac::Context::with_key(&self.key);
         context.update(purpose);
         context.update(&[0]);
         context.update(audience.as_str().as_bytes());
@@ -101,7 +108,7 @@ mod tests {
     use super::*;
 
     fn secret(byte: u8) -> LocalSecret {
-        LocalSecret(Zeroizing::new([byte; BYTES]))
+        LocalSecret::of(Zeroizing::new([byte; BYTES]))
     }
 
     #[test]
@@ -120,7 +127,7 @@ mod tests {
     #[test]
     fn a_secret_reads_back_and_is_not_shown() {
         let text = secret(7).to_text();
-        assert_eq!(LocalSecret::from_text(&text).expect("reads back").0, secret(7).0);
+        assert_eq!(LocalSecret::from_text(&text).expect("reads back").bytes, secret(7).bytes);
         assert_eq!(format!("{:?}", secret(7)), "LocalSecret(redacted)");
         assert!(LocalSecret::from_text("AAAA").is_err());
     }

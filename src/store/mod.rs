@@ -21,6 +21,7 @@ mod keys;
 mod pictures;
 mod rows;
 mod segment;
+mod segments;
 mod state;
 mod suspension;
 mod tip;
@@ -50,6 +51,7 @@ use crate::feed::{Entry, EntryBytes, ForkProof, Frontier, Hash, SigningKey, View
 use engine::{Commit, Engine};
 use index::Newest;
 use rows::{CheckBlockRow, CheckpointRow, SchemaRow};
+use segments::RecentSegments;
 use state::{FeedRecord, State};
 use tip::Tip;
 use writer::{Queued, Reply, Request, Writer};
@@ -211,6 +213,7 @@ struct Shared {
     alliance: AllianceName,
     member: MemberId,
     engine: Engine,
+    segments: RecentSegments,
     state: RwLock<State>,
     roster: RwLock<Option<Bytes>>,
     problem: RwLock<Option<Problem>>,
@@ -293,6 +296,7 @@ impl Store {
             alliance: options.alliance,
             member: options.member,
             engine,
+            segments: RecentSegments::new(),
             state: RwLock::new(state),
             roster: RwLock::new(roster),
             problem: RwLock::new(None),

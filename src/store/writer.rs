@@ -24,7 +24,7 @@ use super::frame;
 use super::index::FeedNo;
 use super::pictures::{self, Album, PictureId};
 use super::rows::ForkRow;
-use super::state::{ForkRecord, read_entry, read_signal};
+use super::state::{ForkRecord, read_signal};
 use super::suspension::Suspension;
 use super::tip::Tip;
 use super::{Append, Appended, Import, OpenError, Problem, Shared, StoreError, expired_before, keys, load};
@@ -298,6 +298,7 @@ impl Writer {
     /// Builds tips and derived state from what is on disk.
     fn reload(&mut self) -> Result<(), OpenError> {
         let (state, tips) = load(&self.shared.engine, &self.shared.member)?;
+        self.shared.segments.clear();
         self.adopt(tips)?;
         *self.shared.state.write() = state;
         *self.shared.roster.write() = self.shared.engine.get_large(&keys::roster())?.map(Into::into);
@@ -639,7 +640,8 @@ impl Shared {
             if self.state.read().number(feed) != Some(position.feed()) {
                 continue;
             }
-            let entry = read_entry(&self.engine, position.feed(), position.seq()).map_err(|e| StoreError::unreadable(&e))?;
+            let entry = self.segments.read(&self.engine, position.feed(), position.seq());
+            let entry = entry.map_err(|e| StoreError::unreadable(&e))?;
             let stored = entry.and_then(|bytes| decode(&bytes).ok());
             if let Some(Entry { body: Body::Signal { tag: held, .. }, .. }) = stored
                 && held == *tag
@@ -657,6 +659,6 @@ impl Shared {
             state.number(feed).filter(|no| state.feeds.get(no).is_some_and(|f| seq < f.frontier.size()))
         };
         let Some(no) = no else { return Ok(None) };
-        read_entry(&self.engine, no, seq).map_err(|e| StoreError::unreadable(&e))
+        self.segments.read(&self.engine, no, seq).map_err(|e| StoreError::unreadable(&e))
     }
 }
