@@ -23,6 +23,7 @@ use countermark::rpc::proto::{
     FollowFeedsRequest, FollowFeedsResponse, GetFrontierRequest, GetFrontierResponse, GetRosterResponse,
     ListCheckpointsResponse,
 };
+use countermark::service::Reference;
 use countermark::store::{Options, Store};
 use parking_lot::Mutex;
 use prost::Message;
@@ -275,19 +276,24 @@ fn converse(programs: &Programs, evidence: &mut Evidence) -> Vec<String> {
     references
 }
 
-/// One row that is taken, and a row for each identifier that is refused, and one that is no JSON.
+/// Some rows that are taken, and a row for each identifier that is refused, and one that is no JSON.
 fn write_input(root: &Path) -> String {
     let path = root.join("signals.jsonl");
     let mut file = std::fs::File::create(&path).expect("a file");
+    let mut number = 0;
     let mut row = |identifiers: serde_json::Value| {
+        number += 1;
         let row = serde_json::json!({
-            "submission_id": format!("made-up-submission-id {identifiers}").chars().take(100).collect::<String>(),
+            "submission_id": format!("made-up-submission-id {number} {identifiers}").chars().take(100).collect::<String>(),
             "audience": "all", "infringement": "trademark_counterfeit", "brand": PLAIN,
             "evidence": [{"kind": "test_purchase"}], "identifiers": identifiers,
         });
         writeln!(file, "{row}").expect("written");
     };
-    row(TAKEN.iter().map(|(kind, value)| ((*kind).to_owned(), serde_json::json!(value))).collect());
+    // So many that the answers about the seller are kept in the store.
+    for _ in 0..6 {
+        row(TAKEN.iter().map(|(kind, value)| ((*kind).to_owned(), serde_json::json!(value))).collect());
+    }
     for (kind, value) in REFUSED {
         row(serde_json::json!({ kind: value }));
     }
@@ -315,10 +321,15 @@ fn stored(programs: &Programs, member: &str, references: &[String], evidence: &m
         let batch = store.batch_after(&id, Default::default()).expect("readable").expect("entries");
         batch.entries.iter().for_each(|entry| evidence.add(format!("store of {member}: {feed}"), entry.as_slice()));
     }
+    let mut kept = 0;
     for reference in references {
-        let check = store.check(&reference.parse().expect("a reference")).expect("readable");
-        check.iter().for_each(|check| evidence.add(format!("store of {member}: checks"), format!("{check:?}")));
+        let Reference::Kept(reference) = reference.parse().expect("a reference") else { continue };
+        if let Some(check) = store.check(&reference).expect("readable") {
+            evidence.add(format!("store of {member}: checks"), format!("{check:?}"));
+            kept += 1;
+        }
     }
+    assert!(kept > 0, "{member} keeps some of {} checks", references.len());
 }
 
 /// The secrets of all members, as the bytes that they are.

@@ -75,7 +75,16 @@ impl FreshnessBoard {
         }
     }
 
-    /// The same, kept on disk. Where it tells nothing new it is there already; where it does, the last one serves while it is
+    /// The same as of this moment. For whoever waits for a change: an answer may be given by a picture that is a little older.
+    #[must_use]
+    pub fn fresh(&self) -> Arc<FreshnessRecord> {
+        let signed = self.directory.roster();
+        let picture = Arc::new(self.picture(signed.roster(), self.clock.now()));
+        *self.latest.lock() = Some((signed.roster().serial, picture.clone()));
+        picture
+    }
+
+    /// As [`Self::now`], kept on disk. Where it tells nothing new it is there already; where it does, the last one serves while it is
     /// written, for a tenth of a second more, and then whoever asks waits.
     pub(super) async fn kept(self: &Arc<Self>) -> KeptPicture {
         let (serial, record) = (self.directory.roster().roster().serial, self.now());

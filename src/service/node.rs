@@ -89,7 +89,7 @@ impl NodeState {
             roster_serial: self.directory.roster().roster().serial,
             started_at: self.started_at,
             health: self.store.health(),
-            freshness: self.freshness.now(),
+            freshness: self.freshness.fresh(),
             peers: self.replicator.peers(),
             view_digest: view_digest(self.store.feeds()),
             keys: self.pseudonymiser.listed_keys(),

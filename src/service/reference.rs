@@ -1,8 +1,8 @@
 //! By what an answer can be read again.
 //!
-//! An answer that names signals is kept in the store. One that found nothing, as nearly all do, is kept in its reference: when,
-//! what was asked by kind, a digest of the pseudonyms and which picture of the feeds it rests on, sealed by this node. So
-//! vetting a million sellers writes nothing, and the disk does not tell who was asked about.
+//! An answer that names many signals is kept in the store. One that names none or a few, as nearly all do, is kept in its
+//! reference: when, what was asked by kind, a digest of the pseudonyms, what was found and which picture of the feeds it rests
+//! on, sealed by this node. So vetting a million sellers waits for no disk, and the disk does not tell who was asked about.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,27 +14,28 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 
 use super::LocalSecret;
-use crate::domain::limits::MAX_IDENTIFIERS;
-use crate::domain::{FieldError, IdentifierKind, PseudonymSet, Timestamp};
-use crate::store::{CheckReference, PictureId};
+use crate::domain::{FieldError, PseudonymSet};
+use crate::store::{BriefCheck, CheckReference};
 
 const PREFIX: &str = "chk_";
 /// Bound into every seal, so that it is taken for nothing else.
 const PURPOSE: &[u8] = b"countermark/check-reference/v1";
-const VERSION: u8 = 1;
-/// Version, instant, age of the picture, picture, counter, digest.
-const HEAD_BYTES: usize = 1 + 6 + 2 + 5 + 4 + DIGEST_BYTES;
 const DIGEST_BYTES: usize = 16;
 const TAG_BYTES: usize = 16;
-const MOST_BYTES: usize = HEAD_BYTES + MAX_IDENTIFIERS + TAG_BYTES;
+/// The shortest there is: instant, picture, one kind, digest, number.
+const LEAST_BYTES: usize = 48;
+/// As long as a reference may be: a line of a log, a field of a form.
+const MOST_BYTES: usize = 240;
+/// Signals that an answer names at most to be kept in its reference.
+pub(super) const MAX_SEALED_MATCHES: usize = 4;
 
-/// By this a check can be read again. As text `chk_` and 24 characters for one that is kept in the store, 68 to 110 for one that
-/// is sealed in its reference.
+/// By this a check can be read again. As text `chk_` and 24 characters for one that is kept in the store, 70 to 320 for one that
+/// is sealed in its reference: about 80 where nothing was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reference {
     /// Of an answer in the store.
     Kept(CheckReference),
-    /// Of an answer that found nothing.
+    /// Of an answer that named few signals, or none.
     Sealed(SealedReference),
 }
 
@@ -54,15 +55,13 @@ impl FromStr for Reference {
         let bytes =
             text.strip_prefix(PREFIX).filter(|rest| rest.len() <= 2 * MOST_BYTES).and_then(|rest| BASE64.decode(rest).ok());
         match bytes {
-            Some(bytes) if (HEAD_BYTES + 1 + TAG_BYTES..=MOST_BYTES).contains(&bytes.len()) => {
-                Ok(Self::Sealed(SealedReference(bytes)))
-            }
+            Some(bytes) if (LEAST_BYTES..=MOST_BYTES).contains(&bytes.len()) => Ok(Self::Sealed(SealedReference(bytes))),
             _ => text.parse().map(Self::Kept),
         }
     }
 }
 
-/// An answer that found nothing, which only the node that gave it can read.
+/// A short answer, which only the node that gave it can read.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SealedReference(Vec<u8>);
 
@@ -70,19 +69,6 @@ impl fmt::Debug for SealedReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SealedReference(..)")
     }
-}
-
-/// What is sealed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct NothingFound {
-    pub(super) checked_at: Timestamp,
-    /// When it was true what the picture shows.
-    pub(super) as_of: Timestamp,
-    pub(super) picture: PictureId,
-    /// Of every identifier asked, in its place.
-    pub(super) kinds: Vec<IdentifierKind>,
-    /// See [`digest`].
-    pub(super) pseudonyms: [u8; DIGEST_BYTES],
 }
 
 /// Seals and opens. Its key is derived from the node's local secret.
@@ -105,40 +91,25 @@ impl Seal {
         Nonce::assume_unique_for_key([0; NONCE_LEN])
     }
 
-    /// `None` where the instant or the age of the picture does not fit, which no clock comes to.
-    pub(super) fn seal(&self, found: &NothingFound) -> Option<SealedReference> {
-        let age = u16::try_from(found.checked_at.unix_ms().checked_sub(found.as_of.unix_ms())?).ok()?;
-        let [0, 0, instant @ ..] = u64::try_from(found.checked_at.unix_ms()).ok()?.to_be_bytes() else { return None };
-        let mut bytes = Vec::with_capacity(MOST_BYTES);
-        bytes.push(VERSION);
-        bytes.extend(instant);
-        bytes.extend(age.to_be_bytes());
-        bytes.extend(found.picture.to_bytes());
-        bytes.extend(self.counter.fetch_add(1, Ordering::Relaxed).to_be_bytes());
-        bytes.extend(found.pseudonyms);
-        for kind in &found.kinds {
-            bytes.push(u8::try_from(kind.number()).ok()?);
+    /// A number that no other check of this millisecond has.
+    pub(super) fn number(&self) -> u32 {
+        self.counter.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// `None` where the answer is too long for a reference.
+    pub(super) fn seal(&self, check: &BriefCheck) -> Option<SealedReference> {
+        let mut bytes = check.to_bytes();
+        if bytes.len() + TAG_BYTES > MOST_BYTES {
+            return None;
         }
         self.key.seal_in_place_append_tag(Self::nonce(), Aad::from(PURPOSE), &mut bytes).ok()?;
         Some(SealedReference(bytes))
     }
 
     /// `None` where this node did not seal it.
-    pub(super) fn open(&self, sealed: &SealedReference) -> Option<NothingFound> {
+    pub(super) fn open(&self, sealed: &SealedReference) -> Option<BriefCheck> {
         let mut bytes = sealed.0.clone();
-        let plain = self.key.open_in_place(Self::nonce(), Aad::from(PURPOSE), &mut bytes).ok()?;
-        let (head, kinds) = plain.split_first_chunk::<HEAD_BYTES>()?;
-        let part = |from: usize, to: usize| head.get(from..to);
-        let number = |bytes: &[u8]| bytes.iter().fold(0_i64, |n, byte| n << 8 | i64::from(*byte));
-        let checked_at = number(part(1, 7)?);
-        (head[0] == VERSION).then_some(())?;
-        Some(NothingFound {
-            checked_at: Timestamp::from_unix_ms(checked_at),
-            as_of: Timestamp::from_unix_ms(checked_at - number(part(7, 9)?)),
-            picture: PictureId::from_bytes(part(9, 14)?.try_into().ok()?),
-            pseudonyms: part(18, HEAD_BYTES)?.try_into().ok()?,
-            kinds: kinds.iter().map(|kind| IdentifierKind::from_number(i32::from(*kind))).collect::<Option<_>>()?,
-        })
+        BriefCheck::from_bytes(self.key.open_in_place(Self::nonce(), Aad::from(PURPOSE), &mut bytes).ok()?)
     }
 }
 
@@ -160,7 +131,9 @@ pub(super) fn digest(sets: &[PseudonymSet]) -> [u8; DIGEST_BYTES] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Entropy, EntropyError};
+    use crate::domain::limits::MAX_IDENTIFIERS;
+    use crate::domain::{Entropy, EntropyError, IdentifierKind, SignalStatus, Timestamp, Verdict};
+    use crate::store::{MatchRecord, PictureId};
 
     struct Same(u8);
 
@@ -175,25 +148,37 @@ mod tests {
         Seal::new(&LocalSecret::generate(&Same(secret)).expect("a secret"))
     }
 
-    fn found(kinds: usize) -> NothingFound {
-        NothingFound {
+    fn check(kinds: usize, matches: usize) -> BriefCheck {
+        let matched = |n: usize| MatchRecord {
+            signal: format!("a-member-with-a-long-name/all/{}", 9_000_000 + n).parse().expect("valid"),
+            status: SignalStatus::Confirmed,
+            strong: vec![0, 1],
+            weak: vec![],
+            quarantined: false,
+            counts: true,
+        };
+        BriefCheck {
             checked_at: Timestamp::from_unix_ms(1_800_000_000_123),
             as_of: Timestamp::from_unix_ms(1_800_000_000_100),
             picture: PictureId::from_bytes([0, 1, 2, 3, 4]),
             kinds: vec![IdentifierKind::Phone; kinds],
             pseudonyms: [5; DIGEST_BYTES],
+            verdict: Verdict::NoneKnown,
+            members_elsewhere: 0,
+            matches: (0..matches).map(matched).collect(),
+            number: 7,
         }
     }
 
     #[test]
     fn what_was_sealed_is_read_again_by_the_same_node_only() {
         let (mine, other) = (seal(1), seal(2));
-        for kinds in [1, 3, MAX_IDENTIFIERS] {
-            let sealed = mine.seal(&found(kinds)).expect("fits");
+        for (kinds, matches) in [(1, 0), (3, 1), (MAX_IDENTIFIERS, 0), (2, MAX_SEALED_MATCHES - 1)] {
+            let sealed = mine.seal(&check(kinds, matches)).expect("fits");
             let text = Reference::Sealed(sealed.clone()).to_string();
-            assert!((72..=114).contains(&text.len()), "{}", text.len());
+            assert!((70..=324).contains(&text.len()), "{}", text.len());
             assert_eq!(text.parse(), Ok(Reference::Sealed(sealed.clone())));
-            assert_eq!(mine.open(&sealed), Some(found(kinds)));
+            assert_eq!(mine.open(&sealed), Some(check(kinds, matches)));
             assert_eq!(other.open(&sealed), None);
             for at in 0..sealed.0.len() {
                 let mut forged = sealed.clone();
@@ -201,12 +186,14 @@ mod tests {
                 assert_eq!(mine.open(&forged), None, "byte {at}");
             }
         }
+        assert_eq!(mine.seal(&check(MAX_IDENTIFIERS, 8)), None, "too long for a reference");
     }
 
     #[test]
     fn two_checks_have_two_references_and_show_nothing() {
         let seal = seal(1);
-        let (a, b) = (seal.seal(&found(3)).expect("fits"), seal.seal(&found(3)).expect("fits"));
+        let numbered = || BriefCheck { number: seal.number(), ..check(3, 1) };
+        let (a, b) = (seal.seal(&numbered()).expect("fits"), seal.seal(&numbered()).expect("fits"));
         assert_ne!(a, b);
         assert!(!a.0.windows(4).any(|bytes| bytes == [5; 4]), "the digest is not to be seen");
         assert_eq!(format!("{a:?} {seal:?}"), "SealedReference(..) Seal(redacted)");

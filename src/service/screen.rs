@@ -5,18 +5,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::blocking::{Panicked, contained, off_thread};
 use super::freshness::KeptPicture;
-use super::reference::{NothingFound, Seal, digest};
+use super::reference::{MAX_SEALED_MATCHES, Seal, digest};
 use super::signals::{SignalRecord, read_signal};
-use super::{FreshnessBoard, LocalSecret, Pseudonymiser, Reference};
-use crate::domain::limits::CHECK_RETENTION;
-use crate::domain::limits::{MAX_IDENTIFIERS, MAX_MATCHES, MAX_OWN_MATCHES};
+use super::{FreshnessBoard, LocalSecret, Pseudonymiser, Reference, SealedReference};
+use crate::domain::limits::{CHECK_RETENTION, MAX_IDENTIFIERS, MAX_MATCHES, MAX_OWN_MATCHES};
 use crate::domain::{
     Clock, FieldError, Identifier, IdentifierKind, MemberId, PseudonymSet, Roster, SignalStatus, Strength, Timestamp, Verdict,
 };
 use crate::membership::Directory;
 use crate::pseudonym::{CanonicalIdentifier, PseudonymError};
-use crate::store::{CheckRecord, CheckReference, FeedState, FreshnessRecord, MatchRecord, PictureId, Store, StoreError};
-use candidates::Candidates;
+use crate::store::{
+    BriefCheck, CheckRecord, CheckReference, FeedState, FreshnessRecord, MatchRecord, PictureId, Store, StoreError,
+};
+use candidates::{Candidates, Chosen};
 
 mod candidates;
 mod listing;
@@ -235,63 +236,83 @@ impl Screener {
         outcomes
     }
 
-    /// The reference of an answer that found nothing; `None` of any other.
+    /// The reference of an answer that is short enough to be kept in it.
     fn sealed(&self, question: &Question, answer: &Answer, picture: PictureId) -> Option<Reference> {
-        let found_nothing = answer.matches.is_empty() && answer.omitted == 0;
-        let found = NothingFound {
+        if answer.omitted > 0 || answer.matches.len() > MAX_SEALED_MATCHES {
+            return None;
+        }
+        let check = BriefCheck {
             checked_at: answer.checked_at,
             as_of: answer.freshness.as_of,
             picture,
-            kinds: found_nothing.then(|| question.kinds.clone())?,
+            kinds: question.kinds.clone(),
             pseudonyms: digest(&question.pseudonyms),
+            verdict: answer.verdict,
+            members_elsewhere: answer.members_elsewhere,
+            matches: answer.matches.iter().map(match_record).collect(),
+            number: self.seal.number(),
         };
-        self.seal.seal(&found).map(Reference::Sealed)
+        self.seal.seal(&check).map(Reference::Sealed)
     }
 
-    /// Misses are answered from memory on the spot; the rest reads entries, off the asynchronous threads.
+    /// What can be answered from memory is, on the spot; the rest reads entries, off the asynchronous threads.
     async fn look_up(
         self: &Arc<Self>,
         questions: Vec<Question>,
-        freshness: &Arc<FreshnessRecord>,
+        freshness: &FreshnessRecord,
     ) -> Vec<(Question, Result<Found, ScreenError>)> {
-        let hit = |q: &Question| q.pseudonyms.iter().flat_map(|s| &s.pseudonyms).any(|p| self.store.is_named(p));
-        let (hits, misses): (Vec<_>, Vec<_>) = questions.into_iter().partition(hit);
-        let mut found: Vec<_> = misses.into_iter().map(|q| (q, Ok(Found::default()))).collect();
-        if hits.is_empty() {
+        let (mut found, mut rest) = (Vec::with_capacity(questions.len()), Vec::new());
+        for question in questions {
+            let named = question.pseudonyms.iter().flat_map(|s| &s.pseudonyms).any(|p| self.store.is_named(p));
+            if !named {
+                found.push((question, Ok(Found::default())));
+                continue;
+            }
+            let chosen = self.choose(&question, freshness);
+            if chosen.is_at_hand(&self.store) {
+                let read = self.read(&question, chosen).map_err(ScreenError::from);
+                found.push((question, read));
+            } else {
+                rest.push((question, chosen));
+            }
+        }
+        if rest.is_empty() {
             return found;
         }
         let abandoned = CancellationToken::new();
         let _abandons_when_dropped = abandoned.clone().drop_guard();
-        let (this, freshness) = (self.clone(), freshness.clone());
-        let read = off_thread(move || this.find_all(hits, &freshness, &abandoned)).await;
+        let this = self.clone();
+        let read = off_thread(move || this.read_all(rest, &abandoned)).await;
         found.extend(read.unwrap_or_default());
         found
     }
 
     /// Nobody waits for the rest once `abandoned` is cancelled.
-    fn find_all(
+    fn read_all(
         &self,
-        questions: Vec<Question>,
-        freshness: &FreshnessRecord,
+        questions: Vec<(Question, Chosen)>,
         abandoned: &CancellationToken,
     ) -> Vec<(Question, Result<Found, ScreenError>)> {
-        let find = |question: Question| {
-            let found = contained(|| self.find(&question, freshness));
+        let read = |(question, chosen): (Question, Chosen)| {
+            let found = contained(|| self.read(&question, chosen));
             let found = found.map_err(ScreenError::from).and_then(|found| found.map_err(ScreenError::from));
             (question, found)
         };
-        questions.into_iter().take_while(|_| !abandoned.is_cancelled()).map(find).collect()
+        questions.into_iter().take_while(|_| !abandoned.is_cancelled()).map(read).collect()
     }
 
-    fn find(&self, question: &Question, freshness: &FreshnessRecord) -> Result<Found, StoreError> {
+    /// In memory: what the index names.
+    fn choose(&self, question: &Question, freshness: &FreshnessRecord) -> Chosen {
         let signed = self.directory.roster();
-        let roster = signed.roster();
-        let candidates = Candidates::of(&self.store, question, roster, freshness);
-        let (own, elsewhere) = candidates.choose(self.directory.member());
+        Candidates::of(&self.store, question, signed.roster(), freshness).choose(self.directory.member())
+    }
+
+    fn read(&self, question: &Question, Chosen { own, elsewhere }: Chosen) -> Result<Found, StoreError> {
+        let signed = self.directory.roster();
         let mut found = Found { own_unread: own.unread, elsewhere_unread: elsewhere.unread, ..Found::default() };
         for signal in own.read.into_iter().chain(elsewhere.read) {
             let Some(record) = read_signal(&self.store, signal)? else { continue };
-            let Some(matched) = self.match_of(question, record, roster) else { continue };
+            let Some(matched) = self.match_of(question, record, signed.roster()) else { continue };
             if matched.own { found.own.push(matched) } else { found.elsewhere.push(matched) }
         }
         Ok(found)
@@ -322,29 +343,42 @@ impl Screener {
         let this = self.clone();
         let read = move || match reference {
             Reference::Kept(reference) => this.read_past(reference),
-            Reference::Sealed(_) => this.read_sealed(reference),
+            Reference::Sealed(sealed) => this.read_sealed(sealed),
         };
         off_thread(read).await?
     }
 
-    fn read_sealed(&self, reference: Reference) -> Result<PastCheck, ScreenError> {
-        let Reference::Sealed(sealed) = &reference else { return Err(ScreenError::NoSuchCheck) };
-        let found = self.seal.open(sealed).ok_or(ScreenError::NoSuchCheck)?;
-        if self.clock.now().since(found.checked_at) > CHECK_RETENTION {
+    fn read_sealed(&self, sealed: SealedReference) -> Result<PastCheck, ScreenError> {
+        let check = self.seal.open(&sealed).ok_or(ScreenError::NoSuchCheck)?;
+        if self.clock.now().since(check.checked_at) > CHECK_RETENTION {
             return Err(ScreenError::NoSuchCheck);
         }
-        let picture = self.store.picture(found.picture)?.ok_or(ScreenError::NoSuchCheck)?;
-        let nothing = sum_up(Found::default(), found.checked_at, Arc::new(picture.at(found.as_of)));
-        Ok(PastCheck { answer: Answer { reference: Ok(reference), ..nothing }, kinds: found.kinds })
+        let picture = self.store.picture(check.picture)?.ok_or(ScreenError::NoSuchCheck)?;
+        let answer = Answer {
+            reference: Ok(Reference::Sealed(sealed)),
+            checked_at: check.checked_at,
+            verdict: check.verdict,
+            members_elsewhere: check.members_elsewhere,
+            matches: self.past_matches(&check.matches, &check.kinds)?,
+            omitted: 0,
+            own_omitted: 0,
+            freshness: Arc::new(picture.at(check.as_of)),
+        };
+        Ok(PastCheck { answer, kinds: check.kinds })
+    }
+
+    fn past_matches(&self, matches: &[MatchRecord], kinds: &[IdentifierKind]) -> Result<Vec<SignalMatch>, ScreenError> {
+        let mut read = Vec::with_capacity(matches.len());
+        for past in matches {
+            let Some(now) = read_signal(&self.store, past.signal.clone())? else { continue };
+            read.push(past_match(past, now, kinds, self.directory.member()));
+        }
+        Ok(read)
     }
 
     fn read_past(&self, reference: CheckReference) -> Result<PastCheck, ScreenError> {
         let record = self.store.check(&reference)?.ok_or(ScreenError::NoSuchCheck)?;
-        let mut matches = Vec::with_capacity(record.matches.len());
-        for past in &record.matches {
-            let Some(now) = read_signal(&self.store, past.signal.clone())? else { continue };
-            matches.push(past_match(past, now, &record.kinds, self.directory.member()));
-        }
+        let matches = self.past_matches(&record.matches, &record.kinds)?;
         let answer = Answer {
             reference: Ok(Reference::Kept(reference)),
             checked_at: record.checked_at,
@@ -410,16 +444,19 @@ fn matched_identifiers(question: &Question, record: &SignalRecord, roster: &Rost
     asked.map(|(_, (index, kind))| MatchedIdentifier { index: *index, kind: *kind, strength: roster.strength(*kind) }).collect()
 }
 
-fn record_of(question: Question, answer: &Answer) -> CheckRecord {
-    let by = |m: &SignalMatch, strength| m.matched.iter().filter(|i| i.strength == strength).map(|i| i.index).collect();
-    let matched = |m: &SignalMatch| MatchRecord {
+fn match_record(m: &SignalMatch) -> MatchRecord {
+    let by = |strength| m.matched.iter().filter(|i| i.strength == strength).map(|i| i.index).collect();
+    MatchRecord {
         signal: m.record.signal.clone(),
         status: m.record.status,
-        strong: by(m, Strength::Strong),
-        weak: by(m, Strength::Weak),
+        strong: by(Strength::Strong),
+        weak: by(Strength::Weak),
         quarantined: m.quarantined,
         counts: m.counts,
-    };
+    }
+}
+
+fn record_of(question: Question, answer: &Answer) -> CheckRecord {
     CheckRecord {
         checked_at: answer.checked_at,
         kinds: question.kinds,
@@ -428,7 +465,7 @@ fn record_of(question: Question, answer: &Answer) -> CheckRecord {
         members_elsewhere: answer.members_elsewhere,
         omitted: answer.omitted,
         own_omitted: answer.own_omitted,
-        matches: answer.matches.iter().map(matched).collect(),
+        matches: answer.matches.iter().map(match_record).collect(),
         freshness: answer.freshness.clone(),
     }
 }

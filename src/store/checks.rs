@@ -11,7 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use prost::Message as _;
 
-use super::rows::{CheckBlockRow, CheckRow, FeedFreshnessRow, FreshnessRow, MatchRow, PseudonymSetRow};
+use super::pictures::PictureId;
+use super::rows::{BriefCheckRow, CheckBlockRow, CheckRow, FeedFreshnessRow, FreshnessRow, MatchRow, PseudonymSetRow};
 use crate::domain::{
     FeedId, FieldError, IdentifierKind, Pseudonym, PseudonymSet, Seq, SignalRef, SignalStatus, Timestamp, Verdict,
 };
@@ -76,6 +77,67 @@ pub struct CheckRecord {
     pub matches: Vec<MatchRecord>,
     /// What the answer rests on.
     pub freshness: Arc<FreshnessRecord>,
+}
+
+/// A check whose answer is short enough to be kept in its reference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BriefCheck {
+    /// When.
+    pub checked_at: Timestamp,
+    /// When it was true what the picture shows.
+    pub as_of: Timestamp,
+    /// What the answer rests on.
+    pub picture: PictureId,
+    /// Kinds of the asked identifiers, one for each place in the question.
+    pub kinds: Vec<IdentifierKind>,
+    /// Stands for the pseudonyms of what was asked.
+    pub pseudonyms: [u8; 16],
+    /// The summary.
+    pub verdict: Verdict,
+    /// Members other than this one that flag by a strong identifier.
+    pub members_elsewhere: u32,
+    /// Matching signals, own ones included; none is omitted.
+    pub matches: Vec<MatchRecord>,
+    /// Tells apart checks that are equal otherwise.
+    pub number: u32,
+}
+
+impl BriefCheck {
+    /// A few dozen bytes, which still show all of it.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let age_ms = self.checked_at.unix_ms().saturating_sub(self.as_of.unix_ms());
+        let row = BriefCheckRow {
+            checked_at_ms: self.checked_at.unix_ms(),
+            age_ms: u32::try_from(age_ms).unwrap_or(0),
+            generation: self.picture.generation,
+            place: self.picture.place.into(),
+            kinds: self.kinds.iter().map(|k| k.number()).collect(),
+            pseudonyms: self.pseudonyms.to_vec(),
+            verdict: self.verdict.number(),
+            members_elsewhere: self.members_elsewhere,
+            matches: self.matches.iter().map(encode_match).collect(),
+            number: self.number,
+        };
+        row.encode_to_vec()
+    }
+
+    /// `None` where this version cannot read it.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let row = BriefCheckRow::decode(bytes).ok()?;
+        Some(Self {
+            checked_at: Timestamp::from_unix_ms(row.checked_at_ms),
+            as_of: Timestamp::from_unix_ms(row.checked_at_ms.checked_sub(row.age_ms.into())?),
+            picture: PictureId { generation: row.generation, place: u8::try_from(row.place).ok()? },
+            kinds: row.kinds.iter().map(|k| IdentifierKind::from_number(*k)).collect::<Option<_>>()?,
+            pseudonyms: row.pseudonyms.try_into().ok()?,
+            verdict: Verdict::from_number(row.verdict)?,
+            members_elsewhere: row.members_elsewhere,
+            matches: row.matches.into_iter().map(decode_match).collect::<Option<_>>()?,
+            number: row.number,
+        })
+    }
 }
 
 /// A signal that matched.
@@ -234,14 +296,6 @@ fn encode_check(secret: u64, check: &CheckRecord, freshness: u32) -> CheckRow {
         key: set.key.to_string(),
         pseudonyms: set.pseudonyms.iter().flat_map(|p| p.0).collect(),
     };
-    let matched = |m: &MatchRecord| MatchRow {
-        signal: m.signal.to_string(),
-        status: m.status.number(),
-        strong: m.strong.clone(),
-        weak: m.weak.clone(),
-        quarantined: m.quarantined,
-        counts: m.counts,
-    };
     CheckRow {
         secret,
         checked_at_ms: check.checked_at.unix_ms(),
@@ -251,9 +305,31 @@ fn encode_check(secret: u64, check: &CheckRecord, freshness: u32) -> CheckRow {
         members_elsewhere: check.members_elsewhere,
         omitted: check.omitted,
         own_omitted: check.own_omitted,
-        matches: check.matches.iter().map(matched).collect(),
+        matches: check.matches.iter().map(encode_match).collect(),
         freshness,
     }
+}
+
+fn encode_match(m: &MatchRecord) -> MatchRow {
+    MatchRow {
+        signal: m.signal.to_string(),
+        status: m.status.number(),
+        strong: m.strong.clone(),
+        weak: m.weak.clone(),
+        quarantined: m.quarantined,
+        counts: m.counts,
+    }
+}
+
+fn decode_match(m: MatchRow) -> Option<MatchRecord> {
+    Some(MatchRecord {
+        signal: m.signal.parse().ok()?,
+        status: SignalStatus::from_number(m.status)?,
+        strong: m.strong,
+        weak: m.weak,
+        quarantined: m.quarantined,
+        counts: m.counts,
+    })
 }
 
 pub(super) fn encode_freshness(freshness: &FreshnessRecord) -> FreshnessRow {
@@ -282,16 +358,6 @@ pub(super) fn decode_check(mut block: CheckBlockRow, reference: &CheckReference)
         let pseudonyms = set.pseudonyms.chunks_exact(32).map(|p| p.try_into().ok().map(Pseudonym)).collect::<Option<_>>()?;
         Some(PseudonymSet { key: set.key.parse().ok()?, pseudonyms })
     };
-    let matched = |m: MatchRow| {
-        Some(MatchRecord {
-            signal: m.signal.parse().ok()?,
-            status: SignalStatus::from_number(m.status)?,
-            strong: m.strong,
-            weak: m.weak,
-            quarantined: m.quarantined,
-            counts: m.counts,
-        })
-    };
     Some(CheckRecord {
         checked_at: Timestamp::from_unix_ms(row.checked_at_ms),
         kinds: row.kinds.iter().map(|k| IdentifierKind::from_number(*k)).collect::<Option<_>>()?,
@@ -300,7 +366,7 @@ pub(super) fn decode_check(mut block: CheckBlockRow, reference: &CheckReference)
         members_elsewhere: row.members_elsewhere,
         omitted: row.omitted,
         own_omitted: row.own_omitted,
-        matches: row.matches.into_iter().map(matched).collect::<Option<_>>()?,
+        matches: row.matches.into_iter().map(decode_match).collect::<Option<_>>()?,
         freshness: Arc::new(decode_freshness(freshness)?),
     })
 }

@@ -19,6 +19,7 @@ mod import;
 pub mod index;
 mod keys;
 mod pictures;
+mod records;
 mod rows;
 mod segment;
 mod segments;
@@ -37,7 +38,7 @@ use parking_lot::{Mutex, RwLock};
 use prost::Message as _;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-pub use checks::{CheckRecord, CheckReference, FeedFreshness, FeedState, FreshnessRecord, MatchRecord};
+pub use checks::{BriefCheck, CheckRecord, CheckReference, FeedFreshness, FeedState, FreshnessRecord, MatchRecord};
 pub use engine::EngineError;
 pub use error::{OpenError, StoreError};
 pub use import::Import;
@@ -45,12 +46,12 @@ pub use index::{FeedNo, Position};
 pub use pictures::PictureId;
 pub use state::ForkRecord;
 
-use crate::domain::limits::{CHECK_RETENTION, COMMIT_STALL, MAX_COMMIT_QUEUE, MAX_COMMIT_QUEUE_BYTES};
+use crate::domain::limits::{COMMIT_STALL, MAX_COMMIT_QUEUE, MAX_COMMIT_QUEUE_BYTES};
 use crate::domain::{AllianceName, Audience, Clock, Entropy, FeedId, MemberId, Pseudonym, Seq, SubmissionTag, Timestamp};
 use crate::feed::{Entry, EntryBytes, ForkProof, Frontier, Hash, SigningKey, ViewDigest};
 use engine::{Commit, Engine};
 use index::Newest;
-use rows::{CheckBlockRow, CheckpointRow, SchemaRow};
+use rows::{CheckpointRow, SchemaRow};
 use segments::RecentSegments;
 use state::{FeedRecord, State};
 use tip::Tip;
@@ -58,9 +59,6 @@ use writer::{Queued, Reply, Request, Writer};
 
 /// The layout on disk. A store with a higher number is refused.
 const SCHEMA_VERSION: u32 = 1;
-/// Largest block of check records that is read: its checks end at 128 KiB and one full answer; beside them stands the freshness of
-/// as many feeds as a roster can list.
-const MAX_CHECK_BLOCK_BYTES: usize = 16 * 1_024 * 1_024;
 /// Unit in which the bytes of waiting requests are counted.
 const QUEUE_UNIT: usize = 1_024;
 
@@ -350,22 +348,6 @@ impl Store {
         self.request(|reply| Request::Import(Box::new(import), reply)).await
     }
 
-    /// Keeps records of checks. Durable when this returns; one reference for each, in order.
-    ///
-    /// # Errors
-    /// [`StoreError::Unwritable`].
-    pub async fn record_checks(&self, checks: Vec<CheckRecord>) -> Result<Vec<CheckReference>, StoreError> {
-        self.request(|reply| Request::RecordChecks(checks, reply)).await
-    }
-
-    /// Keeps how fresh feeds are, for the answers that rest on it. Durable when this returns.
-    ///
-    /// # Errors
-    /// [`StoreError::Unwritable`].
-    pub async fn keep_picture(&self, picture: Arc<FreshnessRecord>) -> Result<PictureId, StoreError> {
-        self.request(|reply| Request::KeepPicture(picture, reply)).await
-    }
-
     /// Takes no more of a feed whose member signed two histories, and keeps the proof. A second proof changes nothing.
     ///
     /// # Errors
@@ -531,6 +513,13 @@ impl Store {
         self.shared.read(feed, seq)
     }
 
+    /// Whether [`Self::read`] finds the entry in memory, unless another one takes its place meanwhile.
+    #[must_use]
+    pub fn is_recent(&self, feed: &FeedId, seq: Seq) -> bool {
+        let no = self.shared.state.read().number(feed);
+        no.is_some_and(|no| self.shared.segments.has(no, seq))
+    }
+
     /// The retraction that withdrew a signal; `None` where it is live.
     #[must_use]
     pub fn retraction_of(&self, feed: &FeedId, seq: Seq) -> Option<Seq> {
@@ -613,29 +602,6 @@ impl Store {
         Ok(Some(frontier))
     }
 
-    /// The record of an earlier check; `None` where there is none under this reference, or no more.
-    ///
-    /// # Errors
-    /// [`StoreError::Unreadable`].
-    pub fn check(&self, reference: &CheckReference) -> Result<Option<CheckRecord>, StoreError> {
-        if reference.day < expired_before(self.shared.today()) {
-            return Ok(None);
-        }
-        let value = self.shared.engine.get_large(&keys::checks(reference.day, reference.block));
-        let Some(value) = value.map_err(|e| StoreError::unreadable(&e))? else { return Ok(None) };
-        let block = frame::decompress(&value, MAX_CHECK_BLOCK_BYTES).ok();
-        let block = block.and_then(|raw| CheckBlockRow::decode(&*raw).ok()).ok_or_else(|| damaged("a block of checks"))?;
-        Ok(checks::decode_check(block, reference))
-    }
-
-    /// How fresh feeds were; `None` where it is kept no more.
-    ///
-    /// # Errors
-    /// [`StoreError::Unreadable`].
-    pub fn picture(&self, id: PictureId) -> Result<Option<FreshnessRecord>, StoreError> {
-        pictures::read(&self.shared.engine, id)
-    }
-
     /// Pairs of pseudonym and signal in the index.
     #[must_use]
     pub fn index_rows(&self) -> u64 {
@@ -658,12 +624,6 @@ impl Drop for Store {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-/// The first day whose checks may still be read on the day `today`.
-fn expired_before(today: u16) -> u16 {
-    let kept_days = u16::try_from(CHECK_RETENTION.as_secs() / 86_400).unwrap_or(u16::MAX);
-    today.saturating_sub(kept_days)
 }
 
 /// Reads everything. sled panics on some damaged pages where they are read; here that is damage like any other.

@@ -93,6 +93,34 @@ pub(super) struct CheckRow {
     pub own_omitted: u32,
 }
 
+/// A check that is kept in its reference.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct BriefCheckRow {
+    #[prost(int64, tag = "1")]
+    pub checked_at_ms: i64,
+    /// How old the picture was then.
+    #[prost(uint32, tag = "2")]
+    pub age_ms: u32,
+    #[prost(uint32, tag = "3")]
+    pub generation: u32,
+    #[prost(uint32, tag = "4")]
+    pub place: u32,
+    #[prost(int32, repeated, tag = "5")]
+    pub kinds: Vec<i32>,
+    /// 16 bytes.
+    #[prost(bytes = "vec", tag = "6")]
+    pub pseudonyms: Vec<u8>,
+    #[prost(int32, tag = "7")]
+    pub verdict: i32,
+    #[prost(uint32, tag = "8")]
+    pub members_elsewhere: u32,
+    #[prost(message, repeated, tag = "9")]
+    pub matches: Vec<MatchRow>,
+    /// Tells apart checks that are equal otherwise.
+    #[prost(fixed32, tag = "10")]
+    pub number: u32,
+}
+
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct PseudonymSetRow {
     #[prost(string, tag = "1")]

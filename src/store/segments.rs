@@ -60,6 +60,12 @@ impl RecentSegments {
         Ok(entry)
     }
 
+    /// Whether the segment of `seq` is kept.
+    pub(super) fn has(&self, no: FeedNo, seq: Seq) -> bool {
+        let number = segment::number_of(seq);
+        self.slot(no, number).lock().as_ref().is_some_and(|(held, which, _)| (*held, *which) == (no, number))
+    }
+
     /// Forgets all of them.
     pub(super) fn clear(&self) {
         self.cleared.fetch_add(1, Ordering::SeqCst);

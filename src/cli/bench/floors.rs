@@ -15,7 +15,7 @@ const _: () = assert!(TOGETHER.is_multiple_of(PACKED));
 
 /// Both of them, and packed entries to give them.
 pub(super) struct Floors {
-    sled: Floor,
+    engine: Floor,
     file: File,
     /// The values of one commit after the other, in turn.
     commits: Vec<Vec<Vec<u8>>>,
@@ -29,15 +29,15 @@ impl Floors {
     pub(super) fn create(folder: &Path, entries: &[EntryBytes]) -> io::Result<Self> {
         let packed: Vec<Vec<u8>> = entries.chunks_exact(PACKED).map(pack).collect::<io::Result<_>>()?;
         let commits = packed.chunks_exact(TOGETHER / PACKED).map(<[_]>::to_vec).collect();
-        let sled = Floor::create(&folder.join("floor"))?;
-        Ok(Self { sled, file: File::create(folder.join("floor.bytes"))?, commits, next: 0, held: 0 })
+        let engine = Floor::create(&folder.join("floor"))?;
+        Ok(Self { engine, file: File::create(folder.join("floor.bytes"))?, commits, next: 0, held: 0 })
     }
 
     /// Lets sled take entries until it holds `size`.
     pub(super) fn fill(&mut self, size: u64) -> io::Result<()> {
         match usize::try_from(size.saturating_sub(self.held)) {
             Ok(0) | Err(_) => Ok(()),
-            Ok(more) => self.sled(more).map(drop),
+            Ok(more) => self.engine(more).map(drop),
         }
     }
 
@@ -48,12 +48,12 @@ impl Floors {
     }
 
     /// sled alone with about `entries` entries more.
-    pub(super) fn sled(&mut self, entries: usize) -> io::Result<Run> {
+    pub(super) fn engine(&mut self, entries: usize) -> io::Result<Run> {
         let commits = entries.div_ceil(TOGETHER);
         let began = Instant::now();
         for _ in 0..commits {
             let values = self.commit().to_vec();
-            self.sled.append(&values)?;
+            self.engine.append(&values)?;
         }
         self.held += (commits * TOGETHER) as u64;
         Ok(Run::of(commits * TOGETHER, began.elapsed()))

@@ -135,12 +135,10 @@ pub(super) async fn wait_until_writable(members: &[DemoMember<'_>]) -> Result<()
     Ok(())
 }
 
-/// Waits until every node holds of every feed as much as its own member's node.
+/// Waits until every node holds all that every member has handed in.
 pub(super) async fn wait_until_level(members: &mut [DemoMember<'_>]) -> Result<(), Failure> {
-    let mut own = BTreeMap::new();
-    for member in members.iter() {
-        own.insert(member.id.to_owned(), member.feed_sizes().await?.get(member.id).copied().unwrap_or(0));
-    }
+    let handed_in = |member: &DemoMember<'_>| (member.id.to_owned(), member.stores.len() as u64);
+    let own: BTreeMap<String, u64> = members.iter().map(handed_in).collect();
     let mut pause = tokio::time::interval(Duration::from_millis(10));
     for member in members.iter() {
         while member.feed_sizes().await? != own {

@@ -33,6 +33,23 @@ struct Weight {
     conclusive: bool,
 }
 
+/// Signals that are read on the spot at most, where they are in memory.
+const MAX_READ_AT_ONCE: usize = 16;
+
+/// What is read of the own member's feeds, and of all others.
+pub(super) struct Chosen {
+    pub(super) own: Choice,
+    pub(super) elsewhere: Choice,
+}
+
+impl Chosen {
+    /// Whether all of it can be read in a moment and without the disk.
+    pub(super) fn is_at_hand(&self, store: &Store) -> bool {
+        let signals = || self.own.read.iter().chain(&self.elsewhere.read);
+        signals().count() <= MAX_READ_AT_ONCE && signals().all(|signal| store.is_recent(&signal.feed, signal.seq))
+    }
+}
+
 /// What is read, and how much is left unread.
 #[derive(Default)]
 pub(super) struct Choice {
@@ -56,10 +73,10 @@ impl Candidates {
         Self(feeds)
     }
 
-    /// What is read of the feeds of `own`, and of all others.
-    pub(super) fn choose(self, own: &MemberId) -> (Choice, Choice) {
+    /// What is read of them.
+    pub(super) fn choose(self, own: &MemberId) -> Chosen {
         let (own, others): (Vec<_>, Vec<_>) = self.0.into_iter().partition(|(feed, _)| feed.member == *own);
-        (Choice::of(own), Choice::of(others))
+        Chosen { own: Choice::of(own), elsewhere: Choice::of(others) }
     }
 }
 
