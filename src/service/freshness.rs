@@ -9,7 +9,7 @@ use crate::store::{FeedFreshness, FeedState, FreshnessRecord, PictureId, Store, 
 /// How long one picture of all feeds serves; checks come by the hundred thousand a second, feeds change by the hundred.
 const SERVES_MS: i64 = 100;
 
-/// How old a kept picture may be while the next one is on its way to the disk, so that nobody waits for it.
+/// How old a kept picture may be while the next one is on its way to the disk, so that one waits for it and not all.
 const KEPT_SERVES_MS: i64 = 2 * SERVES_MS;
 
 /// A picture that answers can be read again by.
@@ -84,23 +84,26 @@ impl FreshnessBoard {
         picture
     }
 
-    /// As [`Self::now`], kept on disk. Where it tells nothing new it is there already; where it does, the last one serves while it is
-    /// written, for a tenth of a second more, and then whoever asks waits.
-    pub(super) async fn kept(self: &Arc<Self>) -> KeptPicture {
+    /// As [`Self::now`], kept on disk. Where it tells nothing new it is there already. Where it does, the first to notice waits
+    /// until it is written, and the last one serves all others meanwhile, for a tenth of a second more.
+    pub(super) async fn kept(&self) -> KeptPicture {
         let (serial, record) = (self.directory.roster().roster().serial, self.now());
         if let Some(id) = self.known(serial, &record) {
             return KeptPicture { record, id: Ok(id) };
         }
-        let last = self.kept.lock().as_ref().filter(|kept| kept.serial == serial).map(|kept| (kept.record.clone(), kept.id));
-        if let Some((last, id)) = last
-            && (0..KEPT_SERVES_MS).contains(&(record.as_of.unix_ms() - last.as_of.unix_ms()))
-        {
-            if let Ok(this) = self.keeping.try_lock().map(|_| self.clone()) {
-                tokio::spawn(async move { this.keep(serial, record).await });
-            }
-            return KeptPicture { record: last, id: Ok(id) };
+        let is_on_its_way = self.keeping.try_lock().is_err();
+        if is_on_its_way && let Some(last) = self.last(serial, record.as_of) {
+            return last;
         }
         KeptPicture { id: self.keep(serial, record.clone()).await, record }
+    }
+
+    /// The picture that was kept last, while it may still serve.
+    fn last(&self, serial: u64, now: Timestamp) -> Option<KeptPicture> {
+        let kept = self.kept.lock();
+        let serves = |kept: &&Kept| (0..KEPT_SERVES_MS).contains(&(now.unix_ms() - kept.record.as_of.unix_ms()));
+        let last = kept.as_ref().filter(|kept| kept.serial == serial).filter(serves)?;
+        Some(KeptPicture { record: last.record.clone(), id: Ok(last.id) })
     }
 
     /// The picture that is kept, where `record` tells the same. It is told with the moment of `record` from now on.
