@@ -14,6 +14,7 @@ use crate::domain::limits::CHECK_RETENTION;
 /// Largest block of check records that is read: its checks end at 128 KiB and one full answer; beside them stands the freshness of
 /// as many feeds as a roster can list.
 const MAX_CHECK_BLOCK_BYTES: usize = 16 * 1_024 * 1_024;
+
 impl Store {
     /// Keeps records of checks. Durable when this returns; one reference for each, in order.
     ///

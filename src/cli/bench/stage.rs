@@ -131,7 +131,8 @@ impl Stage {
         let node = rig.node(0).await?;
         let mut stage = Self::around(rig, node, population, scale, finds, feeds).await?;
         printer.progress(|| "fetching them".to_owned());
-        let mut figures = vec![stage.level(&stage.node, held, None).await?];
+        let fetched = stage.level(&stage.node, held, None).await?;
+        let mut figures = vec![Figure { signals: held, ..fetched }];
         drop(source);
         stage.size = held;
         figures.extend(stage.calls(printer).await?);
