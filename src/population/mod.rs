@@ -29,6 +29,12 @@ pub const REUSE: [(IdentifierKind, f64); 5] = [
     (IdentifierKind::Email, 0.3),
     (IdentifierKind::PostalAddress, 0.5),
 ];
+/// The chance that [`REUSE`] gives a kind; none where it names it not.
+#[must_use]
+pub fn reuse(kind: IdentifierKind) -> f64 {
+    REUSE.iter().find(|(of, _)| *of == kind).map_or(0.0, |(_, chance)| *chance)
+}
+
 /// Share of controllers that use nothing again.
 pub const UNLINKED: f64 = 0.15;
 /// Shares of the tiers of regions.

@@ -67,11 +67,7 @@ impl FreshnessBoard {
         let serves = |p: &FreshnessRecord| (0..SERVES_MS).contains(&(now.unix_ms() - p.as_of.unix_ms()));
         match &*latest {
             Some((serial, picture)) if *serial == roster.serial && serves(picture) => picture.clone(),
-            _ => {
-                let picture = Arc::new(self.picture(roster, now));
-                *latest = Some((roster.serial, picture.clone()));
-                picture
-            }
+            _ => self.take(roster, now, &mut latest),
         }
     }
 
@@ -79,8 +75,12 @@ impl FreshnessBoard {
     #[must_use]
     pub fn fresh(&self) -> Arc<FreshnessRecord> {
         let signed = self.directory.roster();
-        let picture = Arc::new(self.picture(signed.roster(), self.clock.now()));
-        *self.latest.lock() = Some((signed.roster().serial, picture.clone()));
+        self.take(signed.roster(), self.clock.now(), &mut self.latest.lock())
+    }
+
+    fn take(&self, roster: &Roster, now: Timestamp, latest: &mut Option<(u64, Arc<FreshnessRecord>)>) -> Arc<FreshnessRecord> {
+        let picture = Arc::new(self.picture(roster, now));
+        *latest = Some((roster.serial, picture.clone()));
         picture
     }
 

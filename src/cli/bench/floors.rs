@@ -41,33 +41,36 @@ impl Floors {
         }
     }
 
-    fn commit(&mut self) -> &[Vec<u8>] {
-        let commit = self.next % self.commits.len();
-        self.next += 1;
-        &self.commits[commit]
-    }
-
     /// sled alone with about `entries` entries more.
     pub(super) fn engine(&mut self, entries: usize) -> io::Result<Run> {
-        let commits = entries.div_ceil(TOGETHER);
-        let began = Instant::now();
-        for _ in 0..commits {
-            let values = self.commit().to_vec();
-            self.engine.append(&values)?;
-        }
-        self.held += (commits * TOGETHER) as u64;
-        Ok(Run::of(commits * TOGETHER, began.elapsed()))
+        let Self { engine, commits, next, .. } = self;
+        let run = forced(entries, commits, next, |values| engine.append(values))?;
+        self.held += run.count as u64;
+        Ok(run)
     }
 
     /// A plain file with about `entries` entries more.
     pub(super) fn file(&mut self, entries: usize) -> io::Result<Run> {
-        let commits = entries.div_ceil(TOGETHER);
-        let began = Instant::now();
-        for _ in 0..commits {
-            let bytes = self.commit().concat();
-            self.file.write_all(&bytes)?;
-            self.file.sync_data()?;
-        }
-        Ok(Run::of(commits * TOGETHER, began.elapsed()))
+        let Self { file, commits, next, .. } = self;
+        forced(entries, commits, next, |values| {
+            file.write_all(&values.concat())?;
+            file.sync_data()
+        })
     }
+}
+
+/// Lets `force` take one commit after the other.
+fn forced(
+    entries: usize,
+    commits: &[Vec<Vec<u8>>],
+    next: &mut usize,
+    mut force: impl FnMut(&[Vec<u8>]) -> io::Result<()>,
+) -> io::Result<Run> {
+    let count = entries.div_ceil(TOGETHER);
+    let began = Instant::now();
+    for _ in 0..count {
+        force(&commits[*next % commits.len()])?;
+        *next += 1;
+    }
+    Ok(Run::of(count * TOGETHER, began.elapsed()))
 }

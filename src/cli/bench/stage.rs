@@ -103,9 +103,7 @@ impl Stage {
         drop(second);
         printer.progress(|| "opening the store after a crash".to_owned());
         figures.push(self.crash().await?);
-        let late = figures.iter_mut().filter(|figure| figure.signals == 0);
-        late.for_each(|figure| figure.signals = held);
-        Ok(self.labelled(figures))
+        Ok(self.labelled(figures, held))
     }
 
     /// All figures of a node that fetched `size` signals in `feeds` feeds of others from one member that relays them.
@@ -137,12 +135,12 @@ impl Stage {
         stage.size = held;
         figures.extend(stage.calls(printer).await?);
         figures.push(stage.crash().await?);
-        Ok(stage.labelled(figures))
+        Ok(stage.labelled(figures, stage.size))
     }
 
-    /// Says of all figures in how many feeds the signals lay, and how many there were where that is not said yet.
-    fn labelled(&self, figures: Vec<Figure>) -> Vec<Figure> {
-        let signals = |figure: &Figure| if figure.signals == 0 { self.size } else { figure.signals };
+    /// Says of all figures in how many feeds the signals lay, and that there were `held` where it is not said yet.
+    fn labelled(&self, figures: Vec<Figure>, held: u64) -> Vec<Figure> {
+        let signals = |figure: &Figure| if figure.signals == 0 { held } else { figure.signals };
         figures.into_iter().map(|figure| Figure { signals: signals(&figure), feeds: self.feeds, ..figure }).collect()
     }
 

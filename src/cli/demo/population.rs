@@ -8,12 +8,8 @@ use rand::{Rng, RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use crate::domain::{EvidenceKind, IdentifierKind, Infringement};
+use crate::population::reuse;
 use crate::population::values::{bank_account, fictional_phone, licence};
-
-/// Chance that a controller uses the same thing again for its next store.
-const REUSES_BANK: f64 = 0.60;
-const REUSES_PHONE: f64 = 0.45;
-const REUSES_LICENCE: f64 = 0.35;
 
 /// One store as a member would know it.
 pub(super) struct Store {
@@ -49,13 +45,13 @@ impl Means {
 
     /// Keeps what is reused, and gets the rest anew.
     fn renew(&mut self, random: &mut impl Rng) {
-        if !random.random_bool(REUSES_PHONE) {
+        if !random.random_bool(reuse(IdentifierKind::Phone)) {
             self.phone = fictional_phone(random);
         }
-        if !random.random_bool(REUSES_BANK) {
+        if !random.random_bool(reuse(IdentifierKind::BankAccount)) {
             self.bank = bank_account(random);
         }
-        if !random.random_bool(REUSES_LICENCE) {
+        if !random.random_bool(reuse(IdentifierKind::BusinessLicence)) {
             self.licence = licence(random);
         }
     }
