@@ -43,4 +43,4 @@ pub use note::{NoteError, open_note, sign_note, verifier_key};
 pub use roster::{Replacement, RosterError, SignedRoster, supersede};
 pub use signing_key::{KeyError, SigningKey};
 pub use statement::{statement_from_wire, statement_to_wire};
-pub use view::{Effect, FeedView, FoldError, ViewDigest, signal_digest};
+pub use view::{Effect, FeedView, FoldError, ResumeError, ViewDigest, ViewTotals, signal_digest};

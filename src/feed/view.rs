@@ -19,14 +19,24 @@ const PURPOSE: &str = "countermark/view/v1";
 /// What the entries of one feed come to.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FeedView {
-    size: Seq,
-    signals: u64,
-    not_understood: u64,
+    totals: ViewTotals,
     /// The signals that no longer count; asked for every match of a check, so it is a bitmap beside the map.
     withdrawn: RoaringTreemap,
     /// Withdrawn signal to the retraction that did it; the reason stands there.
     retractions: BTreeMap<Seq, Seq>,
-    digest: ViewDigest,
+}
+
+/// What of a view has one size, however many entries there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ViewTotals {
+    /// Entries taken in.
+    pub size: Seq,
+    /// Signals among them, withdrawn ones included.
+    pub signals: u64,
+    /// Entries among them that this version draws nothing from.
+    pub not_understood: u64,
+    /// Digest of the live signals.
+    pub digest: ViewDigest,
 }
 
 /// What an entry means for an index of live signals.
@@ -62,31 +72,58 @@ impl FeedView {
         entry: Result<&Entry, &NotUnderstood>,
         read: impl FnOnce(Seq) -> Result<Option<SignalContent>, E>,
     ) -> Result<Effect, FoldError<E>> {
-        if seq != self.size {
-            return Err(FoldError::OutOfOrder { expected: self.size, found: seq });
+        if seq != self.totals.size {
+            return Err(FoldError::OutOfOrder { expected: self.totals.size, found: seq });
         }
         let effect = match entry.map(|entry| &entry.body) {
             Ok(Body::Signal { content, .. }) => self.add(seq, content),
             Ok(Body::Retraction(retraction)) => self.withdraw(retraction.signal, seq, read)?,
             Err(_) => {
-                self.not_understood += 1;
+                self.totals.not_understood += 1;
                 Effect::Nothing
             }
         };
-        self.size = seq.plus(1);
+        self.totals.size = seq.plus(1);
         Ok(effect)
+    }
+
+    /// Goes on to where an equal view was after more entries of the same feed, without those entries: what it had come to, and
+    /// the signals that were withdrawn meanwhile, each with its retraction.
+    ///
+    /// # Errors
+    /// Where no view goes on from here like that. What was taken in so far stays.
+    pub fn resume(&mut self, totals: ViewTotals, withdrawn: impl IntoIterator<Item = (Seq, Seq)>) -> Result<(), ResumeError> {
+        let (now, then) = (&self.totals, &totals);
+        if then.size < now.size || then.signals < now.signals || then.not_understood < now.not_understood {
+            return Err(ResumeError);
+        }
+        for (signal, by) in withdrawn {
+            let is_new = self.totals.size <= by && by < totals.size && signal < by && !self.is_withdrawn(signal);
+            if !is_new {
+                return Err(ResumeError);
+            }
+            self.note_withdrawal(signal, by);
+        }
+        self.totals = totals;
+        Ok(())
+    }
+
+    /// What the entries come to, but for which signals are withdrawn.
+    #[must_use]
+    pub const fn totals(&self) -> ViewTotals {
+        self.totals
     }
 
     /// Entries taken in.
     #[must_use]
     pub const fn size(&self) -> Seq {
-        self.size
+        self.totals.size
     }
 
     /// Signals among them, withdrawn ones included.
     #[must_use]
     pub const fn signals(&self) -> u64 {
-        self.signals
+        self.totals.signals
     }
 
     /// Signals that are withdrawn.
@@ -98,7 +135,7 @@ impl FeedView {
     /// Entries that this version draws nothing from.
     #[must_use]
     pub const fn not_understood(&self) -> u64 {
-        self.not_understood
+        self.totals.not_understood
     }
 
     /// Whether the signal at `seq` is withdrawn.
@@ -116,12 +153,12 @@ impl FeedView {
     /// Digest of the live signals.
     #[must_use]
     pub const fn digest(&self) -> ViewDigest {
-        self.digest
+        self.totals.digest
     }
 
     fn add(&mut self, seq: Seq, content: &SignalContent) -> Effect {
-        self.signals += 1;
-        self.digest.add(signal_digest(seq, content));
+        self.totals.signals += 1;
+        self.totals.digest.add(signal_digest(seq, content));
         Effect::Added
     }
 
@@ -135,10 +172,14 @@ impl FeedView {
             return Ok(Effect::Nothing);
         }
         let Some(content) = read(signal).map_err(FoldError::Read)? else { return Ok(Effect::Nothing) };
-        self.digest.remove(signal_digest(signal, &content));
+        self.totals.digest.remove(signal_digest(signal, &content));
+        self.note_withdrawal(signal, by);
+        Ok(Effect::Withdrawn(signal))
+    }
+
+    fn note_withdrawal(&mut self, signal: Seq, by: Seq) {
         self.withdrawn.insert(signal.get());
         self.retractions.insert(signal, by);
-        Ok(Effect::Withdrawn(signal))
     }
 }
 
@@ -177,6 +218,24 @@ impl ViewDigest {
     /// Takes a signal out.
     pub fn remove(&mut self, signal: Hash) {
         self.each_lane(signal, u64::wrapping_sub);
+    }
+
+    /// Four big-endian numbers.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        let (lanes, _) = bytes.as_chunks_mut::<8>();
+        lanes.iter_mut().zip(self.0).for_each(|(lane, sum)| *lane = sum.to_be_bytes());
+        bytes
+    }
+
+    /// What [`Self::to_bytes`] gave.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        let (lanes, _) = bytes.as_chunks::<8>();
+        let mut sums = [0; 4];
+        sums.iter_mut().zip(lanes).for_each(|(sum, lane)| *sum = u64::from_be_bytes(*lane));
+        Self(sums)
     }
 
     fn each_lane(&mut self, signal: Hash, operation: impl Fn(u64, u64) -> u64) {
@@ -226,6 +285,11 @@ impl<E> FoldError<E> {
         }
     }
 }
+
+/// What was said to follow a view is no later view of the same feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("what should follow the view of a feed does not")]
+pub struct ResumeError;
 
 #[cfg(test)]
 mod tests;

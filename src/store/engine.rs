@@ -367,12 +367,25 @@ impl Engine {
     pub(super) fn scan<E: From<EngineError>>(
         &self,
         prefix: &[u8],
+        visit: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.scan_from(prefix, prefix, visit)
+    }
+
+    /// The same, for those at or after `from`.
+    pub(super) fn scan_from<E: From<EngineError>>(
+        &self,
+        prefix: &[u8],
+        from: &[u8],
         mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         let database = self.database.read_recursive();
         let database = database.as_ref().ok_or(EngineError::Suspended)?;
-        for pair in database.scan_prefix(prefix) {
+        for pair in database.range(from.to_vec()..) {
             let (key, value) = pair.map_err(sled_error)?;
+            if !key.starts_with(prefix) {
+                break;
+            }
             visit(&key, &value)?;
         }
         Ok(())

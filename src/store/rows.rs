@@ -174,3 +174,56 @@ pub(super) struct FeedFreshnessRow {
     #[prost(uint64, tag = "7")]
     pub not_understood: u64,
 }
+
+/// What a hint says, feed by feed.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct HintRow {
+    #[prost(message, repeated, tag = "1")]
+    pub feeds: Vec<FeedHintRow>,
+}
+
+/// What a run of entries of one feed did, and where it left the feed.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct FeedHintRow {
+    #[prost(uint32, tag = "1")]
+    pub number: u32,
+    /// `member/audience`.
+    #[prost(string, tag = "2")]
+    pub feed: String,
+    /// Position of the first entry.
+    #[prost(uint64, tag = "3")]
+    pub first: u64,
+    /// As in `CheckpointRow`.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub frontier: bytes::Bytes,
+    /// Of the view after the run, as are the next two.
+    #[prost(uint64, tag = "5")]
+    pub signals: u64,
+    #[prost(uint64, tag = "6")]
+    pub not_understood: u64,
+    /// 32 bytes.
+    #[prost(bytes = "bytes", tag = "7")]
+    pub digest: bytes::Bytes,
+    /// A big-endian `u16` an entry: 0 where it added nothing, else twice its pseudonyms and two, and one where it is conclusive.
+    #[prost(bytes = "bytes", tag = "8")]
+    pub added: bytes::Bytes,
+    /// The first 8 bytes of each pseudonym.
+    #[prost(bytes = "bytes", tag = "9")]
+    pub subjects: bytes::Bytes,
+    /// The first 8 bytes of the tag of each signal; nothing in other members' feeds.
+    #[prost(bytes = "bytes", tag = "10")]
+    pub submissions: bytes::Bytes,
+    #[prost(message, repeated, tag = "11")]
+    pub withdrawn: Vec<WithdrawalRow>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct WithdrawalRow {
+    #[prost(uint64, tag = "1")]
+    pub signal: u64,
+    #[prost(uint64, tag = "2")]
+    pub by: u64,
+    /// The first 8 bytes of each of the signal's pseudonyms.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub subjects: bytes::Bytes,
+}

@@ -25,6 +25,10 @@ type Entries = Arc<[EntryBytes]>;
 /// A full segment by feed and number.
 type Slot = Mutex<Option<(FeedNo, u64, Entries)>>;
 
+fn missing() -> EngineError {
+    EngineError::Damaged("an entry is missing".into())
+}
+
 /// See the module.
 pub(super) struct RecentSegments {
     slots: Vec<Slot>,
@@ -37,19 +41,19 @@ impl RecentSegments {
         Self { slots: (0..SLOTS).map(|_| Mutex::new(None)).collect(), cleared: AtomicU64::new(0) }
     }
 
-    /// The stored entry at `seq`, or `None` where the feed does not reach so far.
-    pub(super) fn read(&self, engine: &Engine, no: FeedNo, seq: Seq) -> Result<Option<EntryBytes>, EngineError> {
+    /// The stored entry at `seq`, to which the feed reaches: where it is not there, the store is damaged.
+    pub(super) fn read(&self, engine: &Engine, no: FeedNo, seq: Seq) -> Result<EntryBytes, EngineError> {
         let (number, place) = (segment::number_of(seq), segment::place_of(seq));
         let slot = self.slot(no, number);
         if let Some((held, which, entries)) = &*slot.lock()
             && (*held, *which) == (no, number)
         {
-            return Ok(entries.get(place).cloned());
+            return entries.get(place).cloned().ok_or_else(missing);
         }
         let cleared = self.cleared.load(Ordering::SeqCst);
-        let Some(value) = engine.get(&keys::segment(no, number))? else { return Ok(None) };
+        let value = engine.get(&keys::segment(no, number))?.ok_or_else(missing)?;
         let entries: Entries = segment::unpack(&value).map_err(|e| EngineError::Damaged(e.to_string()))?.into();
-        let entry = entries.get(place).cloned();
+        let entry = entries.get(place).cloned().ok_or_else(missing)?;
         let bytes: usize = entries.iter().map(|entry| entry.as_slice().len()).sum();
         if entries.len() == segment::SEGMENT_ENTRIES && bytes <= MAX_KEPT_BYTES {
             let mut slot = slot.lock();

@@ -1,8 +1,8 @@
 //! What is derived from the log and kept in memory: the feeds with their views, and the index.
 //!
 //! Readers share it under a lock that is held for look-ups only. The writer changes it after a commit is durable, so nobody
-//! sees what could still be lost. `load` builds all of it from the log and verifies every feed against its checkpoint on the
-//! way, which is also how it is rebuilt on demand.
+//! sees what could still be lost. `load` takes up the hints, folds the entries after them, and verifies every feed against its
+//! newest checkpoint on the way; without hints, which is also how it is rebuilt on demand, it folds the whole log.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,14 +11,25 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use prost::Message as _;
 
+use super::effects::Effects;
 use super::engine::{Engine, EngineError};
-use super::index::{FeedNo, Position, PositionIndex};
+use super::hints::{FeedHint, Hints, Recalled, RecalledFeed};
+use super::index::{FeedNo, PositionIndex};
 use super::rows::{CheckpointRow, ForkRow, HeadRow};
 use super::segment;
 use super::tip::{Tip, read_hashes};
 use super::{OpenError, keys};
-use crate::domain::{FeedId, MemberId, Seq, SignalContent, SignalStatus, Timestamp};
-use crate::feed::{Body, Effect, Entry, EntryBytes, FeedView, FoldError, Frontier, Hash, NotUnderstood, decode};
+use crate::domain::{FeedId, MemberId, Seq, SignalContent, Timestamp};
+use crate::feed::{Body, Entry, EntryBytes, FeedView, Frontier, Hash, NotUnderstood, decode};
+
+/// Entries after which a hint is due: so many are folded at most when the store opens, in a fraction of a second.
+const MOST_ENTRIES_WITHOUT_HINT: u64 = 65_536;
+/// The same for a small store, whose hints stay small too.
+const LEAST_ENTRIES_WITHOUT_HINT: u64 = 256;
+/// Between the two, the part of all entries that may be without a hint.
+const PART_WITHOUT_HINT: u64 = 64;
+/// Bytes of effects after which a hint is due.
+const MOST_BYTES_WITHOUT_HINT: usize = 4 * 1_024 * 1_024;
 
 /// One feed as it is on disk.
 pub(super) struct FeedRecord {
@@ -27,6 +38,8 @@ pub(super) struct FeedRecord {
     /// The newest checkpoint, as signed note.
     pub(super) note: Bytes,
     pub(super) view: FeedView,
+    /// What the entries did that no hint tells of.
+    unhinted: Effects,
 }
 
 /// Evidence that a member signed two histories of a feed, as stored.
@@ -54,61 +67,121 @@ pub(super) struct State {
     /// Own feeds of which another member holds more, and how much.
     pub(super) behind: BTreeMap<FeedId, Seq>,
     own: MemberId,
+    /// Entries of all feeds.
+    entries: u64,
+    /// Those that no hint tells of, and the bytes of their effects.
+    unhinted: (u64, usize),
+}
+
+/// Everything derived, and the growing ends of the feeds. Where the hints do not fit the log, they are thrown away.
+pub(super) fn load(
+    engine: &Engine,
+    own: &MemberId,
+    recalled: Recalled,
+    hints: &mut Hints,
+) -> Result<(State, BTreeMap<FeedId, Tip>), OpenError> {
+    let recalls = !recalled.is_empty();
+    hints.resume(&recalled);
+    match State::load(engine, own, recalled, hints) {
+        Err(error) if recalls => {
+            tracing::warn!(code = error.code(), %error, "the hints do not fit the log; all of it is read instead");
+            hints.resume(&Recalled::default());
+            State::load(engine, own, Recalled::default(), hints)
+        }
+        loaded => loaded,
+    }
 }
 
 impl State {
-    fn new(own: MemberId) -> Self {
-        Self {
-            feeds: BTreeMap::new(),
-            numbers: HashMap::new(),
-            subjects: PositionIndex::new(),
-            submissions: PositionIndex::new(),
-            forks: BTreeMap::new(),
-            behind: BTreeMap::new(),
-            own,
-        }
+    /// sled panics on some damaged pages where they are read; here that is damage like any other.
+    fn load(
+        engine: &Engine,
+        own: &MemberId,
+        recalled: Recalled,
+        hints: &mut Hints,
+    ) -> Result<(Self, BTreeMap<FeedId, Tip>), OpenError> {
+        let load = std::panic::AssertUnwindSafe(|| Self::read(engine, own, recalled, hints));
+        std::panic::catch_unwind(load).unwrap_or_else(|_| Err(OpenError::damaged("its pages cannot be read")))
     }
 
-    /// Reads everything, and verifies each feed against its newest checkpoint.
-    pub(super) fn load(engine: &Engine, own: &MemberId) -> Result<(Self, BTreeMap<FeedId, Tip>), OpenError> {
-        let mut state = Self::new(own.clone());
+    fn read(
+        engine: &Engine,
+        own: &MemberId,
+        mut recalled: Recalled,
+        hints: &mut Hints,
+    ) -> Result<(Self, BTreeMap<FeedId, Tip>), OpenError> {
+        let mut state = Self {
+            feeds: BTreeMap::new(),
+            numbers: HashMap::new(),
+            entries: recalled.entries(),
+            subjects: recalled.subjects,
+            submissions: recalled.submissions,
+            forks: BTreeMap::new(),
+            behind: BTreeMap::new(),
+            own: own.clone(),
+            unhinted: (0, 0),
+        };
         let mut tips = BTreeMap::new();
         for (no, row) in read_heads(engine)? {
             let id: FeedId = row.feed.parse().map_err(|_| OpenError::damaged("the name of a feed"))?;
-            let tip = state.load_feed(engine, no, &id, row)?;
+            let tip = state.load_feed(engine, no, &id, row, recalled.feeds.remove(&no), hints)?;
             tips.insert(id, tip);
+        }
+        if !recalled.feeds.is_empty() {
+            return Err(OpenError::damaged("a feed is missing"));
         }
         state.load_marks(engine)?;
         Ok((state, tips))
     }
 
-    fn load_feed(&mut self, engine: &Engine, no: FeedNo, id: &FeedId, row: HeadRow) -> Result<Tip, OpenError> {
+    fn load_feed(
+        &mut self,
+        engine: &Engine,
+        no: FeedNo,
+        id: &FeedId,
+        row: HeadRow,
+        recalled: Option<RecalledFeed>,
+        hints: &mut Hints,
+    ) -> Result<Tip, OpenError> {
         let signed = read_frontier(&row.checkpoint, id)?;
         self.add_feed(no, id.clone());
         let mut grown = Frontier::empty();
-        let mut tail = Vec::new();
-        engine.scan(&keys::segments(no), |key, value| {
-            let entries = segment::unpack(value).map_err(|_| OpenError::damaged(format!("a segment of {id}")))?;
-            // An unacknowledged commit may have left more in the last segment than the head covers.
-            let left = usize::try_from(signed.size().since(grown.size())).unwrap_or(usize::MAX);
-            if keys::read_number(key) != Some(segment::number_of(grown.size())) && left > 0 {
+        if let Some(recalled) = recalled {
+            if recalled.id != *id || recalled.frontier.size() > signed.size() {
                 return Err(OpenError::damaged(format!("entries of {id} are missing")));
             }
-            tail.clear();
-            for entry in entries.into_iter().take(left) {
-                self.fold(no, grown.size(), &decode(&entry), |at| read_signal(engine, no, at))?;
-                grown.push(entry.leaf_hash());
-                tail.push(entry);
+            grown = recalled.frontier;
+            self.record(no)?.unhinted = Effects::from(grown.size());
+            self.record(no)?.view = recalled.view;
+        }
+        let mut tail = Vec::new();
+        let from = keys::segment(no, segment::number_of(grown.size()));
+        engine.scan_from(&keys::segments(no), &from, |key, value| {
+            // An unacknowledged commit may have left more than the head covers, in the last segment and after it.
+            let left = usize::try_from(signed.size().since(grown.size())).unwrap_or(usize::MAX);
+            if keys::read_number(key) != Some(segment::number_of(grown.size())) {
+                return if left == 0 { Ok(()) } else { Err(OpenError::damaged(format!("entries of {id} are missing"))) };
+            }
+            let entries = segment::unpack(value).map_err(|_| OpenError::damaged(format!("a segment of {id}")))?;
+            let known = segment::place_of(grown.size());
+            tail = entries.into_iter().take(known.saturating_add(left)).collect();
+            let new = tail.get(known..).unwrap_or_default();
+            let read: Vec<_> = new.iter().map(decode).collect();
+            self.fold(no, grown.size(), &read, |at| read_signal(engine, no, at))?;
+            new.iter().for_each(|entry| grown.push(entry.leaf_hash()));
+            self.record(no)?.frontier = grown.clone();
+            if let Some(due) = self.due_hints() {
+                hints.append(due);
             }
             Ok(())
         })?;
         if grown != signed {
             return Err(OpenError::damaged(format!("the entries of {id} are not those of its checkpoint")));
         }
-        if tail.len() == segment::SEGMENT_ENTRIES || grown.size().get().is_multiple_of(segment::SEGMENT_ENTRIES as u64) {
+        if segment::place_of(grown.size()) == 0 {
             tail.clear();
         }
-        let record = self.feeds.get_mut(&no).ok_or_else(|| OpenError::damaged("a feed's number"))?;
+        let record = self.record(no)?;
         record.frontier = grown.clone();
         record.note = row.checkpoint.note.clone();
         Ok(Tip::restore(id.clone(), no, grown, tail, row))
@@ -137,12 +210,21 @@ impl State {
         })
     }
 
+    /// Entries of all feeds.
+    pub(super) const fn entries(&self) -> u64 {
+        self.entries
+    }
+
     pub(super) fn number(&self, feed: &FeedId) -> Option<FeedNo> {
         self.numbers.get(feed).copied()
     }
 
     pub(super) fn feed(&self, feed: &FeedId) -> Option<&FeedRecord> {
         self.feeds.get(&self.number(feed)?)
+    }
+
+    fn record(&mut self, no: FeedNo) -> Result<&mut FeedRecord, OpenError> {
+        self.feeds.get_mut(&no).ok_or_else(|| OpenError::damaged("a feed's number"))
     }
 
     /// Makes room for a feed; the number is the next one of the store.
@@ -153,50 +235,56 @@ impl State {
             frontier: Frontier::empty(),
             note: Bytes::new(),
             view: FeedView::new(),
+            unhinted: Effects::default(),
         });
     }
 
-    /// Takes one durable entry into the feed's view and the index. `read` gives the earlier signal that the entry withdraws.
+    /// Takes durable entries, of which the first stands at `first`, into the feed's view and the index. `read` gives the earlier
+    /// signal that an entry withdraws.
     pub(super) fn fold(
         &mut self,
         no: FeedNo,
-        seq: Seq,
-        entry: &Result<Entry, NotUnderstood>,
-        read: impl FnOnce(Seq) -> Result<Option<SignalContent>, EngineError>,
+        first: Seq,
+        entries: &[Result<Entry, NotUnderstood>],
+        read: impl FnMut(Seq) -> Result<Option<SignalContent>, EngineError>,
     ) -> Result<(), OpenError> {
-        let Some(record) = self.feeds.get_mut(&no) else { return Err(OpenError::damaged("a feed's number")) };
-        let own = record.id.member == self.own;
-        let mut withdrawn = None;
-        let effect = record.view.apply(seq, entry.as_ref(), |at| {
-            withdrawn = read(at)?;
-            Ok::<_, EngineError>(withdrawn.clone())
-        });
-        match effect {
-            Ok(Effect::Added) => self.add_signal(Position::new(no, seq), entry, own),
-            Ok(Effect::Withdrawn(at)) => self.remove_signal(Position::new(no, at), withdrawn.as_ref()),
-            Ok(Effect::Nothing) => {}
-            Err(FoldError::Read(error)) => return Err(error.into()),
-            Err(FoldError::OutOfOrder { .. }) => return Err(OpenError::damaged("the order of a feed's entries")),
-        }
+        let own = self.own.clone();
+        let record = self.record(no)?;
+        let effects = Effects::fold(&mut record.view, first, entries, record.id.member == own, read)?;
+        let bytes = effects.bytes();
+        effects.index_subjects(no, &mut self.subjects);
+        effects.index_submissions(no, &mut self.submissions);
+        self.record(no)?.unhinted.append(effects);
+        self.entries += entries.len() as u64;
+        self.unhinted.0 += entries.len() as u64;
+        self.unhinted.1 += bytes;
         Ok(())
     }
 
-    fn add_signal(&mut self, position: Position, entry: &Result<Entry, NotUnderstood>, own: bool) {
-        let Ok(Entry { body: Body::Signal { tag, content }, .. }) = entry else { return };
-        let marked = position.marked(content.live_status() == SignalStatus::Confirmed);
-        for pseudonym in content.pseudonyms.iter().flat_map(|set| &set.pseudonyms) {
-            self.subjects.insert(pseudonym.into(), marked);
-        }
-        if own {
-            self.submissions.insert(tag.into(), position);
-        }
+    /// What hints are to tell of next, where there is enough of it. Whoever asks must write them.
+    pub(super) fn due_hints(&mut self) -> Option<Vec<FeedHint>> {
+        let (entries, bytes) = self.unhinted;
+        let part = self.entries / PART_WITHOUT_HINT;
+        let is_due = entries >= part.clamp(LEAST_ENTRIES_WITHOUT_HINT, MOST_ENTRIES_WITHOUT_HINT);
+        (is_due || bytes >= MOST_BYTES_WITHOUT_HINT).then(|| self.all_hints())
     }
 
-    /// A withdrawn signal is found by no check any more; its submission is still known.
-    fn remove_signal(&mut self, position: Position, content: Option<&SignalContent>) {
-        for pseudonym in content.iter().flat_map(|c| &c.pseudonyms).flat_map(|set| &set.pseudonyms) {
-            self.subjects.remove(pseudonym.into(), position);
+    /// The same, however little.
+    pub(super) fn all_hints(&mut self) -> Vec<FeedHint> {
+        self.unhinted = (0, 0);
+        self.feeds.iter_mut().filter_map(|(no, record)| record.hint(*no)).collect()
+    }
+}
+
+impl FeedRecord {
+    fn hint(&mut self, no: FeedNo) -> Option<FeedHint> {
+        // A commit that could not be taken in whole leaves the two apart.
+        if self.unhinted.added.is_empty() || self.frontier.size() != self.view.size() {
+            return None;
         }
+        let effects = std::mem::replace(&mut self.unhinted, Effects::from(self.view.size()));
+        let totals = self.view.totals();
+        Some(FeedHint { no, id: self.id.clone(), frontier: self.frontier.clone(), totals, effects })
     }
 }
 

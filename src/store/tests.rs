@@ -11,6 +11,8 @@ use crate::domain::{
 };
 use crate::feed::{Body, ForkProof, SignedCheckpoint, encode};
 
+mod hints;
+
 /// Stands still until it is set; a negative time makes whoever asks panic.
 struct TestClock(AtomicI64);
 
@@ -327,6 +329,7 @@ async fn damage_is_refused_and_not_served() {
     commit.remove(&keys::segment(no, 1));
     engine.commit(commit).expect("written");
     drop(engine);
+    std::fs::remove_file(folder.path().join("hints")).expect("removed");
     let refused = Store::open(options(folder.path(), "acme")).err().expect("refused");
     assert_eq!(refused.code(), "STORE_DAMAGED");
     assert!(refused.to_string().contains("acme/all"), "{refused}");

@@ -21,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use super::checks::{CheckBlock, CheckRecord, CheckReference, FreshnessRecord};
 use super::engine::{Commit, EngineError, parts_of, read_parts};
 use super::frame;
+use super::hints::{Hints, Recalled};
 use super::index::FeedNo;
 use super::pictures::{self, Album, PictureId};
 use super::records::expired_before;
@@ -28,7 +29,7 @@ use super::rows::ForkRow;
 use super::state::{ForkRecord, read_signal};
 use super::suspension::Suspension;
 use super::tip::Tip;
-use super::{Append, Appended, Import, OpenError, Problem, Shared, StoreError, keys, load};
+use super::{Append, Appended, Import, OpenError, Problem, Shared, StoreError, keys, state};
 use crate::domain::limits::{MAX_COMMIT_BYTES, MAX_COMMIT_ENTRIES};
 use crate::domain::{Audience, Entropy, FeedId, Seq, SignalContent, SubmissionTag, Timestamp};
 use crate::feed::{Body, Checkpoint, Entry, EntryBytes, ForkProof, NotUnderstood, SignedCheckpoint, SigningKey, decode};
@@ -100,6 +101,7 @@ pub(super) struct Queued {
 pub(super) struct Writer {
     shared: Arc<Shared>,
     tips: BTreeMap<FeedId, Tip>,
+    hints: Hints,
     next_feed: u32,
     next_block: u64,
     album: Album,
@@ -165,6 +167,7 @@ impl Writer {
     pub(super) fn new(
         shared: Arc<Shared>,
         tips: BTreeMap<FeedId, Tip>,
+        hints: Hints,
         key: Arc<SigningKey>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, OpenError> {
@@ -172,6 +175,7 @@ impl Writer {
         let mut writer = Self {
             shared,
             tips: BTreeMap::new(),
+            hints,
             next_feed: 0,
             next_block: 0,
             album,
@@ -238,6 +242,8 @@ impl Writer {
             self.serve(gathered);
             self.shared.ended();
         }
+        let last = self.shared.state.write().all_hints();
+        self.hints.append(last);
     }
 
     fn serve(&mut self, requests: Vec<Queued>) {
@@ -274,7 +280,10 @@ impl Writer {
             self.keep_reading();
             return Err(refusal);
         }
-        let reopened = self.shared.engine.reopen().map_err(OpenError::from).and_then(|()| self.reload());
+        let reopened = self.shared.engine.reopen().map_err(OpenError::from).and_then(|()| {
+            let recalled = self.hints.recall(&self.shared.member);
+            self.reload(recalled)
+        });
         if let Err(error) = reopened {
             tracing::error!(code = error.code(), %error, "the store could not be opened anew");
             return Err(StoreError::Unwritable { code: error.code(), detail: error.to_string() });
@@ -297,8 +306,8 @@ impl Writer {
     }
 
     /// Builds tips and derived state from what is on disk.
-    fn reload(&mut self) -> Result<(), OpenError> {
-        let (state, tips) = load(&self.shared.engine, &self.shared.member)?;
+    fn reload(&mut self, recalled: Recalled) -> Result<(), OpenError> {
+        let (state, tips) = state::load(&self.shared.engine, &self.shared.member, recalled, &mut self.hints)?;
         self.shared.segments.clear();
         self.adopt(tips)?;
         *self.shared.state.write() = state;
@@ -535,7 +544,11 @@ impl Writer {
         if !commit.is_empty() {
             self.shared.engine.commit(commit)?;
         }
-        let derived = if group.rebuild { self.reload() } else { self.publish(group) };
+        let derived = if group.rebuild { self.reload(Recalled::default()) } else { self.publish(group) };
+        let due = self.shared.state.write().due_hints();
+        if let Some(due) = due {
+            self.hints.append(due);
+        }
         derived.map_err(|error| match error {
             OpenError::Engine(error) => error,
             other => EngineError::Damaged(other.to_string()),
@@ -549,10 +562,8 @@ impl Writer {
         for (feed, grown) in std::mem::take(&mut group.grown) {
             let Some(tip) = self.tips.get(&feed) else { continue };
             state.add_feed(tip.no, feed);
-            for (i, entry) in grown.entries.iter().enumerate() {
-                let read = |at| Ok(withdrawn.get(&(tip.no, at)).cloned().flatten());
-                state.fold(tip.no, grown.first.plus(i), entry, read)?;
-            }
+            let read = |at| Ok(withdrawn.get(&(tip.no, at)).cloned().flatten());
+            state.fold(tip.no, grown.first, &grown.entries, read)?;
             if let Some(record) = state.feeds.get_mut(&tip.no) {
                 record.frontier = tip.frontier.clone();
                 record.note = grown.note;
@@ -643,8 +654,7 @@ impl Shared {
             }
             let entry = self.segments.read(&self.engine, position.feed(), position.seq());
             let entry = entry.map_err(|e| StoreError::unreadable(&e))?;
-            let stored = entry.and_then(|bytes| decode(&bytes).ok());
-            if let Some(Entry { body: Body::Signal { tag: held, .. }, .. }) = stored
+            if let Ok(Entry { body: Body::Signal { tag: held, .. }, .. }) = decode(&entry)
                 && held == *tag
             {
                 return Ok(Some(position.seq()));
@@ -660,6 +670,6 @@ impl Shared {
             state.number(feed).filter(|no| state.feeds.get(no).is_some_and(|f| seq < f.frontier.size()))
         };
         let Some(no) = no else { return Ok(None) };
-        self.segments.read(&self.engine, no, seq).map_err(|e| StoreError::unreadable(&e))
+        self.segments.read(&self.engine, no, seq).map(Some).map_err(|e| StoreError::unreadable(&e))
     }
 }

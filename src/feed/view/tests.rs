@@ -126,6 +126,26 @@ fn what_a_check_draws_from_a_signal_is_in_the_digest() {
     assert!(differs(&|c| c.pseudonyms[0].key = "k9".parse().expect("valid")));
     assert!(differs(&|c| c.pseudonyms[0].pseudonyms.swap(0, 1)));
     assert!(differs(&|c| c.statement.evidence.truncate(1)), "no longer confirmed");
+    let digest = folded(&[signal()]).0.digest();
+    assert_eq!(ViewDigest::from_bytes(digest.to_bytes()), digest);
+}
+
+#[test]
+fn a_view_goes_on_to_no_earlier_and_no_impossible_one() {
+    let (mut view, _) = folded(&[signal(), signal(), retraction(0)]);
+    let before = view.clone();
+    let later = ViewTotals { size: Seq::new(5), ..view.totals() };
+    let seq = Seq::new;
+    let impossible = [(seq(0), seq(3)), (seq(1), seq(2)), (seq(1), seq(5)), (seq(4), seq(3)), (seq(3), seq(3))];
+    for withdrawn in impossible {
+        assert_eq!(view.resume(later, [withdrawn]), Err(ResumeError), "{withdrawn:?}");
+    }
+    for earlier in [ViewTotals { size: seq(2), ..later }, ViewTotals { signals: 1, ..later }] {
+        assert_eq!(view.resume(earlier, []), Err(ResumeError), "{earlier:?}");
+    }
+    assert_eq!(view, before);
+    assert_eq!(view.resume(later, [(seq(1), seq(4))]), Ok(()));
+    assert_eq!((view.retraction_of(seq(1)), view.size()), (Some(seq(4)), seq(5)));
 }
 
 fn any_feed() -> impl Strategy<Value = Vec<Read>> {
@@ -148,6 +168,21 @@ proptest! {
         prop_assert_eq!(&in_batches, &whole);
         prop_assert_eq!(batch_effects, effects);
         prop_assert_eq!(folded(&feed).0, whole);
+    }
+
+    #[test]
+    fn a_view_goes_on_from_what_was_noted_of_an_equal_one(feed in any_feed(), cuts in prop::collection::vec(0_usize..40, 0..6)) {
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(feed.len())).chain([feed.len()]).collect();
+        cuts.sort_unstable();
+        let (mut folded, mut resumed) = (FeedView::new(), FeedView::new());
+        for cut in cuts {
+            let before = folded.size();
+            fold(&mut folded, &feed[..cut]);
+            let signals = (0..cut as u64).map(Seq::new);
+            let withdrawn = signals.filter_map(|signal| Some((signal, folded.retraction_of(signal).filter(|by| *by >= before)?)));
+            prop_assert_eq!(resumed.resume(folded.totals(), withdrawn), Ok(()));
+            prop_assert_eq!(&resumed, &folded);
+        }
     }
 
     #[test]

@@ -1,0 +1,172 @@
+//! What consecutive entries of one feed do to the index: the pure outcome of a fold, taken into the index here and nowhere else,
+//! whether the entries were just committed, read from the log, or summed up earlier in a hint.
+
+use super::OpenError;
+use super::engine::EngineError;
+use super::index::{FeedNo, Fingerprint, Position, Postings};
+use crate::domain::{Seq, SignalContent, SignalStatus};
+use crate::feed::{Body, Effect, Entry, FeedView, FoldError, NotUnderstood};
+
+/// See the module.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Effects {
+    /// Position of the first entry.
+    pub(super) first: Seq,
+    /// What each entry added.
+    pub(super) added: Vec<Added>,
+    /// Pseudonyms of the signals, in the order of the entries.
+    pub(super) subjects: Vec<Fingerprint>,
+    /// Submissions of the signals, in the order of the entries; none in other members' feeds.
+    pub(super) submissions: Vec<Fingerprint>,
+    /// Signals that were withdrawn, of this run or before it.
+    pub(super) withdrawn: Vec<Withdrawal>,
+}
+
+/// What an entry added to the index: nothing, or a signal with so many pseudonyms, marked where it is conclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Added(u16);
+
+impl Added {
+    const NOTHING: Self = Self(0);
+
+    /// More pseudonyms than an entry has room for do not occur.
+    fn signal(pseudonyms: usize, conclusive: bool) -> Self {
+        Self(u16::try_from(pseudonyms + 1).unwrap_or(u16::MAX >> 1) << 1 | u16::from(conclusive))
+    }
+
+    pub(super) const fn from_bits(bits: u16) -> Self {
+        Self(bits)
+    }
+
+    pub(super) const fn bits(self) -> u16 {
+        self.0
+    }
+
+    pub(super) const fn is_signal(self) -> bool {
+        self.0 > 1
+    }
+
+    pub(super) const fn is_conclusive(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    pub(super) fn pseudonyms(self) -> usize {
+        usize::from((self.0 >> 1).saturating_sub(1))
+    }
+}
+
+/// A signal that no longer counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Withdrawal {
+    pub(super) signal: Seq,
+    /// Position of the retraction.
+    pub(super) by: Seq,
+    /// The signal's pseudonyms.
+    pub(super) subjects: Vec<Fingerprint>,
+}
+
+impl Effects {
+    /// Of no entry yet; the first will stand at `first`.
+    pub(super) fn from(first: Seq) -> Self {
+        Self { first, ..Self::default() }
+    }
+
+    /// Of the entries that follow those of `view`, which takes them in. `read` gives the earlier signal that an entry withdraws.
+    pub(super) fn fold<'a>(
+        view: &mut FeedView,
+        first: Seq,
+        entries: impl IntoIterator<Item = &'a Result<Entry, NotUnderstood>>,
+        own: bool,
+        mut read: impl FnMut(Seq) -> Result<Option<SignalContent>, EngineError>,
+    ) -> Result<Self, OpenError> {
+        let mut effects = Self::from(first);
+        for entry in entries {
+            effects.take(view, entry, own, &mut read)?;
+        }
+        Ok(effects)
+    }
+
+    fn take(
+        &mut self,
+        view: &mut FeedView,
+        entry: &Result<Entry, NotUnderstood>,
+        own: bool,
+        read: &mut impl FnMut(Seq) -> Result<Option<SignalContent>, EngineError>,
+    ) -> Result<(), OpenError> {
+        let seq = self.first.plus(self.added.len());
+        let mut before = None;
+        let effect = view.apply(seq, entry.as_ref(), |at| {
+            before = read(at)?;
+            Ok::<_, EngineError>(before.clone())
+        });
+        let added = match effect {
+            Ok(Effect::Added) => self.add_signal(entry, own),
+            Ok(Effect::Withdrawn(signal)) => {
+                let subjects = before.iter().flat_map(fingerprints).collect();
+                self.withdrawn.push(Withdrawal { signal, by: seq, subjects });
+                Added::NOTHING
+            }
+            Ok(Effect::Nothing) => Added::NOTHING,
+            Err(FoldError::Read(error)) => return Err(error.into()),
+            Err(FoldError::OutOfOrder { .. }) => return Err(OpenError::damaged("the order of a feed's entries")),
+        };
+        self.added.push(added);
+        Ok(())
+    }
+
+    fn add_signal(&mut self, entry: &Result<Entry, NotUnderstood>, own: bool) -> Added {
+        let Ok(Entry { body: Body::Signal { tag, content }, .. }) = entry else { return Added::NOTHING };
+        let before = self.subjects.len();
+        self.subjects.extend(fingerprints(content));
+        if own {
+            self.submissions.push(tag.into());
+        }
+        Added::signal(self.subjects.len() - before, content.live_status() == SignalStatus::Confirmed)
+    }
+
+    /// Whether the columns fit together.
+    pub(super) fn are_whole(&self) -> bool {
+        let signals = self.added.iter().filter(|added| added.is_signal()).count();
+        let pseudonyms: usize = self.added.iter().map(|added| added.pseudonyms()).sum();
+        self.subjects.len() == pseudonyms && (self.submissions.is_empty() || self.submissions.len() == signals)
+    }
+
+    /// Adds those of the entries that follow.
+    pub(super) fn append(&mut self, mut next: Self) {
+        self.added.append(&mut next.added);
+        self.subjects.append(&mut next.subjects);
+        self.submissions.append(&mut next.submissions);
+        self.withdrawn.append(&mut next.withdrawn);
+    }
+
+    /// About how many bytes they take.
+    pub(super) fn bytes(&self) -> usize {
+        let withdrawn = self.withdrawn.iter().map(|withdrawal| 16 + 8 * withdrawal.subjects.len()).sum::<usize>();
+        2 * self.added.len() + 8 * (self.subjects.len() + self.submissions.len()) + withdrawn
+    }
+
+    /// Takes them into the index of pseudonyms. A withdrawn signal is found by no check any more.
+    pub(super) fn index_subjects(&self, no: FeedNo, index: &mut impl Postings) {
+        let mut subjects = self.subjects.iter();
+        for (i, added) in self.added.iter().enumerate() {
+            let position = Position::new(no, self.first.plus(i)).marked(added.is_conclusive());
+            subjects.by_ref().take(added.pseudonyms()).for_each(|subject| index.insert(*subject, position));
+        }
+        for withdrawal in &self.withdrawn {
+            let position = Position::new(no, withdrawal.signal);
+            withdrawal.subjects.iter().for_each(|subject| index.remove(*subject, position));
+        }
+    }
+
+    /// Takes them into the index of submissions. That of a withdrawn signal is still known.
+    pub(super) fn index_submissions(&self, no: FeedNo, index: &mut impl Postings) {
+        let signals = self.added.iter().enumerate().filter(|(_, added)| added.is_signal());
+        for ((i, _), submission) in signals.zip(&self.submissions) {
+            index.insert(*submission, Position::new(no, self.first.plus(i)));
+        }
+    }
+}
+
+fn fingerprints(content: &SignalContent) -> impl Iterator<Item = Fingerprint> {
+    content.pseudonyms.iter().flat_map(|set| &set.pseudonyms).map(Fingerprint::from)
+}

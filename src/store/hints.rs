@@ -1,0 +1,357 @@
+//! Hints: what the log came to, written beside it now and then, so that a store opens without reading all of its log. (The word
+//! is Bitcask's, whose hint files spare it the same.)
+//!
+//! A hint says of a run of entries of one feed what they did to the feed's view and to the index; all of them, one after the
+//! other, are what a fold over the log would give. They hold of pseudonyms and submissions the eight bytes that the index holds.
+//!
+//! Hints are derived and trusted with nothing: they are never forced to disk, and what cannot be read or does not fit the log
+//! is thrown away and made anew. A run is hinted at only after it is durable in the log, so no hint is ahead of it; a feed opens
+//! only if the frontier of its hints, grown by the entries after them, is the one that its member signed.
+//!
+//! The file: a line that names the format, then frames of
+//! - the bytes of the payload, the subjects and the submissions in it, each a big-endian `u32`,
+//! - a SHA-256 over the one before it (at first over that line), these three numbers and the payload,
+//! - the payload: a [`HintRow`].
+//!
+//! What follows the first frame that is not whole is cut off. So a torn write costs what it held, and no frame can be taken
+//! for one of another place or another file.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::effects::{Added, Effects, Withdrawal};
+use super::index::{FeedNo, Fingerprint, Gathered, PositionIndex};
+use super::rows::{FeedHintRow, HintRow, WithdrawalRow};
+use super::tip::read_hashes;
+use crate::domain::{FeedId, MemberId, Seq};
+use crate::feed::{FeedView, Frontier, ViewDigest, ViewTotals};
+
+const FILE: &str = "hints";
+const FORMAT: &[u8] = b"countermark hints 1\n";
+const NUMBERS: usize = 3 * 4;
+/// Most bytes of a payload that is read: a hint is due long before.
+const MAX_PAYLOAD_BYTES: usize = 256 * 1_024 * 1_024;
+/// Payloads that are read ahead of the index.
+const READ_AHEAD: usize = 4;
+
+type Sum = [u8; SHA256_OUTPUT_LEN];
+
+/// A run of entries of one feed, and where it left the feed.
+pub(super) struct FeedHint {
+    pub(super) no: FeedNo,
+    pub(super) id: FeedId,
+    pub(super) frontier: Frontier,
+    pub(super) totals: ViewTotals,
+    pub(super) effects: Effects,
+}
+
+/// Where the next frame goes: so many bytes into the file, after a frame with this sum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct End {
+    bytes: u64,
+    sum: Sum,
+}
+
+impl End {
+    /// Before the first frame.
+    fn start() -> Self {
+        Self { bytes: FORMAT.len() as u64, sum: sum(&[FORMAT]) }
+    }
+}
+
+/// A feed as its hints left it.
+pub(super) struct RecalledFeed {
+    pub(super) id: FeedId,
+    pub(super) frontier: Frontier,
+    pub(super) view: FeedView,
+}
+
+/// What all hints come to.
+pub(super) struct Recalled {
+    pub(super) feeds: BTreeMap<FeedNo, RecalledFeed>,
+    pub(super) subjects: PositionIndex,
+    pub(super) submissions: PositionIndex,
+    end: End,
+}
+
+impl Default for Recalled {
+    fn default() -> Self {
+        Self { feeds: BTreeMap::new(), subjects: PositionIndex::new(), submissions: PositionIndex::new(), end: End::start() }
+    }
+}
+
+impl Recalled {
+    pub(super) fn is_empty(&self) -> bool {
+        self.feeds.is_empty()
+    }
+
+    /// Entries that the hints are about.
+    pub(super) fn entries(&self) -> u64 {
+        self.feeds.values().map(|feed| feed.frontier.size().get()).sum()
+    }
+}
+
+/// The file of hints.
+pub(super) struct Hints {
+    path: PathBuf,
+    /// `None` where nothing is written: not yet, or no more since a write failed.
+    writer: Option<(File, End)>,
+}
+
+impl Hints {
+    pub(super) fn of(folder: &Path) -> Self {
+        Self { path: folder.join(FILE), writer: None }
+    }
+
+    /// Reads what is there; nothing where nothing can be read. Changes nothing.
+    pub(super) fn recall(&self, own: &MemberId) -> Recalled {
+        match File::open(&self.path).and_then(|file| recall(file, own)) {
+            Ok(recalled) => recalled,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Recalled::default(),
+            Err(error) => {
+                tracing::warn!(%error, "the hints cannot be read; the log is read instead");
+                Recalled::default()
+            }
+        }
+    }
+
+    /// Goes on after what was recalled, and cuts off the rest.
+    pub(super) fn resume(&mut self, recalled: &Recalled) {
+        self.writer = self.cut(recalled.end).map_err(|error| self.give_up(&error)).ok();
+    }
+
+    fn cut(&self, end: End) -> io::Result<(File, End)> {
+        let mut file = File::options().create(true).truncate(false).write(true).open(&self.path)?;
+        if end == End::start() {
+            file.set_len(0)?;
+            file.write_all(FORMAT)?;
+        } else {
+            file.set_len(end.bytes)?;
+            file.seek(SeekFrom::Start(end.bytes))?;
+        }
+        Ok((file, end))
+    }
+
+    /// Writes down `hints`, which follow those before. Where that fails, no more are written until the store is opened anew.
+    pub(super) fn append(&mut self, hints: Vec<FeedHint>) {
+        if hints.is_empty() {
+            return;
+        }
+        let Some((mut file, end)) = self.writer.take() else { return };
+        match write_frame(&mut file, end, hints) {
+            Ok(end) => self.writer = Some((file, end)),
+            Err(error) => self.give_up(&error),
+        }
+    }
+
+    fn give_up(&self, error: &io::Error) {
+        tracing::warn!(%error, "hints cannot be written; the next open of the store takes longer");
+    }
+}
+
+fn sum(parts: &[&[u8]]) -> Sum {
+    let mut context = Context::new(&SHA256);
+    parts.iter().for_each(|part| context.update(part));
+    let mut sum = Sum::default();
+    sum.copy_from_slice(context.finish().as_ref());
+    sum
+}
+
+fn write_frame(file: &mut File, end: End, hints: Vec<FeedHint>) -> io::Result<End> {
+    let count = |each: fn(&Effects) -> usize| hints.iter().map(|hint| each(&hint.effects)).sum::<usize>();
+    let counts = [count(|effects| effects.subjects.len()), count(|effects| effects.submissions.len())];
+    let payload = HintRow { feeds: hints.into_iter().map(FeedHint::into_row).collect() }.encode_to_vec();
+    let mut numbers = [0; NUMBERS];
+    for (place, number) in numbers.chunks_exact_mut(4).zip([payload.len(), counts[0], counts[1]]) {
+        place.copy_from_slice(&u32::try_from(number).map_err(io::Error::other)?.to_be_bytes());
+    }
+    let sum = sum(&[&end.sum, &numbers, &payload]);
+    let frame = [&numbers[..], &sum, &payload].concat();
+    file.write_all(&frame)?;
+    Ok(End { bytes: end.bytes + frame.len() as u64, sum })
+}
+
+/// The numbers of a frame.
+struct Numbers {
+    payload: usize,
+    subjects: usize,
+    submissions: usize,
+}
+
+/// `None` at the end of the file.
+fn read_numbers(file: &mut File) -> io::Result<Option<(Numbers, [u8; NUMBERS], Sum)>> {
+    let (mut raw, mut sum) = ([0; NUMBERS], Sum::default());
+    match file.read_exact(&mut raw).and_then(|()| file.read_exact(&mut sum)) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let (words, _) = raw.as_chunks::<4>();
+    let mut numbers = words.iter().map(|word| usize::try_from(u32::from_be_bytes(*word)).unwrap_or(usize::MAX));
+    let mut next = || numbers.next().unwrap_or(0);
+    Ok(Some((Numbers { payload: next(), subjects: next(), submissions: next() }, raw, sum)))
+}
+
+/// How many subjects and submissions the frames say they have; no more than the file has room for.
+fn count(file: &mut File) -> io::Result<(usize, usize)> {
+    let length = file.metadata()?.len();
+    let (mut at, mut subjects, mut submissions) = (file.stream_position()?, 0_usize, 0_usize);
+    while let Some((numbers, ..)) = read_numbers(file)? {
+        let end = at + (NUMBERS + SHA256_OUTPUT_LEN) as u64 + numbers.payload as u64;
+        if end > length || (numbers.subjects + numbers.submissions) * 8 > numbers.payload {
+            break;
+        }
+        (subjects, submissions) = (subjects + numbers.subjects, submissions + numbers.submissions);
+        at = file.seek(SeekFrom::Start(end))?;
+    }
+    Ok((subjects, submissions))
+}
+
+/// Whole payloads, on their way to both halves of the index.
+type Payload = Arc<Vec<(FeedNo, Effects)>>;
+
+fn recall(mut file: File, own: &MemberId) -> io::Result<Recalled> {
+    let mut format = [0; FORMAT.len()];
+    if file.read_exact(&mut format).is_err() || format != FORMAT {
+        return Ok(Recalled::default());
+    }
+    let (subjects, submissions) = count(&mut file)?;
+    file.seek(SeekFrom::Start(FORMAT.len() as u64))?;
+    let mut recalled = Recalled::default();
+    let halves = std::thread::scope(|scope| {
+        let (to_subjects, payloads) = sync_channel(READ_AHEAD);
+        let subjects = scope.spawn(move || gather(subjects, &payloads, Effects::index_subjects));
+        let (to_submissions, payloads) = sync_channel(READ_AHEAD);
+        let submissions = scope.spawn(move || gather(submissions, &payloads, Effects::index_submissions));
+        while let Some(payload) = recalled.read_frame(&mut file, own)? {
+            let payload: Payload = Arc::new(payload);
+            // Where one of them has panicked, so does joining it.
+            drop((to_subjects.send(payload.clone()), to_submissions.send(payload)));
+        }
+        drop((to_subjects, to_submissions));
+        let joined = |half: std::thread::Result<Gathered>| half.map_err(|_| io::Error::other("a hint does not fit"));
+        Ok::<_, io::Error>((joined(subjects.join())?, joined(submissions.join())?))
+    });
+    let (subjects, submissions) = halves?;
+    (recalled.subjects, recalled.submissions) = (subjects.build(), submissions.build());
+    Ok(recalled)
+}
+
+fn gather(room: usize, payloads: &Receiver<Payload>, take: fn(&Effects, FeedNo, &mut Gathered)) -> Gathered {
+    let mut index = Gathered::with_room_for(room);
+    for payload in payloads {
+        payload.iter().for_each(|(no, effects)| take(effects, *no, &mut index));
+    }
+    index
+}
+
+impl Recalled {
+    /// The next frame, taken into the views; `None` where no whole one follows.
+    fn read_frame(&mut self, file: &mut File, own: &MemberId) -> io::Result<Option<Vec<(FeedNo, Effects)>>> {
+        let Some((numbers, raw, expected)) = read_numbers(file)? else { return Ok(None) };
+        if numbers.payload > MAX_PAYLOAD_BYTES {
+            return Ok(None);
+        }
+        let mut payload = Vec::new();
+        file.take(numbers.payload as u64).read_to_end(&mut payload)?;
+        if payload.len() != numbers.payload || sum(&[&self.end.sum, &raw, &payload]) != expected {
+            return Ok(None);
+        }
+        let Ok(row) = HintRow::decode(Bytes::from(payload)) else { return Ok(None) };
+        let Some(hints) = row.feeds.into_iter().map(FeedHint::from_row).collect::<Option<Vec<_>>>() else { return Ok(None) };
+        if !hints.iter().all(|hint| self.take_view(hint, own)) {
+            return Ok(None);
+        }
+        let frame = NUMBERS + SHA256_OUTPUT_LEN + numbers.payload;
+        self.end = End { bytes: self.end.bytes + frame as u64, sum: expected };
+        Ok(Some(hints.into_iter().map(|hint| (hint.no, hint.effects)).collect()))
+    }
+
+    /// False where the hint does not follow those before it.
+    fn take_view(&mut self, hint: &FeedHint, own: &MemberId) -> bool {
+        let feed = self.feeds.entry(hint.no).or_insert_with(|| RecalledFeed {
+            id: hint.id.clone(),
+            frontier: Frontier::empty(),
+            view: FeedView::new(),
+        });
+        let signals = hint.effects.added.iter().filter(|added| added.is_signal()).count();
+        let submissions = if hint.id.member == *own { signals } else { 0 };
+        let follows = feed.id == hint.id && feed.view.size() == hint.effects.first;
+        let withdrawn = hint.effects.withdrawn.iter().map(|withdrawal| (withdrawal.signal, withdrawal.by));
+        if !follows || hint.effects.submissions.len() != submissions || feed.view.resume(hint.totals, withdrawn).is_err() {
+            return false;
+        }
+        feed.frontier = hint.frontier.clone();
+        true
+    }
+}
+
+impl FeedHint {
+    fn into_row(self) -> FeedHintRow {
+        let Self { no, id, frontier, totals, effects } = self;
+        let withdrawn = effects.withdrawn.iter().map(|withdrawal| WithdrawalRow {
+            signal: withdrawal.signal.get(),
+            by: withdrawal.by.get(),
+            subjects: write_fingerprints(&withdrawal.subjects),
+        });
+        FeedHintRow {
+            number: no.get(),
+            feed: id.to_string(),
+            first: effects.first.get(),
+            frontier: frontier.hashes().iter().flat_map(|hash| hash.0).collect(),
+            signals: totals.signals,
+            not_understood: totals.not_understood,
+            digest: totals.digest.to_bytes().to_vec().into(),
+            added: effects.added.iter().flat_map(|added| added.bits().to_be_bytes()).collect(),
+            subjects: write_fingerprints(&effects.subjects),
+            submissions: write_fingerprints(&effects.submissions),
+            withdrawn: withdrawn.collect(),
+        }
+    }
+
+    fn from_row(row: FeedHintRow) -> Option<Self> {
+        let (added, []) = row.added.as_chunks::<2>() else { return None };
+        let withdrawn = row.withdrawn.into_iter().map(|row| {
+            let subjects = read_fingerprints(&row.subjects)?;
+            Some(Withdrawal { signal: Seq::new(row.signal), by: Seq::new(row.by), subjects })
+        });
+        let effects = Effects {
+            first: Seq::new(row.first),
+            added: added.iter().map(|bits| Added::from_bits(u16::from_be_bytes(*bits))).collect(),
+            subjects: read_fingerprints(&row.subjects)?,
+            submissions: read_fingerprints(&row.submissions)?,
+            withdrawn: withdrawn.collect::<Option<_>>()?,
+        };
+        let size = Seq::new(row.first.checked_add(effects.added.len() as u64)?);
+        let hint = Self {
+            no: FeedNo::new(row.number)?,
+            id: row.feed.parse().ok()?,
+            frontier: Frontier::from_parts(size, read_hashes(&row.frontier)?).ok()?,
+            totals: ViewTotals {
+                size,
+                signals: row.signals,
+                not_understood: row.not_understood,
+                digest: ViewDigest::from_bytes(row.digest.as_ref().try_into().ok()?),
+            },
+            effects,
+        };
+        hint.effects.are_whole().then_some(hint)
+    }
+}
+
+fn write_fingerprints(fingerprints: &[Fingerprint]) -> Bytes {
+    fingerprints.iter().flat_map(|fingerprint| fingerprint.to_bytes()).collect()
+}
+
+fn read_fingerprints(bytes: &[u8]) -> Option<Vec<Fingerprint>> {
+    let (fingerprints, []) = bytes.as_chunks::<8>() else { return None };
+    Some(fingerprints.iter().map(|bytes| Fingerprint::from_bytes(*bytes)).collect())
+}
