@@ -67,14 +67,14 @@ pub const MAX_LOGGED_REFUSALS: usize = 64;
 /// Feeds followed on one stream.
 pub const MAX_FOLLOWED_FEEDS: usize = 4_096;
 
-/// Rows of a stream that are worked on at once, which is enough to fill a group commit: 8 pieces of work, which together hold
-/// at most 8 times [`MAX_CHUNK_BYTES`] and a row more each.
+/// Rows of a stream that are worked on at once, which is enough to fill a group commit: 32 pieces of work, which together hold
+/// at most 32 times [`MAX_CHUNK_BYTES`] and a row more each.
 pub const MAX_ROWS_IN_FLIGHT: usize = 4_096;
-/// Rows of a stream that are taken into one piece of work.
-pub const MAX_ROWS_PER_CHUNK: usize = 512;
-/// Bytes of rows after which a piece of work takes no further row: 512 usual rows of a few hundred bytes are well below it,
-/// and 512 of the largest would be 64 MiB.
-pub const MAX_CHUNK_BYTES: usize = 2 * 1_024 * 1_024;
+/// Rows of a stream that are taken into one piece of work: few enough that all that is made of them stays in a processor's cache.
+pub const MAX_ROWS_PER_CHUNK: usize = 128;
+/// Bytes of rows after which a piece of work takes no further row: 128 usual rows of a few hundred bytes are well below it,
+/// and 128 of the largest would be 16 MiB.
+pub const MAX_CHUNK_BYTES: usize = 512 * 1_024;
 /// Records in one group commit: one flush serves this many; beyond it latency grows and throughput does not.
 pub const MAX_COMMIT_ENTRIES: usize = 8_192;
 /// Bytes after which a group commit takes in no further request, so that one flush writes a few MiB and not what a full queue holds.

@@ -64,6 +64,9 @@ impl Statement {
         if self.actions.len() > MAX_ACTIONS || distinct.len() != self.actions.len() {
             return Err(FieldError::new("ACTION_REPEATED", "actions", "give each action at most once"));
         }
+        self.sighting.as_ref().map_or(Ok(()), |sighting| sighting.validate().map_err(|e| e.inside("sighting")))?;
+        self.product.as_ref().map_or(Ok(()), |product| product.validate().map_err(|e| e.inside("product")))?;
+        self.goods_value.as_ref().map_or(Ok(()), |value| value.validate().map_err(|e| e.inside("goods_value")))?;
         day_in_bounds("observed_on", self.observed_on, today)?;
         day_in_bounds("acted_on", self.acted_on, today)?;
         if let Some(days) = self.retention_days
@@ -287,6 +290,17 @@ pub struct Sighting {
     pub region: Option<Region>,
 }
 
+impl Sighting {
+    /// # Errors
+    /// Where it says nothing.
+    pub fn validate(&self) -> Result<(), FieldError> {
+        if self.platform.is_none() && self.region.is_none() {
+            return Err(FieldError::new("SIGHTING_EMPTY", "", "give a platform or a region, or leave the sighting out"));
+        }
+        Ok(())
+    }
+}
+
 /// An ISO 3166-1 alpha-2 country or an ISO 3166-2 subdivision.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Region(String);
@@ -344,6 +358,21 @@ pub struct Product {
     pub class: Option<ProductClass>,
     /// GS1 trade item number, 8, 12, 13 or 14 digits with a right check digit.
     pub gtin: Option<Gtin>,
+}
+
+impl Product {
+    /// # Errors
+    /// Where it says nothing, or names a class that its classification does not have.
+    pub fn validate(&self) -> Result<(), FieldError> {
+        match self.class {
+            None if self.gtin.is_none() => {
+                Err(FieldError::new("PRODUCT_EMPTY", "", "give a class or a GTIN, or leave the product out"))
+            }
+            None => Ok(()),
+            Some(ProductClass::HsChapter(chapter)) => ProductClass::hs_chapter(chapter.into()).map(drop),
+            Some(ProductClass::Nice(class)) => ProductClass::nice(class.into()).map(drop),
+        }
+    }
 }
 
 /// Class of goods in one of two classifications.
@@ -413,6 +442,23 @@ pub struct GoodsValue {
     pub amount: Option<(i64, Currency)>,
     /// Number of pieces, above 0.
     pub count: Option<u64>,
+}
+
+impl GoodsValue {
+    /// # Errors
+    /// Where it says nothing, or a number is not above 0.
+    pub fn validate(&self) -> Result<(), FieldError> {
+        if self.amount.is_none() && self.count.is_none() {
+            return Err(FieldError::new("GOODS_VALUE_EMPTY", "", "give an amount or a count, or leave the goods' value out"));
+        }
+        if self.amount.is_some_and(|(amount, _)| amount <= 0) {
+            return Err(FieldError::new("AMOUNT_INVALID", "amount_minor", "give an amount above 0 in minor units"));
+        }
+        if self.count == Some(0) {
+            return Err(FieldError::new("COUNT_INVALID", "count", "give a count above 0, or leave it out"));
+        }
+        Ok(())
+    }
 }
 
 /// An ISO 4217 currency by its letters.

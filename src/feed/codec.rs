@@ -13,6 +13,7 @@
 //! - A retraction is the exception: it withdraws its signal whatever else stands in it. Where a newer node sees a seller cleared,
 //!   an older one must not go on accusing.
 
+use jiff::civil::Date;
 use prost::Message as _;
 
 use super::statement::{statement_of_entry, statement_to_wire};
@@ -62,11 +63,7 @@ pub fn encode(entry: &Entry, salt: [u8; SALT_BYTES]) -> Result<EntryBytes, Encod
         body: Some(body),
     };
     let bytes = EntryBytes::from_peer(message.encode_to_vec().into()).map_err(EncodeError::TooLarge)?;
-    let judged = match message.body {
-        Some(wire::entry::Body::Retraction(_)) => recorded_at(message.recorded_at_ms).map(drop),
-        Some(wire::entry::Body::Signal(_)) | None => entry_from_wire(message).map(drop),
-    };
-    judged.map_err(|error| EncodeError::Invalid(NotUnderstood::OutOfBounds(error)))?;
+    judge(entry).map_err(|error| EncodeError::Invalid(NotUnderstood::OutOfBounds(error)))?;
     Ok(bytes)
 }
 
@@ -87,31 +84,59 @@ pub fn decode(bytes: &EntryBytes) -> Result<Entry, NotUnderstood> {
     if let Some(wire::entry::Body::Retraction(retraction)) = &message.body
         && SignalPart::decode(bytes.as_slice()).is_ok_and(|part| part.signal.is_none())
     {
-        let recorded_at = recorded_at(message.recorded_at_ms).map_err(NotUnderstood::OutOfBounds)?;
-        return Ok(Entry { recorded_at, body: Body::Retraction(retraction_from_wire(*retraction)) });
+        let body = Body::Retraction(retraction_from_wire(*retraction));
+        return judged(Entry { recorded_at: Timestamp::from_unix_ms(message.recorded_at_ms), body });
     }
     if message.encode_to_vec() != bytes.as_slice() {
         return Err(NotUnderstood::NotCanonical);
     }
-    entry_from_wire(message).map_err(NotUnderstood::OutOfBounds)
+    entry_from_wire(message).map_err(NotUnderstood::OutOfBounds).and_then(judged)
+}
+
+fn judged(entry: Entry) -> Result<Entry, NotUnderstood> {
+    judge(&entry).map_err(NotUnderstood::OutOfBounds)?;
+    Ok(entry)
+}
+
+/// Every bound of an entry that its types leave open: the same for what is written and for what is read.
+fn judge(entry: &Entry) -> Result<(), FieldError> {
+    // An instant that a calendar has, so that adding days to it or showing it never fails.
+    let ms = entry.recorded_at.unix_ms();
+    if ms < 0 || jiff::Timestamp::from_millisecond(ms).is_err() {
+        return Err(out_of_bounds("recorded_at_ms", "the instant lies in 1970 to 9999"));
+    }
+    match &entry.body {
+        Body::Signal { content, .. } => judge_content(content).map_err(|e| e.inside("signal")),
+        Body::Retraction(_) => Ok(()),
+    }
+}
+
+fn judge_content(content: &SignalContent) -> Result<(), FieldError> {
+    if !(1..=MAX_IDENTIFIERS).contains(&content.kinds.len()) {
+        return Err(out_of_bounds("kinds", "a signal has 1 to 32 identifiers"));
+    }
+    if !(1..=MAX_ACTIVE_KEYS).contains(&content.pseudonyms.len()) {
+        return Err(out_of_bounds("pseudonyms", "a signal has 1 to 4 sets of pseudonyms"));
+    }
+    for (i, set) in content.pseudonyms.iter().enumerate() {
+        if content.pseudonyms[..i].iter().any(|earlier| earlier.key == set.key) {
+            return Err(out_of_bounds(format!("pseudonyms[{i}].key_id"), "one set for each key"));
+        }
+        if set.pseudonyms.len() != content.kinds.len() {
+            return Err(out_of_bounds(format!("pseudonyms[{i}].pseudonyms"), "one pseudonym for each identifier"));
+        }
+    }
+    content.statement.validate_shape(Date::MAX).map_err(|e| e.inside("statement"))
 }
 
 fn entry_from_wire(message: wire::Entry) -> Result<Entry, FieldError> {
     fixed::<SALT_BYTES>(&message.salt, "salt")?;
-    let recorded_at = recorded_at(message.recorded_at_ms)?;
+    let recorded_at = Timestamp::from_unix_ms(message.recorded_at_ms);
     let body = match message.body {
         Some(wire::entry::Body::Signal(signal)) => signal_from_wire(signal).map_err(|e| e.inside("signal"))?,
         Some(wire::entry::Body::Retraction(_)) | None => return Err(out_of_bounds("body", "an entry has one body")),
     };
     Ok(Entry { recorded_at, body })
-}
-
-/// An instant that a calendar has, so that adding days to it or showing it never fails.
-fn recorded_at(ms: i64) -> Result<Timestamp, FieldError> {
-    if ms >= 0 && jiff::Timestamp::from_millisecond(ms).is_ok() {
-        return Ok(Timestamp::from_unix_ms(ms));
-    }
-    Err(out_of_bounds("recorded_at_ms", "the instant lies in 1970 to 9999"))
 }
 
 fn signal_to_wire(tag: SubmissionTag, content: &SignalContent) -> wire::Signal {
@@ -129,44 +154,23 @@ fn signal_to_wire(tag: SubmissionTag, content: &SignalContent) -> wire::Signal {
 
 fn signal_from_wire(signal: wire::Signal) -> Result<Body, FieldError> {
     let tag = SubmissionTag(fixed(&signal.submission_tag, "submission_tag")?);
-    let kinds = kinds_from_wire(&signal.kinds)?;
-    let pseudonyms = sets_from_wire(&signal.pseudonyms, kinds.len())?;
+    let kind = |(i, number): (usize, &i32)| {
+        IdentifierKind::from_number(*number).ok_or_else(|| out_of_bounds(format!("kinds[{i}]"), "no such kind of identifier"))
+    };
+    let kinds = signal.kinds.iter().enumerate().map(kind).collect::<Result<_, _>>()?;
+    let set = |(i, set)| set_from_wire(set).map_err(|e| e.inside(format!("pseudonyms[{i}]")));
+    let pseudonyms = signal.pseudonyms.iter().enumerate().map(set).collect::<Result<_, _>>()?;
     let statement = signal.statement.ok_or_else(|| out_of_bounds("statement", "a signal has a statement"))?;
     let statement = statement_of_entry(statement).map_err(|e| e.inside("statement"))?;
     Ok(Body::Signal { tag, content: SignalContent { kinds, pseudonyms, statement } })
 }
 
-fn kinds_from_wire(numbers: &[i32]) -> Result<Vec<IdentifierKind>, FieldError> {
-    if !(1..=MAX_IDENTIFIERS).contains(&numbers.len()) {
-        return Err(out_of_bounds("kinds", "a signal has 1 to 32 identifiers"));
-    }
-    let kind = |(i, number): (usize, &i32)| {
-        IdentifierKind::from_number(*number).ok_or_else(|| out_of_bounds(format!("kinds[{i}]"), "no such kind of identifier"))
-    };
-    numbers.iter().enumerate().map(kind).collect()
-}
-
-fn sets_from_wire(sets: &[wire::PseudonymSet], identifiers: usize) -> Result<Vec<PseudonymSet>, FieldError> {
-    if !(1..=MAX_ACTIVE_KEYS).contains(&sets.len()) {
-        return Err(out_of_bounds("pseudonyms", "a signal has 1 to 4 sets of pseudonyms"));
-    }
-    let mut out: Vec<PseudonymSet> = Vec::with_capacity(sets.len());
-    for (i, set) in sets.iter().enumerate() {
-        let set = set_from_wire(set, identifiers).map_err(|e| e.inside(format!("pseudonyms[{i}]")))?;
-        if out.iter().any(|earlier| earlier.key == set.key) {
-            return Err(out_of_bounds(format!("pseudonyms[{i}].key_id"), "one set for each key"));
-        }
-        out.push(set);
-    }
-    Ok(out)
-}
-
-fn set_from_wire(set: &wire::PseudonymSet, identifiers: usize) -> Result<PseudonymSet, FieldError> {
+fn set_from_wire(set: &wire::PseudonymSet) -> Result<PseudonymSet, FieldError> {
     let key: KeyId = set.key_id.parse().map_err(|_| out_of_bounds("key_id", "not the id of a key"))?;
-    if set.pseudonyms.len() != identifiers {
-        return Err(out_of_bounds("pseudonyms", "one pseudonym for each identifier"));
-    }
-    let pseudonym = |(i, bytes): (usize, &bytes::Bytes)| fixed(bytes, format!("pseudonyms[{i}]")).map(Pseudonym);
+    let pseudonym = |(i, bytes): (usize, &bytes::Bytes)| match bytes.as_ref().try_into() {
+        Ok(bytes) => Ok(Pseudonym(bytes)),
+        Err(_) => Err(out_of_bounds(format!("pseudonyms[{i}]"), "32 bytes")),
+    };
     Ok(PseudonymSet { key, pseudonyms: set.pseudonyms.iter().enumerate().map(pseudonym).collect::<Result<_, _>>()? })
 }
 
@@ -176,7 +180,7 @@ fn retraction_from_wire(retraction: wire::Retraction) -> Retraction {
     Retraction { signal: Seq::new(retraction.signal_seq), reason }
 }
 
-fn fixed<const N: usize>(bytes: &[u8], field: impl Into<String>) -> Result<[u8; N], FieldError> {
+fn fixed<const N: usize>(bytes: &[u8], field: &'static str) -> Result<[u8; N], FieldError> {
     bytes.try_into().map_err(|_| out_of_bounds(field, format!("{N} bytes")))
 }
 

@@ -34,11 +34,6 @@ pub(super) fn sha256(parts: &[&[u8]]) -> Hash {
     for part in parts {
         context.update(part);
     }
-    finish(context)
-}
-
-/// The digest of a SHA-256 `context`.
-pub(super) fn finish(context: Context) -> Hash {
     let mut out = [0; 32];
     out.copy_from_slice(context.finish().as_ref());
     Hash(out)

@@ -38,15 +38,13 @@ pub fn statement_from_wire(statement: wire::Statement) -> Result<Statement, Fiel
     read(statement, Words::InForce)
 }
 
-/// What the statement of an entry says, within the bounds of one. It hangs on no table that changes and on no day: what one
-/// node reads, every node reads, of whatever version and whenever.
+/// What the statement of an entry says, whose bounds are the entry's to keep. It hangs on no table that changes and on no day:
+/// what one node reads, every node reads, of whatever version and whenever.
 pub(super) fn statement_of_entry(statement: wire::Statement) -> Result<Statement, FieldError> {
     if let Some(i) = statement.evidence.iter().position(|evidence| evidence.grade == 0) {
         return Err(unknown("EVIDENCE_GRADE_UNKNOWN", format!("evidence[{i}].grade")));
     }
-    let statement = read(statement, Words::WellFormed)?;
-    statement.validate_shape(Date::MAX)?;
-    Ok(statement)
+    read(statement, Words::WellFormed)
 }
 
 /// How much is asked of words that a standard lists.
@@ -114,10 +112,8 @@ fn sighting_from_wire(sighting: wire::Sighting, words: Words) -> Result<Sighting
         Words::WellFormed => Region::well_formed(&text),
     });
     let region = region.transpose()?;
-    if platform.is_none() && region.is_none() {
-        return Err(FieldError::new("SIGHTING_EMPTY", "", "give a platform or a region, or leave the sighting out"));
-    }
-    Ok(Sighting { platform, region })
+    let sighting = Sighting { platform, region };
+    sighting.validate().map(|()| sighting)
 }
 
 fn product_to_wire(product: &Product) -> wire::Product {
@@ -135,10 +131,8 @@ fn product_from_wire(product: wire::Product) -> Result<Product, FieldError> {
     });
     let class = class.transpose()?;
     let gtin = stated(product.gtin).map(|text| text.parse()).transpose()?;
-    if class.is_none() && gtin.is_none() {
-        return Err(FieldError::new("PRODUCT_EMPTY", "", "give a class or a GTIN, or leave the product out"));
-    }
-    Ok(Product { class, gtin })
+    let product = Product { class, gtin };
+    product.validate().map(|()| product)
 }
 
 fn goods_value_to_wire(value: &GoodsValue) -> wire::GoodsValue {
@@ -153,17 +147,14 @@ fn goods_value_from_wire(value: wire::GoodsValue, words: Words) -> Result<GoodsV
         (0, _) => {
             return Err(FieldError::new("AMOUNT_INVALID", "amount_minor", "give an amount, or leave the currency empty"));
         }
-        (..0, _) => return Err(FieldError::new("AMOUNT_INVALID", "amount_minor", "give an amount above 0 in minor units")),
         (amount, currency) => match words {
             Words::InForce => Some((amount, currency.parse()?)),
             Words::WellFormed => Some((amount, Currency::well_formed(currency)?)),
         },
     };
     let count = (value.count > 0).then_some(value.count);
-    if amount.is_none() && count.is_none() {
-        return Err(FieldError::new("GOODS_VALUE_EMPTY", "", "give an amount or a count, or leave the goods' value out"));
-    }
-    Ok(GoodsValue { amount, count })
+    let value = GoodsValue { amount, count };
+    value.validate().map(|()| value)
 }
 
 fn day_from_wire(field: &'static str, text: &str) -> Result<Option<Date>, FieldError> {

@@ -3,25 +3,26 @@
 //! Texts and lists carry their length, numbers have a fixed width, absence is written down. Unlike the bytes of an entry, what
 //! is hashed here is never kept or sent; the layout is pinned by golden digests, because nodes compare them.
 
-use aws_lc_rs::digest::{Context, SHA256};
-
 use super::Hash;
-use super::hash::finish;
+use super::hash::sha256;
 
-/// A digest under way.
-pub(super) struct Transcript(Context);
+/// Room for usual transcripts.
+const USUAL_BYTES: usize = 512;
+
+/// A digest under way. It is gathered first: many short updates of a digest cost more than the digest.
+pub(super) struct Transcript(Vec<u8>);
 
 impl Transcript {
     /// Starts with `purpose`, so that digests for two purposes never meet.
     pub(super) fn of(purpose: &str) -> Self {
-        let mut transcript = Self(Context::new(&SHA256));
+        let mut transcript = Self(Vec::with_capacity(USUAL_BYTES));
         transcript.bytes(purpose.as_bytes());
         transcript
     }
 
     /// Eight bytes, the highest first.
     pub(super) fn number(&mut self, number: u64) {
-        self.0.update(&number.to_be_bytes());
+        self.0.extend_from_slice(&number.to_be_bytes());
     }
 
     /// The number of a word of a vocabulary; never negative.
@@ -32,7 +33,7 @@ impl Transcript {
     /// A length and that many bytes.
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
         self.number(bytes.len() as u64);
-        self.0.update(bytes);
+        self.0.extend_from_slice(bytes);
     }
 
     /// 0 for absence; 1 and the value.
@@ -52,7 +53,7 @@ impl Transcript {
 
     /// The digest.
     pub(super) fn finish(self) -> Hash {
-        finish(self.0)
+        sha256(&[&self.0])
     }
 }
 

@@ -42,12 +42,12 @@ struct Keys {
     ring: Result<KeyRing, PseudonymError>,
 }
 
-/// One seller's identifiers as pseudonyms, for a signal about it.
+/// Sellers' identifiers as pseudonyms, for signals about them.
 pub(super) struct SellerPseudonyms {
-    /// What is written: a set for each active key, in the order of the roster.
-    pub(super) written: Vec<PseudonymSet>,
-    /// What earlier signals are recognised by: a set for each active or retiring key, in the order of the roster.
-    pub(super) known: Vec<PseudonymSet>,
+    /// For each seller what earlier signals are recognised by: a set for each active or retiring key, in the order of the roster.
+    pub(super) known: Vec<Vec<PseudonymSet>>,
+    /// The active keys, whose sets are written, in the same order.
+    pub(super) active: Vec<KeyId>,
 }
 
 impl Pseudonymiser {
@@ -174,14 +174,9 @@ impl Pseudonymiser {
     pub(super) async fn to_submit(
         self: &Arc<Self>,
         sellers: Vec<Vec<CanonicalIdentifier>>,
-    ) -> Result<Vec<SellerPseudonyms>, PseudonymError> {
+    ) -> Result<SellerPseudonyms, PseudonymError> {
         let keys = self.keys().await?;
-        let active = keys.active()?;
-        let of_seller = |known: Vec<PseudonymSet>| {
-            let written = known.iter().filter(|set| active.contains(&set.key)).cloned().collect();
-            SellerPseudonyms { written, known }
-        };
-        Ok(keys.pseudonyms(sellers).await?.into_iter().map(of_seller).collect())
+        Ok(SellerPseudonyms { active: keys.active()?, known: keys.pseudonyms(sellers).await? })
     }
 }
 

@@ -126,10 +126,11 @@ impl Signals {
         let entry = Entry { recorded_at: self.clock.now(), body };
         let bytes = encode(&entry, salt)?;
         let audience = signal.feed.audience.clone();
-        let outcome = self.store.append(vec![Append::Retraction { audience, signal: signal.seq, entry, bytes }]).await?;
+        let outcome =
+            self.store.append(vec![Append::Retraction { audience, signal: signal.seq, entry: entry.into(), bytes }]).await?;
         match outcome.into_iter().next().unwrap_or(Err(StoreError::Closed)) {
             Ok(Appended::Created(_)) => Ok(Withdrawal { signal, newly: true }),
-            Ok(Appended::Existing(_)) => Ok(Withdrawal { signal, newly: false }),
+            Ok(Appended::Withdrawn | Appended::Known(..)) => Ok(Withdrawal { signal, newly: false }),
             Err(StoreError::NoSuchSignal) => Err(SignalError::NotFound),
             Err(error) => Err(error.into()),
         }

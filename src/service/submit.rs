@@ -1,14 +1,13 @@
 use std::sync::Arc;
 
-use super::blocking::{Panicked, off_thread};
-use super::pseudonyms::SellerPseudonyms;
+use super::blocking::Panicked;
 use super::{LocalSecret, Pseudonymiser};
 use crate::domain::limits::{MAX_IDENTIFIERS, SALT_BYTES};
 use crate::domain::{
-    Audience, Clock, Entropy, EntropyError, FeedId, FieldError, IdentifierKind, KeyId, Seq, SignalContent, SignalRef,
-    SignalStatus, Statement, Strength, Submission, SubmissionTag,
+    Audience, Clock, Entropy, EntropyError, FeedId, FieldError, IdentifierKind, KeyId, PseudonymSet, Seq, SignalContent,
+    SignalRef, SignalStatus, Statement, Strength, Submission, SubmissionTag,
 };
-use crate::feed::{Body, EncodeError, Entry, content_digest, decode, encode, same_content};
+use crate::feed::{Body, EncodeError, Entry, content_digest, encode, same_content};
 use crate::membership::Directory;
 use crate::pseudonym::{CanonicalIdentifier, PseudonymError};
 use crate::store::{Append, Appended, Store, StoreError};
@@ -82,6 +81,14 @@ impl SubmitError {
     }
 }
 
+/// A submission that can be taken.
+struct Good {
+    row: usize,
+    submission: Submission,
+    /// Of its identifiers in canonical form.
+    kinds: Vec<IdentifierKind>,
+}
+
 /// A submission on its way into the feed.
 struct Draft {
     row: usize,
@@ -89,10 +96,21 @@ struct Draft {
     tag: SubmissionTag,
     /// Other tags under which the same submission may have been taken before.
     known_as: Vec<SubmissionTag>,
-    /// With pseudonyms under every key by which an earlier signal can be recognised.
-    content: SignalContent,
-    /// The keys whose pseudonyms are written.
-    keys: Vec<KeyId>,
+    /// A signal.
+    entry: Arc<Entry>,
+    /// Its content with pseudonyms under every key by which an earlier signal can be recognised, where that is more than is
+    /// written.
+    known: Option<Box<SignalContent>>,
+}
+
+impl Draft {
+    /// What earlier signals are compared with.
+    fn content(&self) -> Option<&SignalContent> {
+        match &self.entry.body {
+            Body::Signal { content, .. } => Some(self.known.as_deref().unwrap_or(content)),
+            Body::Retraction(_) => None,
+        }
+    }
 }
 
 impl Submitter {
@@ -100,14 +118,18 @@ impl Submitter {
     /// one does not touch its neighbours.
     pub async fn submit(&self, submissions: Vec<Submission>) -> Vec<Result<Receipt, SubmitError>> {
         let mut outcomes: Vec<Option<Result<Receipt, SubmitError>>> = submissions.iter().map(|_| None).collect();
-        let mut good = Vec::new();
+        let (mut good, mut sellers) = (Vec::with_capacity(submissions.len()), Vec::with_capacity(submissions.len()));
         for (row, submission) in submissions.into_iter().enumerate() {
             match self.canonical(&submission) {
-                Ok(canonical) => good.push((row, submission, canonical)),
+                Ok(canonical) => {
+                    let kinds = canonical.iter().map(CanonicalIdentifier::kind).collect();
+                    good.push(Good { row, submission, kinds });
+                    sellers.push(canonical);
+                }
                 Err(error) => outcomes[row] = Some(Err(error.into())),
             }
         }
-        for (row, outcome) in self.take(good).await {
+        for (row, outcome) in self.take(good, sellers).await {
             outcomes[row] = Some(outcome);
         }
         outcomes.into_iter().map(|o| o.unwrap_or(Err(SubmitError::Panicked(Panicked)))).collect()
@@ -142,37 +164,31 @@ impl Submitter {
 
     async fn take(
         &self,
-        good: Vec<(usize, Submission, Vec<CanonicalIdentifier>)>,
+        good: Vec<Good>,
+        sellers: Vec<Vec<CanonicalIdentifier>>,
     ) -> Vec<(usize, Result<Receipt, SubmitError>)> {
-        let rows: Vec<usize> = good.iter().map(|(row, ..)| *row).collect();
-        let kinds: Vec<Vec<_>> =
-            good.iter().map(|(_, _, forms)| forms.iter().map(CanonicalIdentifier::kind).collect()).collect();
-        let (submissions, sellers): (Vec<_>, Vec<_>) = good.into_iter().map(|(_, s, forms)| (s, forms)).unzip();
         let sets = match self.pseudonymiser.to_submit(sellers).await {
             Ok(sets) => sets,
-            Err(error) => return rows.into_iter().map(|row| (row, Err(error.clone().into()))).collect(),
+            Err(error) => return good.into_iter().map(|good| (good.row, Err(error.clone().into()))).collect(),
         };
-        let drafts = rows.into_iter().zip(submissions).zip(kinds).zip(sets);
-        self.append(drafts.filter_map(|(((row, submission), kinds), set)| self.draft(row, submission, kinds, set)).collect())
-            .await
+        let drafts = good.into_iter().zip(sets.known).filter_map(|(good, known)| self.draft(good, known, &sets.active));
+        self.append(drafts.collect()).await
     }
 
     /// `None` never comes: there is an active key, and so a tag.
-    fn draft(
-        &self,
-        row: usize,
-        submission: Submission,
-        kinds: Vec<IdentifierKind>,
-        pseudonyms: SellerPseudonyms,
-    ) -> Option<Draft> {
-        let keys: Vec<KeyId> = pseudonyms.written.into_iter().map(|set| set.key).collect();
-        let content = SignalContent { kinds, pseudonyms: pseudonyms.known, statement: submission.statement };
+    fn draft(&self, good: Good, known: Vec<PseudonymSet>, active: &[KeyId]) -> Option<Draft> {
+        let Good { row, submission, kinds } = good;
+        let mut content = SignalContent { kinds, pseudonyms: known, statement: submission.statement };
         let (tag, known_as) = match &submission.id {
             Some(id) => (self.secret.by_id(&submission.audience, id), Vec::new()),
-            None => self.content_tags(&submission.audience, &content, &keys)?,
+            None => self.content_tags(&submission.audience, &content, active)?,
         };
+        let is_written = |set: &PseudonymSet| active.contains(&set.key);
+        let known = (!content.pseudonyms.iter().all(is_written)).then(|| Box::new(content.clone()));
+        content.pseudonyms.retain(is_written);
         let feed = FeedId { member: self.directory.member().clone(), audience: submission.audience };
-        Some(Draft { row, feed, tag, known_as, content, keys })
+        let entry = Entry { recorded_at: self.clock.now(), body: Body::Signal { tag, content } };
+        Some(Draft { row, feed, tag, known_as, entry: Arc::new(entry), known })
     }
 
     /// The tag to write, and the others to look for: one for each key by which the content can be recognised, so that a key
@@ -192,84 +208,65 @@ impl Submitter {
 
     async fn append(&self, drafts: Vec<Draft>) -> Vec<(usize, Result<Receipt, SubmitError>)> {
         let mut outcomes = Vec::with_capacity(drafts.len());
-        let (mut sent, mut items) = (Vec::new(), Vec::new());
-        for draft in drafts {
-            match self.encode(&draft) {
+        let (mut sent, mut items) = (Vec::with_capacity(drafts.len()), Vec::with_capacity(drafts.len()));
+        let mut salts = vec![[0; SALT_BYTES]; drafts.len()];
+        if let Err(error) = self.entropy.fill(salts.as_flattened_mut()) {
+            return drafts.into_iter().map(|draft| (draft.row, Err(error.into()))).collect();
+        }
+        for (draft, salt) in drafts.into_iter().zip(salts) {
+            match encoded(&draft, salt) {
                 Ok(item) => {
                     sent.push(draft);
                     items.push(item);
                 }
-                Err(error) => outcomes.push((draft.row, Err(error))),
+                Err(error) => outcomes.push((draft.row, Err(error.into()))),
             }
         }
         if items.is_empty() {
             return outcomes;
         }
         match self.store.append(items).await {
-            Ok(appended) => outcomes.extend(self.receipts(sent, appended).await),
+            Ok(appended) => {
+                let receipt = |(draft, appended): (Draft, _)| (draft.row, self.receipt(draft, appended));
+                outcomes.extend(sent.into_iter().zip(appended).map(receipt));
+            }
             Err(error) => outcomes.extend(sent.into_iter().map(|draft| (draft.row, Err(error.clone().into())))),
         }
         outcomes
     }
 
-    fn encode(&self, draft: &Draft) -> Result<Append, SubmitError> {
-        let mut salt = [0; SALT_BYTES];
-        self.entropy.fill(&mut salt)?;
-        let written = draft.content.pseudonyms.iter().filter(|set| draft.keys.contains(&set.key)).cloned().collect();
-        let content = SignalContent {
-            kinds: draft.content.kinds.clone(),
-            pseudonyms: written,
-            statement: draft.content.statement.clone(),
+    fn receipt(&self, draft: Draft, appended: Result<Appended, StoreError>) -> Result<Receipt, SubmitError> {
+        let (seq, known) = match appended? {
+            Appended::Created(seq) => (seq, None),
+            Appended::Known(seq, entry) => (seq, Some(entry)),
+            Appended::Withdrawn => return Err(Panicked.into()),
         };
-        let entry = Entry { recorded_at: self.clock.now(), body: Body::Signal { tag: draft.tag, content } };
-        let bytes = encode(&entry, salt)?;
-        let audience = draft.feed.audience.clone();
-        Ok(Append::Signal { audience, tag: draft.tag, known_as: draft.known_as.clone(), entry, bytes })
+        let (created, status) = (known.is_none(), self.status(&draft, seq, known.as_deref()));
+        let signal = SignalRef { feed: draft.feed, seq };
+        match status {
+            Some(status) => Ok(Receipt { signal, created, status }),
+            None => Err(SubmitError::IdReused(signal)),
+        }
     }
 
-    /// New signals are told from what is at hand; what was there already is read, off the asynchronous threads, once for all.
-    async fn receipts(
-        &self,
-        sent: Vec<Draft>,
-        appended: Vec<Result<Appended, StoreError>>,
-    ) -> Vec<(usize, Result<Receipt, SubmitError>)> {
-        let (mut outcomes, mut held) = (Vec::with_capacity(sent.len()), Vec::new());
-        for (draft, appended) in sent.into_iter().zip(appended) {
-            match appended {
-                Ok(Appended::Created(seq)) => {
-                    let (row, status) = (draft.row, draft.content.live_status());
-                    outcomes.push((row, Ok(Receipt { signal: SignalRef { feed: draft.feed, seq }, created: true, status })));
-                }
-                Ok(Appended::Existing(seq)) => held.push((draft, seq)),
-                Err(error) => outcomes.push((draft.row, Err(error.into()))),
+    /// What the signal at `seq` is now; `None` where what is `known` there says something else than the draft.
+    fn status(&self, draft: &Draft, seq: Seq, known: Option<&Entry>) -> Option<SignalStatus> {
+        let said = draft.content()?;
+        let Some(known) = known else { return Some(said.live_status()) };
+        match &known.body {
+            Body::Signal { content, .. } if same_content(content, said) => {
+                let withdrawn = self.store.retraction_of(&draft.feed, seq).is_some();
+                Some(if withdrawn { SignalStatus::Withdrawn } else { content.live_status() })
             }
+            Body::Signal { .. } | Body::Retraction(_) => None,
         }
-        if held.is_empty() {
-            return outcomes;
-        }
-        let rows: Vec<usize> = held.iter().map(|(draft, _)| draft.row).collect();
-        let store = self.store.clone();
-        let read = move || held.iter().map(|(draft, seq)| existing(&store, draft, *seq)).collect::<Vec<_>>();
-        match off_thread(read).await {
-            Ok(receipts) => outcomes.extend(rows.into_iter().zip(receipts)),
-            Err(error) => outcomes.extend(rows.into_iter().map(|row| (row, Err(error.into())))),
-        }
-        outcomes
     }
 }
 
-/// The signal that was made of the same submission before; refused where it says something else.
-fn existing(store: &Store, draft: &Draft, seq: Seq) -> Result<Receipt, SubmitError> {
-    let signal = SignalRef { feed: draft.feed.clone(), seq };
-    let held = store.read(&draft.feed, seq)?.and_then(|bytes| decode(&bytes).ok());
-    let status = match held {
-        Some(Entry { body: Body::Signal { content, .. }, .. }) if same_content(&content, &draft.content) => {
-            content.live_status()
-        }
-        Some(_) | None => return Err(SubmitError::IdReused(signal)),
-    };
-    let withdrawn = store.retraction_of(&draft.feed, seq).is_some();
-    Ok(Receipt { signal, created: false, status: if withdrawn { SignalStatus::Withdrawn } else { status } })
+fn encoded(draft: &Draft, salt: [u8; SALT_BYTES]) -> Result<Append, EncodeError> {
+    let (audience, known_as, entry) = (draft.feed.audience.clone(), draft.known_as.clone(), draft.entry.clone());
+    let bytes = encode(&entry, salt)?;
+    Ok(Append::Signal { audience, tag: draft.tag, known_as, entry, bytes })
 }
 
 /// An amount is a whole number of minor units, which the codes of metals, funds and tests (ISO 4217) do not have. Asked when a

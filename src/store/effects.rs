@@ -75,7 +75,7 @@ impl Effects {
     pub(super) fn fold<'a>(
         view: &mut FeedView,
         first: Seq,
-        entries: impl IntoIterator<Item = &'a Result<Entry, NotUnderstood>>,
+        entries: impl IntoIterator<Item = Result<&'a Entry, &'a NotUnderstood>>,
         own: bool,
         mut read: impl FnMut(Seq) -> Result<Option<SignalContent>, EngineError>,
     ) -> Result<Self, OpenError> {
@@ -89,13 +89,13 @@ impl Effects {
     fn take(
         &mut self,
         view: &mut FeedView,
-        entry: &Result<Entry, NotUnderstood>,
+        entry: Result<&Entry, &NotUnderstood>,
         own: bool,
         read: &mut impl FnMut(Seq) -> Result<Option<SignalContent>, EngineError>,
     ) -> Result<(), OpenError> {
         let seq = self.first.plus(self.added.len());
         let mut before = None;
-        let effect = view.apply(seq, entry.as_ref(), |at| {
+        let effect = view.apply(seq, entry, |at| {
             before = read(at)?;
             Ok::<_, EngineError>(before.clone())
         });
@@ -114,7 +114,7 @@ impl Effects {
         Ok(())
     }
 
-    fn add_signal(&mut self, entry: &Result<Entry, NotUnderstood>, own: bool) -> Added {
+    fn add_signal(&mut self, entry: Result<&Entry, &NotUnderstood>, own: bool) -> Added {
         let Ok(Entry { body: Body::Signal { tag, content }, .. }) = entry else { return Added::NOTHING };
         let before = self.subjects.len();
         self.subjects.extend(fingerprints(content));

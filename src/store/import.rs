@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use crate::domain::{FeedId, Seq};
 use crate::feed::{BatchError, Entry, EntryBytes, Frontier, NotUnderstood, SignedCheckpoint, decode, verify_batch};
 
@@ -5,7 +7,7 @@ use crate::feed::{BatchError, Entry, EntryBytes, Frontier, NotUnderstood, Signed
 pub struct Import {
     pub(super) feed: FeedId,
     pub(super) start: Seq,
-    pub(super) entries: Vec<(EntryBytes, Result<Entry, NotUnderstood>)>,
+    pub(super) entries: Vec<(EntryBytes, Result<Arc<Entry>, NotUnderstood>)>,
     pub(super) checkpoint: SignedCheckpoint,
     frontier: Frontier,
 }
@@ -18,7 +20,7 @@ impl Import {
     pub fn verify(frontier: &Frontier, entries: Vec<EntryBytes>, checkpoint: SignedCheckpoint) -> Result<Self, BatchError> {
         let grown = verify_batch(frontier, &entries, &checkpoint)?;
         let decoded = entries.into_iter().map(|bytes| {
-            let entry = decode(&bytes);
+            let entry = decode(&bytes).map(Arc::new);
             (bytes, entry)
         });
         Ok(Self {

@@ -94,7 +94,7 @@ pub enum Append {
         /// Other tags that the same submission may stand under; a signal with one of these is the same too.
         known_as: Vec<SubmissionTag>,
         /// What `bytes` decode to.
-        entry: Entry,
+        entry: Arc<Entry>,
         /// The entry as it will stand in the feed.
         bytes: EntryBytes,
     },
@@ -105,7 +105,7 @@ pub enum Append {
         /// The signal in the same feed.
         signal: Seq,
         /// What `bytes` decode to.
-        entry: Entry,
+        entry: Arc<Entry>,
         /// The entry as it will stand in the feed.
         bytes: EntryBytes,
     },
@@ -126,12 +126,14 @@ impl Append {
 }
 
 /// What became of an [`Append`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Appended {
     /// It stands at this position now.
     Created(Seq),
-    /// For a signal: the one with one of its tags stands here. For a retraction: the signal here was withdrawn before.
-    Existing(Seq),
+    /// Of a signal: one with one of its tags stands at this position, as the entry says.
+    Known(Seq, Arc<Entry>),
+    /// Of a retraction: its signal was withdrawn before.
+    Withdrawn,
 }
 
 /// A feed as it is held.
@@ -546,7 +548,7 @@ impl Store {
     /// [`StoreError::Unreadable`].
     pub fn find_submission(&self, audience: &Audience, tag: &SubmissionTag) -> Result<Option<Seq>, StoreError> {
         let feed = FeedId { member: self.shared.member.clone(), audience: audience.clone() };
-        self.shared.find_submission(&feed, tag)
+        Ok(self.shared.find_submission(&feed, tag)?.map(|(seq, _)| seq))
     }
 
     /// The entries from `size` on up to the next checkpoint that is kept; `None` where nothing follows.

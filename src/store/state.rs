@@ -167,7 +167,7 @@ impl State {
             tail = entries.into_iter().take(known.saturating_add(left)).collect();
             let new = tail.get(known..).unwrap_or_default();
             let read: Vec<_> = new.iter().map(decode).collect();
-            self.fold(no, grown.size(), &read, |at| read_signal(engine, no, at))?;
+            self.fold(no, grown.size(), read.iter().map(Result::as_ref), |at| read_signal(engine, no, at))?;
             new.iter().for_each(|entry| grown.push(entry.leaf_hash()));
             self.record(no)?.frontier = grown.clone();
             if let Some(due) = self.due_hints() {
@@ -241,13 +241,14 @@ impl State {
 
     /// Takes durable entries, of which the first stands at `first`, into the feed's view and the index. `read` gives the earlier
     /// signal that an entry withdraws.
-    pub(super) fn fold(
+    pub(super) fn fold<'a>(
         &mut self,
         no: FeedNo,
         first: Seq,
-        entries: &[Result<Entry, NotUnderstood>],
+        entries: impl ExactSizeIterator<Item = Result<&'a Entry, &'a NotUnderstood>>,
         read: impl FnMut(Seq) -> Result<Option<SignalContent>, EngineError>,
     ) -> Result<(), OpenError> {
+        let count = entries.len() as u64;
         let own = self.own.clone();
         let record = self.record(no)?;
         let effects = Effects::fold(&mut record.view, first, entries, record.id.member == own, read)?;
@@ -255,8 +256,8 @@ impl State {
         effects.index_subjects(no, &mut self.subjects);
         effects.index_submissions(no, &mut self.submissions);
         self.record(no)?.unhinted.append(effects);
-        self.entries += entries.len() as u64;
-        self.unhinted.0 += entries.len() as u64;
+        self.entries += count;
+        self.unhinted.0 += count;
         self.unhinted.1 += bytes;
         Ok(())
     }

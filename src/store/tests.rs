@@ -107,14 +107,20 @@ fn signal(n: u64) -> Append {
     let entry =
         Entry { recorded_at: Timestamp::from_unix_ms(1), body: Body::Signal { tag: tag(n), content: content(n, "Brand") } };
     let bytes = encode(&entry, [n as u8; limits::SALT_BYTES]).expect("fits");
-    Append::Signal { audience: Audience::Alliance, tag: tag(n), known_as: vec![], entry, bytes }
+    Append::Signal { audience: Audience::Alliance, tag: tag(n), known_as: vec![], entry: entry.into(), bytes }
+}
+
+/// What becomes of handing in `signal(n)` again, which stands at `seq`.
+fn known(seq: u64, n: u64) -> Appended {
+    let Append::Signal { entry, .. } = signal(n) else { unreachable!("a signal") };
+    Appended::Known(Seq::new(seq), entry)
 }
 
 fn retraction(of: Seq) -> Append {
     let body = Body::Retraction(Retraction { signal: of, reason: RetractionReason::EntryError });
     let entry = Entry { recorded_at: Timestamp::from_unix_ms(2), body };
     let bytes = encode(&entry, [9; limits::SALT_BYTES]).expect("fits");
-    Append::Retraction { audience: Audience::Alliance, signal: of, entry, bytes }
+    Append::Retraction { audience: Audience::Alliance, signal: of, entry: entry.into(), bytes }
 }
 
 fn feed(text: &str) -> FeedId {
@@ -174,10 +180,10 @@ async fn a_submission_is_taken_once_also_within_one_commit_and_after_a_reopen() 
     {
         let store = Store::open(options(folder.path(), "acme")).expect("opens");
         let outcomes = store.append(vec![signal(1), signal(2), signal(1)]).await.expect("durable");
-        assert_eq!(outcomes[2], Ok(Appended::Existing(Seq::ZERO)));
+        assert_eq!(outcomes[2], Ok(known(0, 1)));
     }
     let store = Store::open(options(folder.path(), "acme")).expect("opens again");
-    assert_eq!(store.append(vec![signal(2)]).await, Ok(vec![Ok(Appended::Existing(Seq::new(1)))]));
+    assert_eq!(store.append(vec![signal(2)]).await, Ok(vec![Ok(known(1, 2))]));
     assert_eq!(store.find_submission(&Audience::Alliance, &tag(2)), Ok(Some(Seq::new(1))));
     assert_eq!(store.size(&feed("acme/all")), Seq::new(2));
 }
@@ -191,7 +197,7 @@ async fn a_bad_retraction_spoils_nothing() {
     let expected = vec![
         Err(StoreError::NoSuchSignal),
         Ok(Appended::Created(Seq::new(2))),
-        Ok(Appended::Existing(Seq::ZERO)),
+        Ok(Appended::Withdrawn),
         Ok(Appended::Created(Seq::new(3))),
     ];
     assert_eq!(outcomes, Ok(expected));

@@ -117,7 +117,7 @@ pub(super) struct Writer {
 struct Group {
     commit: Commit,
     grown: BTreeMap<FeedId, Grown>,
-    tags: HashMap<(FeedId, SubmissionTag), Seq>,
+    tags: HashMap<FeedId, HashMap<SubmissionTag, (Seq, Arc<Entry>)>>,
     withdrawn: HashSet<(FeedId, Seq)>,
     /// Blocks of check records: their day, the number of the first, and each in turn.
     day: u16,
@@ -159,7 +159,7 @@ impl Group {
 #[derive(Default)]
 struct Grown {
     first: Seq,
-    entries: Vec<Result<Entry, NotUnderstood>>,
+    entries: Vec<Result<Arc<Entry>, NotUnderstood>>,
     note: bytes::Bytes,
 }
 
@@ -328,7 +328,7 @@ impl Writer {
     fn stage(&mut self, request: Request, group: &mut Group) {
         match request {
             Request::Append(items, reply) => {
-                let appended: Vec<_> = items.into_iter().map(|item| self.stage_item(item, group)).collect();
+                let appended = self.stage_items(items, group);
                 group.replies.push(Box::new(move |r| answer(reply, r.map(|_| appended))));
             }
             Request::Import(import, reply) => match self.stage_import(*import, group) {
@@ -366,37 +366,57 @@ impl Writer {
         FeedId { member: self.shared.member.clone(), audience: audience.clone() }
     }
 
-    fn stage_item(&mut self, item: Append, group: &mut Group) -> Result<Appended, StoreError> {
-        let feed = self.own_feed(item.audience());
-        if group.is_behind(&feed) || self.shared.state.read().behind.contains_key(&feed) {
+    fn stage_items(&mut self, items: Vec<Append>, group: &mut Group) -> Vec<Result<Appended, StoreError>> {
+        let mut target: Option<(FeedId, Result<(), StoreError>)> = None;
+        let stage = |item: Append| {
+            let (feed, open) = match target.take() {
+                Some(same) if same.0.audience == *item.audience() => target.insert(same),
+                _ => {
+                    let feed = self.own_feed(item.audience());
+                    let open = self.may_append(&feed, group);
+                    target.insert((feed, open))
+                }
+            };
+            open.clone().and_then(|()| self.stage_item(feed, item, group))
+        };
+        items.into_iter().map(stage).collect()
+    }
+
+    fn may_append(&self, feed: &FeedId, group: &Group) -> Result<(), StoreError> {
+        if group.is_behind(feed) || self.shared.state.read().behind.contains_key(feed) {
             return Err(StoreError::OwnFeedBehind);
         }
-        if !self.shared.is_confirmed(&feed) {
-            return Err(StoreError::OwnFeedUnconfirmed);
-        }
+        if self.shared.is_confirmed(feed) { Ok(()) } else { Err(StoreError::OwnFeedUnconfirmed) }
+    }
+
+    fn stage_item(&mut self, feed: &FeedId, item: Append, group: &mut Group) -> Result<Appended, StoreError> {
         match item {
             Append::Signal { tag, known_as, entry, bytes, .. } => {
                 let tags = || known_as.iter().chain([&tag]);
                 for tag in tags() {
-                    let staged = group.tags.get(&(feed.clone(), *tag)).copied();
-                    let held = if staged.is_some() { staged } else { self.shared.find_submission(&feed, tag)? };
-                    if let Some(seq) = held {
-                        return Ok(Appended::Existing(seq));
+                    let staged = group.tags.get(feed).and_then(|tags| tags.get(tag)).cloned();
+                    let held = if staged.is_some() { staged } else { self.shared.find_submission(feed, tag)? };
+                    if let Some((seq, entry)) = held {
+                        return Ok(Appended::Known(seq, entry));
                     }
                 }
-                let seq = self.push(&feed, bytes, Ok(entry), group)?;
-                group.tags.extend(tags().map(|tag| ((feed.clone(), *tag), seq)));
+                let seq = self.push(feed, bytes, Ok(entry.clone()), group)?;
+                let staged = match group.tags.get_mut(feed) {
+                    Some(staged) => staged,
+                    None => group.tags.entry(feed.clone()).or_default(),
+                };
+                staged.extend(tags().map(|tag| (*tag, (seq, entry.clone()))));
                 Ok(Appended::Created(seq))
             }
             Append::Retraction { signal, entry, bytes, .. } => {
-                if !self.is_signal(&feed, signal)? {
+                if !self.is_signal(feed, signal)? {
                     return Err(StoreError::NoSuchSignal);
                 }
-                let withdrawn = self.shared.state.read().feed(&feed).is_some_and(|f| f.view.is_withdrawn(signal));
+                let withdrawn = self.shared.state.read().feed(feed).is_some_and(|f| f.view.is_withdrawn(signal));
                 if withdrawn || !group.withdrawn.insert((feed.clone(), signal)) {
-                    return Ok(Appended::Existing(signal));
+                    return Ok(Appended::Withdrawn);
                 }
-                self.push(&feed, bytes, Ok(entry), group).map(Appended::Created)
+                self.push(feed, bytes, Ok(entry), group).map(Appended::Created)
             }
         }
     }
@@ -411,7 +431,7 @@ impl Writer {
         &mut self,
         feed: &FeedId,
         bytes: EntryBytes,
-        entry: Result<Entry, NotUnderstood>,
+        entry: Result<Arc<Entry>, NotUnderstood>,
         group: &mut Group,
     ) -> Result<Seq, StoreError> {
         if self.tip(feed)?.checkpoint_due_before(bytes.as_slice().len()) {
@@ -420,7 +440,10 @@ impl Writer {
         let tip = self.tip(feed)?;
         let first = tip.frontier.size();
         let seq = tip.push(bytes, &mut group.commit).map_err(|error| group.broke(error))?;
-        let grown = group.grown.entry(feed.clone()).or_insert_with(|| Grown { first, ..Grown::default() });
+        let grown = match group.grown.get_mut(feed) {
+            Some(grown) => grown,
+            None => group.grown.entry(feed.clone()).or_insert_with(|| Grown { first, ..Grown::default() }),
+        };
         grown.entries.push(entry);
         Ok(seq)
     }
@@ -563,7 +586,7 @@ impl Writer {
             let Some(tip) = self.tips.get(&feed) else { continue };
             state.add_feed(tip.no, feed);
             let read = |at| Ok(withdrawn.get(&(tip.no, at)).cloned().flatten());
-            state.fold(tip.no, grown.first, &grown.entries, read)?;
+            state.fold(tip.no, grown.first, grown.entries.iter().map(Result::as_deref), read)?;
             if let Some(record) = state.feeds.get_mut(&tip.no) {
                 record.frontier = tip.frontier.clone();
                 record.note = grown.note;
@@ -646,18 +669,22 @@ fn place_check(secret: u64, check: &CheckRecord, group: &mut Group) -> CheckRefe
 
 impl Shared {
     /// The own signal that was made of the submission with this tag.
-    pub(super) fn find_submission(&self, feed: &FeedId, tag: &SubmissionTag) -> Result<Option<Seq>, StoreError> {
-        let positions = self.state.read().submissions.positions(tag.into());
-        for position in positions {
-            if self.state.read().number(feed) != Some(position.feed()) {
-                continue;
+    pub(super) fn find_submission(&self, feed: &FeedId, tag: &SubmissionTag) -> Result<Option<(Seq, Arc<Entry>)>, StoreError> {
+        let (positions, no) = {
+            let state = self.state.read();
+            let positions = state.submissions.positions(tag.into());
+            if positions.is_empty() {
+                return Ok(None);
             }
+            (positions, state.number(feed))
+        };
+        for position in positions.into_iter().filter(|position| Some(position.feed()) == no) {
             let entry = self.segments.read(&self.engine, position.feed(), position.seq());
             let entry = entry.map_err(|e| StoreError::unreadable(&e))?;
-            if let Ok(Entry { body: Body::Signal { tag: held, .. }, .. }) = decode(&entry)
-                && held == *tag
+            if let Ok(entry) = decode(&entry)
+                && matches!(&entry.body, Body::Signal { tag: held, .. } if held == tag)
             {
-                return Ok(Some(position.seq()));
+                return Ok(Some((position.seq(), Arc::new(entry))));
             }
         }
         Ok(None)

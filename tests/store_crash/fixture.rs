@@ -158,13 +158,13 @@ pub fn signal_entry(n: u64) -> (Entry, EntryBytes) {
 
 pub fn signal(name: &str, n: u64) -> Append {
     let (entry, bytes) = signal_entry(n);
-    Append::Signal { audience: audience(name), tag: tag(n), known_as: vec![], entry, bytes }
+    Append::Signal { audience: audience(name), tag: tag(n), known_as: vec![], entry: entry.into(), bytes }
 }
 
 pub fn retraction(name: &str, signal: Seq) -> Append {
     let body = Body::Retraction(Retraction { signal, reason: RetractionReason::EntryError });
     let (entry, bytes) = encoded(body, signal.get());
-    Append::Retraction { audience: audience(name), signal, entry, bytes }
+    Append::Retraction { audience: audience(name), signal, entry: entry.into(), bytes }
 }
 
 pub fn check_record(n: u64) -> CheckRecord {

@@ -259,7 +259,7 @@ impl Worker {
         let outcomes = self.store.append(numbers.iter().map(|n| fixture::signal(audience, *n)).collect()).await?;
         let mut lines = Vec::with_capacity(numbers.len());
         for (n, outcome) in numbers.iter().zip(outcomes) {
-            let (Appended::Created(seq) | Appended::Existing(seq)) = outcome.expect("taken");
+            let (Appended::Created(seq) | Appended::Known(seq, _)) = outcome.expect("taken") else { panic!("no retraction") };
             if audience == "all" {
                 self.own.push(seq);
             }

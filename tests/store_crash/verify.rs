@@ -138,7 +138,7 @@ async fn goes_on(store: &Store, acks: &Acks, lines: &[Line]) {
     for ((audience, n), outcome) in again.iter().zip(outcomes) {
         let outcome = outcome.unwrap_or_else(|e| panic!("{e}"));
         created += u64::from(matches!(outcome, Appended::Created(_)));
-        let (Appended::Created(seq) | Appended::Existing(seq)) = outcome;
+        let (Appended::Created(seq) | Appended::Known(seq, _)) = outcome else { panic!("no retraction was handed in") };
         let held = store.read(&fixture::own_feed(audience), seq).expect("readable");
         assert!(held == Some(fixture::signal_entry(*n).1), "{audience} {n} at {seq}");
         answered.push(Line::Signal { audience: (*audience).to_owned(), n: *n, seq });

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::limits::MAX_ENTRY_BYTES;
+use crate::domain::{Action, GoodsValue, Product, ProductClass, Sighting};
 use crate::feed::fixtures::{any, bare_statement, content, entry, signal_entry};
 
 const SALT: [u8; SALT_BYTES] = [0x33; SALT_BYTES];
@@ -116,6 +117,33 @@ fn an_entry_that_nobody_would_understand_is_not_written() {
     bad.pseudonyms[0].pseudonyms.pop();
     let bad = entry(Body::Signal { tag: SubmissionTag([0; 16]), content: bad });
     assert_eq!(encode(&bad, SALT).expect_err("refused").code(), "ENTRY_OUT_OF_BOUNDS");
+    let refused = |change: &dyn Fn(&mut SignalContent)| {
+        let mut bad = content();
+        change(&mut bad);
+        let entry = entry(Body::Signal { tag: SubmissionTag([0; 16]), content: bad });
+        encode(&entry, SALT).expect_err("refused").code() == "ENTRY_OUT_OF_BOUNDS"
+    };
+    let key = |n: usize| format!("key-{n}").parse().expect("valid");
+    assert!(refused(&|c| c.kinds.clear()));
+    assert!(refused(&|c| c.kinds = vec![IdentifierKind::Phone; MAX_IDENTIFIERS + 1]));
+    assert!(refused(&|c| c.pseudonyms.clear()));
+    assert!(refused(
+        &|c| c.pseudonyms = (0..=MAX_ACTIVE_KEYS).map(|n| PseudonymSet { key: key(n), ..c.pseudonyms[0].clone() }).collect()
+    ));
+    assert!(refused(&|c| c.pseudonyms.push(c.pseudonyms[0].clone())));
+    let empty = |text: &str| Some(text.to_owned());
+    assert!(refused(&|c| c.statement.brand = empty("")));
+    assert!(refused(&|c| c.statement.rights_holder = empty(" x")));
+    assert!(refused(&|c| c.statement.sighting = Some(Sighting { platform: None, region: None })));
+    assert!(refused(&|c| c.statement.product = Some(Product { class: None, gtin: None })));
+    assert!(refused(&|c| c.statement.product = Some(Product { class: Some(ProductClass::HsChapter(77)), gtin: None })));
+    assert!(refused(&|c| c.statement.product = Some(Product { class: Some(ProductClass::Nice(0)), gtin: None })));
+    assert!(refused(&|c| c.statement.goods_value = Some(GoodsValue { amount: None, count: None })));
+    assert!(refused(&|c| c.statement.goods_value = Some(GoodsValue { amount: None, count: Some(0) })));
+    let none = Some((0, "EUR".parse().expect("valid")));
+    assert!(refused(&|c| c.statement.goods_value = Some(GoodsValue { amount: none, count: Some(1) })));
+    assert!(refused(&|c| c.statement.retention_days = Some(0)));
+    assert!(refused(&|c| c.statement.actions = vec![Action::StoreClosed; 2]));
     let before_1970 = Entry { recorded_at: Timestamp::from_unix_ms(-1), ..retraction_entry() };
     assert_eq!(encode(&before_1970, SALT).expect_err("refused").code(), "ENTRY_OUT_OF_BOUNDS");
 }

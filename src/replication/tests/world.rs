@@ -134,7 +134,7 @@ pub(super) fn signal(audience: &str, n: u64) -> Append {
     let tag = SubmissionTag(tag);
     let entry = Entry { recorded_at: Timestamp::from_unix_ms(1), body: Body::Signal { tag, content } };
     let bytes = encode(&entry, [n as u8; SALT_BYTES]).expect("fits");
-    Append::Signal { audience: audience.parse().expect("valid"), tag, known_as: vec![], entry, bytes }
+    Append::Signal { audience: audience.parse().expect("valid"), tag, known_as: vec![], entry: entry.into(), bytes }
 }
 
 /// What goes wrong with what one node sends to another.
