@@ -14,7 +14,7 @@ use countermark::feed::{
 };
 use countermark::population::{Population, Store};
 use countermark::pseudonym::{CanonicalIdentifier, Canonicaliser, HmacKey, PseudonymScheme as _};
-use countermark::store::index::{FeedNo, Position, PositionIndex};
+use countermark::store::index::{FeedNo, Position, PositionIndex, Postings as _};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 struct Random(SystemRandom);

@@ -224,6 +224,7 @@ fn recall(mut file: File, own: &MemberId) -> io::Result<Recalled> {
         return Ok(Recalled::default());
     }
     let (subjects, submissions) = count(&mut file)?;
+    let (subjects, submissions) = (Gathered::with_room_for(subjects), Gathered::with_room_for(submissions));
     file.seek(SeekFrom::Start(FORMAT.len() as u64))?;
     let mut recalled = Recalled::default();
     let halves = std::thread::scope(|scope| {
@@ -245,8 +246,7 @@ fn recall(mut file: File, own: &MemberId) -> io::Result<Recalled> {
     Ok(recalled)
 }
 
-fn gather(room: usize, payloads: &Receiver<Payload>, take: fn(&Effects, FeedNo, &mut Gathered)) -> Gathered {
-    let mut index = Gathered::with_room_for(room);
+fn gather(mut index: Gathered, payloads: &Receiver<Payload>, take: fn(&Effects, FeedNo, &mut Gathered)) -> Gathered {
     for payload in payloads {
         payload.iter().for_each(|(no, effects)| take(effects, *no, &mut index));
     }

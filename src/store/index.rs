@@ -1,9 +1,9 @@
 //! The index in memory: from a pseudonym to the positions of the live signals that name it, and from a submission tag to the
 //! position of the signal that was made of it.
 //!
-//! It is derived from the feeds: built by one scan when the store opens, kept up by every commit. It holds no pseudonym and
-//! no tag, only 8 bytes of one and a position of 8 bytes, so a row costs about 26 bytes with the table's slack; whoever asks
-//! reads the entry and compares the whole value. A miss costs one probe.
+//! It is derived from the feeds: built when the store opens, kept up by every commit. It holds no pseudonym and no tag, only 8
+//! bytes of one and a position of 8 bytes, so a row costs about 26 bytes with the table's slack; whoever asks reads the entry
+//! and compares the whole value. A miss costs one probe.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -322,10 +322,6 @@ fn shard_of(hash: u64) -> usize {
 }
 
 impl Shard {
-    fn with_room_for(rows: usize) -> Self {
-        Self { rows: HashTable::with_capacity(rows), ..Self::default() }
-    }
-
     fn row(&self, hash: u64, fingerprint: Fingerprint) -> Option<&Row> {
         self.rows.find(hash, |row| row.fingerprint == fingerprint)
     }
@@ -396,19 +392,21 @@ impl Gathered {
         Self { changes, hasher: RandomState::new() }
     }
 
-    /// The index that they come to. Two threads work at it.
+    /// The index that they come to. Two threads fill it; its tables are made by this one, which should be the one that changes
+    /// them later: an allocator has back sooner what the thread gives that took it.
     pub(super) fn build(mut self) -> PositionIndex {
-        let second = self.changes.split_off(SHARDS / 2);
-        let hasher = &self.hasher;
-        let half = |changes: Vec<Vec<Row>>| changes.into_iter().map(|changes| build_shard(hasher, changes)).collect::<Vec<_>>();
-        let (first, second) = std::thread::scope(|scope| {
-            let second = scope.spawn(|| half(second));
-            (half(std::mem::take(&mut self.changes)), second.join())
+        let room = |changes: &Vec<Row>| Shard { rows: HashTable::with_capacity(changes.len()), ..Shard::default() };
+        let mut shards: Vec<_> = self.changes.iter().map(room).collect();
+        let (first, second) = shards.split_at_mut(SHARDS / 2);
+        let of_second = self.changes.split_off(SHARDS / 2);
+        let (of_first, hasher) = (self.changes, &self.hasher);
+        let postings = std::thread::scope(|scope| {
+            let second = scope.spawn(|| fill(second, of_second, hasher));
+            let first = fill(first, of_first, hasher);
+            // A panic goes on.
+            first + second.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         });
-        // A panic goes on.
-        let second = second.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        let (shards, postings): (Vec<_>, Vec<u64>) = first.into_iter().chain(second).unzip();
-        PositionIndex { shards, postings: postings.iter().sum(), hasher: self.hasher }
+        PositionIndex { shards, postings, hasher: self.hasher }
     }
 
     fn push(&mut self, fingerprint: Fingerprint, slot: u64) {
@@ -427,19 +425,20 @@ impl Postings for Gathered {
     }
 }
 
-/// A shard and the positions in it.
-fn build_shard(hasher: &RandomState, changes: Vec<Row>) -> (Shard, u64) {
-    let mut shard = Shard::with_room_for(changes.len());
+/// Takes each shard's changes into it; gives the positions that they leave there.
+fn fill(shards: &mut [Shard], changes: Vec<Vec<Row>>, hasher: &RandomState) -> u64 {
     let mut postings = 0;
-    for Row { fingerprint, slot } in changes {
-        let (hash, position) = (hasher.hash_one(fingerprint), Position(slot & !LIST));
-        if slot & LIST == 0 {
-            postings += u64::from(shard.insert(hasher, hash, fingerprint, position));
-        } else {
-            postings -= u64::from(shard.remove(hash, fingerprint, position));
+    for (shard, changes) in shards.iter_mut().zip(changes) {
+        for Row { fingerprint, slot } in changes {
+            let (hash, position) = (hasher.hash_one(fingerprint), Position(slot & !LIST));
+            if slot & LIST == 0 {
+                postings += u64::from(shard.insert(hasher, hash, fingerprint, position));
+            } else {
+                postings -= u64::from(shard.remove(hash, fingerprint, position));
+            }
         }
     }
-    (shard, postings)
+    postings
 }
 
 fn list_number(slot: u64) -> usize {
@@ -503,24 +502,28 @@ mod tests {
         }
     }
 
-    /// Adds and removes, and compares with a plain map.
+    /// Adds and removes, one by one and gathered, and compares with a plain map.
     fn check(steps: impl Iterator<Item = (bool, u8, Position)>) -> Result<(), TestCaseError> {
-        let mut index = PositionIndex::new();
+        let (mut index, mut gathered) = (PositionIndex::new(), Gathered::with_room_for(0));
         let mut model: BTreeMap<u8, BTreeSet<Position>> = BTreeMap::new();
         for (add, subject, position) in steps {
             let fingerprint = Fingerprint::of(&[subject; 32]);
             if add {
                 index.insert(fingerprint, position);
+                gathered.insert(fingerprint, position);
                 model.entry(subject).or_default().insert(position);
             } else {
                 index.remove(fingerprint, position);
+                gathered.remove(fingerprint, position);
                 model.entry(subject).or_default().remove(&position);
             }
         }
-        for (subject, set) in &model {
-            prop_assert_eq!(index.positions(Fingerprint::of(&[*subject; 32])), Vec::from_iter(set.iter().copied()));
+        for index in [index, gathered.build()] {
+            for (subject, set) in &model {
+                prop_assert_eq!(index.positions(Fingerprint::of(&[*subject; 32])), Vec::from_iter(set.iter().copied()));
+            }
+            prop_assert_eq!(index.postings(), model.values().map(|set| set.len() as u64).sum::<u64>());
         }
-        prop_assert_eq!(index.postings(), model.values().map(|set| set.len() as u64).sum::<u64>());
         Ok(())
     }
 }

@@ -4,7 +4,7 @@
 //! store on another engine can take its place. It knows no network and no service.
 //!
 //! - `engine` uses sled so that a commit survives a power cut; `keys`, `rows`, `segment` are the layout on disk.
-//! - `tip` and `writer` are the one way to commit.
+//! - `request`, `tip` and `writer` are the one way to commit.
 //! - `state` and `index` are derived, in memory; `effects` is what entries do to them. `hints` lets a store open without reading
 //!   all of its log.
 //!
@@ -23,6 +23,7 @@ pub mod index;
 mod keys;
 mod pictures;
 mod records;
+mod request;
 mod rows;
 mod segment;
 mod segments;
@@ -55,10 +56,11 @@ use crate::feed::{Entry, EntryBytes, ForkProof, Frontier, Hash, SigningKey, View
 use engine::{Commit, Engine};
 use hints::Hints;
 use index::Newest;
+use request::{Queued, Reply, Request};
 use rows::{CheckpointRow, SchemaRow};
 use segments::RecentSegments;
 use state::{FeedRecord, State};
-use writer::{Queued, Reply, Request, Writer};
+use writer::Writer;
 
 /// The layout on disk. A store with a higher number is refused.
 const SCHEMA_VERSION: u32 = 1;
@@ -292,38 +294,21 @@ impl Store {
     /// # Errors
     /// See [`OpenError`]. The files are not changed by a refused open.
     pub fn open(options: Options) -> Result<Self, OpenError> {
-        let began = options.clock.now();
-        let mut hints = Hints::of(&options.folder);
-        let (engine, recalled) = std::thread::scope(|scope| {
-            let recalling = scope.spawn(|| hints.recall(&options.member));
-            let engine = Engine::open(&options.folder, options.cache_bytes);
-            (engine, recalling.join().unwrap_or_default())
-        });
-        let engine = engine?;
-        check_schema(&engine, &options)?;
-        let by_hints = recalled.entries();
-        let (state, tips) = state::load(&engine, &options.member, recalled, &mut hints)?;
-        let ms = options.clock.now().unix_ms() - began.unix_ms();
-        tracing::info!(entries = state.entries(), by_hints, ms, "the store is open");
-        let roster = engine.get_large(&keys::roster())?.map(Bytes::from);
-        let shared = Arc::new(Shared {
-            alliance: options.alliance,
-            member: options.member,
-            engine,
-            segments: RecentSegments::new(),
-            state: RwLock::new(state),
-            roster: RwLock::new(roster),
-            problem: RwLock::new(None),
-            confirmed: RwLock::new(None),
-            changes: watch::Sender::new(0),
-            panicked: watch::Sender::new(false),
-            at_work: Mutex::new(None),
-            clock: options.clock,
-        });
-        let writer = Writer::new(shared.clone(), tips, hints, options.key, options.entropy)?;
         let (requests, receiver) = mpsc::channel(MAX_COMMIT_QUEUE);
-        let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || writer.run(receiver));
+        let (opened, outcome) = std::sync::mpsc::channel();
+        // What is derived is made by the thread that changes it later, see `Gathered::build`.
+        let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || {
+            let (result, writer) = match open_writer(options) {
+                Ok(writer) => (Ok(writer.shared().clone()), Some(writer)),
+                Err(error) => (Err(error), None),
+            };
+            drop(opened.send(result));
+            if let Some(writer) = writer {
+                writer.run(receiver);
+            }
+        });
         let thread = thread.map_err(EngineError::Io)?;
+        let shared = outcome.recv().unwrap_or_else(|_| Err(OpenError::damaged("it cannot be opened")))?;
         let room = Arc::new(Semaphore::new(MAX_COMMIT_QUEUE_BYTES / QUEUE_UNIT));
         Ok(Self { shared, requests: Mutex::new(Some(requests)), room, writer: Mutex::new(Some(thread)) })
     }
@@ -644,6 +629,39 @@ impl Drop for Store {
 
 fn damaged(what: &str) -> StoreError {
     StoreError::Unreadable { code: "STORE_DAMAGED", detail: format!("{what} cannot be read; restore the store") }
+}
+
+/// Opens the files and builds what is derived.
+fn open_writer(options: Options) -> Result<Writer, OpenError> {
+    let began = options.clock.now();
+    let mut hints = Hints::of(&options.folder);
+    let (engine, recalled) = std::thread::scope(|scope| {
+        let opening = scope.spawn(|| Engine::open(&options.folder, options.cache_bytes));
+        let recalled = hints.recall(&options.member);
+        (opening.join(), recalled)
+    });
+    let engine = engine.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    check_schema(&engine, &options)?;
+    let by_hints = recalled.entries();
+    let (state, tips) = state::load(&engine, &options.member, recalled, &mut hints)?;
+    let ms = options.clock.now().unix_ms() - began.unix_ms();
+    tracing::info!(entries = state.entries(), by_hints, ms, "the store is open");
+    let roster = engine.get_large(&keys::roster())?.map(Bytes::from);
+    let shared = Arc::new(Shared {
+        alliance: options.alliance,
+        member: options.member,
+        engine,
+        segments: RecentSegments::new(),
+        state: RwLock::new(state),
+        roster: RwLock::new(roster),
+        problem: RwLock::new(None),
+        confirmed: RwLock::new(None),
+        changes: watch::Sender::new(0),
+        panicked: watch::Sender::new(false),
+        at_work: Mutex::new(None),
+        clock: options.clock,
+    });
+    Writer::new(shared, tips, hints, options.key, options.entropy)
 }
 
 /// Writes the schema row of a new store; refuses one that is not ours.

@@ -6,8 +6,8 @@ use prost::Message as _;
 
 use super::checks::{self, CheckRecord, CheckReference, FreshnessRecord};
 use super::pictures::{self, PictureId};
+use super::request::Request;
 use super::rows::CheckBlockRow;
-use super::writer::Request;
 use super::{Store, StoreError, damaged, frame, keys};
 use crate::domain::limits::CHECK_RETENTION;
 

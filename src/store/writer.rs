@@ -16,15 +16,16 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use prost::Message as _;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use super::checks::{CheckBlock, CheckRecord, CheckReference, FreshnessRecord};
+use super::checks::{CheckBlock, CheckRecord, CheckReference};
 use super::engine::{Commit, EngineError, parts_of, read_parts};
 use super::frame;
 use super::hints::{Hints, Recalled};
 use super::index::FeedNo;
-use super::pictures::{self, Album, PictureId};
+use super::pictures::{self, Album};
 use super::records::expired_before;
+use super::request::{Queued, Reply, Request, answer};
 use super::rows::ForkRow;
 use super::state::{ForkRecord, read_signal};
 use super::suspension::Suspension;
@@ -34,69 +35,8 @@ use crate::domain::limits::{MAX_COMMIT_BYTES, MAX_COMMIT_ENTRIES};
 use crate::domain::{Audience, Entropy, FeedId, Seq, SignalContent, SubmissionTag, Timestamp};
 use crate::feed::{Body, Checkpoint, Entry, EntryBytes, ForkProof, NotUnderstood, SignedCheckpoint, SigningKey, decode};
 
-/// About how many bytes a feed takes in a picture.
-const PICTURE_BYTES_A_FEED: usize = 64;
 /// Blocks of expired checks that are removed in one commit.
 const EXPIRED_PER_COMMIT: usize = 1_024;
-
-pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
-
-pub(super) enum Request {
-    Append(Vec<Append>, Reply<Vec<Result<Appended, StoreError>>>),
-    Import(Box<Import>, Reply<Seq>),
-    RecordChecks(Vec<CheckRecord>, Reply<Vec<CheckReference>>),
-    KeepPicture(Arc<FreshnessRecord>, Reply<PictureId>),
-    Quarantine(Box<ForkProof>, Reply<()>),
-    MarkBehind(FeedId, Seq, Reply<()>),
-    PutRoster(bytes::Bytes, Reply<()>),
-    Rebuild(Reply<()>),
-}
-
-impl Request {
-    fn entries(&self) -> usize {
-        match self {
-            Self::Append(items, _) => items.len(),
-            Self::Import(import, _) => import.entries.len(),
-            Self::RecordChecks(checks, _) => checks.len(),
-            Self::KeepPicture(..) | Self::Quarantine(..) | Self::MarkBehind(..) | Self::PutRoster(..) | Self::Rebuild(_) => 1,
-        }
-    }
-
-    /// About how many bytes it writes.
-    pub(super) fn bytes(&self) -> usize {
-        match self {
-            Self::Append(items, _) => items.iter().map(|item| item.bytes().as_slice().len()).sum(),
-            Self::Import(import, _) => import.entries.iter().map(|(bytes, _)| bytes.as_slice().len()).sum(),
-            Self::RecordChecks(checks, _) => checks.iter().map(CheckRecord::weight).sum(),
-            Self::KeepPicture(picture, _) => PICTURE_BYTES_A_FEED * picture.feeds.len(),
-            Self::PutRoster(note, _) => note.len(),
-            Self::Quarantine(..) | Self::MarkBehind(..) | Self::Rebuild(_) => 0,
-        }
-    }
-
-    fn refuse(self, error: StoreError) {
-        match self {
-            Self::Append(_, reply) => answer(reply, Err(error)),
-            Self::Import(_, reply) => answer(reply, Err(error)),
-            Self::RecordChecks(_, reply) => answer(reply, Err(error)),
-            Self::KeepPicture(_, reply) => answer(reply, Err(error)),
-            Self::Quarantine(_, reply) | Self::MarkBehind(_, _, reply) | Self::PutRoster(_, reply) | Self::Rebuild(reply) => {
-                answer(reply, Err(error));
-            }
-        }
-    }
-}
-
-/// Whoever asked may have gone; what was committed stays committed.
-fn answer<T>(reply: Reply<T>, result: Result<T, StoreError>) {
-    drop(reply.send(result));
-}
-
-/// A request and its share of the bytes that may wait.
-pub(super) struct Queued {
-    pub(super) request: Request,
-    pub(super) _share: OwnedSemaphorePermit,
-}
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
@@ -189,6 +129,10 @@ impl Writer {
             writer.suspend(&error);
         }
         Ok(writer)
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// Goes on from what is on disk.

@@ -13,6 +13,9 @@ const SIZE: (u32, u32) = (1_280, 960);
 /// How far lines are drawn on.
 const GUESSED_TO: f64 = 1e8;
 const FONT: &str = "sans-serif";
+/// Height of a line of the legend, and of the part of a panel that it shares with the lines.
+const LEGEND_LINE: f64 = 16.0;
+const DRAWN_HEIGHT: f64 = 360.0;
 
 /// Title and unit of a panel, and the operations in it.
 const PANELS: [(&str, &str, &[&str]); 4] = [
@@ -67,13 +70,18 @@ fn draw_panel(
     let all = || lines.values().flat_map(|points| points.iter().copied().chain(guess(points).into_iter().flatten()));
     let (mut least, mut most) = (f64::INFINITY, 0_f64);
     all().for_each(|(_, y)| (least, most) = (least.min(y), most.max(y)));
+    // The legend stands above all lines.
+    let legend = (lines.len() as f64 * LEGEND_LINE + 12.0) / DRAWN_HEIGHT;
+    let (bottom, top) = (least / 1.5, most * 1.2);
+    let top = top * (top / bottom).powf(legend / (1.0 - legend));
     let smallest = all().map(|(x, _)| x).fold(f64::INFINITY, f64::min);
     let mut chart = ChartBuilder::on(panel)
         .caption(caption, (FONT, 20))
         .margin(12)
+        .margin_right(36)
         .x_label_area_size(36)
         .y_label_area_size(80)
-        .build_cartesian_2d((smallest..GUESSED_TO * 1.05).log_scale(), (least / 1.5..most * 2.0).log_scale())?;
+        .build_cartesian_2d((smallest..GUESSED_TO * 1.05).log_scale(), (bottom..top).log_scale())?;
     let format = |value: &f64| super::report::number(*value);
     chart
         .configure_mesh()

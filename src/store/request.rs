@@ -1,0 +1,73 @@
+//! What may be asked of the writer.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::checks::{CheckRecord, CheckReference, FreshnessRecord};
+use super::pictures::PictureId;
+use super::{Append, Appended, Import, StoreError};
+use crate::domain::{FeedId, Seq};
+use crate::feed::ForkProof;
+
+/// About how many bytes a feed takes in a picture.
+const PICTURE_BYTES_A_FEED: usize = 64;
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+pub(super) enum Request {
+    Append(Vec<Append>, Reply<Vec<Result<Appended, StoreError>>>),
+    Import(Box<Import>, Reply<Seq>),
+    RecordChecks(Vec<CheckRecord>, Reply<Vec<CheckReference>>),
+    KeepPicture(Arc<FreshnessRecord>, Reply<PictureId>),
+    Quarantine(Box<ForkProof>, Reply<()>),
+    MarkBehind(FeedId, Seq, Reply<()>),
+    PutRoster(bytes::Bytes, Reply<()>),
+    Rebuild(Reply<()>),
+}
+
+impl Request {
+    pub(super) fn entries(&self) -> usize {
+        match self {
+            Self::Append(items, _) => items.len(),
+            Self::Import(import, _) => import.entries.len(),
+            Self::RecordChecks(checks, _) => checks.len(),
+            Self::KeepPicture(..) | Self::Quarantine(..) | Self::MarkBehind(..) | Self::PutRoster(..) | Self::Rebuild(_) => 1,
+        }
+    }
+
+    /// About how many bytes it writes.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Append(items, _) => items.iter().map(|item| item.bytes().as_slice().len()).sum(),
+            Self::Import(import, _) => import.entries.iter().map(|(bytes, _)| bytes.as_slice().len()).sum(),
+            Self::RecordChecks(checks, _) => checks.iter().map(CheckRecord::weight).sum(),
+            Self::KeepPicture(picture, _) => PICTURE_BYTES_A_FEED * picture.feeds.len(),
+            Self::PutRoster(note, _) => note.len(),
+            Self::Quarantine(..) | Self::MarkBehind(..) | Self::Rebuild(_) => 0,
+        }
+    }
+
+    pub(super) fn refuse(self, error: StoreError) {
+        match self {
+            Self::Append(_, reply) => answer(reply, Err(error)),
+            Self::Import(_, reply) => answer(reply, Err(error)),
+            Self::RecordChecks(_, reply) => answer(reply, Err(error)),
+            Self::KeepPicture(_, reply) => answer(reply, Err(error)),
+            Self::Quarantine(_, reply) | Self::MarkBehind(_, _, reply) | Self::PutRoster(_, reply) | Self::Rebuild(reply) => {
+                answer(reply, Err(error));
+            }
+        }
+    }
+}
+
+/// Whoever asked may have gone; what was committed stays committed.
+pub(super) fn answer<T>(reply: Reply<T>, result: Result<T, StoreError>) {
+    drop(reply.send(result));
+}
+
+/// A request and its share of the bytes that may wait.
+pub(super) struct Queued {
+    pub(super) request: Request,
+    pub(super) _share: OwnedSemaphorePermit,
+}
