@@ -49,7 +49,7 @@ const BALLAST_BYTES: usize = SEGMENT_BYTES + 8 * 1_024 * 1_024;
 /// Free bytes below which a store that ran full stays read-only: ballast, a segment and a few group commits.
 const ROOM_TO_RESUME: u64 = 4 * SEGMENT_BYTES as u64;
 /// Free bytes below which nothing is committed. Better refused here than half way through sled, where the handle is spoilt.
-const ROOM_TO_COMMIT: u64 = SEGMENT_BYTES as u64;
+pub(super) const ROOM_TO_COMMIT: u64 = SEGMENT_BYTES as u64;
 /// How often is looked whether sled's threads still hold the files after the handle is gone, five seconds in all, and the pause
 /// between two looks.
 const RELEASE_LOOKS: u32 = 5_000;

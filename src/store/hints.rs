@@ -6,15 +6,18 @@
 //!
 //! Hints are derived and trusted with nothing: they are never forced to disk, and what cannot be read or does not fit the log
 //! is thrown away and made anew. A run is hinted at only after it is durable in the log, so no hint is ahead of it; a feed opens
-//! only if the frontier of its hints, grown by the entries after them, is the one that its member signed.
+//! only if the frontier of its hints, grown by the entries after them, is the one that its member signed. Entries that hints tell
+//! of are not looked at before they are wanted.
 //!
-//! The file: a line that names the format, then frames of
+//! The file: a line that names the format and the version of the program, because another version may draw something else from
+//! the same entries; then frames of
 //! - the bytes of the payload, the subjects and the submissions in it, each a big-endian `u32`,
 //! - a SHA-256 over the one before it (at first over that line), these three numbers and the payload,
 //! - the payload: a [`HintRow`].
 //!
 //! What follows the first frame that is not whole is cut off. So a torn write costs what it held, and no frame can be taken
-//! for one of another place or another file.
+//! for one of another place. A whole frame that does not follow those before it is no accident of a disk: nothing of such a file
+//! is used.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -28,6 +31,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::effects::{Added, Effects, Withdrawal};
+use super::engine::ROOM_TO_COMMIT;
 use super::index::{FeedNo, Fingerprint, Gathered, PositionIndex};
 use super::rows::{FeedHintRow, HintRow, WithdrawalRow};
 use super::tip::read_hashes;
@@ -35,7 +39,7 @@ use crate::domain::{FeedId, MemberId, Seq};
 use crate::feed::{FeedView, Frontier, ViewDigest, ViewTotals};
 
 const FILE: &str = "hints";
-const FORMAT: &[u8] = b"countermark hints 1\n";
+const FORMAT: &[u8] = concat!("countermark hints 1 ", env!("CARGO_PKG_VERSION"), "\n").as_bytes();
 const NUMBERS: usize = 3 * 4;
 /// Most bytes of a payload that is read: a hint is due long before.
 const MAX_PAYLOAD_BYTES: usize = 256 * 1_024 * 1_024;
@@ -113,7 +117,8 @@ impl Hints {
 
     /// Reads what is there; nothing where nothing can be read. Changes nothing.
     pub(super) fn recall(&self, own: &MemberId) -> Recalled {
-        match File::open(&self.path).and_then(|file| recall(file, own)) {
+        let read = std::panic::AssertUnwindSafe(|| File::open(&self.path).and_then(|file| recall(file, own)));
+        match std::panic::catch_unwind(read).unwrap_or_else(|_| Err(io::Error::other("a hint does not fit"))) {
             Ok(recalled) => recalled,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Recalled::default(),
             Err(error) => {
@@ -140,16 +145,30 @@ impl Hints {
         Ok((file, end))
     }
 
-    /// Writes down `hints`, which follow those before. Where that fails, no more are written until the store is opened anew.
+    /// Writes down `hints`, which follow those before. Where that fails, no more are written until the store is opened anew; nor
+    /// are they where the room that is left is the log's.
     pub(super) fn append(&mut self, hints: Vec<FeedHint>) {
         if hints.is_empty() {
             return;
         }
         let Some((mut file, end)) = self.writer.take() else { return };
-        match write_frame(&mut file, end, hints) {
+        let written = match fs4::available_space(&self.path) {
+            Ok(free) if free < ROOM_TO_COMMIT => Err(io::ErrorKind::StorageFull.into()),
+            Ok(_) | Err(_) => write_frame(&mut file, end, hints),
+        };
+        match written {
             Ok(end) => self.writer = Some((file, end)),
-            Err(error) => self.give_up(&error),
+            Err(error) => {
+                self.give_up(&error);
+                // What is left of a torn frame is cut off at the next open anyway; its room may be needed before.
+                drop(file.set_len(end.bytes));
+            }
         }
+    }
+
+    /// Writes no more: what would come next does not follow.
+    pub(super) fn stop(&mut self) {
+        self.writer = None;
     }
 
     fn give_up(&self, error: &io::Error) {
@@ -206,7 +225,8 @@ fn count(file: &mut File) -> io::Result<(usize, usize)> {
     let (mut at, mut subjects, mut submissions) = (file.stream_position()?, 0_usize, 0_usize);
     while let Some((numbers, ..)) = read_numbers(file)? {
         let end = at + (NUMBERS + SHA256_OUTPUT_LEN) as u64 + numbers.payload as u64;
-        if end > length || (numbers.subjects + numbers.submissions) * 8 > numbers.payload {
+        let is_whole = end <= length && (1..=MAX_PAYLOAD_BYTES).contains(&numbers.payload);
+        if !is_whole || (numbers.subjects + numbers.submissions) * 8 > numbers.payload {
             break;
         }
         (subjects, submissions) = (subjects + numbers.subjects, submissions + numbers.submissions);
@@ -254,7 +274,7 @@ fn gather(mut index: Gathered, payloads: &Receiver<Payload>, take: fn(&Effects, 
 }
 
 impl Recalled {
-    /// The next frame, taken into the views; `None` where no whole one follows.
+    /// The next frame, taken into the views; `None` where no whole one follows, an error where one does not follow that is whole.
     fn read_frame(&mut self, file: &mut File, own: &MemberId) -> io::Result<Option<Vec<(FeedNo, Effects)>>> {
         let Some((numbers, raw, expected)) = read_numbers(file)? else { return Ok(None) };
         if numbers.payload > MAX_PAYLOAD_BYTES {
@@ -265,11 +285,10 @@ impl Recalled {
         if payload.len() != numbers.payload || sum(&[&self.end.sum, &raw, &payload]) != expected {
             return Ok(None);
         }
-        let Ok(row) = HintRow::decode(Bytes::from(payload)) else { return Ok(None) };
-        let Some(hints) = row.feeds.into_iter().map(FeedHint::from_row).collect::<Option<Vec<_>>>() else { return Ok(None) };
-        if !hints.iter().all(|hint| self.take_view(hint, own)) {
-            return Ok(None);
-        }
+        let row = HintRow::decode(Bytes::from(payload)).map_err(io::Error::other)?;
+        let hints = row.feeds.into_iter().map(FeedHint::from_row).collect::<Option<Vec<_>>>();
+        let hints = hints.filter(|hints| hints.iter().all(|hint| self.take_view(hint, own)));
+        let hints = hints.ok_or_else(|| io::Error::other("a hint does not follow those before it"))?;
         let frame = NUMBERS + SHA256_OUTPUT_LEN + numbers.payload;
         self.end = End { bytes: self.end.bytes + frame as u64, sum: expected };
         Ok(Some(hints.into_iter().map(|hint| (hint.no, hint.effects)).collect()))
@@ -285,8 +304,11 @@ impl Recalled {
         let signals = hint.effects.added.iter().filter(|added| added.is_signal()).count();
         let submissions = if hint.id.member == *own { signals } else { 0 };
         let follows = feed.id == hint.id && feed.view.size() == hint.effects.first;
+        let adds_up = hint.effects.submissions.len() == submissions
+            && hint.totals.signals == feed.view.signals() + signals as u64
+            && feed.view.withdrawn() + hint.effects.withdrawn.len() as u64 <= hint.totals.signals;
         let withdrawn = hint.effects.withdrawn.iter().map(|withdrawal| (withdrawal.signal, withdrawal.by));
-        if !follows || hint.effects.submissions.len() != submissions || feed.view.resume(hint.totals, withdrawn).is_err() {
+        if !follows || !adds_up || feed.view.resume(hint.totals, withdrawn).is_err() {
             return false;
         }
         feed.frontier = hint.frontier.clone();

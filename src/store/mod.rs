@@ -9,7 +9,7 @@
 //!   all of its log.
 //!
 //! What holds at any instant, whatever happens: an acknowledged entry is on disk and under a signed checkpoint; a feed on disk
-//! is whole up to its newest checkpoint; nothing is served or found that is not on disk.
+//! is whole up to its newest checkpoint; nothing is served or found that was not forced to disk.
 
 mod checks;
 mod effects;
@@ -292,7 +292,7 @@ impl Store {
     /// beside the log are whole, and half a minute where they are not.
     ///
     /// # Errors
-    /// See [`OpenError`]. The files are not changed by a refused open.
+    /// See [`OpenError`]. The log is not changed by a refused open.
     pub fn open(options: Options) -> Result<Self, OpenError> {
         let (requests, receiver) = mpsc::channel(MAX_COMMIT_QUEUE);
         let (opened, outcome) = std::sync::mpsc::channel();

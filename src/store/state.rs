@@ -1,8 +1,8 @@
 //! What is derived from the log and kept in memory: the feeds with their views, and the index.
 //!
 //! Readers share it under a lock that is held for look-ups only. The writer changes it after a commit is durable, so nobody
-//! sees what could still be lost. `load` takes up the hints, folds the entries after them, and verifies every feed against its
-//! newest checkpoint on the way; without hints, which is also how it is rebuilt on demand, it folds the whole log.
+//! sees what could still be lost. `load` takes up the hints, folds the entries after them, and holds the frontier that they come to
+//! against the feed's newest checkpoint; without hints, which is also how it is rebuilt on demand, it folds the whole log.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -22,7 +22,7 @@ use super::{OpenError, keys};
 use crate::domain::{FeedId, MemberId, Seq, SignalContent, Timestamp};
 use crate::feed::{Body, Entry, EntryBytes, FeedView, Frontier, Hash, NotUnderstood, decode};
 
-/// Entries after which a hint is due: so many are folded at most when the store opens, in a fraction of a second.
+/// Entries after which a hint is due: about so many are folded when a store opens whose hints are whole, in a fraction of a second.
 const MOST_ENTRIES_WITHOUT_HINT: u64 = 65_536;
 /// The same for a small store, whose hints stay small too.
 const LEAST_ENTRIES_WITHOUT_HINT: u64 = 256;
@@ -90,6 +90,7 @@ pub(super) fn load(
         }
         loaded => loaded,
     }
+    .inspect_err(|_| hints.stop())
 }
 
 impl State {
@@ -170,8 +171,8 @@ impl State {
             self.fold(no, grown.size(), read.iter().map(Result::as_ref), |at| read_signal(engine, no, at))?;
             new.iter().for_each(|entry| grown.push(entry.leaf_hash()));
             self.record(no)?.frontier = grown.clone();
-            if let Some(due) = self.due_hints() {
-                hints.append(due);
+            if self.is_hint_due() {
+                hints.append(self.all_hints());
             }
             Ok(())
         })?;
@@ -180,6 +181,13 @@ impl State {
         }
         if segment::place_of(grown.size()) == 0 {
             tail.clear();
+        }
+        // Hints may tell of all entries, but those of the last segment are written again when it grows. They are the leaves of the
+        // narrowest subtrees.
+        let mut last = Frontier::empty();
+        tail.iter().for_each(|entry| last.push(entry.leaf_hash()));
+        if tail.len() != segment::place_of(grown.size()) || !grown.hashes().ends_with(last.hashes()) {
+            return Err(OpenError::damaged(format!("the last entries of {id} are not those of its checkpoint")));
         }
         let record = self.record(no)?;
         record.frontier = grown.clone();
@@ -262,15 +270,14 @@ impl State {
         Ok(())
     }
 
-    /// What hints are to tell of next, where there is enough of it. Whoever asks must write them.
-    pub(super) fn due_hints(&mut self) -> Option<Vec<FeedHint>> {
+    /// Whether there is enough that no hint tells of.
+    pub(super) fn is_hint_due(&self) -> bool {
         let (entries, bytes) = self.unhinted;
         let part = self.entries / PART_WITHOUT_HINT;
-        let is_due = entries >= part.clamp(LEAST_ENTRIES_WITHOUT_HINT, MOST_ENTRIES_WITHOUT_HINT);
-        (is_due || bytes >= MOST_BYTES_WITHOUT_HINT).then(|| self.all_hints())
+        entries >= part.clamp(LEAST_ENTRIES_WITHOUT_HINT, MOST_ENTRIES_WITHOUT_HINT) || bytes >= MOST_BYTES_WITHOUT_HINT
     }
 
-    /// The same, however little.
+    /// Hints of all that none tells of. Whoever takes them must write them.
     pub(super) fn all_hints(&mut self) -> Vec<FeedHint> {
         self.unhinted = (0, 0);
         self.feeds.iter_mut().filter_map(|(no, record)| record.hint(*no)).collect()

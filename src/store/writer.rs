@@ -208,7 +208,17 @@ impl Writer {
         }
         let result = result.map_err(|error| StoreError::unwritable(&error));
         group.replies.into_iter().for_each(|reply| reply(result.clone()));
+        if result.is_ok() {
+            self.hint();
+        }
         self.expire_checks();
+    }
+
+    fn hint(&mut self) {
+        if self.shared.state.read().is_hint_due() {
+            let due = self.shared.state.write().all_hints();
+            self.hints.append(due);
+        }
     }
 
     /// Opens the store anew after the volume was full, once there is room.
@@ -512,10 +522,6 @@ impl Writer {
             self.shared.engine.commit(commit)?;
         }
         let derived = if group.rebuild { self.reload(Recalled::default()) } else { self.publish(group) };
-        let due = self.shared.state.write().due_hints();
-        if let Some(due) = due {
-            self.hints.append(due);
-        }
         derived.map_err(|error| match error {
             OpenError::Engine(error) => error,
             other => EngineError::Damaged(other.to_string()),

@@ -69,6 +69,24 @@ fn opened(folder: &Path) -> Derived {
     found
 }
 
+/// Puts another value, or none, in the place of a segment of the first feed; gives what was there.
+fn replace(folder: &Path, number: u64, value: Option<Vec<u8>>) -> Vec<u8> {
+    let engine = Engine::open(folder, 1 << 20).expect("opens");
+    let key = keys::segment(FeedNo::new(0).expect("small"), number);
+    let before = engine.get(&key).expect("readable").unwrap_or_default();
+    let mut commit = Commit::default();
+    match value {
+        Some(value) => commit.put(key, value),
+        None => commit.remove(&key),
+    }
+    engine.commit(commit).expect("written");
+    before
+}
+
+fn refusal(folder: &Path) -> Option<&'static str> {
+    Store::open(options(folder, "acme")).err().map(|error| error.code())
+}
+
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a folder");
     for entry in std::fs::read_dir(from).expect("there") {
@@ -102,17 +120,43 @@ fn what_hints_tell_of_is_not_read_from_the_log_until_it_is_wanted() {
     let folder = tempfile::tempdir().expect("a folder");
     runtime().block_on(live(folder.path()));
     let whole = opened(folder.path());
-    let engine = Engine::open(folder.path(), 1 << 20).expect("opens");
-    let mut commit = Commit::default();
-    commit.remove(&keys::segment(FeedNo::new(0).expect("small"), 1));
-    engine.commit(commit).expect("written");
-    drop(engine);
+    replace(folder.path(), 1, None);
     let store = open(folder.path());
     assert_eq!((store.index_rows(), store.size(&feed(OWN))), (whole.rows, whole.feeds[0].1));
     let damaged = |result: Result<(), StoreError>| result.err().map(|error| error.code());
     assert_eq!(damaged(store.read(&feed(OWN), Seq::new(20)).map(drop)), Some("STORE_DAMAGED"));
     assert_eq!(damaged(store.batch_after(&feed(OWN), Seq::ZERO).map(drop)), Some("STORE_DAMAGED"));
     assert_eq!(damaged(store.find_submission(&Audience::Alliance, &tag(20)).map(drop)), Some("STORE_DAMAGED"));
+}
+
+#[test]
+fn hints_of_another_version_are_thrown_away() {
+    let folder = tempfile::tempdir().expect("a folder");
+    runtime().block_on(live(folder.path()));
+    let expected = opened(folder.path());
+    let mut hints = std::fs::read(hints_of(folder.path())).expect("there were hints");
+    let end = hints.iter().position(|byte| *byte == b'\n').expect("a first line");
+    assert!(hints[..end].ends_with(env!("CARGO_PKG_VERSION").as_bytes()));
+    hints[end - 1] ^= 1;
+    std::fs::write(hints_of(folder.path()), &hints).expect("written");
+    let first = replace(folder.path(), 0, None);
+    assert_eq!(refusal(folder.path()), Some("STORE_DAMAGED"), "the log is read");
+    replace(folder.path(), 0, Some(first));
+    assert_eq!(opened(folder.path()), expected);
+}
+
+#[test]
+fn the_last_segment_is_looked_at_however_much_hints_tell() {
+    let folder = tempfile::tempdir().expect("a folder");
+    runtime().block_on(async { fill(&open(folder.path()), 0..20).await });
+    for left in [0, 3] {
+        let whole = replace(folder.path(), 1, None);
+        let entries = segment::unpack(&whole).expect("whole");
+        replace(folder.path(), 1, (left > 0).then(|| segment::pack(&entries[..left]).expect("packs")));
+        assert_eq!(refusal(folder.path()), Some("STORE_DAMAGED"), "{left} of its entries are left");
+        replace(folder.path(), 1, Some(whole));
+        assert_eq!(open(folder.path()).size(&feed(OWN)), Seq::new(20));
+    }
 }
 
 #[test]
