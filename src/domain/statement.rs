@@ -64,9 +64,15 @@ impl Statement {
         if self.actions.len() > MAX_ACTIONS || distinct.len() != self.actions.len() {
             return Err(FieldError::new("ACTION_REPEATED", "actions", "give each action at most once"));
         }
-        self.sighting.as_ref().map_or(Ok(()), |sighting| sighting.validate().map_err(|e| e.inside("sighting")))?;
-        self.product.as_ref().map_or(Ok(()), |product| product.validate().map_err(|e| e.inside("product")))?;
-        self.goods_value.as_ref().map_or(Ok(()), |value| value.validate().map_err(|e| e.inside("goods_value")))?;
+        if let Some(sighting) = &self.sighting {
+            sighting.validate().map_err(|e| e.inside("sighting"))?;
+        }
+        if let Some(product) = &self.product {
+            product.validate().map_err(|e| e.inside("product"))?;
+        }
+        if let Some(value) = &self.goods_value {
+            value.validate().map_err(|e| e.inside("goods_value"))?;
+        }
         day_in_bounds("observed_on", self.observed_on, today)?;
         day_in_bounds("acted_on", self.acted_on, today)?;
         if let Some(days) = self.retention_days

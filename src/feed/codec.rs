@@ -167,9 +167,8 @@ fn signal_from_wire(signal: wire::Signal) -> Result<Body, FieldError> {
 
 fn set_from_wire(set: &wire::PseudonymSet) -> Result<PseudonymSet, FieldError> {
     let key: KeyId = set.key_id.parse().map_err(|_| out_of_bounds("key_id", "not the id of a key"))?;
-    let pseudonym = |(i, bytes): (usize, &bytes::Bytes)| match bytes.as_ref().try_into() {
-        Ok(bytes) => Ok(Pseudonym(bytes)),
-        Err(_) => Err(out_of_bounds(format!("pseudonyms[{i}]"), "32 bytes")),
+    let pseudonym = |(i, bytes): (usize, &bytes::Bytes)| {
+        fixed(bytes, "").map(Pseudonym).map_err(|error| error.inside(format!("pseudonyms[{i}]")))
     };
     Ok(PseudonymSet { key, pseudonyms: set.pseudonyms.iter().enumerate().map(pseudonym).collect::<Result<_, _>>()? })
 }

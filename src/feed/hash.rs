@@ -29,7 +29,8 @@ pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
 }
 
 /// SHA-256 of `parts` one after the other.
-pub(super) fn sha256(parts: &[&[u8]]) -> Hash {
+#[must_use]
+pub fn sha256(parts: &[&[u8]]) -> Hash {
     let mut context = Context::new(&SHA256);
     for part in parts {
         context.update(part);

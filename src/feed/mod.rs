@@ -38,7 +38,7 @@ pub use content::{content_digest, same_content};
 pub use entry::{Body, Entry, EntryBytes, EntryBytesError};
 pub use fork::{ForkProof, ForkProofError};
 pub use frontier::{Frontier, FrontierError};
-pub use hash::{Hash, HashLengthError, leaf_hash, node_hash};
+pub use hash::{Hash, HashLengthError, leaf_hash, node_hash, sha256};
 pub use note::{NoteError, open_note, sign_note, verifier_key};
 pub use roster::{Replacement, RosterError, SignedRoster, supersede};
 pub use signing_key::{KeyError, SigningKey};

@@ -26,7 +26,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 use bytes::Bytes;
 use prost::Message as _;
 
@@ -36,17 +35,16 @@ use super::index::{FeedNo, Fingerprint, Gathered, PositionIndex};
 use super::rows::{FeedHintRow, HintRow, WithdrawalRow};
 use super::tip::read_hashes;
 use crate::domain::{FeedId, MemberId, Seq};
-use crate::feed::{FeedView, Frontier, ViewDigest, ViewTotals};
+use crate::feed::{FeedView, Frontier, Hash, ViewDigest, ViewTotals, sha256};
 
 const FILE: &str = "hints";
 const FORMAT: &[u8] = concat!("countermark hints 1 ", env!("CARGO_PKG_VERSION"), "\n").as_bytes();
 const NUMBERS: usize = 3 * 4;
+const SUM: usize = 32;
 /// Most bytes of a payload that is read: a hint is due long before.
 const MAX_PAYLOAD_BYTES: usize = 256 * 1_024 * 1_024;
 /// Payloads that are read ahead of the index.
 const READ_AHEAD: usize = 4;
-
-type Sum = [u8; SHA256_OUTPUT_LEN];
 
 /// A run of entries of one feed, and where it left the feed.
 pub(super) struct FeedHint {
@@ -61,13 +59,13 @@ pub(super) struct FeedHint {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct End {
     bytes: u64,
-    sum: Sum,
+    sum: Hash,
 }
 
 impl End {
     /// Before the first frame.
     fn start() -> Self {
-        Self { bytes: FORMAT.len() as u64, sum: sum(&[FORMAT]) }
+        Self { bytes: FORMAT.len() as u64, sum: sha256(&[FORMAT]) }
     }
 }
 
@@ -176,14 +174,6 @@ impl Hints {
     }
 }
 
-fn sum(parts: &[&[u8]]) -> Sum {
-    let mut context = Context::new(&SHA256);
-    parts.iter().for_each(|part| context.update(part));
-    let mut sum = Sum::default();
-    sum.copy_from_slice(context.finish().as_ref());
-    sum
-}
-
 fn write_frame(file: &mut File, end: End, hints: Vec<FeedHint>) -> io::Result<End> {
     let count = |each: fn(&Effects) -> usize| hints.iter().map(|hint| each(&hint.effects)).sum::<usize>();
     let counts = [count(|effects| effects.subjects.len()), count(|effects| effects.submissions.len())];
@@ -192,8 +182,8 @@ fn write_frame(file: &mut File, end: End, hints: Vec<FeedHint>) -> io::Result<En
     for (place, number) in numbers.chunks_exact_mut(4).zip([payload.len(), counts[0], counts[1]]) {
         place.copy_from_slice(&u32::try_from(number).map_err(io::Error::other)?.to_be_bytes());
     }
-    let sum = sum(&[&end.sum, &numbers, &payload]);
-    let frame = [&numbers[..], &sum, &payload].concat();
+    let sum = sha256(&[&end.sum.0, &numbers, &payload]);
+    let frame = [&numbers[..], &sum.0, &payload].concat();
     file.write_all(&frame)?;
     Ok(End { bytes: end.bytes + frame.len() as u64, sum })
 }
@@ -206,9 +196,9 @@ struct Numbers {
 }
 
 /// `None` at the end of the file.
-fn read_numbers(file: &mut File) -> io::Result<Option<(Numbers, [u8; NUMBERS], Sum)>> {
-    let (mut raw, mut sum) = ([0; NUMBERS], Sum::default());
-    match file.read_exact(&mut raw).and_then(|()| file.read_exact(&mut sum)) {
+fn read_numbers(file: &mut File) -> io::Result<Option<(Numbers, [u8; NUMBERS], Hash)>> {
+    let (mut raw, mut sum) = ([0; NUMBERS], Hash([0; SUM]));
+    match file.read_exact(&mut raw).and_then(|()| file.read_exact(&mut sum.0)) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         Err(error) => return Err(error),
@@ -224,7 +214,7 @@ fn count(file: &mut File) -> io::Result<(usize, usize)> {
     let length = file.metadata()?.len();
     let (mut at, mut subjects, mut submissions) = (file.stream_position()?, 0_usize, 0_usize);
     while let Some((numbers, ..)) = read_numbers(file)? {
-        let end = at + (NUMBERS + SHA256_OUTPUT_LEN) as u64 + numbers.payload as u64;
+        let end = at + (NUMBERS + SUM) as u64 + numbers.payload as u64;
         let is_whole = end <= length && (1..=MAX_PAYLOAD_BYTES).contains(&numbers.payload);
         if !is_whole || (numbers.subjects + numbers.submissions) * 8 > numbers.payload {
             break;
@@ -282,14 +272,14 @@ impl Recalled {
         }
         let mut payload = Vec::new();
         file.take(numbers.payload as u64).read_to_end(&mut payload)?;
-        if payload.len() != numbers.payload || sum(&[&self.end.sum, &raw, &payload]) != expected {
+        if payload.len() != numbers.payload || sha256(&[&self.end.sum.0, &raw, &payload]) != expected {
             return Ok(None);
         }
         let row = HintRow::decode(Bytes::from(payload)).map_err(io::Error::other)?;
         let hints = row.feeds.into_iter().map(FeedHint::from_row).collect::<Option<Vec<_>>>();
         let hints = hints.filter(|hints| hints.iter().all(|hint| self.take_view(hint, own)));
         let hints = hints.ok_or_else(|| io::Error::other("a hint does not follow those before it"))?;
-        let frame = NUMBERS + SHA256_OUTPUT_LEN + numbers.payload;
+        let frame = NUMBERS + SUM + numbers.payload;
         self.end = End { bytes: self.end.bytes + frame as u64, sum: expected };
         Ok(Some(hints.into_iter().map(|hint| (hint.no, hint.effects)).collect()))
     }

@@ -80,13 +80,17 @@ pub(super) fn load(
     recalled: Recalled,
     hints: &mut Hints,
 ) -> Result<(State, BTreeMap<FeedId, Tip>), OpenError> {
+    // sled panics on some damaged pages where they are read; here that is damage like any other.
+    let attempt = |recalled: Recalled, hints: &mut Hints| {
+        hints.resume(&recalled);
+        let read = std::panic::AssertUnwindSafe(|| State::read(engine, own, recalled, hints));
+        std::panic::catch_unwind(read).unwrap_or_else(|_| Err(OpenError::damaged("its pages cannot be read")))
+    };
     let recalls = !recalled.is_empty();
-    hints.resume(&recalled);
-    match State::load(engine, own, recalled, hints) {
+    match attempt(recalled, hints) {
         Err(error) if recalls => {
             tracing::warn!(code = error.code(), %error, "the hints do not fit the log; all of it is read instead");
-            hints.resume(&Recalled::default());
-            State::load(engine, own, Recalled::default(), hints)
+            attempt(Recalled::default(), hints)
         }
         loaded => loaded,
     }
@@ -94,17 +98,6 @@ pub(super) fn load(
 }
 
 impl State {
-    /// sled panics on some damaged pages where they are read; here that is damage like any other.
-    fn load(
-        engine: &Engine,
-        own: &MemberId,
-        recalled: Recalled,
-        hints: &mut Hints,
-    ) -> Result<(Self, BTreeMap<FeedId, Tip>), OpenError> {
-        let load = std::panic::AssertUnwindSafe(|| Self::read(engine, own, recalled, hints));
-        std::panic::catch_unwind(load).unwrap_or_else(|_| Err(OpenError::damaged("its pages cannot be read")))
-    }
-
     fn read(
         engine: &Engine,
         own: &MemberId,
@@ -152,8 +145,9 @@ impl State {
                 return Err(OpenError::damaged(format!("entries of {id} are missing")));
             }
             grown = recalled.frontier;
-            self.record(no)?.unhinted = Effects::from(grown.size());
-            self.record(no)?.view = recalled.view;
+            let record = self.record(no)?;
+            record.unhinted = Effects::from(grown.size());
+            record.view = recalled.view;
         }
         let mut tail = Vec::new();
         let from = keys::segment(no, segment::number_of(grown.size()));
@@ -170,8 +164,8 @@ impl State {
             let read: Vec<_> = new.iter().map(decode).collect();
             self.fold(no, grown.size(), read.iter().map(Result::as_ref), |at| read_signal(engine, no, at))?;
             new.iter().for_each(|entry| grown.push(entry.leaf_hash()));
-            self.record(no)?.frontier = grown.clone();
             if self.is_hint_due() {
+                self.record(no)?.frontier = grown.clone();
                 hints.append(self.all_hints());
             }
             Ok(())
@@ -257,16 +251,14 @@ impl State {
         read: impl FnMut(Seq) -> Result<Option<SignalContent>, EngineError>,
     ) -> Result<(), OpenError> {
         let count = entries.len() as u64;
-        let own = self.own.clone();
-        let record = self.record(no)?;
-        let effects = Effects::fold(&mut record.view, first, entries, record.id.member == own, read)?;
-        let bytes = effects.bytes();
+        let record = self.feeds.get_mut(&no).ok_or_else(|| OpenError::damaged("a feed's number"))?;
+        let effects = Effects::fold(&mut record.view, first, entries, record.id.member == self.own, read)?;
         effects.index_subjects(no, &mut self.subjects);
         effects.index_submissions(no, &mut self.submissions);
-        self.record(no)?.unhinted.append(effects);
         self.entries += count;
         self.unhinted.0 += count;
-        self.unhinted.1 += bytes;
+        self.unhinted.1 += effects.bytes();
+        record.unhinted.append(effects);
         Ok(())
     }
 

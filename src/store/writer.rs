@@ -86,6 +86,15 @@ impl Group {
         refusal
     }
 
+    /// Notes an entry of a feed, whose first one in this group stands at `first`.
+    fn grow(&mut self, feed: &FeedId, first: Seq, entry: Result<Arc<Entry>, NotUnderstood>) {
+        let grown = match self.grown.get_mut(feed) {
+            Some(grown) => grown,
+            None => self.grown.entry(feed.clone()).or_insert(Grown { first, ..Grown::default() }),
+        };
+        grown.entries.push(entry);
+    }
+
     fn is_forked(&self, feed: &FeedId) -> bool {
         self.forks.iter().any(|(forked, _)| forked == feed)
     }
@@ -394,11 +403,7 @@ impl Writer {
         let tip = self.tip(feed)?;
         let first = tip.frontier.size();
         let seq = tip.push(bytes, &mut group.commit).map_err(|error| group.broke(error))?;
-        let grown = match group.grown.get_mut(feed) {
-            Some(grown) => grown,
-            None => group.grown.entry(feed.clone()).or_insert_with(|| Grown { first, ..Grown::default() }),
-        };
-        grown.entries.push(entry);
+        group.grow(feed, first, entry);
         Ok(seq)
     }
 
@@ -438,8 +443,7 @@ impl Writer {
         }
         for (bytes, entry) in import.entries {
             tip.push(bytes, &mut group.commit).map_err(|error| group.broke(error))?;
-            let grown = group.grown.entry(import.feed.clone()).or_insert_with(|| Grown { first: held, ..Grown::default() });
-            grown.entries.push(entry);
+            group.grow(&import.feed, held, entry);
         }
         tip.advance(&import.checkpoint, &mut group.commit);
         if let Some(grown) = group.grown.get_mut(&import.feed) {
