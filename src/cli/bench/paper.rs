@@ -1,8 +1,10 @@
 //! Members that run no node: their entries, made and signed here with the keys in their folders, and put into the store of a
 //! node that then relays them. So a store with many feeds takes minutes and not as many nodes.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
+
+use tokio::task::JoinHandle;
 
 use super::messages;
 use super::rig::Rig;
@@ -14,6 +16,11 @@ use crate::feed::{Body, Checkpoint, Entry, EntryBytes, Frontier, SignedCheckpoin
 use crate::population::Find;
 use crate::pseudonym::{Canonicaliser, KeyRing, Purpose};
 use crate::store::{Import, Options, Store};
+
+/// Finds that become entries in one task.
+const AT_ONCE: usize = 4_096;
+/// Tasks under way beside the one that stores: the cores that the goals are for.
+const TASKS: usize = 2;
 
 /// Turns finds into entries.
 pub(super) struct Scribe {
@@ -36,8 +43,16 @@ impl Scribe {
         })
     }
 
-    /// The entry that a node would write.
-    pub(super) async fn entry(&self, find: &Find) -> Result<EntryBytes, Failure> {
+    /// The entries that a node would write.
+    pub(super) async fn entries(&self, finds: &[Find]) -> Result<Vec<EntryBytes>, Failure> {
+        let mut entries = Vec::with_capacity(finds.len());
+        for find in finds {
+            entries.push(self.entry(find).await?);
+        }
+        Ok(entries)
+    }
+
+    async fn entry(&self, find: &Find) -> Result<EntryBytes, Failure> {
         let known: Vec<&Identifier> = find.store.known().collect();
         let forms = known.iter().map(|identifier| self.canonicaliser.canonical(identifier)).collect::<Result<Vec<_>, _>>()?;
         let content = SignalContent {
@@ -76,10 +91,8 @@ struct Feed {
 pub(super) struct Relay {
     alliance: AllianceName,
     store: Store,
-    scribe: Scribe,
-    /// By member.
-    feeds: BTreeMap<usize, Feed>,
-    entries: u64,
+    scribe: Arc<Scribe>,
+    feeds: Vec<Feed>,
 }
 
 impl Relay {
@@ -97,48 +110,61 @@ impl Relay {
             entropy: environment.entropy.clone(),
         };
         let store = Store::open(options).map_err(|error| Failure::of("BENCH_STORE", &error))?;
-        let mut feeds = BTreeMap::new();
+        let mut feeds = Vec::new();
         for member in members {
             let (loaded, materials) = self::materials(rig, member)?;
             let id = FeedId { member: loaded.config.node.member, audience: Audience::Alliance };
-            let feed = Feed { id, key: materials.feed_key, frontier: Frontier::empty(), waiting: Vec::new(), bytes: 0 };
-            feeds.insert(member, feed);
+            feeds.push(Feed { id, key: materials.feed_key, frontier: Frontier::empty(), waiting: Vec::new(), bytes: 0 });
         }
-        Ok(Self { alliance: node.alliance, store, scribe: Scribe::of(rig)?, feeds, entries: 0 })
+        Ok(Self { alliance: node.alliance, store, scribe: Arc::new(Scribe::of(rig)?), feeds })
     }
 
-    /// Adds a find to the feed of the member whose rank it has.
-    pub(super) async fn take(&mut self, find: &Find) -> Result<(), Failure> {
-        let entry = self.scribe.entry(find).await?;
-        self.entries += 1;
-        let place = find.member % self.feeds.len();
-        let Some(feed) = self.feeds.values_mut().nth(place) else { return Ok(()) };
-        feed.bytes += entry.as_slice().len();
-        feed.waiting.push(entry);
-        if feed.waiting.len() == MAX_BATCH_ENTRIES || feed.bytes >= MAX_BATCH_BYTES {
-            feed.settle(&self.alliance, &self.store).await?;
+    /// Stores each find in the feed of the member whose rank it has; entries are made beside the storing of earlier ones.
+    pub(super) async fn store(&mut self, mut finds: impl Iterator<Item = Find>) -> Result<(), Failure> {
+        let mut making: VecDeque<JoinHandle<_>> = VecDeque::new();
+        loop {
+            while making.len() < TASKS {
+                let chunk: Vec<Find> = finds.by_ref().take(AT_ONCE).collect();
+                if chunk.is_empty() {
+                    break;
+                }
+                let scribe = self.scribe.clone();
+                making.push_back(tokio::spawn(async move {
+                    let entries = scribe.entries(&chunk).await?;
+                    Ok::<_, Failure>(chunk.iter().map(|find| find.member).zip(entries).collect::<Vec<_>>())
+                }));
+            }
+            let Some(made) = making.pop_front() else { return Ok(()) };
+            for (member, entry) in made.await.map_err(|error| Failure::of("BENCH_TASK", &error))?? {
+                let place = member % self.feeds.len();
+                self.feeds[place].take(entry, &self.alliance, &self.store).await?;
+            }
         }
-        Ok(())
     }
 
-    /// Entries taken.
-    pub(super) const fn entries(&self) -> u64 {
-        self.entries
-    }
-
-    /// Stores what is left, and closes the store. Gives the number of entries.
-    pub(super) async fn finish(mut self) -> Result<u64, Failure> {
-        for feed in self.feeds.values_mut() {
+    /// Stores what is left, and closes the store.
+    pub(super) async fn finish(mut self) -> Result<(), Failure> {
+        for feed in &mut self.feeds {
             feed.settle(&self.alliance, &self.store).await?;
         }
         let store = self.store;
         let closed = tokio::task::spawn_blocking(move || store.close()).await;
-        closed.map_err(|error| Failure::of("BENCH_STORE", &error))?;
-        Ok(self.entries)
+        closed.map_err(|error| Failure::of("BENCH_STORE", &error))
     }
 }
 
 impl Feed {
+    /// Takes an entry, and stores what waits once it is as much as one message of a peer.
+    async fn take(&mut self, entry: EntryBytes, alliance: &AllianceName, store: &Store) -> Result<(), Failure> {
+        self.bytes += entry.as_slice().len();
+        self.waiting.push(entry);
+        if self.waiting.len() == MAX_BATCH_ENTRIES || self.bytes >= MAX_BATCH_BYTES {
+            self.settle(alliance, store).await
+        } else {
+            Ok(())
+        }
+    }
+
     async fn settle(&mut self, alliance: &AllianceName, store: &Store) -> Result<(), Failure> {
         if self.waiting.is_empty() {
             return Ok(());

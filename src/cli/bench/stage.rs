@@ -77,10 +77,8 @@ impl Stage {
         feeds: usize,
     ) -> Result<Self, Failure> {
         let scribe = Scribe::of(&rig)?;
-        let mut entries = Vec::with_capacity(FLOOR_ENTRIES);
-        for find in population.finds(MEMBERS).take(FLOOR_ENTRIES) {
-            entries.push(scribe.entry(&find).await?);
-        }
+        let first: Vec<Find> = population.finds(MEMBERS).take(FLOOR_ENTRIES).collect();
+        let entries = scribe.entries(&first).await?;
         let bytes: usize = entries.iter().map(|entry| entry.as_slice().len()).sum();
         let floors = Floors::create(rig.path(), &entries).map_err(|error| Failure::of("BENCH_FLOOR", &error))?;
         let entry_bytes = bytes as f64 / entries.len() as f64;
@@ -120,19 +118,16 @@ impl Stage {
         let rig = Rig::found(folder, feeds + 1, environment).await?;
         let mut relay = Relay::open(&rig, 1, 1..=feeds)?;
         let mut finds = population.finds(feeds);
-        while relay.entries() < size {
-            let Some(find) = finds.next() else { break };
-            relay.take(&find).await?;
-        }
-        let held = relay.finish().await?;
+        relay.store(finds.by_ref().take(usize::try_from(size).unwrap_or(usize::MAX))).await?;
+        relay.finish().await?;
         let source = rig.node(1).await?;
         let node = rig.node(0).await?;
         let mut stage = Self::around(rig, node, population, scale, finds, feeds).await?;
         printer.progress(|| "fetching them".to_owned());
-        let fetched = stage.level(&stage.node, held, None).await?;
-        let mut figures = vec![Figure { signals: held, ..fetched }];
+        let fetched = stage.level(&stage.node, size, None).await?;
+        let mut figures = vec![Figure { signals: size, ..fetched }];
         drop(source);
-        stage.size = held;
+        stage.size = size;
         figures.extend(stage.calls(printer).await?);
         figures.push(stage.crash().await?);
         Ok(stage.labelled(figures, stage.size))
