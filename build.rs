@@ -6,8 +6,13 @@
 use std::path::{Path, PathBuf};
 
 const ENTRY: &str = "countermark/v1/entry.proto";
-const SERVICES: [&str; 4] =
-    ["countermark/v1/node.proto", "countermark/v1/peer.proto", "countermark/v1/screening.proto", "countermark/v1/signal.proto"];
+const SERVICES: [&str; 5] = [
+    "countermark/v1/case.proto",
+    "countermark/v1/node.proto",
+    "countermark/v1/peer.proto",
+    "countermark/v1/screening.proto",
+    "countermark/v1/signal.proto",
+];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");

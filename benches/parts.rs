@@ -118,6 +118,7 @@ fn entry(number: u64) -> Entry {
             observed_on: "2026-03-01".parse().ok(),
             acted_on: None,
             retention_days: None,
+            derived_from: vec![],
         },
     };
     Entry {

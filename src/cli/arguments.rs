@@ -8,6 +8,7 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand};
 
 use super::alliance::FirstMember;
+use super::cases::{AmendArguments, DisputeCommand, MarkArguments, OpinionArguments, SignalArguments, UnmarkArguments};
 use super::check::SellerArguments;
 use super::output::OutputFormat;
 use super::reading::{ReadArguments, StatementArguments};
@@ -44,6 +45,19 @@ pub(super) enum Command {
     Check(Box<CheckArguments>),
     /// Withdraw own signals, for every member of their audience.
     Retract(Box<RetractArguments>),
+    /// Show one signal, and all that was said of it since.
+    Signal(SignalArguments),
+    /// Add evidence, actions or an outcome to an own signal.
+    Amend(Box<AmendArguments>),
+    /// A seller's rebuttal of signals, and what becomes of it.
+    #[command(subcommand)]
+    Dispute(DisputeCommand),
+    /// Say what this member thinks of another member's signal.
+    Opinion(OpinionArguments),
+    /// Take identifiers of a victim out of flagging, or vouch for a seller.
+    Mark(Box<MarkArguments>),
+    /// Take a marker back.
+    Unmark(UnmarkArguments),
     /// Show the state of the node.
     Status(StatusArguments),
     /// Look after a running node's store.
@@ -204,11 +218,11 @@ standard input does not.
 Exit codes: 0 nothing is known of any seller; 3 at least one is flagged; 1 failed, or a row could not be checked or its answer
 not be understood, and no seller is flagged.
 
-JSON of one seller: {reference, checked_at, verdict, members_elsewhere, elsewhere: [signal], own: [signal], matches_omitted,
-reference_error, asked, freshness: {as_of, feeds: [feed]}}.
+JSON of one seller: {reference, checked_at, verdict, reasons, score, members_elsewhere, elsewhere: [signal], own: [signal],
+markers: [marker], matches_omitted, reference_error, asked, freshness: {as_of, feeds: [feed]}}.
 JSON of a file, an object a line: {line, verdict, members_elsewhere, own, flagged_by, matches_omitted, reference, reference_error}
 or {line, error: {code, field, message}}, and at the end {summary: {...}, freshness: {...}}.
-verdict is one of none_known, alleged, confirmed; unknown is one that this version does not know, and is no clean answer.";
+verdict is one of none_known, alleged, confirmed, repeat_offender, disputed, known_good; unknown is one that this version does not know, and is no clean answer.";
 
 #[derive(Args)]
 #[command(after_long_help = CHECK_HELP)]

@@ -10,6 +10,7 @@
 mod alliance;
 mod arguments;
 mod bench;
+mod cases;
 mod check;
 mod config;
 mod connection;
@@ -76,6 +77,12 @@ fn dispatch(command: Command, environment: &Environment, printer: &mut Printer) 
         Command::Submit(arguments) => wait_for(submit::run(*arguments, environment, printer)),
         Command::Check(arguments) => wait_for(check::run(*arguments, environment, printer)),
         Command::Retract(arguments) => wait_for(retract::run(*arguments, environment, printer)),
+        Command::Signal(arguments) => wait_for(cases::signal(arguments, environment, printer)),
+        Command::Amend(arguments) => wait_for(cases::amend(*arguments, environment, printer)),
+        Command::Dispute(command) => wait_for(cases::dispute(command, environment, printer)),
+        Command::Opinion(arguments) => wait_for(cases::opinion(arguments, environment, printer)),
+        Command::Mark(arguments) => wait_for(cases::mark(*arguments, environment, printer)),
+        Command::Unmark(arguments) => wait_for(cases::unmark(arguments, environment, printer)),
         Command::Status(arguments) => wait_for(status::run(&arguments, environment, printer)),
         Command::Store(StoreCommand::Rebuild(arguments)) => wait_for(store::rebuild(&arguments, environment, printer)),
         Command::Feed(FeedCommand::Verify(arguments)) => feed::verify(&arguments, printer),

@@ -23,10 +23,19 @@ words! {
     action: domain::Action,
     status: domain::SignalStatus,
     verdict: domain::Verdict,
+    reason: domain::Reason,
+    retraction: domain::RetractionReason,
+    ground: domain::DisputeGround,
+    outcome: domain::DisputeOutcome,
+    step: domain::AnswerStep,
+    stage: domain::ReferralStage,
+    marker: domain::MarkerKind,
+    marker_reason: domain::MarkerReason,
 }
 
 pub(super) fn strength(number: i32) -> &'static str {
     match proto::Strength::try_from(number) {
+        Ok(proto::Strength::Void) => "of a victim",
         Ok(proto::Strength::Weak) => "weak",
         Ok(proto::Strength::Strong) => "strong",
         Ok(proto::Strength::Unspecified) | Err(_) => UNKNOWN,
@@ -42,6 +51,11 @@ pub(super) fn feed_state(number: i32) -> &'static str {
         Ok(proto::FeedState::Unconfirmed) => "unconfirmed",
         Ok(proto::FeedState::Unspecified) | Err(_) => UNKNOWN,
     }
+}
+
+/// Lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// An instant in RFC 3339, to the second; `None` for 0, which means never.

@@ -10,8 +10,8 @@ use crate::domain::{Clock, Entropy, MemberId};
 use crate::membership::{Directory, Liveness};
 use crate::replication::{OwnFeeds, Pace, Reader, Replicator, ServeContext, Setup};
 use crate::rpc::acceptor::OpenConnections;
-use crate::rpc::{AccessList, NodeServer, PeerDialer, ScreeningServer, SignalServer};
-use crate::service::{FreshnessBoard, LocalSecret, NodeState, Pseudonymiser, Screener, Signals, Submitter};
+use crate::rpc::{AccessList, CaseServer, NodeServer, PeerDialer, ScreeningServer, SignalServer};
+use crate::service::{Cases, FreshnessBoard, LocalSecret, NodeState, Pseudonymiser, Screener, Signals, Submitter};
 
 /// What can fail, opened and compared: the store, the roster, and the keys that it names.
 pub(super) struct Ground {
@@ -70,6 +70,7 @@ pub(super) struct Parts {
     pub(super) directory: Arc<Directory>,
     pub(super) serve: Arc<ServeContext>,
     pub(super) signals: SignalServer,
+    pub(super) cases: CaseServer,
     pub(super) screening: ScreeningServer,
     pub(super) node: NodeServer,
     pub(super) access: Arc<ArcSwap<AccessList>>,
@@ -106,7 +107,22 @@ impl Parts {
         };
         let screener =
             Screener::new(store.clone(), directory.clone(), pseudonymiser.clone(), freshness.clone(), clock.clone(), &secret);
-        let signals = Signals { store: store.clone(), directory: directory.clone(), secret, clock: clock.clone(), entropy };
+        let signals = Arc::new(Signals {
+            store: store.clone(),
+            directory: directory.clone(),
+            secret: secret.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+        });
+        let cases = Arc::new(Cases {
+            store: store.clone(),
+            directory: directory.clone(),
+            signals: signals.clone(),
+            pseudonymiser: pseudonymiser.clone(),
+            secret,
+            clock: clock.clone(),
+            entropy,
+        });
         let state = NodeState {
             store: store.clone(),
             directory: directory.clone(),
@@ -117,7 +133,8 @@ impl Parts {
         };
         Self {
             serve: Arc::new(ServeContext::new(reader, directory.clone(), pace)),
-            signals: SignalServer { submitter: Arc::new(submitter), signals: Arc::new(signals), access: access.clone() },
+            signals: SignalServer { submitter: Arc::new(submitter), signals, cases: cases.clone(), access: access.clone() },
+            cases: CaseServer { cases, access: access.clone() },
             screening: ScreeningServer { screener: Arc::new(screener), access: access.clone() },
             node: NodeServer { state: Arc::new(state), access: access.clone() },
             store,

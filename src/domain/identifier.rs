@@ -35,6 +35,8 @@ vocabulary! {
 /// What a match by an identifier means. Which kinds are weak is policy of the roster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Strength {
+    /// The identifier belongs to a victim: it neither flags nor links nor supports.
+    Void,
     /// Only supports: never flags alone, never links.
     Weak,
     /// Flags and links.

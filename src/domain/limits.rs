@@ -20,6 +20,18 @@ pub const MAX_SUBMISSION_ID_BYTES: usize = 128;
 pub const MAX_SLUG_CHARS: usize = 40;
 /// Characters of the alliance's DNS name; leaves room for a member label in front of it within the 253 of RFC 1035.
 pub const MAX_ALLIANCE_CHARS: usize = 100;
+/// Other members' signals that one may say it was derived from.
+pub const MAX_DERIVED_FROM: usize = 16;
+/// Signals that one dispute, decision or referral names: as long as their names are, they fit into an entry.
+pub const MAX_CASE_SIGNALS: usize = 64;
+/// Digests of what a seller handed in, or a marker rests on.
+pub const MAX_REBUTTAL_DIGESTS: usize = 16;
+/// Amendments of one signal that count: a check reads them all.
+pub const MAX_AMENDMENTS: usize = 32;
+/// Disputes of one signal that count of those that one member recorded: a check reads them all.
+pub const MAX_DISPUTES_BY_MEMBER: usize = 16;
+/// Entries that one erasure names, so that what a node does about it is bounded; two bytes each and more.
+pub const MAX_ERASED_AT_ONCE: usize = 1_024;
 /// Days that a signal may ask to be kept: ten years, the longest limitation period among the members' laws.
 pub const MAX_RETENTION_DAYS: u16 = 3_653;
 /// The earliest day that an observation may name: signals are about sellers on networks.

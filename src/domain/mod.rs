@@ -4,11 +4,16 @@
 //! it was parsed once, where it came in, and is never checked again below. Nothing here does I/O, reads a clock or knows
 //! another layer.
 
+mod calendar;
+mod case;
 mod environment;
 mod error;
 mod identifier;
 pub mod limits;
+mod marker;
 mod names;
+mod policy;
+mod referral;
 mod role;
 mod roster;
 mod signal;
@@ -17,16 +22,23 @@ mod time;
 mod verdict;
 mod vocabulary;
 
+pub use calendar::{Calendar, DayOfWeek};
+pub use case::{Amendment, AnswerStep, CaseTag, Change, Decision, Dispute, DisputeGround, DisputeOutcome, Opinion, Stance};
 pub use environment::{Clock, Entropy, EntropyError};
 pub use error::FieldError;
 pub use identifier::{Identifier, IdentifierKind, KeyState, Pseudonym, PseudonymSet, Strength};
+pub use marker::{Marker, MarkerKind, MarkerLift, MarkerReason, Subject};
 pub use names::{AllianceName, Audience, ClientName, FeedId, GroupName, KeyId, MemberId, PlatformId, Seq, SignalRef};
+pub use policy::{AnswerPolicy, MarkerPolicy, Policy, RetentionRule, VerdictPolicy};
+pub use referral::{LeadId, Referral, ReferralStage, Sentence};
 pub use role::Role;
-pub use roster::{FeedKey, Group, Member, MemberKind, MemberState, Platform, Policy, Roster, RosterKey, Scheme};
-pub use signal::{Retraction, RetractionReason, SignalContent, SignalStatus, Submission, SubmissionId, SubmissionTag};
+pub use roster::{FeedKey, Group, Member, MemberKind, MemberState, Platform, Roster, RosterKey, Scheme};
+pub use signal::{
+    Erasure, ErasureReason, Retraction, RetractionReason, SignalContent, SignalStatus, Submission, SubmissionId, SubmissionTag,
+};
 pub use statement::{
     Action, Currency, Evidence, EvidenceGrade, EvidenceKind, GoodsValue, Gtin, Infringement, Product, ProductClass, Region,
     Sha256Digest, Sighting, Statement, parse_day,
 };
 pub use time::Timestamp;
-pub use verdict::Verdict;
+pub use verdict::{Circumstances, Judgment, Reason, Testimony, Verdict, judge};

@@ -5,11 +5,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
-use super::limits::{MAX_ACTIVE_KEYS, MAX_GROUPS, MAX_LIVE_KEYS, MAX_MEMBERS, MAX_RETENTION_DAYS};
+use super::limits::{MAX_ACTIVE_KEYS, MAX_GROUPS, MAX_LIVE_KEYS, MAX_MEMBERS};
 use super::names::WHOLE_ALLIANCE;
 use super::vocabulary::vocabulary;
 use super::{
-    AllianceName, Audience, FeedId, FieldError, GroupName, IdentifierKind, KeyId, KeyState, MemberId, PlatformId, Strength,
+    AllianceName, Audience, FeedId, FieldError, GroupName, IdentifierKind, KeyId, KeyState, MemberId, PlatformId, Policy,
+    Strength,
 };
 
 /// The list of members, groups, keys and policy that the secretariat signs. Its text is TOML; see `Roster::FORMAT`.
@@ -154,28 +155,6 @@ pub struct Platform {
     pub domains: BTreeSet<String>,
 }
 
-/// What holds for all members.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Policy {
-    /// Kinds of identifiers that only support.
-    pub weak_kinds: BTreeSet<IdentifierKind>,
-    /// Domains beside the built-in list that host many sellers, so that they are nobody's identity.
-    pub shared_hosts: BTreeSet<String>,
-    /// Days that a signal is to be kept where it does not say otherwise. Carried and shown; no node lets a signal expire yet.
-    pub retention_days: u16,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            weak_kinds: [IdentifierKind::LegalName, IdentifierKind::PostalAddress].into(),
-            shared_hosts: BTreeSet::new(),
-            retention_days: 1_826,
-        }
-    }
-}
-
 impl Roster {
     /// The layout that this version reads and writes.
     pub const FORMAT: u32 = 1;
@@ -221,10 +200,7 @@ impl Roster {
             return Err(FieldError::new("ROSTER_TOO_LARGE", "keys", "at most 8 keys are active or retiring at once"));
         }
         self.validate_texts()?;
-        if !(1..=MAX_RETENTION_DAYS).contains(&self.policy.retention_days) {
-            return Err(FieldError::new("RETENTION_OUT_OF_RANGE", "policy.retention_days", "give 1 to 3653 days"));
-        }
-        Ok(())
+        self.policy.validate().map_err(|error| error.inside("policy"))
     }
 
     /// What nodes read out of texts only when they need it, and must not find unreadable then.

@@ -1,9 +1,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::limits::MAX_SUBMISSION_ID_BYTES;
+use super::limits::{MAX_ERASED_AT_ONCE, MAX_SUBMISSION_ID_BYTES};
 use super::vocabulary::vocabulary;
-use super::{Audience, EvidenceGrade, FieldError, Identifier, IdentifierKind, PseudonymSet, Seq, Statement};
+use super::{Audience, EvidenceGrade, FieldError, Identifier, IdentifierKind, PseudonymSet, Seq, Statement, Subject};
 
 /// The submitter's own name for a signal: 1 to 128 bytes of its choosing.
 ///
@@ -65,7 +65,13 @@ pub struct SignalContent {
 }
 
 impl SignalContent {
-    /// What the signal is as long as it stands: confirmed where any of its evidence is conclusive, else alleged.
+    /// Whom it is about.
+    #[must_use]
+    pub fn subject(&self) -> Subject<'_> {
+        Subject { kinds: &self.kinds, pseudonyms: &self.pseudonyms }
+    }
+
+    /// What the signal is as long as nothing else was said of it: confirmed where any of its evidence is conclusive, else alleged.
     #[must_use]
     pub fn live_status(&self) -> SignalStatus {
         let conclusive = self.statement.evidence.iter().any(|e| e.grade == EvidenceGrade::Conclusive);
@@ -99,13 +105,72 @@ vocabulary! {
     Other = 6, "other";
 }
 
+/// Removes the content of entries of the same feed, on every node and for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erasure {
+    /// Which, ascending, 1 to 1,024; each smaller than the erasure's own position.
+    pub entries: Vec<Seq>,
+    /// Why.
+    pub reason: ErasureReason,
+}
+
+impl Erasure {
+    /// # Errors
+    /// Where it names none, too many, or not in order.
+    pub fn validate(&self) -> Result<(), FieldError> {
+        let ascending = self.entries.is_sorted_by(|a, b| a < b);
+        if !(1..=MAX_ERASED_AT_ONCE).contains(&self.entries.len()) || !ascending {
+            return Err(FieldError::new("ENTRY_COUNT", "seqs", "name 1 to 1024 entries in ascending order"));
+        }
+        Ok(())
+    }
+}
+
+vocabulary! {
+    /// Why content is erased.
+    ErasureReason, "reason", "ERASURE_REASON_UNKNOWN";
+    /// The time that it is kept has ended.
+    Expired = 1, "expired";
+    /// Somebody named in it has a right to have it erased.
+    Request = 2, "request";
+    /// An authority or court ordered it.
+    Order = 3, "order";
+    /// It should never have been entered.
+    EntryError = 4, "entry_error";
+    /// Anything else.
+    Other = 5, "other";
+}
+
 vocabulary! {
     /// What a signal is now.
     SignalStatus, "status", "SIGNAL_STATUS_UNKNOWN";
     /// Stated, without conclusive evidence.
     Alleged = 1, "alleged";
-    /// Rests on at least one conclusive piece of evidence.
+    /// Rests on a conclusive piece of evidence, or on a substantial one that its seller left unanswered.
     Confirmed = 2, "confirmed";
     /// Taken back by the member that stated it.
     Withdrawn = 3, "withdrawn";
+    /// The seller was told and may still answer: an allegation, whatever it rests on.
+    RefutationPending = 4, "refutation_pending";
+    /// Rebutted by the seller, or disagreed with by another member, and nobody has decided.
+    Disputed = 5, "disputed";
+    /// The seller was right, or was left without an answer for too long.
+    Refuted = 6, "refuted";
+    /// The time that it is kept has ended.
+    Expired = 7, "expired";
+    /// Its content is gone.
+    Erased = 8, "erased";
+    /// Dated more than a day ahead: says nothing until then.
+    DatedAhead = 9, "dated_ahead";
+}
+
+impl SignalStatus {
+    /// Whether a signal with this status says anything against its seller.
+    #[must_use]
+    pub const fn is_live(self) -> bool {
+        match self {
+            Self::Alleged | Self::Confirmed | Self::RefutationPending | Self::Disputed => true,
+            Self::Withdrawn | Self::Refuted | Self::Expired | Self::Erased | Self::DatedAhead => false,
+        }
+    }
 }

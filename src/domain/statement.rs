@@ -1,11 +1,14 @@
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::civil::Date;
 
-use super::limits::{EARLIEST_YEAR, MAX_ACTIONS, MAX_DIGESTS, MAX_EVIDENCE, MAX_NAME_CHARS, MAX_RETENTION_DAYS};
+use super::limits::{
+    EARLIEST_YEAR, MAX_ACTIONS, MAX_DERIVED_FROM, MAX_DIGESTS, MAX_EVIDENCE, MAX_NAME_CHARS, MAX_RETENTION_DAYS,
+};
 use super::vocabulary::vocabulary;
-use super::{FieldError, PlatformId};
+use super::{FieldError, PlatformId, SignalRef};
 
 /// What is known of an infringement beside who did it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub struct Statement {
     pub acted_on: Option<Date>,
     /// Days to keep the signal, 1 to 3,653; `None` for the alliance's policy.
     pub retention_days: Option<u16>,
+    /// Other members' signals that this one was derived from, at most 16, each once. It then adds no weight of its own.
+    pub derived_from: Vec<SignalRef>,
 }
 
 impl Statement {
@@ -41,10 +46,7 @@ impl Statement {
     /// The first field that is out of bounds.
     pub fn validate(&self, today: Date) -> Result<(), FieldError> {
         self.validate_shape(today)?;
-        for (i, evidence) in self.evidence.iter().enumerate() {
-            evidence.validate_grade().map_err(|e| e.inside(format!("evidence[{i}]")))?;
-        }
-        Ok(())
+        Evidence::validate_grades(&self.evidence)
     }
 
     /// The same, but for what hangs on tables that change: which grade each kind of evidence can have.
@@ -52,18 +54,10 @@ impl Statement {
     /// # Errors
     /// The first field that is out of bounds.
     pub fn validate_shape(&self, today: Date) -> Result<(), FieldError> {
-        bounded_text("rights_holder", self.rights_holder.as_deref())?;
-        bounded_text("brand", self.brand.as_deref())?;
-        if !(1..=MAX_EVIDENCE).contains(&self.evidence.len()) {
-            return Err(FieldError::new("EVIDENCE_COUNT", "evidence", "give 1 to 16 pieces of evidence"));
-        }
-        for (i, evidence) in self.evidence.iter().enumerate() {
-            evidence.validate_count().map_err(|e| e.inside(format!("evidence[{i}]")))?;
-        }
-        let distinct: std::collections::BTreeSet<_> = self.actions.iter().collect();
-        if self.actions.len() > MAX_ACTIONS || distinct.len() != self.actions.len() {
-            return Err(FieldError::new("ACTION_REPEATED", "actions", "give each action at most once"));
-        }
+        Self::validate_text("rights_holder", self.rights_holder.as_deref())?;
+        Self::validate_text("brand", self.brand.as_deref())?;
+        Evidence::validate_list(&self.evidence, 1)?;
+        Self::validate_actions(&self.actions)?;
         if let Some(sighting) = &self.sighting {
             sighting.validate().map_err(|e| e.inside("sighting"))?;
         }
@@ -73,37 +67,49 @@ impl Statement {
         if let Some(value) = &self.goods_value {
             value.validate().map_err(|e| e.inside("goods_value"))?;
         }
-        day_in_bounds("observed_on", self.observed_on, today)?;
-        day_in_bounds("acted_on", self.acted_on, today)?;
+        Self::validate_day("observed_on", self.observed_on, today)?;
+        Self::validate_day("acted_on", self.acted_on, today)?;
         if let Some(days) = self.retention_days
             && !(1..=MAX_RETENTION_DAYS).contains(&days)
         {
             return Err(FieldError::new("RETENTION_OUT_OF_RANGE", "retention_days", "give 1 to 3653 days, or leave it empty"));
         }
+        let distinct: BTreeSet<_> = self.derived_from.iter().collect();
+        if self.derived_from.len() > MAX_DERIVED_FROM || distinct.len() != self.derived_from.len() {
+            return Err(FieldError::new("SIGNAL_COUNT", "derived_from", "give at most 16 signals, each once"));
+        }
         Ok(())
     }
-}
 
-fn bounded_text(field: &'static str, text: Option<&str>) -> Result<(), FieldError> {
-    let Some(text) = text else { return Ok(()) };
-    let bad = text.is_empty() || text.chars().count() > MAX_NAME_CHARS || text.trim() != text;
-    if bad || text.chars().any(char::is_control) {
-        return Err(FieldError::new(
-            "TEXT_INVALID",
-            field,
-            "give 1 to 120 characters without control characters or outer blanks, or leave it empty",
-        ));
+    pub(super) fn validate_actions(actions: &[Action]) -> Result<(), FieldError> {
+        let distinct: BTreeSet<_> = actions.iter().collect();
+        if actions.len() > MAX_ACTIONS || distinct.len() != actions.len() {
+            return Err(FieldError::new("ACTION_REPEATED", "actions", "give each action at most once"));
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-fn day_in_bounds(field: &'static str, day: Option<Date>, today: Date) -> Result<(), FieldError> {
-    let Some(day) = day else { return Ok(()) };
-    let latest = today.tomorrow().unwrap_or(Date::MAX);
-    if day.year() < EARLIEST_YEAR || day > latest {
-        return Err(FieldError::new("DATE_OUT_OF_RANGE", field, "give a day from 1990 to today"));
+    pub(super) fn validate_text(field: &'static str, text: Option<&str>) -> Result<(), FieldError> {
+        let Some(text) = text else { return Ok(()) };
+        let bad = text.is_empty() || text.chars().count() > MAX_NAME_CHARS || text.trim() != text;
+        if bad || text.chars().any(char::is_control) {
+            return Err(FieldError::new(
+                "TEXT_INVALID",
+                field,
+                "give 1 to 120 characters without control characters or outer blanks, or leave it empty",
+            ));
+        }
+        Ok(())
     }
-    Ok(())
+
+    pub(super) fn validate_day(field: &'static str, day: Option<Date>, today: Date) -> Result<(), FieldError> {
+        let Some(day) = day else { return Ok(()) };
+        let latest = today.tomorrow().unwrap_or(Date::MAX);
+        if day.year() < EARLIEST_YEAR || day > latest {
+            return Err(FieldError::new("DATE_OUT_OF_RANGE", field, "give a day from 1990 to today"));
+        }
+        Ok(())
+    }
 }
 
 /// Reads an RFC 3339 full-date (`2026-01-31`) of field `field`.
@@ -138,7 +144,7 @@ vocabulary! {
 }
 
 /// One ground for a statement. The file itself stays with the member.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Evidence {
     /// What it is.
     pub kind: EvidenceKind,
@@ -153,6 +159,20 @@ impl Evidence {
     #[must_use]
     pub fn of(kind: EvidenceKind) -> Self {
         Self { kind, grade: kind.usual_grade(), digests: Vec::new() }
+    }
+
+    /// At least `least` (0 or 1) and at most 16 pieces, none with more digests than it may have.
+    pub(super) fn validate_list(list: &[Self], least: usize) -> Result<(), FieldError> {
+        if !(least..=MAX_EVIDENCE).contains(&list.len()) {
+            let message = if least == 0 { "give at most 16 pieces of evidence" } else { "give 1 to 16 pieces of evidence" };
+            return Err(FieldError::new("EVIDENCE_COUNT", "evidence", message));
+        }
+        each(list, Self::validate_count)
+    }
+
+    /// No grade above what its kind can have.
+    pub(super) fn validate_grades(list: &[Self]) -> Result<(), FieldError> {
+        each(list, Self::validate_grade)
     }
 
     fn validate_count(&self) -> Result<(), FieldError> {
@@ -172,6 +192,10 @@ impl Evidence {
         }
         Ok(())
     }
+}
+
+fn each(list: &[Evidence], judge: fn(&Evidence) -> Result<(), FieldError>) -> Result<(), FieldError> {
+    list.iter().enumerate().try_for_each(|(i, evidence)| judge(evidence).map_err(|e| e.inside(format!("evidence[{i}]"))))
 }
 
 vocabulary! {
@@ -522,6 +546,7 @@ mod tests {
             observed_on: None,
             acted_on: None,
             retention_days: None,
+            derived_from: vec![],
         }
     }
 

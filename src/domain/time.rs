@@ -5,6 +5,9 @@ use std::fmt;
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// Later than any.
+    pub const MAX: Self = Self(i64::MAX);
+
     /// From milliseconds since 1970-01-01T00:00:00Z.
     #[must_use]
     pub const fn from_unix_ms(ms: i64) -> Self {
@@ -27,6 +30,18 @@ impl Timestamp {
     #[must_use]
     pub fn date(self) -> jiff::civil::Date {
         jiff::Timestamp::from_millisecond(self.0).map_or(jiff::civil::Date::MAX, |t| t.to_zoned(jiff::tz::TimeZone::UTC).date())
+    }
+
+    /// `days` times 24 hours later.
+    #[must_use]
+    pub const fn plus_days(self, days: u16) -> Self {
+        Self(self.0.saturating_add(days as i64 * 86_400_000))
+    }
+
+    /// Whether it lies more than a day after `now`, which no clock and no time zone explains.
+    #[must_use]
+    pub const fn is_ahead_of(self, now: Self) -> bool {
+        self.0 > now.plus_days(1).0
     }
 
     /// `self - earlier`, zero where `earlier` is later.

@@ -10,19 +10,18 @@
 //!   something that a newer node reads in it, and of two bodies protobuf takes the last one *known*, so versions would silently
 //!   differ. Not understood is visible: it is counted, and the node says so. So a new field or body needs no new format
 //!   number to be safe, only an upgrade to be read; and an understood signal carries nothing that nobody looked at.
-//! - A retraction is the exception: it withdraws its signal whatever else stands in it. Where a newer node sees a seller cleared,
-//!   an older one must not go on accusing.
+//! - What only ever clears a seller is the exception: a retraction, an erasure, a dispute, a decision that refutes, an opinion that
+//!   disagrees and a victim's marker hold whatever else stands in them but a signal. Where a newer node sees a seller cleared, an
+//!   older one must not go on accusing.
 
 use jiff::civil::Date;
 use prost::Message as _;
 
 use super::statement::{statement_of_entry, statement_to_wire};
-use super::wire;
-use super::{Body, Entry, EntryBytes, EntryBytesError};
-use crate::domain::limits::{MAX_ACTIVE_KEYS, MAX_IDENTIFIERS, SALT_BYTES};
+use super::{Body, Entry, EntryBytes, EntryBytesError, bodies, wire};
+use crate::domain::limits::SALT_BYTES;
 use crate::domain::{
-    FieldError, IdentifierKind, KeyId, Pseudonym, PseudonymSet, Retraction, RetractionReason, Seq, SignalContent,
-    SubmissionTag, Timestamp,
+    Audience, FieldError, IdentifierKind, KeyId, Pseudonym, PseudonymSet, SignalContent, SubmissionTag, Timestamp,
 };
 
 /// The layout that this version reads and writes.
@@ -35,11 +34,39 @@ struct Layout {
     format: u32,
 }
 
-/// Whether there is a signal, also where a later body has taken its place.
+/// What may clear a seller, and whether there is a signal, also where a later body has taken the place of both.
 #[derive(Clone, PartialEq, prost::Message)]
-struct SignalPart {
+struct ClearingParts {
     #[prost(bytes = "bytes", optional, tag = "4")]
     signal: Option<bytes::Bytes>,
+    #[prost(message, optional, tag = "5")]
+    retraction: Option<wire::Retraction>,
+    #[prost(message, optional, tag = "7")]
+    dispute: Option<wire::Dispute>,
+    #[prost(message, optional, tag = "8")]
+    decision: Option<wire::Decision>,
+    #[prost(message, optional, tag = "9")]
+    opinion: Option<wire::Opinion>,
+    #[prost(message, optional, tag = "10")]
+    marker: Option<wire::Marker>,
+    #[prost(message, optional, tag = "12")]
+    erasure: Option<wire::Erasure>,
+}
+
+impl ClearingParts {
+    /// The first that is there and clears; `None` where there is none, or a signal beside it.
+    fn body(&self) -> Option<Result<Body, FieldError>> {
+        if self.signal.is_some() {
+            return None;
+        }
+        let retraction = self.retraction.map(|retraction| Ok(Body::Retraction(bodies::retraction_from_wire(retraction))));
+        let erasure = || self.erasure.as_ref().map(|erasure| Ok(Body::Erasure(bodies::erasure_from_wire(erasure))));
+        let dispute = || self.dispute.as_ref().map(|dispute| bodies::dispute_from_wire(dispute).map(Body::Dispute));
+        let decision = || self.decision.as_ref().and_then(bodies::refutation).map(|read| read.map(Body::Decision));
+        let opinion = || self.opinion.as_ref().and_then(bodies::disagreement).map(|read| read.map(Body::Opinion));
+        let marker = || self.marker.as_ref().and_then(bodies::victim).map(|read| read.map(Body::Marker));
+        retraction.or_else(erasure).or_else(dispute).or_else(decision).or_else(opinion).or_else(marker)
+    }
 }
 
 /// The bytes of `entry`, to be kept for ever. `salt` is fresh randomness for each entry.
@@ -51,10 +78,15 @@ struct SignalPart {
 pub fn encode(entry: &Entry, salt: [u8; SALT_BYTES]) -> Result<EntryBytes, EncodeError> {
     let body = match &entry.body {
         Body::Signal { tag, content } => wire::entry::Body::Signal(signal_to_wire(*tag, content)),
-        Body::Retraction(retraction) => wire::entry::Body::Retraction(wire::Retraction {
-            signal_seq: retraction.signal.get(),
-            reason: retraction.reason.number(),
-        }),
+        Body::Retraction(retraction) => bodies::retraction_to_wire(*retraction),
+        Body::Amendment(amendment) => bodies::amendment_to_wire(amendment),
+        Body::Dispute(dispute) => bodies::dispute_to_wire(dispute),
+        Body::Decision(decision) => bodies::decision_to_wire(decision),
+        Body::Opinion(opinion) => bodies::opinion_to_wire(opinion),
+        Body::Marker(marker) => bodies::marker_to_wire(marker),
+        Body::MarkerLift(lift) => bodies::lift_to_wire(*lift),
+        Body::Erasure(erasure) => bodies::erasure_to_wire(erasure),
+        Body::Referral(referral) => bodies::referral_to_wire(referral),
     };
     let message = wire::Entry {
         format: FORMAT,
@@ -81,10 +113,13 @@ pub fn decode(bytes: &EntryBytes) -> Result<Entry, NotUnderstood> {
     if message.body.is_none() {
         return Err(NotUnderstood::UnknownBody);
     }
-    if let Some(wire::entry::Body::Retraction(retraction)) = &message.body
-        && SignalPart::decode(bytes.as_slice()).is_ok_and(|part| part.signal.is_none())
+    // Nearly all entries are signals and nothing else.
+    let clears = !matches!(message.body, Some(wire::entry::Body::Signal(_)));
+    if clears
+        && let Ok(parts) = ClearingParts::decode(bytes.as_slice())
+        && let Some(body) = parts.body()
     {
-        let body = Body::Retraction(retraction_from_wire(*retraction));
+        let body = body.map_err(NotUnderstood::OutOfBounds)?;
         return judged(Entry { recorded_at: Timestamp::from_unix_ms(message.recorded_at_ms), body });
     }
     if message.encode_to_vec() != bytes.as_slice() {
@@ -107,62 +142,83 @@ fn judge(entry: &Entry) -> Result<(), FieldError> {
     }
     match &entry.body {
         Body::Signal { content, .. } => judge_content(content).map_err(|e| e.inside("signal")),
-        Body::Retraction(_) => Ok(()),
+        Body::Retraction(_) | Body::MarkerLift(_) => Ok(()),
+        Body::Amendment(amendment) => amendment.change.validate_shape(Date::MAX).map_err(|e| e.inside("amendment.change")),
+        Body::Dispute(dispute) => dispute.validate(&audience_of(dispute.signals.first())).map_err(|e| e.inside("dispute")),
+        Body::Decision(decision) => decision.validate(&decision.dispute.feed.audience).map_err(|e| e.inside("decision")),
+        Body::Opinion(opinion) => opinion.validate(&opinion.signal.feed.audience, false).map_err(|e| e.inside("opinion")),
+        Body::Marker(marker) => marker.validate().map_err(|e| e.inside("marker")),
+        Body::Erasure(erasure) => erasure.validate().map_err(|e| e.inside("erasure")),
+        Body::Referral(referral) => {
+            referral.validate(&audience_of(referral.signals.first()), Date::MAX).map_err(|e| e.inside("referral"))
+        }
     }
+    .map_err(|error| FieldError { code: "ENTRY_OUT_OF_BOUNDS", ..error })
+}
+
+/// Bytes do not tell in which feed they stand: that what an entry names is of its own audience is for the view to see. Here it is
+/// only that all of it is of one.
+fn audience_of(first: Option<&crate::domain::SignalRef>) -> Audience {
+    first.map_or(Audience::Alliance, |signal| signal.feed.audience.clone())
 }
 
 fn judge_content(content: &SignalContent) -> Result<(), FieldError> {
-    if !(1..=MAX_IDENTIFIERS).contains(&content.kinds.len()) {
-        return Err(out_of_bounds("kinds", "a signal has 1 to 32 identifiers"));
-    }
-    if !(1..=MAX_ACTIVE_KEYS).contains(&content.pseudonyms.len()) {
-        return Err(out_of_bounds("pseudonyms", "a signal has 1 to 4 sets of pseudonyms"));
-    }
-    for (i, set) in content.pseudonyms.iter().enumerate() {
-        if content.pseudonyms[..i].iter().any(|earlier| earlier.key == set.key) {
-            return Err(out_of_bounds(format!("pseudonyms[{i}].key_id"), "one set for each key"));
-        }
-        if set.pseudonyms.len() != content.kinds.len() {
-            return Err(out_of_bounds(format!("pseudonyms[{i}].pseudonyms"), "one pseudonym for each identifier"));
-        }
-    }
+    content.subject().validate()?;
     content.statement.validate_shape(Date::MAX).map_err(|e| e.inside("statement"))
 }
 
 fn entry_from_wire(message: wire::Entry) -> Result<Entry, FieldError> {
+    use wire::entry::Body as Wire;
     fixed::<SALT_BYTES>(&message.salt, "salt")?;
     let recorded_at = Timestamp::from_unix_ms(message.recorded_at_ms);
     let body = match message.body {
-        Some(wire::entry::Body::Signal(signal)) => signal_from_wire(signal).map_err(|e| e.inside("signal"))?,
-        Some(wire::entry::Body::Retraction(_)) | None => return Err(out_of_bounds("body", "an entry has one body")),
+        Some(Wire::Signal(signal)) => signal_from_wire(signal).map_err(|e| e.inside("signal"))?,
+        Some(Wire::Amendment(m)) => bodies::amendment_from_wire(m).map(Body::Amendment).map_err(|e| e.inside("amendment"))?,
+        Some(Wire::Decision(m)) => bodies::decision_from_wire(&m).map(Body::Decision).map_err(|e| e.inside("decision"))?,
+        Some(Wire::Opinion(m)) => bodies::opinion_from_wire(m).map(Body::Opinion).map_err(|e| e.inside("opinion"))?,
+        Some(Wire::Marker(m)) => bodies::marker_from_wire(&m).map(Body::Marker).map_err(|e| e.inside("marker"))?,
+        Some(Wire::MarkerLift(m)) => Body::MarkerLift(bodies::lift_from_wire(m)),
+        Some(Wire::Referral(m)) => bodies::referral_from_wire(m).map(Body::Referral).map_err(|e| e.inside("referral"))?,
+        Some(Wire::Retraction(_) | Wire::Dispute(_) | Wire::Erasure(_)) | None => {
+            return Err(out_of_bounds("body", "an entry has one body"));
+        }
     };
     Ok(Entry { recorded_at, body })
 }
 
 fn signal_to_wire(tag: SubmissionTag, content: &SignalContent) -> wire::Signal {
-    let set = |set: &PseudonymSet| wire::PseudonymSet {
-        key_id: set.key.to_string(),
-        pseudonyms: set.pseudonyms.iter().map(|p| p.0.to_vec().into()).collect(),
-    };
     wire::Signal {
         submission_tag: tag.0.to_vec().into(),
         kinds: content.kinds.iter().map(|kind| kind.number()).collect(),
-        pseudonyms: content.pseudonyms.iter().map(set).collect(),
+        pseudonyms: content.pseudonyms.iter().map(set_to_wire).collect(),
         statement: Some(statement_to_wire(&content.statement)),
     }
 }
 
+pub(super) fn set_to_wire(set: &PseudonymSet) -> wire::PseudonymSet {
+    let pseudonyms = set.pseudonyms.iter().map(|p| p.0.to_vec().into()).collect();
+    wire::PseudonymSet { key_id: set.key.to_string(), pseudonyms }
+}
+
 fn signal_from_wire(signal: wire::Signal) -> Result<Body, FieldError> {
     let tag = SubmissionTag(fixed(&signal.submission_tag, "submission_tag")?);
-    let kind = |(i, number): (usize, &i32)| {
-        IdentifierKind::from_number(*number).ok_or_else(|| out_of_bounds(format!("kinds[{i}]"), "no such kind of identifier"))
-    };
-    let kinds = signal.kinds.iter().enumerate().map(kind).collect::<Result<_, _>>()?;
-    let set = |(i, set)| set_from_wire(set).map_err(|e| e.inside(format!("pseudonyms[{i}]")));
-    let pseudonyms = signal.pseudonyms.iter().enumerate().map(set).collect::<Result<_, _>>()?;
+    let kinds = kinds_from_wire(&signal.kinds)?;
+    let pseudonyms = sets_from_wire(&signal.pseudonyms)?;
     let statement = signal.statement.ok_or_else(|| out_of_bounds("statement", "a signal has a statement"))?;
     let statement = statement_of_entry(statement).map_err(|e| e.inside("statement"))?;
     Ok(Body::Signal { tag, content: SignalContent { kinds, pseudonyms, statement } })
+}
+
+pub(super) fn kinds_from_wire(kinds: &[i32]) -> Result<Vec<IdentifierKind>, FieldError> {
+    let kind = |(i, number): (usize, &i32)| {
+        IdentifierKind::from_number(*number).ok_or_else(|| out_of_bounds(format!("kinds[{i}]"), "no such kind of identifier"))
+    };
+    kinds.iter().enumerate().map(kind).collect()
+}
+
+pub(super) fn sets_from_wire(sets: &[wire::PseudonymSet]) -> Result<Vec<PseudonymSet>, FieldError> {
+    let set = |(i, set)| set_from_wire(set).map_err(|e| e.inside(format!("pseudonyms[{i}]")));
+    sets.iter().enumerate().map(set).collect()
 }
 
 fn set_from_wire(set: &wire::PseudonymSet) -> Result<PseudonymSet, FieldError> {
@@ -173,13 +229,7 @@ fn set_from_wire(set: &wire::PseudonymSet) -> Result<PseudonymSet, FieldError> {
     Ok(PseudonymSet { key, pseudonyms: set.pseudonyms.iter().enumerate().map(pseudonym).collect::<Result<_, _>>()? })
 }
 
-/// A reason that this version does not know is a reason all the same.
-fn retraction_from_wire(retraction: wire::Retraction) -> Retraction {
-    let reason = RetractionReason::from_number(retraction.reason).unwrap_or(RetractionReason::Other);
-    Retraction { signal: Seq::new(retraction.signal_seq), reason }
-}
-
-fn fixed<const N: usize>(bytes: &[u8], field: &'static str) -> Result<[u8; N], FieldError> {
+pub(super) fn fixed<const N: usize>(bytes: &[u8], field: &'static str) -> Result<[u8; N], FieldError> {
     bytes.try_into().map_err(|_| out_of_bounds(field, format!("{N} bytes")))
 }
 

@@ -79,6 +79,9 @@ fn write_statement(transcript: &mut Transcript, statement: &Statement) {
     transcript.optional(statement.observed_on, |t, day| t.bytes(day.to_string().as_bytes()));
     transcript.optional(statement.acted_on, |t, day| t.bytes(day.to_string().as_bytes()));
     transcript.optional(statement.retention_days, |t, days| t.number(days.into()));
+    if !statement.derived_from.is_empty() {
+        transcript.unordered(statement.derived_from.iter().map(|signal| signal.to_string().into_bytes()).collect());
+    }
 }
 
 /// Kind, grade and digests in order: a fixed length for a given number of digests.

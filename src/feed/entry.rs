@@ -7,7 +7,10 @@ use bytes::Bytes;
 
 use super::{Hash, leaf_hash};
 use crate::domain::limits::MAX_ENTRY_BYTES;
-use crate::domain::{Retraction, SignalContent, SubmissionTag, Timestamp};
+use crate::domain::{
+    Amendment, Decision, Dispute, Erasure, Marker, MarkerLift, Opinion, Referral, Retraction, SignalContent, SubmissionTag,
+    Timestamp,
+};
 
 /// One record of a feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +23,6 @@ pub struct Entry {
 
 /// What an entry says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "nearly all entries are signals; a box would cost each of them an allocation")]
 pub enum Body {
     /// A seller infringed.
     Signal {
@@ -31,6 +33,22 @@ pub enum Body {
     },
     /// A signal of the same feed is withdrawn.
     Retraction(Retraction),
+    /// Something is added to a signal of the same feed.
+    Amendment(Amendment),
+    /// A seller rebuts signals.
+    Dispute(Dispute),
+    /// A dispute ended.
+    Decision(Decision),
+    /// What the member thinks of another member's signal.
+    Opinion(Opinion),
+    /// What holds against all signals that name an identifier.
+    Marker(Marker),
+    /// A marker of the same feed is taken back.
+    MarkerLift(MarkerLift),
+    /// Content of the same feed is removed.
+    Erasure(Erasure),
+    /// How far a lead has come.
+    Referral(Referral),
 }
 
 /// The bytes of an entry, 1 to 8,192, as their member encoded them. Clones share them.

@@ -39,6 +39,7 @@ pub(super) fn bare_statement() -> Statement {
         observed_on: None,
         acted_on: None,
         retention_days: None,
+        derived_from: vec![],
     }
 }
 
@@ -67,6 +68,7 @@ pub(super) fn full_statement() -> Statement {
         observed_on: Some(jiff::civil::date(2026, 1, 30)),
         acted_on: Some(jiff::civil::date(2026, 2, 1)),
         retention_days: Some(365),
+        derived_from: vec![],
     }
 }
 
@@ -152,6 +154,7 @@ pub(super) mod any {
                 observed_on: when.0,
                 acted_on: when.1,
                 retention_days: when.2,
+                derived_from: vec![],
             })
     }
 

@@ -11,9 +11,11 @@
 //! has a bound in [`crate::domain::limits`].
 //!
 //! In reading order: hash and frontier (the tree), signing key and note (the signature), checkpoint, batch, fork and roster
-//! (what is signed), entry with codec and statement (the bytes), content (what a submission says), view (what it comes to).
+//! (what is signed), entry with codec and statement (the bytes), content (what a submission says), view (what a feed
+//! comes to), life (what a signal comes to, with the entries of all feeds about it).
 
 mod batch;
+mod bodies;
 mod checkpoint;
 mod codec;
 mod content;
@@ -23,6 +25,7 @@ mod fixtures;
 mod fork;
 mod frontier;
 mod hash;
+mod life;
 mod note;
 mod roster;
 mod signing_key;
@@ -32,6 +35,7 @@ mod view;
 pub mod wire;
 
 pub use batch::{BatchError, verify_batch};
+pub use bodies::{stance_from_wire, validity_from_wire};
 pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 pub use codec::{EncodeError, NotUnderstood, decode, encode};
 pub use content::{content_digest, same_content};
@@ -39,8 +43,12 @@ pub use entry::{Body, Entry, EntryBytes, EntryBytesError};
 pub use fork::{ForkProof, ForkProofError};
 pub use frontier::{Frontier, FrontierError};
 pub use hash::{Hash, HashLengthError, leaf_hash, node_hash, sha256};
+pub use life::{Amended, DisputeEnd, Disputed, Life, Note, Opined, Told, life, marker_holds};
 pub use note::{NoteError, open_note, sign_note, verifier_key};
 pub use roster::{Replacement, RosterError, SignedRoster, supersede};
 pub use signing_key::{KeyError, SigningKey};
-pub use statement::{statement_from_wire, statement_to_wire};
+pub use statement::{
+    change_from_wire, change_to_wire, digests_from_wire, digests_to_wire, evidence_list_from_wire, evidence_to_wire,
+    goods_value_to_wire, signals_from_wire, statement_from_wire, statement_to_wire,
+};
 pub use view::{Effect, FeedView, FoldError, ResumeError, ViewDigest, ViewTotals, signal_digest};

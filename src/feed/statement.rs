@@ -8,8 +8,8 @@ use jiff::civil::Date;
 
 use super::wire;
 use crate::domain::{
-    Action, Currency, Evidence, EvidenceGrade, EvidenceKind, FieldError, GoodsValue, Infringement, Product, ProductClass,
-    Region, Sha256Digest, Sighting, Statement, parse_day,
+    Action, AnswerStep, Change, Currency, Evidence, EvidenceGrade, EvidenceKind, FieldError, GoodsValue, Infringement, Product,
+    ProductClass, ReferralStage, Region, Sha256Digest, Sighting, SignalRef, Statement, parse_day,
 };
 
 /// The message that says the same.
@@ -27,6 +27,7 @@ pub fn statement_to_wire(statement: &Statement) -> wire::Statement {
         observed_on: statement.observed_on.map(|day| day.to_string()).unwrap_or_default(),
         acted_on: statement.acted_on.map(|day| day.to_string()).unwrap_or_default(),
         retention_days: statement.retention_days.map_or(0, u32::from),
+        derived_from: statement.derived_from.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -41,15 +42,13 @@ pub fn statement_from_wire(statement: wire::Statement) -> Result<Statement, Fiel
 /// What the statement of an entry says, whose bounds are the entry's to keep. It hangs on no table that changes and on no day:
 /// what one node reads, every node reads, of whatever version and whenever.
 pub(super) fn statement_of_entry(statement: wire::Statement) -> Result<Statement, FieldError> {
-    if let Some(i) = statement.evidence.iter().position(|evidence| evidence.grade == 0) {
-        return Err(unknown("EVIDENCE_GRADE_UNKNOWN", format!("evidence[{i}].grade")));
-    }
+    grades_are_given(&statement.evidence)?;
     read(statement, Words::WellFormed)
 }
 
 /// How much is asked of words that a standard lists.
 #[derive(Clone, Copy)]
-enum Words {
+pub(super) enum Words {
     /// The standard lists it.
     InForce,
     /// It has the form of one.
@@ -57,8 +56,6 @@ enum Words {
 }
 
 fn read(statement: wire::Statement, words: Words) -> Result<Statement, FieldError> {
-    let evidence = |(i, e)| evidence_from_wire(e).map_err(|e| e.inside(format!("evidence[{i}]")));
-    let action = |(i, number)| Action::from_number(number).ok_or_else(|| unknown("ACTION_UNKNOWN", format!("actions[{i}]")));
     let sighting = |sighting| sighting_from_wire(sighting, words).map_err(|e| e.inside("sighting"));
     let goods_value = |value| goods_value_from_wire(value, words).map_err(|e| e.inside("goods_value"));
     Ok(Statement {
@@ -66,23 +63,125 @@ fn read(statement: wire::Statement, words: Words) -> Result<Statement, FieldErro
             .ok_or_else(|| unknown("INFRINGEMENT_UNKNOWN", "infringement"))?,
         rights_holder: stated(statement.rights_holder),
         brand: stated(statement.brand),
-        evidence: statement.evidence.into_iter().enumerate().map(evidence).collect::<Result<_, _>>()?,
-        actions: statement.actions.into_iter().enumerate().map(action).collect::<Result<_, _>>()?,
+        evidence: evidence_list_from_wire(statement.evidence)?,
+        actions: actions_from_wire(&statement.actions)?,
         sighting: statement.sighting.map(sighting).transpose()?,
         product: statement.product.map(product_from_wire).transpose().map_err(|e| e.inside("product"))?,
         goods_value: statement.goods_value.map(goods_value).transpose()?,
         observed_on: day_from_wire("observed_on", &statement.observed_on)?,
         acted_on: day_from_wire("acted_on", &statement.acted_on)?,
         retention_days: retention_from_wire(statement.retention_days)?,
+        derived_from: signals_from_wire("derived_from", &statement.derived_from)?,
     })
 }
 
-fn evidence_to_wire(evidence: &Evidence) -> wire::Evidence {
-    wire::Evidence {
-        kind: evidence.kind.number(),
-        grade: evidence.grade.number(),
-        sha256: evidence.digests.iter().map(|digest| digest.0.to_vec().into()).collect(),
+/// What a change of a signal says, of a person (words of standards are those in force) or of an entry.
+pub(super) fn change_from(change: wire::Change, words: Words) -> Result<Change, FieldError> {
+    if let Words::WellFormed = words {
+        grades_are_given(&change.evidence)?;
     }
+    let goods_value = |value| goods_value_from_wire(value, words).map_err(|e| e.inside("goods_value"));
+    Ok(Change {
+        evidence: evidence_list_from_wire(change.evidence)?,
+        actions: actions_from_wire(&change.actions)?,
+        goods_value: change.goods_value.map(goods_value).transpose()?,
+        acted_on: day_from_wire("acted_on", &change.acted_on)?,
+        step: word(change.step, AnswerStep::from_number, "ANSWER_STEP_UNKNOWN", "step")?,
+        outcome: word(change.outcome, ReferralStage::from_number, "REFERRAL_STAGE_UNKNOWN", "outcome")?,
+    })
+}
+
+/// What a person wants to add to a signal.
+///
+/// # Errors
+/// The first field without a meaning.
+pub fn change_from_wire(change: wire::Change) -> Result<Change, FieldError> {
+    change_from(change, Words::InForce)
+}
+
+/// The message that says the same.
+#[must_use]
+pub fn change_to_wire(change: &Change) -> wire::Change {
+    wire::Change {
+        evidence: change.evidence.iter().map(evidence_to_wire).collect(),
+        actions: change.actions.iter().map(|action| action.number()).collect(),
+        goods_value: change.goods_value.as_ref().map(goods_value_to_wire),
+        acted_on: change.acted_on.map(|day| day.to_string()).unwrap_or_default(),
+        step: change.step.map_or(0, AnswerStep::number),
+        outcome: change.outcome.map_or(0, ReferralStage::number),
+    }
+}
+
+/// `None` for 0.
+pub(super) fn word<T>(
+    number: i32,
+    from_number: fn(i32) -> Option<T>,
+    code: &'static str,
+    field: &'static str,
+) -> Result<Option<T>, FieldError> {
+    match number {
+        0 => Ok(None),
+        number => from_number(number).map(Some).ok_or_else(|| unknown(code, field)),
+    }
+}
+
+/// In an entry there is no usual grade.
+pub(super) fn grades_are_given(evidence: &[wire::Evidence]) -> Result<(), FieldError> {
+    match evidence.iter().position(|evidence| evidence.grade == 0) {
+        Some(i) => Err(unknown("EVIDENCE_GRADE_UNKNOWN", format!("evidence[{i}].grade"))),
+        None => Ok(()),
+    }
+}
+
+/// Evidence as it was handed in.
+///
+/// # Errors
+/// The first field without a meaning.
+pub fn evidence_list_from_wire(evidence: Vec<wire::Evidence>) -> Result<Vec<Evidence>, FieldError> {
+    let one = |(i, e)| evidence_from_wire(e).map_err(|e: FieldError| e.inside(format!("evidence[{i}]")));
+    evidence.into_iter().enumerate().map(one).collect()
+}
+
+fn actions_from_wire(actions: &[i32]) -> Result<Vec<Action>, FieldError> {
+    let one = |(i, number): (usize, &i32)| {
+        Action::from_number(*number).ok_or_else(|| unknown("ACTION_UNKNOWN", format!("actions[{i}]")))
+    };
+    actions.iter().enumerate().map(one).collect()
+}
+
+/// Names of signals in field `field`.
+///
+/// # Errors
+/// The first that is none.
+pub fn signals_from_wire(field: &str, names: &[String]) -> Result<Vec<SignalRef>, FieldError> {
+    let one = |(i, name): (usize, &String)| {
+        name.parse().map_err(|error: FieldError| FieldError { field: format!("{field}[{i}]"), ..error })
+    };
+    names.iter().enumerate().map(one).collect()
+}
+
+/// SHA-256 digests of field `sha256`.
+///
+/// # Errors
+/// The first that has not 32 bytes.
+pub fn digests_from_wire(digests: &[bytes::Bytes]) -> Result<Vec<Sha256Digest>, FieldError> {
+    let one = |(i, bytes): (usize, &bytes::Bytes)| {
+        let digest = bytes.as_ref().try_into().map(Sha256Digest);
+        digest.map_err(|_| FieldError::new("DIGEST_INVALID", format!("sha256[{i}]"), "give the 32 bytes of a SHA-256"))
+    };
+    digests.iter().enumerate().map(one).collect()
+}
+
+/// 32 bytes each.
+#[must_use]
+pub fn digests_to_wire(digests: &[Sha256Digest]) -> Vec<bytes::Bytes> {
+    digests.iter().map(|digest| digest.0.to_vec().into()).collect()
+}
+
+/// The message that says the same.
+#[must_use]
+pub fn evidence_to_wire(evidence: &Evidence) -> wire::Evidence {
+    wire::Evidence { kind: evidence.kind.number(), grade: evidence.grade.number(), sha256: digests_to_wire(&evidence.digests) }
 }
 
 fn evidence_from_wire(evidence: wire::Evidence) -> Result<Evidence, FieldError> {
@@ -91,11 +190,7 @@ fn evidence_from_wire(evidence: wire::Evidence) -> Result<Evidence, FieldError> 
         0 => kind.usual_grade(),
         number => EvidenceGrade::from_number(number).ok_or_else(|| unknown("EVIDENCE_GRADE_UNKNOWN", "grade"))?,
     };
-    let digest = |(i, bytes): (usize, &bytes::Bytes)| {
-        let digest = bytes.as_ref().try_into().map(Sha256Digest);
-        digest.map_err(|_| FieldError::new("DIGEST_INVALID", format!("sha256[{i}]"), "give the 32 bytes of a SHA-256"))
-    };
-    Ok(Evidence { kind, grade, digests: evidence.sha256.iter().enumerate().map(digest).collect::<Result<_, _>>()? })
+    Ok(Evidence { kind, grade, digests: digests_from_wire(&evidence.sha256)? })
 }
 
 fn sighting_to_wire(sighting: &Sighting) -> wire::Sighting {
@@ -135,13 +230,15 @@ fn product_from_wire(product: wire::Product) -> Result<Product, FieldError> {
     product.validate().map(|()| product)
 }
 
-fn goods_value_to_wire(value: &GoodsValue) -> wire::GoodsValue {
+/// The message that says the same.
+#[must_use]
+pub fn goods_value_to_wire(value: &GoodsValue) -> wire::GoodsValue {
     let (amount_minor, currency) =
         value.amount.map_or_else(Default::default, |(amount, currency)| (amount, currency.code().to_owned()));
     wire::GoodsValue { amount_minor, currency, count: value.count.unwrap_or(0) }
 }
 
-fn goods_value_from_wire(value: wire::GoodsValue, words: Words) -> Result<GoodsValue, FieldError> {
+pub(super) fn goods_value_from_wire(value: wire::GoodsValue, words: Words) -> Result<GoodsValue, FieldError> {
     let amount = match (value.amount_minor, value.currency.as_str()) {
         (0, "") => None,
         (0, _) => {
@@ -157,7 +254,7 @@ fn goods_value_from_wire(value: wire::GoodsValue, words: Words) -> Result<GoodsV
     value.validate().map(|()| value)
 }
 
-fn day_from_wire(field: &'static str, text: &str) -> Result<Option<Date>, FieldError> {
+pub(super) fn day_from_wire(field: &'static str, text: &str) -> Result<Option<Date>, FieldError> {
     if text.is_empty() { Ok(None) } else { parse_day(field, text).map(Some) }
 }
 
@@ -166,11 +263,11 @@ fn retention_from_wire(days: u32) -> Result<Option<u16>, FieldError> {
     if days == 0 { Ok(None) } else { u16::try_from(days).map(Some).map_err(too_long) }
 }
 
-fn stated(text: String) -> Option<String> {
+pub(super) fn stated(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-fn unknown(code: &'static str, field: impl Into<String>) -> FieldError {
+pub(super) fn unknown(code: &'static str, field: impl Into<String>) -> FieldError {
     FieldError::new(code, field, "give one of the values of the interface; there is no default")
 }
 

@@ -1,5 +1,8 @@
 //! What one feed comes to: a pure fold over its entries in the order of their sequence.
 //!
+//! What entries say about others (amendments, disputes, opinions, markers) may be about other feeds, which arrive in any order: a view
+//! only notes them, and [`super::life`] says what a signal has come to.
+//!
 //! It keeps what follows from the entries and nothing else, so a view that is folded entry by entry, batch by batch or anew from
 //! the first entry is the same, and nodes with the same entries have the same view. It holds no signal, and never decides
 //! what a signal means to a check. Entries that cannot count (not understood, a retraction of what is no earlier live signal)
@@ -12,7 +15,7 @@ use roaring::RoaringTreemap;
 
 use super::transcript::Transcript;
 use super::{Body, Entry, Hash, NotUnderstood};
-use crate::domain::{Seq, SignalContent};
+use crate::domain::{Seq, SignalContent, Timestamp};
 
 const PURPOSE: &str = "countermark/view/v1";
 
@@ -37,15 +40,19 @@ pub struct ViewTotals {
     pub not_understood: u64,
     /// Digest of the live signals.
     pub digest: ViewDigest,
+    /// The latest instant at which any of them was recorded.
+    pub latest: Timestamp,
 }
 
 /// What an entry means for an index of live signals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// The entry is a signal: index it.
     Added,
-    /// The signal at this position no longer counts: take it out of the index.
-    Withdrawn(Seq),
+    /// The signals at these positions no longer count: take them out of the index.
+    Withdrawn(Vec<Seq>),
+    /// The entry says something about others: note that it counts as recorded at this instant, no earlier than any before it.
+    Noted(Timestamp),
     /// Nothing to do.
     Nothing,
 }
@@ -59,8 +66,8 @@ impl FeedView {
 
     /// Takes in the entry at `seq`, which is the next one.
     ///
-    /// `read` gives the content of an earlier signal of this feed, and is called at most once, for a retraction: the digest gives
-    /// up what the signal had brought in. It answers `None` where no signal that this version understands stands there, and
+    /// `read` gives the content of an earlier signal of this feed, and is called for each that the entry retracts or erases: the
+    /// digest gives up what the signal had brought in. It answers `None` where no signal that this version understands stands there, and
     /// must know the entries before `seq` of the same batch, committed or not.
     ///
     /// # Errors
@@ -70,20 +77,31 @@ impl FeedView {
         &mut self,
         seq: Seq,
         entry: Result<&Entry, &NotUnderstood>,
-        read: impl FnOnce(Seq) -> Result<Option<SignalContent>, E>,
+        read: impl FnMut(Seq) -> Result<Option<SignalContent>, E>,
     ) -> Result<Effect, FoldError<E>> {
         if seq != self.totals.size {
             return Err(FoldError::OutOfOrder { expected: self.totals.size, found: seq });
         }
+        let latest = entry.map_or(self.totals.latest, |entry| self.totals.latest.max(entry.recorded_at));
         let effect = match entry.map(|entry| &entry.body) {
             Ok(Body::Signal { content, .. }) => self.add(seq, content),
-            Ok(Body::Retraction(retraction)) => self.withdraw(retraction.signal, seq, read)?,
+            Ok(Body::Retraction(retraction)) => self.withdraw(&[retraction.signal], seq, read)?,
+            Ok(Body::Erasure(erasure)) => self.withdraw(&erasure.entries, seq, read)?,
+            Ok(
+                Body::Amendment(_)
+                | Body::Dispute(_)
+                | Body::Decision(_)
+                | Body::Opinion(_)
+                | Body::Marker(_)
+                | Body::MarkerLift(_)
+                | Body::Referral(_),
+            ) => Effect::Noted(latest),
             Err(_) => {
                 self.totals.not_understood += 1;
                 Effect::Nothing
             }
         };
-        self.totals.size = seq.plus(1);
+        (self.totals.size, self.totals.latest) = (seq.plus(1), latest);
         Ok(effect)
     }
 
@@ -94,7 +112,8 @@ impl FeedView {
     /// Where no view goes on from here like that. What was taken in so far stays.
     pub fn resume(&mut self, totals: ViewTotals, withdrawn: impl IntoIterator<Item = (Seq, Seq)>) -> Result<(), ResumeError> {
         let (now, then) = (&self.totals, &totals);
-        if then.size < now.size || then.signals < now.signals || then.not_understood < now.not_understood {
+        let grew = then.signals >= now.signals && then.not_understood >= now.not_understood && then.latest >= now.latest;
+        if then.size < now.size || !grew {
             return Err(ResumeError);
         }
         for (signal, by) in withdrawn {
@@ -144,7 +163,7 @@ impl FeedView {
         self.withdrawn.contains(seq.get())
     }
 
-    /// Position of the retraction that withdrew the signal at `seq`; its reason stands there.
+    /// Position of the retraction or erasure that took the signal at `seq` away; its reason stands there.
     #[must_use]
     pub fn retraction_of(&self, seq: Seq) -> Option<Seq> {
         self.retractions.get(&seq).copied()
@@ -164,17 +183,22 @@ impl FeedView {
 
     fn withdraw<E>(
         &mut self,
-        signal: Seq,
+        signals: &[Seq],
         by: Seq,
-        read: impl FnOnce(Seq) -> Result<Option<SignalContent>, E>,
+        mut read: impl FnMut(Seq) -> Result<Option<SignalContent>, E>,
     ) -> Result<Effect, FoldError<E>> {
-        if signal >= by || self.is_withdrawn(signal) {
-            return Ok(Effect::Nothing);
+        let mut gone = Vec::new();
+        for signal in signals.iter().filter(|signal| **signal < by && !self.is_withdrawn(**signal)) {
+            if let Some(content) = read(*signal).map_err(FoldError::Read)? {
+                gone.push((*signal, signal_digest(*signal, &content)));
+            }
         }
-        let Some(content) = read(signal).map_err(FoldError::Read)? else { return Ok(Effect::Nothing) };
-        self.totals.digest.remove(signal_digest(signal, &content));
-        self.note_withdrawal(signal, by);
-        Ok(Effect::Withdrawn(signal))
+        for (signal, digest) in &gone {
+            self.totals.digest.remove(*digest);
+            self.note_withdrawal(*signal, by);
+        }
+        let gone: Vec<Seq> = gone.into_iter().map(|(signal, _)| signal).collect();
+        Ok(if gone.is_empty() { Effect::Nothing } else { Effect::Withdrawn(gone) })
     }
 
     fn note_withdrawal(&mut self, signal: Seq, by: Seq) {

@@ -2,9 +2,15 @@
 
 use super::proto;
 use crate::domain::limits::{MAX_IDENTIFIER_BYTES, MAX_IDENTIFIERS};
-use crate::domain::{FieldError, Identifier, IdentifierKind, RetractionReason, Strength, Submission, Timestamp};
-use crate::feed::{statement_from_wire, statement_to_wire};
-use crate::service::{Answer, PastCheck, Receipt, SignalMatch, SignalRecord};
+use crate::domain::{
+    DisputeGround, DisputeOutcome, FieldError, Identifier, IdentifierKind, RetractionReason, SignalRef, Stance, Strength,
+    Submission, Timestamp,
+};
+use crate::feed::{
+    Amended, DisputeEnd, Disputed, Opined, change_to_wire, digests_to_wire, evidence_to_wire, statement_from_wire,
+    statement_to_wire,
+};
+use crate::service::{Answer, CaseRecord, CaseSignal, MarkerMatch, PastCheck, Receipt, SignalMatch, SignalRecord};
 use crate::store::{FeedFreshness, FreshnessRecord};
 
 /// A submission as it came in.
@@ -55,6 +61,12 @@ pub(super) fn receipt(receipt: &Receipt) -> proto::SubmissionReceipt {
 }
 
 pub(super) fn record(record: &SignalRecord) -> proto::SignalRecord {
+    let life = record.life.as_deref();
+    let amendment = |amended: &Amended| proto::AmendmentRecord {
+        amendment: SignalRef { feed: record.signal.feed.clone(), seq: amended.seq }.to_string(),
+        recorded_at_ms: amended.at.unix_ms(),
+        change: Some(change_to_wire(&amended.change)),
+    };
     proto::SignalRecord {
         signal: record.signal.to_string(),
         status: record.status.number(),
@@ -62,7 +74,69 @@ pub(super) fn record(record: &SignalRecord) -> proto::SignalRecord {
         kinds: record.content.kinds.iter().map(|k| k.number()).collect(),
         statement: Some(statement_to_wire(&record.content.statement)),
         retraction_reason: record.retraction.map_or(0, RetractionReason::number),
+        amendments: life.iter().flat_map(|life| &life.amendments).map(amendment).collect(),
+        disputes: life.iter().flat_map(|life| &life.disputes).map(dispute).collect(),
+        opinions: life.iter().flat_map(|life| &life.opinions).map(opinion).collect(),
+        answer_until_ms: life.and_then(|life| life.answer_until).map_or(0, Timestamp::unix_ms),
     }
+}
+
+fn dispute(disputed: &Disputed) -> proto::DisputeState {
+    let Disputed { dispute, opened_at, due, ground, end, .. } = disputed;
+    dispute_state(dispute, *opened_at, *due, *ground, end.as_ref())
+}
+
+fn dispute_state(
+    dispute: &SignalRef,
+    opened_at: Timestamp,
+    due: Timestamp,
+    ground: DisputeGround,
+    end: Option<&DisputeEnd>,
+) -> proto::DisputeState {
+    proto::DisputeState {
+        dispute: dispute.to_string(),
+        opened_at_ms: opened_at.unix_ms(),
+        due_ms: due.unix_ms(),
+        ground: ground.number(),
+        ended: end.is_some(),
+        outcome: end.and_then(|end| end.outcome).map_or(0, DisputeOutcome::number),
+        ended_at_ms: end.map_or(0, |end| end.at.unix_ms()),
+    }
+}
+
+fn opinion(opined: &Opined) -> proto::OpinionRecord {
+    let (stance, evidence, reason) = match &opined.stance {
+        Stance::Agree(evidence) => (proto::Stance::Agree, evidence.iter().map(evidence_to_wire).collect(), 0),
+        Stance::Disagree(reason) => (proto::Stance::Disagree, Vec::new(), reason.number()),
+        Stance::None => (proto::Stance::None, Vec::new(), 0),
+    };
+    let (member, recorded_at_ms) = (opined.member.to_string(), opined.at.unix_ms());
+    proto::OpinionRecord { member, recorded_at_ms, stance: stance.into(), evidence, reason }
+}
+
+pub(super) fn case(case: &CaseRecord) -> proto::CaseRecord {
+    let signal = |of: &CaseSignal| proto::CaseSignal {
+        signal: of.signal.to_string(),
+        status: of.status.number(),
+        dispute: Some(dispute_state(&case.dispute, of.opened_at, of.due, case.ground, of.end.as_ref())),
+    };
+    proto::CaseRecord {
+        dispute: case.dispute.to_string(),
+        ground: case.ground.number(),
+        sha256: digests_to_wire(&case.digests),
+        signals: case.signals.iter().map(signal).collect(),
+    }
+}
+
+/// A required word of a vocabulary.
+pub(super) fn word<T>(
+    number: i32,
+    from_number: fn(i32) -> Option<T>,
+    code: &'static str,
+    field: &'static str,
+) -> Result<T, FieldError> {
+    from_number(number)
+        .ok_or_else(|| FieldError::new(code, field, "give one of the values of the interface; there is no default"))
 }
 
 pub(super) fn answer(answer: &Answer) -> proto::CheckAnswer {
@@ -74,7 +148,10 @@ pub(super) fn answer(answer: &Answer) -> proto::CheckAnswer {
     proto::CheckAnswer {
         reference,
         checked_at_ms: answer.checked_at.unix_ms(),
-        verdict: answer.verdict.number(),
+        verdict: answer.judgment.verdict.number(),
+        reasons: answer.judgment.reasons.iter().map(|reason| reason.number()).collect(),
+        score: answer.judgment.score.into(),
+        markers: answer.markers.iter().map(marker_match).collect(),
         members_elsewhere: answer.members_elsewhere,
         elsewhere: elsewhere.into_iter().map(signal_match).collect(),
         own: own.into_iter().map(signal_match).collect(),
@@ -84,11 +161,23 @@ pub(super) fn answer(answer: &Answer) -> proto::CheckAnswer {
     }
 }
 
+fn marker_match(found: &MarkerMatch) -> proto::MarkerMatch {
+    proto::MarkerMatch {
+        marker: found.marker.to_string(),
+        kind: found.kind.number(),
+        reason: found.reason.number(),
+        recorded_at_ms: found.recorded_at.unix_ms(),
+        index: found.index,
+        identifier: found.identifier.number(),
+    }
+}
+
 fn signal_match(found: &SignalMatch) -> proto::SignalMatch {
     let matched = found.matched.iter().map(|m| proto::MatchedIdentifier {
         index: m.index,
         kind: m.kind.number(),
         strength: match m.strength {
+            Strength::Void => proto::Strength::Void.into(),
             Strength::Weak => proto::Strength::Weak.into(),
             Strength::Strong => proto::Strength::Strong.into(),
         },
@@ -98,7 +187,7 @@ fn signal_match(found: &SignalMatch) -> proto::SignalMatch {
         member: found.record.signal.feed.member.to_string(),
         status: found.record.status.number(),
         recorded_at_ms: found.record.recorded_at.unix_ms(),
-        statement: Some(statement_to_wire(&found.record.content.statement)),
+        statement: Some(statement_to_wire(found.record.statement())),
         matched: matched.collect(),
         quarantined: found.quarantined,
         counts: found.counts,

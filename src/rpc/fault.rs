@@ -12,7 +12,7 @@ use super::proto;
 use crate::domain::FieldError;
 use crate::feed::EncodeError;
 use crate::pseudonym::PseudonymError;
-use crate::service::{Panicked, ScreenError, SignalError, SubmitError};
+use crate::service::{CaseError, Panicked, ScreenError, SignalError, SubmitError};
 use crate::store::StoreError;
 
 /// The `domain` of every google.rpc.ErrorInfo of ours.
@@ -159,6 +159,22 @@ impl From<SignalError> for Fault {
             SignalError::Entry(error) => error.into(),
             SignalError::Panicked(error) => error.into(),
             SignalError::Entropy(_) => Self::new(Code::Internal, error.code(), error.to_string()),
+        }
+    }
+}
+
+impl From<CaseError> for Fault {
+    fn from(error: CaseError) -> Self {
+        match error {
+            CaseError::Field(error) => error.into(),
+            CaseError::NotFound(_) => Self::new(Code::NotFound, error.code(), error.to_string()),
+            CaseError::NotOwn(_) => Self::new(Code::PermissionDenied, error.code(), error.to_string()),
+            CaseError::Transition { .. } => Self::new(Code::FailedPrecondition, error.code(), error.to_string()),
+            CaseError::Pseudonym(error) => error.into(),
+            CaseError::Store(error) => error.into(),
+            CaseError::Entry(error) => error.into(),
+            CaseError::Panicked(error) => error.into(),
+            CaseError::Entropy(_) => Self::new(Code::Internal, error.code(), error.to_string()),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod acceptor;
 mod access;
+mod case_service;
 pub mod connector;
 mod convert;
 mod fault;
@@ -23,6 +24,7 @@ mod signal_service;
 pub mod tls;
 
 pub use access::AccessList;
+pub use case_service::CaseServer;
 pub use gate::{Gate, Gated};
 pub use node_service::NodeServer;
 pub use peer_link::PeerDialer;

@@ -8,14 +8,15 @@ use super::convert;
 use super::fault::{Fault, log_rows};
 use super::proto::signal_service_server::SignalService;
 use super::proto::{
-    GetSignalRequest, GetSignalResponse, ListSignalsRequest, ListSignalsResponse, RetractSignalRequest, RetractSignalResponse,
-    Submission, SubmissionReceipt, SubmitSignalRequest, SubmitSignalResponse, SubmitSignalsRequest, SubmitSignalsResponse,
-    retract_signal_request, submit_signals_response,
+    AmendSignalRequest, AmendSignalResponse, GetSignalRequest, GetSignalResponse, ListSignalsRequest, ListSignalsResponse,
+    RetractSignalRequest, RetractSignalResponse, Submission, SubmissionReceipt, SubmitSignalRequest, SubmitSignalResponse,
+    SubmitSignalsRequest, SubmitSignalsResponse, amend_signal_request, retract_signal_request, submit_signals_response,
 };
 use super::rows::{self, Responses};
 use crate::domain::limits::MAX_PAGE;
 use crate::domain::{FieldError, Role, Seq};
-use crate::service::{Signals, Submitter, Target};
+use crate::feed::change_from_wire;
+use crate::service::{Cases, Signals, Submitter, Target};
 
 const USUAL_PAGE: usize = 100;
 
@@ -26,6 +27,8 @@ pub struct SignalServer {
     pub submitter: Arc<Submitter>,
     /// Reads and withdraws them.
     pub signals: Arc<Signals>,
+    /// Adds to them.
+    pub cases: Arc<Cases>,
     /// Who may do so.
     pub access: Arc<ArcSwap<AccessList>>,
 }
@@ -66,8 +69,23 @@ impl SignalService for SignalServer {
         Ok(Response::new(RetractSignalResponse { signal: withdrawal.signal.to_string(), newly_withdrawn: withdrawal.newly }))
     }
 
+    async fn amend_signal(&self, request: Request<AmendSignalRequest>) -> Result<Response<AmendSignalResponse>, Status> {
+        self.access.load().require(&request, &[Role::Submit, Role::Cases])?;
+        let AmendSignalRequest { target, audience, change } = request.into_inner();
+        let target = match target {
+            Some(amend_signal_request::Target::Signal(signal)) => by_name(&signal, &audience),
+            Some(amend_signal_request::Target::SubmissionId(id)) => by_submission(&id, &audience),
+            None => Err(no_target()),
+        };
+        let target = target.map_err(Fault::from)?;
+        let missing = || FieldError::new("FIELD_MISSING", "change", "say what is to be added to the signal");
+        let change = change.ok_or_else(missing).and_then(|change| change_from_wire(change).map_err(|e| e.inside("change")));
+        let (signal, amendment) = self.cases.amend(target, change.map_err(Fault::from)?).await.map_err(Fault::from)?;
+        Ok(Response::new(AmendSignalResponse { signal: signal.to_string(), amendment: amendment.to_string() }))
+    }
+
     async fn get_signal(&self, request: Request<GetSignalRequest>) -> Result<Response<GetSignalResponse>, Status> {
-        self.access.load().require(&request, &[Role::Submit, Role::Check])?;
+        self.access.load().require(&request, &[Role::Submit, Role::Check, Role::Cases])?;
         let signal = request.into_inner().signal.parse().map_err(Fault::from)?;
         let record = self.signals.get(signal).await.map_err(Fault::from)?;
         Ok(Response::new(GetSignalResponse { record: Some(convert::record(&record)) }))
@@ -87,7 +105,7 @@ impl SignalService for SignalServer {
     }
 }
 
-fn page_size(asked: u32) -> Result<usize, FieldError> {
+pub(super) fn page_size(asked: u32) -> Result<usize, FieldError> {
     match usize::try_from(asked) {
         Ok(0) => Ok(USUAL_PAGE),
         Ok(n) if n <= MAX_PAGE => Ok(n),
@@ -97,16 +115,26 @@ fn page_size(asked: u32) -> Result<usize, FieldError> {
 
 fn target(request: &RetractSignalRequest) -> Result<Target, FieldError> {
     match &request.target {
-        Some(retract_signal_request::Target::Signal(_)) if !request.audience.is_empty() => {
-            let advice = "the signal's name says its audience; leave this empty";
-            Err(FieldError::new("AUDIENCE_UNEXPECTED", "audience", advice))
-        }
-        Some(retract_signal_request::Target::Signal(signal)) => Ok(Target::Signal(signal.parse()?)),
-        Some(retract_signal_request::Target::SubmissionId(id)) => {
-            Ok(Target::Submission(request.audience.parse()?, id.parse()?))
-        }
-        None => Err(FieldError::new("FIELD_MISSING", "target", "name the signal, or its submission id and audience")),
+        Some(retract_signal_request::Target::Signal(signal)) => by_name(signal, &request.audience),
+        Some(retract_signal_request::Target::SubmissionId(id)) => by_submission(id, &request.audience),
+        None => Err(no_target()),
     }
+}
+
+fn by_name(signal: &str, audience: &str) -> Result<Target, FieldError> {
+    if audience.is_empty() {
+        return Ok(Target::Signal(signal.parse()?));
+    }
+    let advice = "the signal's name says its audience; leave this empty";
+    Err(FieldError::new("AUDIENCE_UNEXPECTED", "audience", advice))
+}
+
+fn by_submission(id: &str, audience: &str) -> Result<Target, FieldError> {
+    Ok(Target::Submission(audience.parse()?, id.parse()?))
+}
+
+fn no_target() -> FieldError {
+    FieldError::new("FIELD_MISSING", "target", "name the signal, or its submission id and audience")
 }
 
 /// Rows that cannot be read are refused here; the rest is submitted together. One outcome for each, in order.

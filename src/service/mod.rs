@@ -4,9 +4,11 @@
 //! their own beyond caches: what is durable is in the store, who belongs is in the directory.
 
 mod blocking;
+mod cases;
 mod freshness;
 mod node;
 mod pseudonyms;
+mod record;
 mod reference;
 mod screen;
 mod signals;
@@ -14,12 +16,14 @@ mod submit;
 mod tags;
 
 pub use blocking::Panicked;
+pub use cases::{CaseError, CasePage, CaseRecord, CaseReference, CaseSignal, Cases, MarkerDraft, OpenedDispute};
 pub use freshness::FreshnessBoard;
 pub use node::{Derived, NodeReport, NodeState};
 pub use pseudonyms::{KeySecrets, Pseudonymiser};
+pub use record::SignalRecord;
 pub use reference::{Reference, SealedReference};
-pub use screen::{Answer, MatchedIdentifier, PastCheck, ScreenError, Screener, SignalMatch};
-pub use signals::{SignalError, SignalPage, SignalRecord, Signals, Target, Withdrawal};
+pub use screen::{Answer, MarkerMatch, MatchedIdentifier, PastCheck, ScreenError, Screener, SignalMatch};
+pub use signals::{SignalError, SignalPage, Signals, Target, Withdrawal};
 pub use submit::{Receipt, SubmitError, Submitter};
 pub use tags::LocalSecret;
 

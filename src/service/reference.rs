@@ -132,7 +132,7 @@ pub(super) fn digest(sets: &[PseudonymSet]) -> [u8; DIGEST_BYTES] {
 mod tests {
     use super::*;
     use crate::domain::limits::MAX_IDENTIFIERS;
-    use crate::domain::{Entropy, EntropyError, IdentifierKind, SignalStatus, Timestamp, Verdict};
+    use crate::domain::{Entropy, EntropyError, IdentifierKind, Judgment, SignalStatus, Timestamp, Verdict};
     use crate::store::{MatchRecord, PictureId};
 
     struct Same(u8);
@@ -154,6 +154,7 @@ mod tests {
             status: SignalStatus::Confirmed,
             strong: vec![0, 1],
             weak: vec![],
+            void: vec![],
             quarantined: false,
             counts: true,
         };
@@ -163,7 +164,7 @@ mod tests {
             picture: PictureId::from_bytes([0, 1, 2, 3, 4]),
             kinds: vec![IdentifierKind::Phone; kinds],
             pseudonyms: [5; DIGEST_BYTES],
-            verdict: Verdict::NoneKnown,
+            judgment: Judgment { verdict: Verdict::NoneKnown, reasons: [].into(), score: 0 },
             members_elsewhere: 0,
             matches: (0..matches).map(matched).collect(),
             number: 7,

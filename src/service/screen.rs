@@ -5,12 +5,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::blocking::{Panicked, contained, off_thread};
 use super::freshness::KeptPicture;
+use super::record::{Reader, SignalRecord};
 use super::reference::{MAX_SEALED_MATCHES, Seal, digest};
-use super::signals::{SignalRecord, read_signal};
 use super::{FreshnessBoard, LocalSecret, Pseudonymiser, Reference, SealedReference};
 use crate::domain::limits::{CHECK_RETENTION, MAX_IDENTIFIERS, MAX_MATCHES, MAX_OWN_MATCHES};
 use crate::domain::{
-    Clock, FieldError, Identifier, IdentifierKind, MemberId, PseudonymSet, Roster, SignalStatus, Strength, Timestamp, Verdict,
+    Circumstances, Clock, FieldError, Identifier, IdentifierKind, Judgment, MemberId, PseudonymSet, Roster, SignalStatus,
+    Stance, Strength, Testimony, Timestamp, judge,
 };
 use crate::membership::Directory;
 use crate::pseudonym::{CanonicalIdentifier, PseudonymError};
@@ -18,9 +19,12 @@ use crate::store::{
     BriefCheck, CheckRecord, CheckReference, FeedState, FreshnessRecord, MatchRecord, PictureId, Store, StoreError,
 };
 use candidates::{Candidates, Chosen};
+pub use marks::MarkerMatch;
+use marks::Marks;
 
 mod candidates;
 mod listing;
+mod marks;
 
 /// Answers questions about sellers from what this node holds.
 pub struct Screener {
@@ -54,9 +58,9 @@ pub struct Answer {
     pub reference: Result<Reference, StoreError>,
     /// When.
     pub checked_at: Timestamp,
-    /// The summary.
-    pub verdict: Verdict,
-    /// Members other than this one that flag by a strong identifier. Exact even where matches are omitted.
+    /// The summary, and why.
+    pub judgment: Judgment,
+    /// Members other than this one that flag by a strong identifier, undisputed. Exact even where matches are omitted.
     pub members_elsewhere: u32,
     /// Signals that match, those that count and weigh most first; own ones before those of others.
     pub matches: Vec<SignalMatch>,
@@ -64,6 +68,8 @@ pub struct Answer {
     pub omitted: u32,
     /// Of those, this member's own.
     pub own_omitted: u32,
+    /// What members say of the asked identifiers themselves.
+    pub markers: Vec<MarkerMatch>,
     /// What the answer rests on.
     pub freshness: Arc<FreshnessRecord>,
 }
@@ -79,8 +85,17 @@ pub struct SignalMatch {
     pub own: bool,
     /// Its feed is quarantined.
     pub quarantined: bool,
-    /// It counts towards the verdict: strong, and of a member that has not been expelled.
+    /// It is weighed: live, by a strong identifier, and of a member that has not been expelled.
     pub counts: bool,
+    /// A member vouches for every strong identifier by which it matches.
+    covered: bool,
+}
+
+impl SignalMatch {
+    /// It is weighed, and nobody denies it.
+    fn flags(&self) -> bool {
+        self.counts && self.record.status != SignalStatus::Disputed
+    }
 }
 
 /// One of the asked identifiers that a signal names.
@@ -165,6 +180,8 @@ struct Found {
     elsewhere: Vec<SignalMatch>,
     own_unread: u32,
     elsewhere_unread: u32,
+    markers: Vec<MarkerMatch>,
+    circumstances: Circumstances,
 }
 
 impl Screener {
@@ -208,7 +225,7 @@ impl Screener {
         for (question, found) in self.look_up(questions, &freshness).await {
             match found {
                 Ok(found) => {
-                    let mut answer = sum_up(found, now, freshness.clone());
+                    let mut answer = self.sum_up(found, now, freshness.clone());
                     let sealed = picture.as_ref().map(|picture| self.sealed(&question, &answer, *picture));
                     match sealed {
                         Ok(Some(sealed)) => {
@@ -238,7 +255,7 @@ impl Screener {
 
     /// The reference of an answer that is short enough to be kept in it.
     fn sealed(&self, question: &Question, answer: &Answer, picture: PictureId) -> Option<Reference> {
-        if answer.omitted > 0 || answer.matches.len() > MAX_SEALED_MATCHES {
+        if answer.omitted > 0 || answer.matches.len() > MAX_SEALED_MATCHES || !answer.markers.is_empty() {
             return None;
         }
         let check = BriefCheck {
@@ -247,7 +264,7 @@ impl Screener {
             picture,
             kinds: question.kinds.clone(),
             pseudonyms: digest(&question.pseudonyms),
-            verdict: answer.verdict,
+            judgment: answer.judgment.clone(),
             members_elsewhere: answer.members_elsewhere,
             matches: answer.matches.iter().map(match_record).collect(),
             number: self.seal.number(),
@@ -259,18 +276,19 @@ impl Screener {
     async fn look_up(
         self: &Arc<Self>,
         questions: Vec<Question>,
-        freshness: &FreshnessRecord,
+        freshness: &Arc<FreshnessRecord>,
     ) -> Vec<(Question, Result<Found, ScreenError>)> {
         let (mut found, mut rest) = (Vec::with_capacity(questions.len()), Vec::new());
         for question in questions {
             let named = question.pseudonyms.iter().flat_map(|s| &s.pseudonyms).any(|p| self.store.is_named(p));
-            if !named {
+            let marked = Marks::are_likely(&self.store, &question);
+            if !named && !marked {
                 found.push((question, Ok(Found::default())));
                 continue;
             }
             let chosen = self.choose(&question, freshness);
-            if chosen.is_at_hand(&self.store) {
-                let read = self.read(&question, chosen).map_err(ScreenError::from);
+            if !marked && chosen.is_at_hand(&self.store) {
+                let read = self.read(&question, chosen, freshness).map_err(ScreenError::from);
                 found.push((question, read));
             } else {
                 rest.push((question, chosen));
@@ -281,8 +299,8 @@ impl Screener {
         }
         let abandoned = CancellationToken::new();
         let _abandons_when_dropped = abandoned.clone().drop_guard();
-        let this = self.clone();
-        let read = off_thread(move || this.read_all(rest, &abandoned)).await;
+        let (this, freshness) = (self.clone(), freshness.clone());
+        let read = off_thread(move || this.read_all(rest, &freshness, &abandoned)).await;
         found.extend(read.unwrap_or_default());
         found
     }
@@ -291,10 +309,11 @@ impl Screener {
     fn read_all(
         &self,
         questions: Vec<(Question, Chosen)>,
+        freshness: &FreshnessRecord,
         abandoned: &CancellationToken,
     ) -> Vec<(Question, Result<Found, ScreenError>)> {
         let read = |(question, chosen): (Question, Chosen)| {
-            let found = contained(|| self.read(&question, chosen));
+            let found = contained(|| self.read(&question, chosen, freshness));
             let found = found.map_err(ScreenError::from).and_then(|found| found.map_err(ScreenError::from));
             (question, found)
         };
@@ -307,32 +326,62 @@ impl Screener {
         Candidates::of(&self.store, question, signed.roster(), freshness).choose(self.directory.member())
     }
 
-    fn read(&self, question: &Question, Chosen { own, elsewhere }: Chosen) -> Result<Found, StoreError> {
-        let signed = self.directory.roster();
+    fn read(
+        &self,
+        question: &Question,
+        Chosen { own, elsewhere }: Chosen,
+        freshness: &FreshnessRecord,
+    ) -> Result<Found, StoreError> {
+        let reader = self.reader();
         let mut found = Found { own_unread: own.unread, elsewhere_unread: elsewhere.unread, ..Found::default() };
+        let marks = if Marks::are_likely(&self.store, question) {
+            Marks::of(&self.store, question, &reader, freshness)?
+        } else {
+            Marks::default()
+        };
+        found.circumstances.vouched_for = marks.vouched_for();
         for signal in own.read.into_iter().chain(elsewhere.read) {
-            let Some(record) = read_signal(&self.store, signal)? else { continue };
-            let Some(matched) = self.match_of(question, record, signed.roster()) else { continue };
-            if matched.own { found.own.push(matched) } else { found.elsewhere.push(matched) }
+            if let Some(record) = reader.signal(signal)? {
+                self.take_match(question, record, &reader, &marks, &mut found);
+            }
         }
+        found.markers = marks.markers;
         Ok(found)
     }
 
-    /// Compares whole pseudonyms; `None` where only the index's short form agreed, or the signal was withdrawn since.
-    fn match_of(&self, question: &Question, record: SignalRecord, roster: &Roster) -> Option<SignalMatch> {
-        let matched = matched_identifiers(question, &record, roster);
-        if matched.is_empty() || record.status == SignalStatus::Withdrawn {
-            return None;
+    fn reader(&self) -> Reader<'_> {
+        Reader::new(&self.store, &self.directory, &*self.clock)
+    }
+
+    /// Compares whole pseudonyms: it is no match where only the index's short form agreed.
+    fn take_match(&self, question: &Question, record: SignalRecord, reader: &Reader<'_>, marks: &Marks, found: &mut Found) {
+        let mut matched = matched_identifiers(question, &record, reader.roster());
+        if matched.is_empty() {
+            return;
         }
-        let strong = matched.iter().any(|m| m.strength == Strength::Strong);
+        if !record.status.is_live() {
+            if record.status == SignalStatus::Refuted {
+                let digests = record.statement().evidence.iter().flat_map(|evidence| evidence.digests.iter().copied());
+                found.circumstances.refuted.extend(digests);
+            }
+            return;
+        }
+        matched.iter_mut().for_each(|identifier| identifier.strength = marks.strength(identifier.index, identifier.strength));
+        let strongest = matched.iter().map(|identifier| identifier.strength).max().unwrap_or(Strength::Void);
         let member = &record.signal.feed.member;
-        Some(SignalMatch {
+        let active = reader.roster().is_active(member);
+        found.circumstances.victim_marked |= matched.iter().any(|identifier| identifier.strength == Strength::Void);
+        found.circumstances.weak |= strongest == Strength::Weak && active;
+        found.circumstances.expelled |= strongest == Strength::Strong && !active;
+        let matched = SignalMatch {
+            covered: marks.cover(&matched, member),
             own: member == self.directory.member(),
             quarantined: self.store.feed_state(&record.signal.feed) == FeedState::Quarantined,
-            counts: strong && roster.is_active(member),
+            counts: strongest == Strength::Strong && active,
             matched,
             record,
-        })
+        };
+        if matched.own { found.own.push(matched) } else { found.elsewhere.push(matched) }
     }
 
     /// Reads an earlier answer again, as it was given.
@@ -357,20 +406,21 @@ impl Screener {
         let answer = Answer {
             reference: Ok(Reference::Sealed(sealed)),
             checked_at: check.checked_at,
-            verdict: check.verdict,
+            judgment: check.judgment,
             members_elsewhere: check.members_elsewhere,
             matches: self.past_matches(&check.matches, &check.kinds)?,
             omitted: 0,
             own_omitted: 0,
+            markers: Vec::new(),
             freshness: Arc::new(picture.at(check.as_of)),
         };
         Ok(PastCheck { answer, kinds: check.kinds })
     }
 
     fn past_matches(&self, matches: &[MatchRecord], kinds: &[IdentifierKind]) -> Result<Vec<SignalMatch>, ScreenError> {
-        let mut read = Vec::with_capacity(matches.len());
+        let (reader, mut read) = (self.reader(), Vec::with_capacity(matches.len()));
         for past in matches {
-            let Some(now) = read_signal(&self.store, past.signal.clone())? else { continue };
+            let Some(now) = reader.signal(past.signal.clone())? else { continue };
             read.push(past_match(past, now, kinds, self.directory.member()));
         }
         Ok(read)
@@ -382,50 +432,66 @@ impl Screener {
         let answer = Answer {
             reference: Ok(Reference::Kept(reference)),
             checked_at: record.checked_at,
-            verdict: record.verdict,
+            judgment: record.judgment,
             members_elsewhere: record.members_elsewhere,
             matches,
             omitted: record.omitted,
             own_omitted: record.own_omitted,
+            markers: Vec::new(),
             freshness: record.freshness,
         };
         Ok(PastCheck { answer, kinds: record.kinds })
     }
+
+    /// The verdict is drawn from all that was read; what one answer lists is chosen afterwards.
+    fn sum_up(&self, found: Found, now: Timestamp, freshness: Arc<FreshnessRecord>) -> Answer {
+        let members: BTreeSet<&MemberId> =
+            found.elsewhere.iter().filter(|m| m.flags()).map(|m| &m.record.signal.feed.member).collect();
+        let members_elsewhere = count(members.len());
+        let signed = self.directory.roster();
+        let testimonies: Vec<_> = found.own.iter().chain(&found.elsewhere).filter(|m| m.counts).map(testimony).collect();
+        let policy = &signed.roster().policy.verdict;
+        let judgment = judge(&testimonies, &found.circumstances, policy, |member| policy.weight_percent(member), now);
+        let (mut matches, own_cut) = listing::strongest(found.own, MAX_OWN_MATCHES, now);
+        let (elsewhere, elsewhere_cut) = listing::of_every_member(found.elsewhere, MAX_MATCHES, now);
+        matches.extend(elsewhere);
+        let own_omitted = found.own_unread.saturating_add(count(own_cut));
+        Answer {
+            reference: Err(StoreError::Closed),
+            checked_at: now,
+            judgment,
+            members_elsewhere,
+            matches,
+            omitted: own_omitted.saturating_add(found.elsewhere_unread).saturating_add(count(elsewhere_cut)),
+            own_omitted,
+            markers: found.markers,
+            freshness,
+        }
+    }
 }
 
-/// The verdict is drawn from all that was read; what one answer lists is chosen afterwards.
-fn sum_up(found: Found, now: Timestamp, freshness: Arc<FreshnessRecord>) -> Answer {
-    let members: BTreeSet<&MemberId> =
-        found.elsewhere.iter().filter(|m| m.counts).map(|m| &m.record.signal.feed.member).collect();
-    let members_elsewhere = count(members.len());
-    let verdict = verdict_of(found.own.iter().chain(&found.elsewhere));
-    let (mut matches, own_cut) = listing::strongest(found.own, MAX_OWN_MATCHES, now);
-    let (elsewhere, elsewhere_cut) = listing::of_every_member(found.elsewhere, MAX_MATCHES, now);
-    matches.extend(elsewhere);
-    let own_omitted = found.own_unread.saturating_add(count(own_cut));
-    Answer {
-        reference: Err(StoreError::Closed),
-        checked_at: now,
-        verdict,
-        members_elsewhere,
-        matches,
-        omitted: own_omitted.saturating_add(found.elsewhere_unread).saturating_add(count(elsewhere_cut)),
-        own_omitted,
-        freshness,
+/// What a verdict weighs of a match.
+fn testimony(found: &SignalMatch) -> Testimony<'_> {
+    let (record, statement) = (&found.record, found.record.statement());
+    let epoch = jiff::civil::date(1970, 1, 1);
+    let stated_day = statement.observed_on.and_then(|day| epoch.until(day).ok()).map(|span| i64::from(span.get_days()));
+    let opinions = record.life.iter().flat_map(|life| &life.opinions);
+    let agrees = opinions.filter(|opinion| matches!(opinion.stance, Stance::Agree(_)));
+    Testimony {
+        member: &record.signal.feed.member,
+        status: record.status,
+        infringement: statement.infringement,
+        evidence: &statement.evidence,
+        recorded_at: record.recorded_at,
+        incident_day: stated_day.unwrap_or_else(|| record.recorded_at.unix_day()),
+        derived: !statement.derived_from.is_empty(),
+        covered: found.covered,
+        agreed_by: agrees.map(|opinion| &opinion.member).collect(),
     }
 }
 
 fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-/// The rule of [`Verdict`].
-fn verdict_of<'m>(matches: impl Iterator<Item = &'m SignalMatch>) -> Verdict {
-    match matches.filter(|m| m.counts).map(|m| m.record.status).max_by_key(|s| *s == SignalStatus::Confirmed) {
-        None => Verdict::NoneKnown,
-        Some(SignalStatus::Confirmed) => Verdict::Confirmed,
-        Some(SignalStatus::Alleged | SignalStatus::Withdrawn) => Verdict::Alleged,
-    }
 }
 
 fn matched_identifiers(question: &Question, record: &SignalRecord, roster: &Roster) -> Vec<MatchedIdentifier> {
@@ -451,6 +517,7 @@ fn match_record(m: &SignalMatch) -> MatchRecord {
         status: m.record.status,
         strong: by(Strength::Strong),
         weak: by(Strength::Weak),
+        void: by(Strength::Void),
         quarantined: m.quarantined,
         counts: m.counts,
     }
@@ -461,7 +528,7 @@ fn record_of(question: Question, answer: &Answer) -> CheckRecord {
         checked_at: answer.checked_at,
         kinds: question.kinds,
         pseudonyms: question.pseudonyms,
-        verdict: answer.verdict,
+        judgment: answer.judgment.clone(),
         members_elsewhere: answer.members_elsewhere,
         omitted: answer.omitted,
         own_omitted: answer.own_omitted,
@@ -470,7 +537,7 @@ fn record_of(question: Question, answer: &Answer) -> CheckRecord {
     }
 }
 
-/// A match as it was answered: what a signal says never changes, what it was then is in the record.
+/// A match as it was answered: what a signal was then is in the record; what was added to it since is shown too.
 fn past_match(past: &MatchRecord, now: SignalRecord, kinds: &[IdentifierKind], own: &MemberId) -> SignalMatch {
     let identifier = |index: &u32, strength| {
         let kind = usize::try_from(*index).ok().and_then(|i| kinds.get(i)).copied();
@@ -478,13 +545,15 @@ fn past_match(past: &MatchRecord, now: SignalRecord, kinds: &[IdentifierKind], o
     };
     let strong = past.strong.iter().filter_map(|i| identifier(i, Strength::Strong));
     let weak = past.weak.iter().filter_map(|i| identifier(i, Strength::Weak));
-    let mut matched: Vec<MatchedIdentifier> = strong.chain(weak).collect();
+    let void = past.void.iter().filter_map(|i| identifier(i, Strength::Void));
+    let mut matched: Vec<MatchedIdentifier> = strong.chain(weak).chain(void).collect();
     matched.sort_by_key(|identifier| identifier.index);
     SignalMatch {
         matched,
         own: now.signal.feed.member == *own,
         quarantined: past.quarantined,
         counts: past.counts,
+        covered: false,
         record: SignalRecord { status: past.status, retraction: None, ..now },
     }
 }

@@ -3,12 +3,12 @@ use std::sync::Arc;
 
 use super::LocalSecret;
 use super::blocking::{Panicked, off_thread};
+use super::record::{Reader, SignalRecord};
 use crate::domain::limits::{MAX_PAGE, MAX_PAGE_BYTES, SALT_BYTES};
 use crate::domain::{
-    Audience, Clock, Entropy, EntropyError, FeedId, FieldError, Retraction, RetractionReason, Seq, SignalContent, SignalRef,
-    SignalStatus, SubmissionId, Timestamp,
+    Audience, Clock, Entropy, EntropyError, FeedId, FieldError, Retraction, RetractionReason, Seq, SignalRef, SubmissionId,
 };
-use crate::feed::{Body, EncodeError, Entry, EntryBytes, decode, encode};
+use crate::feed::{Body, EncodeError, Entry, encode};
 use crate::membership::Directory;
 use crate::store::{Append, Appended, Store, StoreError};
 
@@ -45,21 +45,6 @@ pub struct Withdrawal {
     pub signal: SignalRef,
     /// False where it was withdrawn before.
     pub newly: bool,
-}
-
-/// A signal as this node holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignalRecord {
-    /// Its name.
-    pub signal: SignalRef,
-    /// What it is now.
-    pub status: SignalStatus,
-    /// When its member took it in.
-    pub recorded_at: Timestamp,
-    /// What it says.
-    pub content: SignalContent,
-    /// Why it was withdrawn, where it was.
-    pub retraction: Option<RetractionReason>,
 }
 
 /// Some of a member's signals.
@@ -136,7 +121,7 @@ impl Signals {
         }
     }
 
-    async fn resolve(&self, target: Target) -> Result<SignalRef, SignalError> {
+    pub(super) async fn resolve(&self, target: Target) -> Result<SignalRef, SignalError> {
         match target {
             Target::Signal(signal) if signal.feed.member == *self.directory.member() => Ok(signal),
             Target::Signal(_) => Err(SignalError::NotOwn),
@@ -158,8 +143,9 @@ impl Signals {
         if !own && !self.directory.roster().roster().may_read_feed(self.directory.member(), &signal.feed) {
             return Err(SignalError::NotFound);
         }
-        let store = self.store.clone();
-        off_thread(move || read_signal(&store, signal)).await??.ok_or(SignalError::NotFound)
+        let (store, directory, clock) = (self.store.clone(), self.directory.clone(), self.clock.clone());
+        let read = move || Reader::new(&store, &directory, &*clock).signal(signal);
+        off_thread(read).await??.ok_or(SignalError::NotFound)
     }
 
     /// Lists own signals of one audience from `from` on, at most `count` (1 to 1,000) of them, and no more than fit into one
@@ -186,12 +172,13 @@ impl Signals {
     }
 
     fn page(&self, feed: &FeedId, range: Range<Seq>, count: usize, live_only: bool) -> Result<SignalPage, SignalError> {
+        let reader = Reader::new(&self.store, &self.directory, &*self.clock);
         let (mut records, mut bytes, mut seq) = (Vec::new(), 0, range.start);
         while seq < range.end && records.len() < count && bytes < MAX_PAGE_BYTES && seq.since(range.start) < MAX_LOOKED_AT {
             let signal = SignalRef { feed: feed.clone(), seq };
             if let Some(entry) = self.store.read(feed, seq)?
-                && let Some(record) = record_of(&self.store, signal, &entry)?
-                && !(live_only && record.status == SignalStatus::Withdrawn)
+                && let Some(record) = reader.record_of(signal, &entry)?
+                && (!live_only || record.status.is_live())
             {
                 bytes += entry.as_slice().len();
                 records.push(record);
@@ -200,27 +187,4 @@ impl Signals {
         }
         Ok(SignalPage { records, next: (seq < range.end).then_some(seq) })
     }
-}
-
-/// The signal at a position; `None` where nothing, or another kind of entry, stands there.
-pub(super) fn read_signal(store: &Store, signal: SignalRef) -> Result<Option<SignalRecord>, StoreError> {
-    match store.read(&signal.feed, signal.seq)? {
-        Some(bytes) => record_of(store, signal, &bytes),
-        None => Ok(None),
-    }
-}
-
-fn record_of(store: &Store, signal: SignalRef, bytes: &EntryBytes) -> Result<Option<SignalRecord>, StoreError> {
-    let Ok(entry) = decode(bytes) else { return Ok(None) };
-    let Body::Signal { content, .. } = entry.body else { return Ok(None) };
-    let retraction = match store.retraction_of(&signal.feed, signal.seq) {
-        Some(at) => store.read(&signal.feed, at)?.and_then(|bytes| decode(&bytes).ok()),
-        None => None,
-    };
-    let retraction = retraction.and_then(|entry| match entry.body {
-        Body::Retraction(retraction) => Some(retraction.reason),
-        Body::Signal { .. } => None,
-    });
-    let status = if retraction.is_some() { SignalStatus::Withdrawn } else { content.live_status() };
-    Ok(Some(SignalRecord { signal, status, recorded_at: entry.recorded_at, content, retraction }))
 }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::blocking::Panicked;
+use super::record::Reader;
 use super::{LocalSecret, Pseudonymiser};
 use crate::domain::limits::{MAX_IDENTIFIERS, SALT_BYTES};
 use crate::domain::{
@@ -108,7 +109,7 @@ impl Draft {
     fn content(&self) -> Option<&SignalContent> {
         match &self.entry.body {
             Body::Signal { content, .. } => Some(self.known.as_deref().unwrap_or(content)),
-            Body::Retraction(_) => None,
+            _ => None,
         }
     }
 }
@@ -158,6 +159,14 @@ impl Submitter {
         {
             let message = "the roster lists no such platform; ask the secretariat to add it";
             return Err(FieldError::new("PLATFORM_UNKNOWN", "statement.sighting.platform", message));
+        }
+        let other = |signal: &SignalRef| {
+            let all = signal.feed.audience == Audience::Alliance || signal.feed.audience == submission.audience;
+            all && signal.feed.member != *self.directory.member() && roster.may_read_feed(self.directory.member(), &signal.feed)
+        };
+        if let Some(i) = statement.derived_from.iter().position(|signal| !other(signal)) {
+            let message = "name other members' signals of the same audience, or of the whole alliance";
+            return Err(FieldError::new("SIGNAL_NOT_DERIVABLE", format!("statement.derived_from[{i}]"), message));
         }
         Ok(self.pseudonymiser.canonical(&submission.identifiers)?.into_iter().map(|(_, form)| form).collect())
     }
@@ -255,10 +264,17 @@ impl Submitter {
         let Some(known) = known else { return Some(said.live_status()) };
         match &known.body {
             Body::Signal { content, .. } if same_content(content, said) => {
-                let withdrawn = self.store.retraction_of(&draft.feed, seq).is_some();
-                Some(if withdrawn { SignalStatus::Withdrawn } else { content.live_status() })
+                let reader = Reader::new(&self.store, &self.directory, &*self.clock);
+                let signal = SignalRef { feed: draft.feed.clone(), seq };
+                let untouched = !self.store.speaks_of(&signal) && self.store.retraction_of(&draft.feed, seq).is_none();
+                if untouched {
+                    return Some(reader.status_alone(content, known.recorded_at));
+                }
+                // What was acknowledged stands; a disk that cannot be read now says so when the signal is read.
+                let read = reader.signal(signal).ok().flatten();
+                Some(read.map_or_else(|| content.live_status(), |record| record.status))
             }
-            Body::Signal { .. } | Body::Retraction(_) => None,
+            _ => None,
         }
     }
 }

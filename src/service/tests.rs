@@ -1,6 +1,7 @@
 //! The use cases over real stores: several members in one process, whose feeds are copied as a follower would.
 
 mod bounds;
+mod cases;
 mod freshness;
 mod keys;
 mod screening;

@@ -14,7 +14,8 @@ use prost::Message as _;
 use super::pictures::PictureId;
 use super::rows::{BriefCheckRow, CheckBlockRow, CheckRow, FeedFreshnessRow, FreshnessRow, MatchRow, PseudonymSetRow};
 use crate::domain::{
-    FeedId, FieldError, IdentifierKind, Pseudonym, PseudonymSet, Seq, SignalRef, SignalStatus, Timestamp, Verdict,
+    FeedId, FieldError, IdentifierKind, Judgment, Pseudonym, PseudonymSet, Reason, Seq, SignalRef, SignalStatus, Timestamp,
+    Verdict,
 };
 
 const PREFIX: &str = "chk_";
@@ -65,8 +66,8 @@ pub struct CheckRecord {
     pub kinds: Vec<IdentifierKind>,
     /// The asked identifiers, each once, under every key that was in use.
     pub pseudonyms: Vec<PseudonymSet>,
-    /// The summary.
-    pub verdict: Verdict,
+    /// The summary, and why.
+    pub judgment: Judgment,
     /// Members other than this one that flag by a strong identifier.
     pub members_elsewhere: u32,
     /// Matching signals beyond those listed.
@@ -92,8 +93,8 @@ pub struct BriefCheck {
     pub kinds: Vec<IdentifierKind>,
     /// Stands for the pseudonyms of what was asked.
     pub pseudonyms: [u8; 16],
-    /// The summary.
-    pub verdict: Verdict,
+    /// The summary, and why.
+    pub judgment: Judgment,
     /// Members other than this one that flag by a strong identifier.
     pub members_elsewhere: u32,
     /// Matching signals, own ones included; none is omitted.
@@ -114,7 +115,9 @@ impl BriefCheck {
             place: self.picture.place.into(),
             kinds: self.kinds.iter().map(|k| k.number()).collect(),
             pseudonyms: self.pseudonyms.to_vec(),
-            verdict: self.verdict.number(),
+            verdict: self.judgment.verdict.number(),
+            reasons: reason_numbers(&self.judgment),
+            score: self.judgment.score.into(),
             members_elsewhere: self.members_elsewhere,
             matches: self.matches.iter().map(encode_match).collect(),
             number: self.number,
@@ -132,7 +135,7 @@ impl BriefCheck {
             picture: PictureId { generation: row.generation, place: u8::try_from(row.place).ok()? },
             kinds: row.kinds.iter().map(|k| IdentifierKind::from_number(*k)).collect::<Option<_>>()?,
             pseudonyms: row.pseudonyms.try_into().ok()?,
-            verdict: Verdict::from_number(row.verdict)?,
+            judgment: decode_judgment(row.verdict, &row.reasons, row.score)?,
             members_elsewhere: row.members_elsewhere,
             matches: row.matches.into_iter().map(decode_match).collect::<Option<_>>()?,
             number: row.number,
@@ -151,6 +154,8 @@ pub struct MatchRecord {
     pub strong: Vec<u32>,
     /// Positions in the question that matched by a weak identifier.
     pub weak: Vec<u32>,
+    /// Positions in the question that matched by an identifier of a victim.
+    pub void: Vec<u32>,
     /// Its feed was quarantined.
     pub quarantined: bool,
     /// It counted towards the verdict.
@@ -286,7 +291,7 @@ impl CheckRecord {
     /// About how many bytes it takes, freshness aside.
     pub(super) fn weight(&self) -> usize {
         let pseudonyms: usize = self.pseudonyms.iter().map(|set| 48 + 32 * set.pseudonyms.len()).sum();
-        let matches: usize = self.matches.iter().map(|m| 128 + 4 * (m.strong.len() + m.weak.len())).sum();
+        let matches: usize = self.matches.iter().map(|m| 128 + 4 * (m.strong.len() + m.weak.len() + m.void.len())).sum();
         64 + pseudonyms + matches
     }
 }
@@ -301,7 +306,9 @@ fn encode_check(secret: u64, check: &CheckRecord, freshness: u32) -> CheckRow {
         checked_at_ms: check.checked_at.unix_ms(),
         kinds: check.kinds.iter().map(|k| k.number()).collect(),
         pseudonyms: check.pseudonyms.iter().map(set).collect(),
-        verdict: check.verdict.number(),
+        verdict: check.judgment.verdict.number(),
+        reasons: reason_numbers(&check.judgment),
+        score: check.judgment.score.into(),
         members_elsewhere: check.members_elsewhere,
         omitted: check.omitted,
         own_omitted: check.own_omitted,
@@ -310,12 +317,25 @@ fn encode_check(secret: u64, check: &CheckRecord, freshness: u32) -> CheckRow {
     }
 }
 
+fn reason_numbers(judgment: &Judgment) -> Vec<i32> {
+    judgment.reasons.iter().map(|reason| reason.number()).collect()
+}
+
+fn decode_judgment(verdict: i32, reasons: &[i32], score: u32) -> Option<Judgment> {
+    Some(Judgment {
+        verdict: Verdict::from_number(verdict)?,
+        reasons: reasons.iter().map(|reason| Reason::from_number(*reason)).collect::<Option<_>>()?,
+        score: u8::try_from(score).ok()?,
+    })
+}
+
 fn encode_match(m: &MatchRecord) -> MatchRow {
     MatchRow {
         signal: m.signal.to_string(),
         status: m.status.number(),
         strong: m.strong.clone(),
         weak: m.weak.clone(),
+        void: m.void.clone(),
         quarantined: m.quarantined,
         counts: m.counts,
     }
@@ -327,6 +347,7 @@ fn decode_match(m: MatchRow) -> Option<MatchRecord> {
         status: SignalStatus::from_number(m.status)?,
         strong: m.strong,
         weak: m.weak,
+        void: m.void,
         quarantined: m.quarantined,
         counts: m.counts,
     })
@@ -362,7 +383,7 @@ pub(super) fn decode_check(mut block: CheckBlockRow, reference: &CheckReference)
         checked_at: Timestamp::from_unix_ms(row.checked_at_ms),
         kinds: row.kinds.iter().map(|k| IdentifierKind::from_number(*k)).collect::<Option<_>>()?,
         pseudonyms: row.pseudonyms.iter().map(set).collect::<Option<_>>()?,
-        verdict: Verdict::from_number(row.verdict)?,
+        judgment: decode_judgment(row.verdict, &row.reasons, row.score)?,
         members_elsewhere: row.members_elsewhere,
         omitted: row.omitted,
         own_omitted: row.own_omitted,

@@ -1,10 +1,12 @@
 //! What consecutive entries of one feed do to the index: the pure outcome of a fold, taken into the index here and nowhere else,
 //! whether the entries were just committed, read from the log, or summed up earlier in a hint.
 
+use std::collections::BTreeMap;
+
 use super::OpenError;
 use super::engine::EngineError;
 use super::index::{FeedNo, Fingerprint, Position, Postings};
-use crate::domain::{Seq, SignalContent, SignalStatus};
+use crate::domain::{Amendment, Seq, SignalContent, SignalStatus, Timestamp};
 use crate::feed::{Body, Effect, Entry, FeedView, FoldError, NotUnderstood};
 
 /// See the module.
@@ -19,7 +21,11 @@ pub(super) struct Effects {
     /// Submissions of the signals, in the order of the entries; none in other members' feeds.
     pub(super) submissions: Vec<Fingerprint>,
     /// Signals that were withdrawn, of this run or before it.
-    pub(super) withdrawn: Vec<Withdrawal>,
+    pub(super) withdrawn: Vec<Touched>,
+    /// Live signals that an amendment gave more to rest on, of this run or before it.
+    pub(super) strengthened: Vec<Touched>,
+    /// Entries about others, and when each counts as recorded.
+    pub(super) noted: Vec<(Seq, Timestamp)>,
 }
 
 /// What an entry added to the index: nothing, or a signal with so many pseudonyms, marked where it is conclusive.
@@ -55,11 +61,11 @@ impl Added {
     }
 }
 
-/// A signal that no longer counts.
+/// A signal to which a later entry of its feed does something.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Withdrawal {
+pub(super) struct Touched {
     pub(super) signal: Seq,
-    /// Position of the retraction.
+    /// Position of that entry.
     pub(super) by: Seq,
     /// The signal's pseudonyms.
     pub(super) subjects: Vec<Fingerprint>,
@@ -94,16 +100,34 @@ impl Effects {
         read: &mut impl FnMut(Seq) -> Result<Option<SignalContent>, EngineError>,
     ) -> Result<(), OpenError> {
         let seq = self.first.plus(self.added.len());
-        let mut before = None;
-        let effect = view.apply(seq, entry, |at| {
-            before = read(at)?;
-            Ok::<_, EngineError>(before.clone())
-        });
+        let mut before: BTreeMap<Seq, Option<SignalContent>> = BTreeMap::new();
+        let mut look = |at| {
+            let content = read(at)?;
+            before.insert(at, content.clone());
+            Ok::<_, EngineError>(content)
+        };
+        let effect = view.apply(seq, entry, &mut look);
+        if let Ok(Entry { body: Body::Amendment(Amendment { signal, change }), .. }) = entry
+            && change.strengthens()
+            && *signal < seq
+            && !view.is_withdrawn(*signal)
+        {
+            look(*signal)?;
+        }
+        let touched = |signal: Seq, before: &BTreeMap<Seq, Option<SignalContent>>| Touched {
+            signal,
+            by: seq,
+            subjects: before.get(&signal).into_iter().flatten().flat_map(fingerprints).collect(),
+        };
         let added = match effect {
             Ok(Effect::Added) => self.add_signal(entry, own),
-            Ok(Effect::Withdrawn(signal)) => {
-                let subjects = before.iter().flat_map(fingerprints).collect();
-                self.withdrawn.push(Withdrawal { signal, by: seq, subjects });
+            Ok(Effect::Withdrawn(signals)) => {
+                self.withdrawn.extend(signals.into_iter().map(|signal| touched(signal, &before)));
+                Added::NOTHING
+            }
+            Ok(Effect::Noted(since)) => {
+                self.noted.push((seq, since));
+                self.strengthened.extend(before.keys().map(|signal| touched(*signal, &before)));
                 Added::NOTHING
             }
             Ok(Effect::Nothing) => Added::NOTHING,
@@ -128,7 +152,8 @@ impl Effects {
     pub(super) fn are_whole(&self) -> bool {
         let signals = self.added.iter().filter(|added| added.is_signal()).count();
         let pseudonyms: usize = self.added.iter().map(|added| added.pseudonyms()).sum();
-        self.subjects.len() == pseudonyms && (self.submissions.is_empty() || self.submissions.len() == signals)
+        let noted = self.noted.iter().all(|(seq, _)| seq.since(self.first) < self.added.len() as u64 && *seq >= self.first);
+        self.subjects.len() == pseudonyms && (self.submissions.is_empty() || self.submissions.len() == signals) && noted
     }
 
     /// Adds those of the entries that follow.
@@ -137,12 +162,15 @@ impl Effects {
         self.subjects.append(&mut next.subjects);
         self.submissions.append(&mut next.submissions);
         self.withdrawn.append(&mut next.withdrawn);
+        self.noted.append(&mut next.noted);
+        self.strengthened.append(&mut next.strengthened);
     }
 
     /// About how many bytes they take.
     pub(super) fn bytes(&self) -> usize {
-        let withdrawn = self.withdrawn.iter().map(|withdrawal| 16 + 8 * withdrawal.subjects.len()).sum::<usize>();
-        2 * self.added.len() + 8 * (self.subjects.len() + self.submissions.len()) + withdrawn
+        let touched = self.withdrawn.iter().chain(&self.strengthened);
+        let touched = touched.map(|touched| 16 + 8 * touched.subjects.len()).sum::<usize>();
+        2 * self.added.len() + 8 * (self.subjects.len() + self.submissions.len()) + 16 * self.noted.len() + touched
     }
 
     /// Takes them into the index of pseudonyms. A withdrawn signal is found by no check any more.
@@ -151,6 +179,13 @@ impl Effects {
         for (i, added) in self.added.iter().enumerate() {
             let position = Position::new(no, self.first.plus(i)).marked(added.is_conclusive());
             subjects.by_ref().take(added.pseudonyms()).for_each(|subject| index.insert(*subject, position));
+        }
+        for strengthened in &self.strengthened {
+            let position = Position::new(no, strengthened.signal).marked(true);
+            for subject in &strengthened.subjects {
+                index.remove(*subject, position);
+                index.insert(*subject, position);
+            }
         }
         for withdrawal in &self.withdrawn {
             let position = Position::new(no, withdrawal.signal);

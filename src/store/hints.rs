@@ -29,16 +29,16 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::effects::{Added, Effects, Withdrawal};
+use super::effects::{Added, Effects, Touched};
 use super::engine::ROOM_TO_COMMIT;
 use super::index::{FeedNo, Fingerprint, Gathered, PositionIndex};
-use super::rows::{FeedHintRow, HintRow, WithdrawalRow};
+use super::rows::{FeedHintRow, HintRow, NotedRow, TouchedRow};
 use super::tip::read_hashes;
-use crate::domain::{FeedId, MemberId, Seq};
+use crate::domain::{FeedId, MemberId, Seq, Timestamp};
 use crate::feed::{FeedView, Frontier, Hash, ViewDigest, ViewTotals, sha256};
 
 const FILE: &str = "hints";
-const FORMAT: &[u8] = concat!("countermark hints 1 ", env!("CARGO_PKG_VERSION"), "\n").as_bytes();
+const FORMAT: &[u8] = concat!("countermark hints 2 ", env!("CARGO_PKG_VERSION"), "\n").as_bytes();
 const NUMBERS: usize = 3 * 4;
 const SUM: usize = 32;
 /// Most bytes of a payload that is read: a hint is due long before.
@@ -74,6 +74,8 @@ pub(super) struct RecalledFeed {
     pub(super) id: FeedId,
     pub(super) frontier: Frontier,
     pub(super) view: FeedView,
+    /// Entries about others, and when each counts as recorded.
+    pub(super) noted: Vec<(Seq, Timestamp)>,
 }
 
 /// What all hints come to.
@@ -290,6 +292,7 @@ impl Recalled {
             id: hint.id.clone(),
             frontier: Frontier::empty(),
             view: FeedView::new(),
+            noted: Vec::new(),
         });
         let signals = hint.effects.added.iter().filter(|added| added.is_signal()).count();
         let submissions = if hint.id.member == *own { signals } else { 0 };
@@ -302,6 +305,7 @@ impl Recalled {
             return false;
         }
         feed.frontier = hint.frontier.clone();
+        feed.noted.extend(&hint.effects.noted);
         true
     }
 }
@@ -309,11 +313,6 @@ impl Recalled {
 impl FeedHint {
     fn into_row(self) -> FeedHintRow {
         let Self { no, id, frontier, totals, effects } = self;
-        let withdrawn = effects.withdrawn.iter().map(|withdrawal| WithdrawalRow {
-            signal: withdrawal.signal.get(),
-            by: withdrawal.by.get(),
-            subjects: write_fingerprints(&withdrawal.subjects),
-        });
         FeedHintRow {
             number: no.get(),
             feed: id.to_string(),
@@ -325,22 +324,23 @@ impl FeedHint {
             added: effects.added.iter().flat_map(|added| added.bits().to_be_bytes()).collect(),
             subjects: write_fingerprints(&effects.subjects),
             submissions: write_fingerprints(&effects.submissions),
-            withdrawn: withdrawn.collect(),
+            withdrawn: write_touched(&effects.withdrawn),
+            strengthened: write_touched(&effects.strengthened),
+            latest_ms: totals.latest.unix_ms(),
+            noted: effects.noted.iter().map(|(seq, since)| NotedRow { seq: seq.get(), since_ms: since.unix_ms() }).collect(),
         }
     }
 
     fn from_row(row: FeedHintRow) -> Option<Self> {
         let (added, []) = row.added.as_chunks::<2>() else { return None };
-        let withdrawn = row.withdrawn.into_iter().map(|row| {
-            let subjects = read_fingerprints(&row.subjects)?;
-            Some(Withdrawal { signal: Seq::new(row.signal), by: Seq::new(row.by), subjects })
-        });
         let effects = Effects {
             first: Seq::new(row.first),
             added: added.iter().map(|bits| Added::from_bits(u16::from_be_bytes(*bits))).collect(),
             subjects: read_fingerprints(&row.subjects)?,
             submissions: read_fingerprints(&row.submissions)?,
-            withdrawn: withdrawn.collect::<Option<_>>()?,
+            withdrawn: read_touched(row.withdrawn)?,
+            strengthened: read_touched(row.strengthened)?,
+            noted: row.noted.iter().map(|row| (Seq::new(row.seq), Timestamp::from_unix_ms(row.since_ms))).collect(),
         };
         let size = Seq::new(row.first.checked_add(effects.added.len() as u64)?);
         let hint = Self {
@@ -352,11 +352,28 @@ impl FeedHint {
                 signals: row.signals,
                 not_understood: row.not_understood,
                 digest: ViewDigest::from_bytes(row.digest.as_ref().try_into().ok()?),
+                latest: Timestamp::from_unix_ms(row.latest_ms),
             },
             effects,
         };
         hint.effects.are_whole().then_some(hint)
     }
+}
+
+fn write_touched(touched: &[Touched]) -> Vec<TouchedRow> {
+    let row = |touched: &Touched| TouchedRow {
+        signal: touched.signal.get(),
+        by: touched.by.get(),
+        subjects: write_fingerprints(&touched.subjects),
+    };
+    touched.iter().map(row).collect()
+}
+
+fn read_touched(rows: Vec<TouchedRow>) -> Option<Vec<Touched>> {
+    let touched = |row: TouchedRow| {
+        Some(Touched { signal: Seq::new(row.signal), by: Seq::new(row.by), subjects: read_fingerprints(&row.subjects)? })
+    };
+    rows.into_iter().map(touched).collect()
 }
 
 fn write_fingerprints(fingerprints: &[Fingerprint]) -> Bytes {

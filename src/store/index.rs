@@ -35,7 +35,7 @@ impl FeedNo {
 }
 
 /// Where an entry stands: feed number and sequence number in 62 bits. The lowest bit of the 63 is a mark: the signal there
-/// rests on conclusive evidence. The mark lets a check find the few signals that confirm under a flood of those that allege,
+/// rests on conclusive evidence, or was given more to rest on later. The mark lets a check find the few signals that confirm under a flood of those that allege,
 /// and is no part of the position: positions with and without it are equal.
 #[derive(Debug, Clone, Copy)]
 pub struct Position(u64);

@@ -11,6 +11,8 @@
 //! What holds at any instant, whatever happens: an acknowledged entry is on disk and under a signed checkpoint; a feed on disk
 //! is whole up to its newest checkpoint; nothing is served or found that was not forced to disk.
 
+mod casebook;
+mod cases;
 mod checks;
 mod effects;
 mod engine;
@@ -42,6 +44,7 @@ use parking_lot::{Mutex, RwLock};
 use prost::Message as _;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+pub use cases::StandingMarker;
 pub use checks::{BriefCheck, CheckRecord, CheckReference, FeedFreshness, FeedState, FreshnessRecord, MatchRecord};
 pub use engine::EngineError;
 pub use error::{OpenError, StoreError};
@@ -111,18 +114,27 @@ pub enum Append {
         /// The entry as it will stand in the feed.
         bytes: EntryBytes,
     },
+    /// An entry about others.
+    Note {
+        /// Who may read it.
+        audience: Audience,
+        /// What `bytes` decode to.
+        entry: Arc<Entry>,
+        /// The entry as it will stand in the feed.
+        bytes: EntryBytes,
+    },
 }
 
 impl Append {
     fn audience(&self) -> &Audience {
         match self {
-            Self::Signal { audience, .. } | Self::Retraction { audience, .. } => audience,
+            Self::Signal { audience, .. } | Self::Retraction { audience, .. } | Self::Note { audience, .. } => audience,
         }
     }
 
     fn bytes(&self) -> &EntryBytes {
         match self {
-            Self::Signal { bytes, .. } | Self::Retraction { bytes, .. } => bytes,
+            Self::Signal { bytes, .. } | Self::Retraction { bytes, .. } | Self::Note { bytes, .. } => bytes,
         }
     }
 }
@@ -487,8 +499,8 @@ impl Store {
         self.shared.state.read().subjects.contains(pseudonym.into())
     }
 
-    /// Of each feed the newest live signals that may name this pseudonym: up to `each` that rest on conclusive evidence, and
-    /// up to `each` others. In memory.
+    /// Of each feed the newest live signals that may name this pseudonym: up to `each` that may be confirmed, and up to `each`
+    /// others. In memory.
     #[must_use]
     pub fn newest_positions(&self, pseudonym: &Pseudonym, each: usize) -> Vec<FeedPositions> {
         let state = self.shared.state.read();

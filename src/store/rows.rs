@@ -91,6 +91,10 @@ pub(super) struct CheckRow {
     pub freshness: u32,
     #[prost(uint32, tag = "10")]
     pub own_omitted: u32,
+    #[prost(int32, repeated, tag = "11")]
+    pub reasons: Vec<i32>,
+    #[prost(uint32, tag = "12")]
+    pub score: u32,
 }
 
 /// A check that is kept in its reference.
@@ -119,6 +123,10 @@ pub(super) struct BriefCheckRow {
     /// Tells apart checks that are equal otherwise.
     #[prost(fixed32, tag = "10")]
     pub number: u32,
+    #[prost(int32, repeated, tag = "11")]
+    pub reasons: Vec<i32>,
+    #[prost(uint32, tag = "12")]
+    pub score: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -146,6 +154,9 @@ pub(super) struct MatchRow {
     pub quarantined: bool,
     #[prost(bool, tag = "6")]
     pub counts: bool,
+    /// Positions of victims' identifiers.
+    #[prost(uint32, repeated, tag = "7")]
+    pub void: Vec<u32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -214,11 +225,29 @@ pub(super) struct FeedHintRow {
     #[prost(bytes = "bytes", tag = "10")]
     pub submissions: bytes::Bytes,
     #[prost(message, repeated, tag = "11")]
-    pub withdrawn: Vec<WithdrawalRow>,
+    pub withdrawn: Vec<TouchedRow>,
+    /// The latest instant at which any entry was recorded.
+    #[prost(int64, tag = "12")]
+    pub latest_ms: i64,
+    /// Entries about others.
+    #[prost(message, repeated, tag = "13")]
+    pub noted: Vec<NotedRow>,
+    /// Signals that an amendment gave more to rest on.
+    #[prost(message, repeated, tag = "14")]
+    pub strengthened: Vec<TouchedRow>,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct NotedRow {
+    #[prost(uint64, tag = "1")]
+    pub seq: u64,
+    /// When it counts as recorded.
+    #[prost(int64, tag = "2")]
+    pub since_ms: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct WithdrawalRow {
+pub(super) struct TouchedRow {
     #[prost(uint64, tag = "1")]
     pub signal: u64,
     #[prost(uint64, tag = "2")]

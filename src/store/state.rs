@@ -11,15 +11,16 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use prost::Message as _;
 
+use super::casebook::Casebook;
 use super::effects::Effects;
 use super::engine::{Engine, EngineError};
 use super::hints::{FeedHint, Hints, Recalled, RecalledFeed};
-use super::index::{FeedNo, PositionIndex};
+use super::index::{FeedNo, Position, PositionIndex};
 use super::rows::{CheckpointRow, ForkRow, HeadRow};
 use super::segment;
 use super::tip::{Tip, read_hashes};
 use super::{OpenError, keys};
-use crate::domain::{FeedId, MemberId, Seq, SignalContent, Timestamp};
+use crate::domain::{FeedId, MemberId, Seq, SignalContent, SignalRef, Timestamp};
 use crate::feed::{Body, Entry, EntryBytes, FeedView, Frontier, Hash, NotUnderstood, decode};
 
 /// Entries after which a hint is due: about so many are folded when a store opens whose hints are whole, in a fraction of a second.
@@ -63,6 +64,8 @@ pub(super) struct State {
     pub(super) subjects: PositionIndex,
     /// Signals of own feeds by submission tag.
     pub(super) submissions: PositionIndex,
+    /// What entries say about others.
+    pub(super) casebook: Casebook,
     pub(super) forks: BTreeMap<FeedId, ForkRecord>,
     /// Own feeds of which another member holds more, and how much.
     pub(super) behind: BTreeMap<FeedId, Seq>,
@@ -110,6 +113,7 @@ impl State {
             entries: recalled.entries(),
             subjects: recalled.subjects,
             submissions: recalled.submissions,
+            casebook: Casebook::default(),
             forks: BTreeMap::new(),
             behind: BTreeMap::new(),
             own: own.clone(),
@@ -148,6 +152,7 @@ impl State {
             let record = self.record(no)?;
             record.unhinted = Effects::from(grown.size());
             record.view = recalled.view;
+            self.recall_notes(engine, no, id, &recalled.noted)?;
         }
         let mut tail = Vec::new();
         let from = keys::segment(no, segment::number_of(grown.size()));
@@ -189,6 +194,22 @@ impl State {
         Ok(Tip::restore(id.clone(), no, grown, tail, row))
     }
 
+    /// Reads again what the hints only name: each segment once, however many of its entries are notes.
+    fn recall_notes(&mut self, engine: &Engine, no: FeedNo, id: &FeedId, noted: &[(Seq, Timestamp)]) -> Result<(), OpenError> {
+        let damaged = || OpenError::damaged(format!("an entry of {id}"));
+        for of_segment in noted.chunk_by(|(a, _), (b, _)| segment::number_of(*a) == segment::number_of(*b)) {
+            let number = segment::number_of(of_segment[0].0);
+            let value = engine.get(&keys::segment(no, number))?.ok_or_else(damaged)?;
+            let entries = segment::unpack(&value).map_err(|_| damaged())?;
+            for (seq, since) in of_segment {
+                let entry = entries.get(segment::place_of(*seq)).and_then(|bytes| decode(bytes).ok()).ok_or_else(damaged)?;
+                let name = SignalRef { feed: id.clone(), seq: *seq };
+                self.casebook.take(&name, Position::new(no, *seq), *since, &entry.body);
+            }
+        }
+        Ok(())
+    }
+
     fn load_marks(&mut self, engine: &Engine) -> Result<(), OpenError> {
         engine.scan(&keys::forks(), |key, value| {
             let feed = keys::read_name(key).ok_or_else(|| OpenError::damaged("the name of a forked feed"))?;
@@ -225,6 +246,11 @@ impl State {
         self.feeds.get(&self.number(feed)?)
     }
 
+    /// The name of the entry at a position.
+    pub(super) fn name_of(&self, position: Position) -> Option<SignalRef> {
+        Some(SignalRef { feed: self.feeds.get(&position.feed())?.id.clone(), seq: position.seq() })
+    }
+
     fn record(&mut self, no: FeedNo) -> Result<&mut FeedRecord, OpenError> {
         self.feeds.get_mut(&no).ok_or_else(|| OpenError::damaged("a feed's number"))
     }
@@ -247,12 +273,19 @@ impl State {
         &mut self,
         no: FeedNo,
         first: Seq,
-        entries: impl ExactSizeIterator<Item = Result<&'a Entry, &'a NotUnderstood>>,
+        entries: impl ExactSizeIterator<Item = Result<&'a Entry, &'a NotUnderstood>> + Clone,
         read: impl FnMut(Seq) -> Result<Option<SignalContent>, EngineError>,
     ) -> Result<(), OpenError> {
         let count = entries.len() as u64;
         let record = self.feeds.get_mut(&no).ok_or_else(|| OpenError::damaged("a feed's number"))?;
-        let effects = Effects::fold(&mut record.view, first, entries, record.id.member == self.own, read)?;
+        let effects = Effects::fold(&mut record.view, first, entries.clone(), record.id.member == self.own, read)?;
+        for (seq, since) in &effects.noted {
+            let place = usize::try_from(seq.since(first)).unwrap_or(usize::MAX);
+            if let Some(Ok(entry)) = entries.clone().nth(place) {
+                let name = SignalRef { feed: record.id.clone(), seq: *seq };
+                self.casebook.take(&name, Position::new(no, *seq), *since, &entry.body);
+            }
+        }
         effects.index_subjects(no, &mut self.subjects);
         effects.index_submissions(no, &mut self.submissions);
         self.entries += count;
@@ -325,6 +358,6 @@ pub(super) fn read_signal(engine: &Engine, no: FeedNo, seq: Seq) -> Result<Optio
     let entry = read_entry(engine, no, seq)?;
     Ok(entry.and_then(|bytes| match decode(&bytes) {
         Ok(Entry { body: Body::Signal { content, .. }, .. }) => Some(content),
-        Ok(Entry { body: Body::Retraction(_), .. }) | Err(_) => None,
+        Ok(_) | Err(_) => None,
     }))
 }

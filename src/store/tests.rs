@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use super::*;
 use crate::domain::{
-    Evidence, EvidenceKind, IdentifierKind, Infringement, PseudonymSet, Retraction, RetractionReason, SignalContent, Statement,
-    Timestamp, Verdict, limits,
+    Evidence, EvidenceKind, IdentifierKind, Infringement, Judgment, PseudonymSet, Reason, Retraction, RetractionReason,
+    SignalContent, Statement, Timestamp, Verdict, limits,
 };
 use crate::feed::{Body, ForkProof, SignedCheckpoint, encode};
 
@@ -93,6 +93,7 @@ fn content(n: u64, brand: &str) -> SignalContent {
             observed_on: None,
             acted_on: None,
             retention_days: None,
+            derived_from: vec![],
         },
     }
 }
@@ -238,7 +239,7 @@ fn check_record(n: i64) -> CheckRecord {
         checked_at: Timestamp::from_unix_ms(n),
         kinds: vec![IdentifierKind::Phone],
         pseudonyms: content(1, "x").pseudonyms,
-        verdict: Verdict::Alleged,
+        judgment: Judgment { verdict: Verdict::Alleged, reasons: [Reason::AllegedByMember].into(), score: 20 },
         members_elsewhere: 2,
         omitted: 0,
         own_omitted: 0,
@@ -247,6 +248,7 @@ fn check_record(n: i64) -> CheckRecord {
             status: crate::domain::SignalStatus::Alleged,
             strong: vec![0],
             weak: vec![],
+            void: vec![],
             quarantined: false,
             counts: true,
         }],
@@ -297,6 +299,16 @@ async fn a_quarantined_feed_takes_nothing_more_also_after_a_reopen() {
     let import = Import::verify(&store.frontier(&of), batch.entries, signed).expect("as signed");
     assert_eq!(store.import(import).await, Err(StoreError::Quarantined));
     assert_eq!((store.feed_state(&of), store.forks().len()), (FeedState::Quarantined, 1));
+}
+
+#[tokio::test]
+async fn what_was_imported_since_it_was_heard_of_holds_nothing_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(options(folder.path(), "acme")).expect("opens");
+    store.append((0..5).map(signal).collect()).await.expect("durable");
+    store.mark_behind(feed("acme/all"), Seq::new(5)).await.expect("durable");
+    assert_eq!(store.feed_state(&feed("acme/all")), FeedState::Followed);
+    assert!(store.append(vec![signal(5)]).await.expect("durable")[0].is_ok());
 }
 
 #[tokio::test]

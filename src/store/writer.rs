@@ -12,6 +12,7 @@
 //!
 //! A panic of the writer ends all writing: whoever asks is told, and the daemon ends the process.
 
+use std::collections::hash_map::Entry as Vacancy;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -310,8 +311,11 @@ impl Writer {
             Request::MarkBehind(feed, size, reply) => {
                 let known = self.shared.state.read().behind.get(&feed).copied().unwrap_or_default();
                 let size = size.max(known);
-                group.commit.put(keys::behind(&feed), size.get().to_be_bytes().to_vec());
-                group.behind.push((feed, size));
+                // What the other member holds may have been imported since it was heard of.
+                if self.tips.get(&feed).is_none_or(|tip| tip.frontier.size() < size) {
+                    group.commit.put(keys::behind(&feed), size.get().to_be_bytes().to_vec());
+                    group.behind.push((feed, size));
+                }
                 group.replies.push(Box::new(move |r| answer(reply, r.map(|_| ()))));
             }
             Request::PutRoster(note, reply) => {
@@ -381,6 +385,7 @@ impl Writer {
                 }
                 self.push(feed, bytes, Ok(entry), group).map(Appended::Created)
             }
+            Append::Note { entry, bytes, .. } => self.push(feed, bytes, Ok(entry), group).map(Appended::Created),
         }
     }
 
@@ -534,12 +539,12 @@ impl Writer {
 
     /// Takes what is durable now into the derived state.
     fn publish(&self, group: &mut Group) -> Result<(), OpenError> {
-        let withdrawn = self.withdrawn(group)?;
+        let touched = self.touched(group)?;
         let mut state = self.shared.state.write();
         for (feed, grown) in std::mem::take(&mut group.grown) {
             let Some(tip) = self.tips.get(&feed) else { continue };
             state.add_feed(tip.no, feed);
-            let read = |at| Ok(withdrawn.get(&(tip.no, at)).cloned().flatten());
+            let read = |at| Ok(touched.get(&(tip.no, at)).cloned().flatten());
             state.fold(tip.no, grown.first, grown.entries.iter().map(Result::as_deref), read)?;
             if let Some(record) = state.feeds.get_mut(&tip.no) {
                 record.frontier = tip.frontier.clone();
@@ -559,17 +564,22 @@ impl Writer {
         Ok(())
     }
 
-    /// The signals that the group's retractions name, read before the state is locked: whoever checks must not wait for the disk.
-    fn withdrawn(&self, group: &Group) -> Result<HashMap<(FeedNo, Seq), Option<SignalContent>>, EngineError> {
+    /// The signals that the group's other entries do something to, read before the state is locked: whoever checks must not wait for the disk.
+    fn touched(&self, group: &Group) -> Result<HashMap<(FeedNo, Seq), Option<SignalContent>>, EngineError> {
         let mut signals = HashMap::new();
         for (feed, grown) in &group.grown {
             let Some(tip) = self.tips.get(feed) else { continue };
             for entry in grown.entries.iter().flatten() {
-                if let Body::Retraction(retraction) = &entry.body
-                    && !signals.contains_key(&(tip.no, retraction.signal))
-                {
-                    let signal = read_signal(&self.shared.engine, tip.no, retraction.signal)?;
-                    signals.insert((tip.no, retraction.signal), signal);
+                let named: &[Seq] = match &entry.body {
+                    Body::Retraction(retraction) => std::slice::from_ref(&retraction.signal),
+                    Body::Erasure(erasure) => &erasure.entries,
+                    Body::Amendment(amendment) if amendment.change.strengthens() => std::slice::from_ref(&amendment.signal),
+                    _ => &[],
+                };
+                for signal in named {
+                    if let Vacancy::Vacant(vacant) = signals.entry((tip.no, *signal)) {
+                        vacant.insert(read_signal(&self.shared.engine, tip.no, *signal)?);
+                    }
                 }
             }
         }

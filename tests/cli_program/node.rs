@@ -15,12 +15,12 @@ use countermark::rpc::proto::node_service_server::{NodeService, NodeServiceServe
 use countermark::rpc::proto::screening_service_server::{ScreeningService, ScreeningServiceServer};
 use countermark::rpc::proto::signal_service_server::{SignalService, SignalServiceServer};
 use countermark::rpc::proto::{
-    CheckAnswer, CheckSellerRequest, CheckSellerResponse, CheckSellersRequest, CheckSellersResponse, FeedFreshness, FeedState,
-    Freshness, GetCheckRequest, GetCheckResponse, GetSignalRequest, GetSignalResponse, GetStatusRequest, GetStatusResponse,
-    Identifier, ListSignalsRequest, ListSignalsResponse, MatchedIdentifier, RebuildIndexRequest, RebuildIndexResponse,
-    RetractSignalRequest, RetractSignalResponse, RowError, SignalMatch, Strength, SubmissionReceipt, SubmitSignalRequest,
-    SubmitSignalResponse, SubmitSignalsRequest, SubmitSignalsResponse, check_sellers_response, retract_signal_request,
-    submit_signals_response,
+    AmendSignalRequest, AmendSignalResponse, CheckAnswer, CheckSellerRequest, CheckSellerResponse, CheckSellersRequest,
+    CheckSellersResponse, FeedFreshness, FeedState, Freshness, GetCheckRequest, GetCheckResponse, GetSignalRequest,
+    GetSignalResponse, GetStatusRequest, GetStatusResponse, Identifier, ListSignalsRequest, ListSignalsResponse,
+    MatchedIdentifier, RebuildIndexRequest, RebuildIndexResponse, RetractSignalRequest, RetractSignalResponse, RowError,
+    SignalMatch, Strength, SubmissionReceipt, SubmitSignalRequest, SubmitSignalResponse, SubmitSignalsRequest,
+    SubmitSignalsResponse, check_sellers_response, retract_signal_request, submit_signals_response,
 };
 use countermark::rpc::tls::server_config;
 use futures_util::{Stream, StreamExt as _, stream};
@@ -115,7 +115,7 @@ impl Node {
             reference: format!("chk_{}", state.checks),
             checked_at_ms: NOW_MS,
             verdict: match value.as_str() {
-                "newer.test" => 9,
+                "newer.test" => 99,
                 _ if flagged || !own.is_empty() => 2,
                 _ => 1,
             },
@@ -167,6 +167,10 @@ impl SignalService for Node {
             }
         });
         Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn amend_signal(&self, _: Request<AmendSignalRequest>) -> Result<Response<AmendSignalResponse>, Status> {
+        Err(Status::unimplemented("not played"))
     }
 
     async fn retract_signal(&self, request: Request<RetractSignalRequest>) -> Result<Response<RetractSignalResponse>, Status> {

@@ -30,6 +30,7 @@ use countermark::replication::{OwnFeeds, Pace};
 use countermark::rpc::AccessList;
 use countermark::rpc::connector::{ConnectError, connect};
 use countermark::rpc::proto;
+use countermark::rpc::proto::case_service_client::CaseServiceClient;
 use countermark::rpc::proto::node_service_client::NodeServiceClient;
 use countermark::rpc::proto::peer_service_client::PeerServiceClient;
 use countermark::rpc::proto::screening_service_client::ScreeningServiceClient;
@@ -335,6 +336,7 @@ pub fn quick() -> Pace {
 pub struct Client {
     pub signals: SignalServiceClient<Channel>,
     pub screening: ScreeningServiceClient<Channel>,
+    pub cases: CaseServiceClient<Channel>,
     pub node: NodeServiceClient<Channel>,
 }
 
@@ -343,6 +345,7 @@ impl Client {
         Self {
             signals: SignalServiceClient::new(channel.clone()),
             screening: ScreeningServiceClient::new(channel.clone()),
+            cases: CaseServiceClient::new(channel.clone()),
             node: NodeServiceClient::new(channel),
         }
     }

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use countermark::domain::limits::SALT_BYTES;
 use countermark::domain::{
     AllianceName, Audience, Clock, Entropy, EntropyError, Evidence, EvidenceGrade, EvidenceKind, FeedId, IdentifierKind,
-    Infringement, Pseudonym, PseudonymSet, Retraction, RetractionReason, Seq, Sha256Digest, SignalContent, SignalStatus,
-    Statement, SubmissionTag, Timestamp, Verdict,
+    Infringement, Judgment, Pseudonym, PseudonymSet, Reason, Retraction, RetractionReason, Seq, Sha256Digest, SignalContent,
+    SignalStatus, Statement, SubmissionTag, Timestamp, Verdict,
 };
 use countermark::feed::{Body, Checkpoint, Entry, EntryBytes, ForkProof, Frontier, Hash, SignedCheckpoint, SigningKey, encode};
 use countermark::store::{Append, CheckRecord, FeedFreshness, FeedState, FreshnessRecord, Import, MatchRecord, Options, Store};
@@ -141,6 +141,7 @@ fn content(n: u64) -> SignalContent {
             observed_on: None,
             acted_on: None,
             retention_days: None,
+            derived_from: vec![],
         },
     }
 }
@@ -181,7 +182,7 @@ pub fn check_record(n: u64) -> CheckRecord {
         checked_at: Timestamp::from_unix_ms(5),
         kinds: vec![IdentifierKind::Phone],
         pseudonyms: content(n).pseudonyms,
-        verdict: Verdict::Alleged,
+        judgment: Judgment { verdict: Verdict::Alleged, reasons: [Reason::AllegedByMember].into(), score: 20 },
         members_elsewhere: 2,
         omitted: 0,
         own_omitted: 0,
@@ -190,6 +191,7 @@ pub fn check_record(n: u64) -> CheckRecord {
             status: SignalStatus::Alleged,
             strong: vec![0],
             weak: vec![],
+            void: vec![],
             quarantined: false,
             counts: true,
         }],

@@ -22,10 +22,10 @@ use crate::rpc::acceptor::{Acceptor, clients_of};
 use crate::rpc::proto::screening_service_server::{ScreeningService, ScreeningServiceServer};
 use crate::rpc::proto::signal_service_server::{SignalService, SignalServiceServer};
 use crate::rpc::proto::{
-    CheckSellerRequest, CheckSellerResponse, CheckSellersRequest, CheckSellersResponse, GetCheckRequest, GetCheckResponse,
-    GetSignalRequest, GetSignalResponse, ListSignalsRequest, ListSignalsResponse, RetractSignalRequest, RetractSignalResponse,
-    SubmitSignalRequest, SubmitSignalResponse, SubmitSignalsRequest, SubmitSignalsResponse, check_sellers_response,
-    submit_signals_response,
+    AmendSignalRequest, AmendSignalResponse, CheckSellerRequest, CheckSellerResponse, CheckSellersRequest,
+    CheckSellersResponse, GetCheckRequest, GetCheckResponse, GetSignalRequest, GetSignalResponse, ListSignalsRequest,
+    ListSignalsResponse, RetractSignalRequest, RetractSignalResponse, SubmitSignalRequest, SubmitSignalResponse,
+    SubmitSignalsRequest, SubmitSignalsResponse, check_sellers_response, submit_signals_response,
 };
 use crate::rpc::tls::server_config;
 
@@ -121,6 +121,10 @@ impl SignalService for Nothing {
         let result = self.0.submitted.receipt.clone().map(submit_signals_response::Result::Receipt);
         let answer = SubmitSignalsResponse { result };
         Ok(Response::new(Box::pin(request.into_inner().map(move |row| row.map(|_| answer.clone())))))
+    }
+
+    async fn amend_signal(&self, _: Request<AmendSignalRequest>) -> Result<Response<AmendSignalResponse>, Status> {
+        Err(not_measured())
     }
 
     async fn retract_signal(&self, _: Request<RetractSignalRequest>) -> Result<Response<RetractSignalResponse>, Status> {

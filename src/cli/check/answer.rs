@@ -6,11 +6,11 @@ use super::FreshnessView;
 use crate::cli::output::{Show, counted, facts, plain};
 use crate::cli::words;
 use crate::domain;
-use crate::rpc::proto::{CheckAnswer, Freshness, GoodsValue, MatchedIdentifier, Product, SignalMatch, product};
+use crate::rpc::proto::{CheckAnswer, Freshness, GoodsValue, MarkerMatch, MatchedIdentifier, Product, SignalMatch, product};
 
 /// Whether the verdict is one that a screener acts on.
 pub(super) fn is_flagged(answer: &CheckAnswer) -> bool {
-    matches!(domain::Verdict::from_number(answer.verdict), Some(domain::Verdict::Alleged | domain::Verdict::Confirmed))
+    domain::Verdict::from_number(answer.verdict).is_some_and(domain::Verdict::is_flagged)
 }
 
 /// Whether this version knows the verdict. A newer node may give one that says more than ours do, so it is never taken for a
@@ -25,11 +25,16 @@ pub(super) struct Answer {
     /// Empty where `reference_error` says why.
     reference: String,
     checked_at: Option<String>,
-    /// none_known, alleged or confirmed; unknown where this version does not know it.
+    /// none_known, alleged, confirmed, repeat_offender, disputed or known_good; unknown where this version does not know it.
     verdict: &'static str,
+    /// Why, as codes.
+    reasons: Vec<&'static str>,
+    /// 0 to 100.
+    score: u32,
     members_elsewhere: u32,
     elsewhere: Vec<Signal>,
     own: Vec<Signal>,
+    markers: Vec<Marker>,
     matches_omitted: u32,
     reference_error: String,
     /// Kind of each identifier that was asked about.
@@ -45,6 +50,9 @@ impl Answer {
             reference: answer.reference,
             checked_at: words::instant(answer.checked_at_ms),
             verdict: words::verdict(answer.verdict),
+            reasons: answer.reasons.iter().map(|reason| words::reason(*reason)).collect(),
+            score: answer.score,
+            markers: answer.markers.into_iter().map(Marker::of).collect(),
             members_elsewhere: answer.members_elsewhere,
             elsewhere: answer.elsewhere.into_iter().map(Signal::of).collect(),
             own: answer.own.into_iter().map(Signal::of).collect(),
@@ -67,11 +75,22 @@ impl Answer {
         };
         match self.verdict {
             "confirmed" => format!("CONFIRMED: {who}, on conclusive evidence"),
+            "repeat_offender" => format!("REPEAT OFFENDER: {who}, again and again"),
             "alleged" => format!("ALLEGED: {who}, without conclusive evidence"),
-            "none_known" if self.elsewhere.is_empty() && self.own.is_empty() => "NONE KNOWN: nothing matches".to_owned(),
-            "none_known" => "NONE KNOWN: what matches does not count (weak identifiers only, or expelled members)".to_owned(),
+            "disputed" => format!("DISPUTED: {who}, and it is denied"),
+            "known_good" => "KNOWN GOOD: a member vouches for this seller".to_owned(),
+            "none_known" if self.elsewhere.is_empty() && self.own.is_empty() && self.reasons.is_empty() => {
+                "NONE KNOWN: nothing matches".to_owned()
+            }
+            "none_known" => "NONE KNOWN: what matches does not count".to_owned(),
             other => other.to_uppercase(),
         }
+    }
+
+    /// The reasons in words.
+    fn because(&self) -> String {
+        let words = self.reasons.iter().map(|code| code.parse().map_or(*code, domain::Reason::words));
+        words.collect::<Vec<_>>().join("; ")
     }
 
     fn reference_line(&self) -> String {
@@ -84,14 +103,17 @@ impl Answer {
 
 impl Show for Answer {
     fn table(&self) -> String {
-        let head = facts([
+        let head = [
             ("reference", self.reference_line()),
             ("checked at", self.checked_at.clone().unwrap_or_default()),
+            ("because", self.because()),
             ("asked", self.asked.join(", ")),
-        ]);
+        ];
+        let head = facts(head.into_iter().filter(|(_, value)| !value.is_empty()));
         let elsewhere = self.elsewhere.iter().map(|signal| signal.block(&signal.member, &self.asked));
         let own = self.own.iter().map(|signal| signal.block("your own", &self.asked));
-        let signals: String = elsewhere.chain(own).map(|block| format!("\n{block}")).collect();
+        let markers = self.markers.iter().map(|marker| marker.block(&self.asked));
+        let signals: String = elsewhere.chain(own).chain(markers).map(|block| format!("\n{block}")).collect();
         let omitted = match self.matches_omitted {
             0 => String::new(),
             n => format!("\n{} not listed\n", counted(u64::from(n), "further matching signal")),
@@ -101,12 +123,45 @@ impl Show for Answer {
     }
 }
 
+/// A member's word about an asked identifier. Its JSON fields are part of the interface.
+#[derive(Debug, Serialize)]
+struct Marker {
+    marker: String,
+    /// victim or known_good.
+    kind: &'static str,
+    reason: &'static str,
+    recorded_at: Option<String>,
+    /// Position in the question, from 0.
+    index: u32,
+    identifier: &'static str,
+}
+
+impl Marker {
+    fn of(found: MarkerMatch) -> Self {
+        Self {
+            marker: found.marker,
+            kind: words::marker(found.kind),
+            reason: words::marker_reason(found.reason),
+            recorded_at: words::instant(found.recorded_at_ms),
+            index: found.index,
+            identifier: words::kind(found.identifier),
+        }
+    }
+
+    fn block(&self, asked: &[&str]) -> String {
+        let identifier = numbered(self.identifier, self.index, asked);
+        let (member, _) = self.marker.split_once('/').unwrap_or((&self.marker, ""));
+        let head = plain(&format!("{member}, {}: {identifier} ({})", self.kind, self.reason));
+        format!("{head}\n{}", facts([("  marker", self.marker.clone())]))
+    }
+}
+
 /// A matching signal as it is printed. Its JSON fields are part of the interface.
 #[derive(Debug, Serialize)]
 struct Signal {
     signal: String,
     member: String,
-    /// alleged, confirmed or withdrawn.
+    /// alleged, confirmed, refutation_pending or disputed.
     status: &'static str,
     recorded_at: Option<String>,
     /// Whether it counts towards the verdict.
@@ -174,11 +229,10 @@ impl Signal {
             Some(product::Class::NiceClass(class)) => (None, Some(class)),
             None => (None, None),
         };
-        let hex = |digest: &[u8]| digest.iter().map(|byte| format!("{byte:02x}")).collect();
         let evidence = statement.evidence.iter().map(|e| Evidence {
             kind: words::evidence(e.kind),
             grade: words::grade(e.grade),
-            sha256: e.sha256.iter().map(|digest| hex(digest)).collect(),
+            sha256: e.sha256.iter().map(|digest| words::hex(digest)).collect(),
         });
         Self {
             signal: found.signal,
@@ -231,13 +285,15 @@ impl Signal {
 impl Matched {
     /// The kind, with its number among those of the kind that were asked about: `phone 2 (strong)`.
     fn in_words(&self, asked: &[&str]) -> String {
-        let same_kind = |kinds: &[&str]| kinds.iter().filter(|kind| **kind == self.kind).count();
-        let before = asked.get(..self.index as usize).map_or(0, same_kind);
-        match same_kind(asked) {
-            0 | 1 => format!("{} ({})", self.kind, self.strength),
-            _ => format!("{} {} ({})", self.kind, before + 1, self.strength),
-        }
+        format!("{} ({})", numbered(self.kind, self.index, asked), self.strength)
     }
+}
+
+/// A kind, with its number among those of the kind that were asked about.
+fn numbered(kind: &str, index: u32, asked: &[&str]) -> String {
+    let same_kind = |kinds: &[&str]| kinds.iter().filter(|other| **other == kind).count();
+    let before = asked.get(..index as usize).map_or(0, same_kind);
+    if same_kind(asked) > 1 { format!("{kind} {}", before + 1) } else { kind.to_owned() }
 }
 
 #[cfg(test)]

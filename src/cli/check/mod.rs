@@ -68,7 +68,7 @@ pub(super) struct SellerArguments {
 
 impl SellerArguments {
     /// The identifiers, by kind and then as they were given.
-    fn identifiers(self, region: &str) -> Vec<Identifier> {
+    pub(in crate::cli) fn identifiers(self, region: &str) -> Vec<Identifier> {
         let of_kind = |(kind, values): (IdentifierKind, Vec<String>)| {
             let region = if may_be_a_phone(kind) { region.to_owned() } else { String::new() };
             values.into_iter().map(move |value| Identifier { kind: kind.number(), value, region: region.clone() })

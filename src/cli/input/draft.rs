@@ -6,11 +6,12 @@
 use super::field::Field;
 use super::money::minor_units;
 use crate::domain::limits::{
-    MAX_ACTIONS, MAX_DIGESTS, MAX_EVIDENCE, MAX_IDENTIFIER_BYTES, MAX_IDENTIFIERS, MAX_NAME_CHARS, MAX_RETENTION_DAYS,
+    MAX_ACTIONS, MAX_DERIVED_FROM, MAX_DIGESTS, MAX_EVIDENCE, MAX_IDENTIFIER_BYTES, MAX_IDENTIFIERS, MAX_NAME_CHARS,
+    MAX_RETENTION_DAYS,
 };
 use crate::domain::{
     Action, Audience, Currency, EvidenceGrade, EvidenceKind, FieldError, Gtin, IdentifierKind, Infringement, PlatformId,
-    ProductClass, Region, Sha256Digest, SubmissionId, parse_day,
+    ProductClass, Region, Sha256Digest, SignalRef, SubmissionId, parse_day,
 };
 use crate::rpc::proto;
 
@@ -161,6 +162,7 @@ impl Draft {
             Field::ObservedOn => self.statement.observed_on = parse_day(field.as_str(), text)?.to_string(),
             Field::ActedOn => self.statement.acted_on = parse_day(field.as_str(), text)?.to_string(),
             Field::RetentionDays => self.statement.retention_days = retention(number(field, text)?)?,
+            Field::DerivedFrom => self.statement.derived_from = signals(text)?,
         }
         Ok(())
     }
@@ -273,6 +275,40 @@ impl Draft {
         };
         Ok(Some(proto::GoodsValue { amount_minor, currency: currency.code().to_owned(), count: self.count }))
     }
+}
+
+/// Names of signals, `|` between them.
+fn signals(text: &str) -> Result<Vec<String>, FieldError> {
+    let names = text.split('|').map(str::trim).filter(|name| !name.is_empty()).take(MAX_DERIVED_FROM + 1);
+    let named = |name: &str| match name.parse::<SignalRef>() {
+        Ok(signal) => Ok(signal.to_string()),
+        Err(_) => {
+            Err(Field::DerivedFrom.error("SIGNAL_INVALID", "give signals as member/audience/sequence, such as acme/all/17"))
+        }
+    };
+    names.map(named).collect()
+}
+
+/// Evidence as it is written behind flags: `kind[:grade][:sha256]` each.
+///
+/// # Errors
+/// The first that is written otherwise.
+pub(in crate::cli) fn evidence_of(flags: &[String]) -> Result<Vec<proto::Evidence>, FieldError> {
+    pieces(&flags.join("|"))
+}
+
+/// What goods are worth as it is written behind flags; `None` where nothing is said.
+///
+/// # Errors
+/// The first field that is written otherwise.
+pub(in crate::cli) fn goods_value(
+    amount: Option<&str>,
+    currency: Option<&str>,
+    count: Option<u64>,
+) -> Result<Option<proto::GoodsValue>, FieldError> {
+    let currency = currency.map(str::parse::<Currency>).transpose()?;
+    let (amount, count) = (amount.map(|text| Amount::Major(text.to_owned())), count.unwrap_or(0));
+    Draft { amount, currency, count, ..Draft::new(Purpose::Submit) }.goods_value()
 }
 
 /// Whether an identifier of this kind can be a phone number in national form, whose country has then to be said.

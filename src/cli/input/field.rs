@@ -43,11 +43,13 @@ pub enum Field {
     ActedOn,
     /// Days to keep the signal.
     RetentionDays,
+    /// Other members' signals that it was derived from, `|` between them.
+    DerivedFrom,
 }
 
 impl Field {
     /// Every field, in the order of the documentation.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::SubmissionId,
         Self::Audience,
         Self::Region,
@@ -67,6 +69,7 @@ impl Field {
         Self::ObservedOn,
         Self::ActedOn,
         Self::RetentionDays,
+        Self::DerivedFrom,
     ];
 
     /// The name in headers and objects.
@@ -92,6 +95,7 @@ impl Field {
             Self::ObservedOn => "observed_on",
             Self::ActedOn => "acted_on",
             Self::RetentionDays => "retention_days",
+            Self::DerivedFrom => "derived_from",
         }
     }
 

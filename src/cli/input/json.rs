@@ -42,6 +42,7 @@ fn set(draft: &mut Draft, field: Field, value: Value) -> Result<(), FieldError> 
     match field {
         Field::Evidence => draft.set_evidence(pieces(value)?),
         Field::Actions => draft.set_actions(&strings(value, field.as_str())?)?,
+        Field::DerivedFrom => draft.set(field, &strings(value, field.as_str())?.join("|"))?,
         Field::Amount => goods_value(draft, value)?,
         Field::HsChapter | Field::NiceClass | Field::RetentionDays | Field::Count => {
             draft.set(field, &digits(field, &value)?)?

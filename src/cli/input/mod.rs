@@ -22,8 +22,8 @@ mod tests;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub(super) use draft::may_be_a_phone;
 pub use draft::{Defaults, Purpose};
+pub(super) use draft::{evidence_of, goods_value, may_be_a_phone};
 pub use field::Field;
 pub use lines::LinesOptions;
 pub use rejects::Rejects;

@@ -3,7 +3,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::limits::MAX_ENTRY_BYTES;
-use crate::domain::{Action, GoodsValue, Product, ProductClass, Sighting};
+use crate::domain::limits::{MAX_ACTIVE_KEYS, MAX_IDENTIFIERS};
+use crate::domain::{
+    Action, Amendment, AnswerStep, CaseTag, Change, Decision, Dispute, DisputeGround, DisputeOutcome, Erasure, ErasureReason,
+    GoodsValue, LeadId, Marker, MarkerKind, MarkerLift, MarkerReason, Opinion, Product, ProductClass, Referral, ReferralStage,
+    Retraction, RetractionReason, Sentence, Seq, Sha256Digest, Sighting, SignalRef, Stance,
+};
 use crate::feed::fixtures::{any, bare_statement, content, entry, signal_entry};
 
 const SALT: [u8; SALT_BYTES] = [0x33; SALT_BYTES];
@@ -11,6 +16,90 @@ const SALT: [u8; SALT_BYTES] = [0x33; SALT_BYTES];
 fn retraction_entry() -> Entry {
     entry(Body::Retraction(Retraction { signal: Seq::new(300), reason: RetractionReason::NoInfringement }))
 }
+
+fn marker() -> Body {
+    let content = content();
+    Body::Marker(Marker {
+        kind: MarkerKind::Victim,
+        kinds: content.kinds,
+        pseudonyms: content.pseudonyms,
+        reason: MarkerReason::StolenLicence,
+        digests: vec![Sha256Digest([3; 32])],
+        valid_days: Some(30),
+    })
+}
+
+fn referral() -> Body {
+    Body::Referral(Referral {
+        lead: LeadId([4; 16]),
+        stage: ReferralStage::Referred,
+        signals: vec!["acme/all/7".parse().expect("valid")],
+        region: Some("CN-GD".parse().expect("valid")),
+        authority: Some("Police of Shenzhen".into()),
+        sentence: None,
+        happened_on: Some(jiff::civil::date(2026, 11, 2)),
+        goods_value: Some(GoodsValue { amount: Some((5_000_000, "CNY".parse().expect("valid"))), count: None }),
+    })
+}
+
+/// One of each, those with a golden test of their own first.
+fn bodies() -> Vec<Body> {
+    let signal = || "acme/all/7".parse::<SignalRef>().expect("valid");
+    let evidence = vec![crate::domain::Evidence::of(crate::domain::EvidenceKind::TestPurchase)];
+    let change = Change {
+        evidence: evidence.clone(),
+        actions: vec![Action::StoreClosed],
+        goods_value: Some(GoodsValue { amount: None, count: Some(2) }),
+        acted_on: Some(jiff::civil::date(2026, 11, 1)),
+        step: Some(AnswerStep::SellerNotified),
+        outcome: Some(ReferralStage::Accepted),
+    };
+    let digests = vec![Sha256Digest([2; 32])];
+    let dispute = Dispute { signals: vec![signal()], ground: DisputeGround::Licensed, digests, reference: CaseTag([1; 16]) };
+    let decision = |outcome| {
+        let signals = vec![Seq::new(7), Seq::new(300)];
+        Body::Decision(Decision { dispute: signal(), outcome, signals, reference: CaseTag([1; 16]) })
+    };
+    vec![
+        signal_entry().body,
+        retraction_entry().body,
+        Body::Amendment(Amendment { signal: Seq::new(300), change }),
+        Body::Dispute(dispute),
+        decision(DisputeOutcome::Upheld),
+        decision(DisputeOutcome::Refuted),
+        Body::Opinion(Opinion { signal: signal(), stance: Stance::Agree(evidence) }),
+        Body::Opinion(Opinion { signal: signal(), stance: Stance::Disagree(DisputeGround::NoRight) }),
+        marker(),
+        Body::MarkerLift(MarkerLift { marker: Seq::new(300) }),
+        Body::Erasure(Erasure { entries: vec![Seq::new(1), Seq::new(300)], reason: ErasureReason::Request }),
+        referral(),
+    ]
+}
+
+/// Body by body, without the head that all entries share.
+const GOLDEN_BODIES: &[&str] = &[
+    "322208ac02121d0a04080210021201041a021802220a323032362d31312d303128013002",
+    concat!(
+        "3a420a0a61636d652f616c6c2f3710021a20020202020202020202020202020202020202020202020202020202020202020222100101",
+        "0101010101010101010101010101",
+    ),
+    "42250a0a61636d652f616c6c2f3710011a0307ac02221001010101010101010101010101010101",
+    "42250a0a61636d652f616c6c2f3710021a0307ac02221001010101010101010101010101010101",
+    "4a140a0a61636d652f616c6c2f3710011a0408021002",
+    "4a100a0a61636d652f616c6c2f3710022005",
+    concat!(
+        "52c0010801120201041a480a026b31122010101010101010101010101010101010101010101010101010101010101010101220111111",
+        "11111111111111111111111111111111111111111111111111111111111a480a026b3212202020202020202020202020202020202020",
+        "2020202020202020202020202020201220212121212121212121212121212121212121212121212121212121212121212120012a2003",
+        "03030303030303030303030303030303030303030303030303030303030303301e",
+    ),
+    "5a0308ac02",
+    "62070a0301ac021002",
+    concat!(
+        "6a530a100404040404040404040404040404040410011a0a61636d652f616c6c2f372205434e2d47442a12506f6c696365206f662053",
+        "68656e7a68656e3a0a323032362d31312d3032420a08c096b1021203434e59",
+    ),
+];
 
 fn of_bytes(bytes: Vec<u8>) -> EntryBytes {
     EntryBytes::from_peer(bytes.into()).expect("within bounds")
@@ -85,10 +174,68 @@ fn the_bytes_of_a_signal_never_change() {
 }
 
 #[test]
-fn both_bodies_read_back() {
-    for entry in [signal_entry(), retraction_entry()] {
+fn every_body_reads_back() {
+    for body in bodies() {
+        let entry = entry(body);
         assert_eq!(decode(&encode(&entry, SALT).expect("valid")), Ok(entry));
     }
+}
+
+#[test]
+fn the_bytes_of_the_other_bodies_never_change() {
+    let body = |body| hex(&encode(&entry(body), SALT).expect("valid").as_slice()[27..]);
+    let bytes: Vec<String> = bodies().into_iter().skip(2).map(body).collect();
+    assert_eq!(bytes, GOLDEN_BODIES);
+}
+
+#[test]
+fn what_clears_a_seller_is_read_whatever_else_stands_in_it() {
+    for body in bodies() {
+        let clears = match &body {
+            Body::Retraction(_) | Body::Dispute(_) | Body::Erasure(_) | Body::Marker(_) => true,
+            Body::Decision(decision) => decision.outcome == DisputeOutcome::Refuted,
+            Body::Opinion(opinion) => matches!(opinion.stance, Stance::Disagree(_)),
+            _ => false,
+        };
+        let bytes = encode(&entry(body.clone()), SALT).expect("valid");
+        let later = decode(&of_bytes(with_field(bytes.as_slice(), 15, b"later")));
+        let expected = if clears { Ok(entry(body)) } else { Err(NotUnderstood::NotCanonical) };
+        assert_eq!(later, expected);
+    }
+}
+
+#[test]
+fn what_is_said_of_others_is_of_one_audience_and_bounded() {
+    let signal = |text: &str| text.parse::<SignalRef>().expect("valid");
+    let dispute = |signals: Vec<SignalRef>| {
+        Body::Dispute(Dispute { signals, ground: DisputeGround::Other, digests: vec![], reference: CaseTag([1; 16]) })
+    };
+    let decision = |outcome, signals: Vec<Seq>| {
+        Body::Decision(Decision { dispute: signal("acme/all/9"), outcome, signals, reference: CaseTag([1; 16]) })
+    };
+    let refused = |body: Body| {
+        let error = encode(&entry(body.clone()), SALT).map(|_| ()).expect_err("refused");
+        assert_eq!(error.code(), "ENTRY_OUT_OF_BOUNDS", "{body:?}");
+    };
+    refused(dispute(vec![]));
+    refused(dispute(vec![signal("acme/all/1"), signal("acme/all/1")]));
+    refused(dispute(vec![signal("acme/all/1"), signal("acme/luxury/1")]));
+    refused(dispute((0..65).map(|n| signal(&format!("acme/all/{n}"))).collect()));
+    refused(decision(DisputeOutcome::Upheld, vec![]));
+    refused(decision(DisputeOutcome::TakenBack, vec![Seq::ZERO]));
+    refused(Body::Amendment(Amendment { signal: Seq::ZERO, change: Change::default() }));
+    refused(Body::Opinion(Opinion { signal: signal("acme/all/1"), stance: Stance::Agree(vec![]) }));
+    refused(Body::Erasure(Erasure { entries: vec![], reason: ErasureReason::Other }));
+    refused(Body::Erasure(Erasure { entries: vec![Seq::new(2), Seq::new(1)], reason: ErasureReason::Other }));
+    let Body::Marker(marker) = marker() else { return };
+    refused(Body::Marker(Marker { kinds: vec![], ..marker }));
+    let Body::Referral(referral) = referral() else { return };
+    refused(Body::Referral(Referral { stage: ReferralStage::Accepted, ..referral.clone() }));
+    refused(Body::Referral(Referral { sentence: Some(Sentence::Fine), ..referral }));
+    // As long as names can be.
+    let long = format!("{}/{}/", "m".repeat(40), "g".repeat(40));
+    let fits = encode(&entry(dispute((0..64).map(|n| signal(&format!("{long}{}", u64::MAX - n))).collect())), SALT);
+    assert!(fits.expect("fits").as_slice().len() < MAX_ENTRY_BYTES);
 }
 
 #[test]
@@ -161,14 +308,14 @@ fn a_body_of_a_later_version_is_not_understood() {
     assert_eq!(after(|m| m.body = None), Err(NotUnderstood::UnknownBody));
     let mut message = signal_message();
     message.body = None;
-    let later = with_field(&message.encode_to_vec(), 6, b"\x08\x01");
+    let later = with_field(&message.encode_to_vec(), 14, b"\x08\x01");
     assert_eq!(decode(&of_bytes(later)), Err(NotUnderstood::UnknownBody));
 }
 
 #[test]
 fn two_bodies_are_never_one_of_them() {
     let signal = encode(&signal_entry(), SALT).expect("valid");
-    for number in [5, 6] {
+    for number in [5, 7, 8, 12, 14] {
         let two = with_field(signal.as_slice(), number, b"\x10\x02");
         assert_eq!(decode(&of_bytes(two)), Err(NotUnderstood::NotCanonical), "field {number}");
     }

@@ -3,7 +3,7 @@ use std::convert::Infallible;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{Retraction, RetractionReason, SubmissionTag};
+use crate::domain::{Erasure, ErasureReason, Opinion, Retraction, RetractionReason, Stance, SubmissionTag};
 use crate::feed::fixtures::{any, content, entry, signal_entry};
 
 /// An entry as a node reads it.
@@ -17,6 +17,13 @@ fn signal() -> Read {
     Ok(signal_entry())
 }
 
+/// An entry about others, recorded `late` milliseconds after the rest.
+fn opinion(late: i64) -> Read {
+    let signal = "globex/all/7".parse().expect("valid");
+    let recorded_at = Timestamp::from_unix_ms(signal_entry().recorded_at.unix_ms() + late);
+    Ok(Entry { recorded_at, body: Body::Opinion(Opinion { signal, stance: Stance::None }) })
+}
+
 fn garbage() -> Read {
     Err(NotUnderstood::Malformed)
 }
@@ -25,7 +32,7 @@ fn garbage() -> Read {
 fn content_at(feed: &[Read], seq: Seq) -> Option<SignalContent> {
     match &feed.get(usize::try_from(seq.get()).ok()?)?.as_ref().ok()?.body {
         Body::Signal { content, .. } => Some(content.clone()),
-        Body::Retraction(_) => None,
+        _ => None,
     }
 }
 
@@ -48,7 +55,7 @@ fn folded(feed: &[Read]) -> (FeedView, Vec<Effect>) {
 #[test]
 fn a_signal_stands_until_it_is_withdrawn() {
     let (view, effects) = folded(&[signal(), signal(), retraction(0)]);
-    assert_eq!(effects, [Effect::Added, Effect::Added, Effect::Withdrawn(Seq::ZERO)]);
+    assert_eq!(effects, [Effect::Added, Effect::Added, Effect::Withdrawn(vec![Seq::ZERO])]);
     assert_eq!((view.size(), view.signals(), view.withdrawn()), (Seq::new(3), 2, 1));
     assert!(view.is_withdrawn(Seq::ZERO) && !view.is_withdrawn(Seq::new(1)));
     assert_eq!(view.retraction_of(Seq::ZERO), Some(Seq::new(2)));
@@ -62,9 +69,9 @@ fn a_signal_stands_until_it_is_withdrawn() {
 fn a_retraction_of_what_is_no_earlier_live_signal_does_nothing() {
     let feed = [signal(), garbage(), retraction(3), retraction(9), retraction(1), retraction(0), retraction(0), retraction(5)];
     let (view, effects) = folded(&feed);
-    let nothing = Effect::Nothing;
-    let withdrawn = Effect::Withdrawn(Seq::ZERO);
-    assert_eq!(effects, [Effect::Added, nothing, nothing, nothing, nothing, withdrawn, nothing, nothing]);
+    let nothing = || Effect::Nothing;
+    let withdrawn = Effect::Withdrawn(vec![Seq::ZERO]);
+    assert_eq!(effects, [Effect::Added, nothing(), nothing(), nothing(), nothing(), withdrawn, nothing(), nothing()]);
     assert_eq!((view.signals(), view.withdrawn(), view.not_understood()), (1, 1, 1));
     assert_eq!(view.retraction_of(Seq::ZERO), Some(Seq::new(5)), "the first one counts");
     assert_eq!(view.digest(), ViewDigest::default());
@@ -80,6 +87,26 @@ fn a_retraction_of_itself_or_later_is_not_even_looked_up() {
     }
     assert_eq!(fold(&mut view, &[retraction(1), signal()]), [Effect::Nothing, Effect::Added]);
     assert_eq!(view.withdrawn(), 0);
+}
+
+#[test]
+fn what_is_said_of_others_is_noted_and_never_earlier_than_what_came_before() {
+    let (view, effects) = folded(&[opinion(9), signal(), opinion(3), opinion(10)]);
+    let at = |late| Effect::Noted(Timestamp::from_unix_ms(signal_entry().recorded_at.unix_ms() + late));
+    assert_eq!(effects, [at(9), Effect::Added, at(9), at(10)]);
+    assert_eq!((view.size(), view.signals(), view.not_understood()), (Seq::new(4), 1, 0));
+}
+
+#[test]
+fn an_erasure_takes_away_the_signals_that_it_names() {
+    let erasure = |entries: &[u64]| {
+        let entries = entries.iter().copied().map(Seq::new).collect();
+        Ok(entry(Body::Erasure(Erasure { entries, reason: ErasureReason::Request })))
+    };
+    let (view, effects) = folded(&[signal(), signal(), retraction(0), signal(), erasure(&[0, 1, 2, 3, 4])]);
+    assert_eq!(effects[4], Effect::Withdrawn(vec![Seq::new(1), Seq::new(3)]));
+    assert_eq!((view.withdrawn(), view.digest()), (3, ViewDigest::default()));
+    assert_eq!(view.retraction_of(Seq::new(3)), Some(Seq::new(4)));
 }
 
 #[test]
@@ -151,7 +178,12 @@ fn a_view_goes_on_to_no_earlier_and_no_impossible_one() {
 fn any_feed() -> impl Strategy<Value = Vec<Read>> {
     let tag = SubmissionTag([0; 16]);
     let signal = any::content().prop_map(move |content| Ok(entry(Body::Signal { tag, content })));
-    let read = prop_oneof![4 => signal, 3 => (0_u64..40).prop_map(retraction), 1 => Just(garbage())];
+    let read = prop_oneof![
+        4 => signal,
+        3 => (0_u64..40).prop_map(retraction),
+        1 => (-9_i64..9).prop_map(opinion),
+        1 => Just(garbage())
+    ];
     prop::collection::vec(read, 0..40)
 }
 

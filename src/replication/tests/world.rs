@@ -129,6 +129,7 @@ pub(super) fn signal(audience: &str, n: u64) -> Append {
             observed_on: None,
             acted_on: None,
             retention_days: None,
+            derived_from: vec![],
         },
     };
     let tag = SubmissionTag(tag);

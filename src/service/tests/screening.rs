@@ -10,7 +10,7 @@ const SELLER: &str = "outlet-17.test";
 /// Verdict, members elsewhere, own signals listed, others listed.
 fn summary(answer: &Answer) -> (Verdict, u32, usize, usize) {
     let own = answer.matches.iter().filter(|m| m.own).count();
-    (answer.verdict, answer.members_elsewhere, own, answer.matches.len() - own)
+    (answer.judgment.verdict, answer.members_elsewhere, own, answer.matches.len() - own)
 }
 
 async fn is_as_given(node: &TestNode, answer: &Answer) {

@@ -16,8 +16,8 @@ use crate::feed::{SignedCheckpoint, SignedRoster, SigningKey};
 use crate::membership::{Directory, Liveness};
 use crate::pseudonym::HmacKey;
 use crate::service::{
-    Answer, FreshnessBoard, KeySecrets, LocalSecret, Pseudonymiser, Receipt, ScreenError, Screener, Signals, SubmitError,
-    Submitter,
+    Answer, Cases, FreshnessBoard, KeySecrets, LocalSecret, Pseudonymiser, Receipt, ScreenError, Screener, Signals,
+    SubmitError, Submitter,
 };
 use crate::store::{Import, Options, Store};
 
@@ -92,6 +92,7 @@ pub(crate) struct TestNode {
     pub(crate) pseudonymiser: Arc<Pseudonymiser>,
     pub(crate) submitter: Submitter,
     pub(crate) signals: Arc<Signals>,
+    pub(crate) cases: Cases,
     pub(crate) screener: Arc<Screener>,
     pub(crate) keys: Arc<HeldKeys>,
     pub(crate) clock: Arc<TestClock>,
@@ -171,12 +172,21 @@ impl World {
         let freshness = FreshnessBoard::new(store.clone(), directory.clone(), liveness.clone(), clock.clone());
         let freshness = Arc::new(freshness);
         let secret = Arc::new(LocalSecret::generate(&*entropy(seed + 1)).expect("a secret"));
-        let signals = Signals {
+        let signals = Arc::new(Signals {
             store: store.clone(),
             directory: directory.clone(),
             secret: secret.clone(),
             clock: clock.clone(),
             entropy: entropy(seed + 2),
+        });
+        let cases = Cases {
+            store: store.clone(),
+            directory: directory.clone(),
+            signals: signals.clone(),
+            pseudonymiser: pseudonymiser.clone(),
+            secret: secret.clone(),
+            clock: clock.clone(),
+            entropy: entropy(seed + 4),
         };
         let screener =
             Screener::new(store.clone(), directory.clone(), pseudonymiser.clone(), freshness.clone(), clock.clone(), &secret);
@@ -189,7 +199,8 @@ impl World {
                 clock: clock.clone(),
                 entropy: entropy(seed + 3),
             },
-            signals: Arc::new(signals),
+            signals,
+            cases,
             screener: Arc::new(screener),
             store,
             directory,
@@ -300,6 +311,7 @@ pub(crate) fn submission(audience: &str, domain: &str, evidence: EvidenceKind, c
             observed_on: None,
             acted_on: None,
             retention_days: None,
+            derived_from: vec![],
         },
     }
 }

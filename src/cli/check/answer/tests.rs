@@ -65,6 +65,9 @@ fn alleged() -> Answer {
         matches_omitted: 0,
         own_omitted: 0,
         reference_error: String::new(),
+        reasons: vec![proto::Reason::AllegedByMember.into()],
+        score: 50,
+        markers: vec![],
     };
     let feeds = vec![
         feed("acme", |_| {}),
@@ -85,6 +88,7 @@ fn an_answer_that_a_person_understands() {
 ALLEGED: 1 other member and your own flag this seller, without conclusive evidence
 reference      chk_1 (kept for 365 days)
 checked at     2026-11-22T00:00:00Z
+because        a member alleges it
 asked          domain, phone, phone, legal_name
 
 acme, alleged: trademark_counterfeit of Ac me
@@ -130,11 +134,14 @@ fn an_answer_for_a_program() {
             "checked_at",
             "elsewhere",
             "freshness",
+            "markers",
             "matches_omitted",
             "members_elsewhere",
             "own",
+            "reasons",
             "reference",
             "reference_error",
+            "score",
             "verdict"
         ]
     );

@@ -1,0 +1,243 @@
+//! What holds for all members: part of the roster.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::limits::MAX_RETENTION_DAYS;
+use super::{Calendar, EvidenceKind, FieldError, IdentifierKind, Infringement, MarkerKind, MemberId, Statement};
+
+/// Days that a seller may be left without a decision at most.
+const MAX_RESOLVE_DAYS: u16 = 365;
+/// Working days that a seller may have to answer at most.
+const MAX_ANSWER_DAYS: u16 = 60;
+/// Rules of retention: each pair of infringement and evidence once is enough.
+const MAX_RULES: usize = 200;
+
+/// What holds for all members.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// Kinds of identifiers that only support.
+    pub weak_kinds: BTreeSet<IdentifierKind>,
+    /// Domains beside the built-in list that host many sellers, so that they are nobody's identity.
+    pub shared_hosts: BTreeSet<String>,
+    /// Days that a signal is kept where neither it nor a rule says otherwise.
+    pub retention_days: u16,
+    /// Days for signals of one infringement, or that rest on one kind of evidence. The longest that fits holds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub retention: Vec<RetentionRule>,
+    /// A seller's right to answer.
+    pub answers: AnswerPolicy,
+    /// How long markers hold.
+    pub markers: MarkerPolicy,
+    /// What a verdict weighs.
+    pub verdict: VerdictPolicy,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            weak_kinds: [IdentifierKind::LegalName, IdentifierKind::PostalAddress].into(),
+            shared_hosts: BTreeSet::new(),
+            retention_days: 1_826,
+            retention: Vec::new(),
+            answers: AnswerPolicy::default(),
+            markers: MarkerPolicy::default(),
+            verdict: VerdictPolicy::default(),
+        }
+    }
+}
+
+impl Policy {
+    /// # Errors
+    /// The first field that is out of bounds.
+    pub fn validate(&self) -> Result<(), FieldError> {
+        days("retention_days", self.retention_days)?;
+        if self.retention.len() > MAX_RULES {
+            return Err(FieldError::new("ROSTER_TOO_LARGE", "retention", "give at most 200 rules of retention"));
+        }
+        for (i, rule) in self.retention.iter().enumerate() {
+            rule.validate().map_err(|error| error.inside(format!("retention[{i}]")))?;
+        }
+        self.answers.validate().map_err(|error| error.inside("answers"))?;
+        self.markers.validate().map_err(|error| error.inside("markers"))?;
+        self.verdict.validate().map_err(|error| error.inside("verdict"))
+    }
+
+    /// Days that a signal with this statement is kept.
+    #[must_use]
+    pub fn retention_days(&self, statement: &Statement) -> u16 {
+        let rules = self.retention.iter().filter(|rule| rule.fits(statement)).map(|rule| rule.days).max();
+        statement.retention_days.unwrap_or_else(|| rules.unwrap_or(self.retention_days))
+    }
+}
+
+fn days(field: &'static str, days: u16) -> Result<(), FieldError> {
+    if (1..=MAX_RETENTION_DAYS).contains(&days) {
+        return Ok(());
+    }
+    Err(FieldError::new("RETENTION_OUT_OF_RANGE", field, "give 1 to 3653 days"))
+}
+
+fn percent(field: &'static str, percent: u8) -> Result<(), FieldError> {
+    if percent <= 100 { Ok(()) } else { Err(FieldError::new("PERCENT_INVALID", field, "give 0 to 100 percent")) }
+}
+
+/// How long some signals are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionRule {
+    /// Of this infringement only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub infringement: Option<Infringement>,
+    /// With evidence of this kind only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<EvidenceKind>,
+    /// Days after it was recorded, 1 to 3,653.
+    pub days: u16,
+}
+
+impl RetentionRule {
+    fn validate(&self) -> Result<(), FieldError> {
+        if self.infringement.is_none() && self.evidence.is_none() {
+            let message = "name an infringement or a kind of evidence; retention_days holds for all others";
+            return Err(FieldError::new("RETENTION_RULE_EMPTY", "", message));
+        }
+        days("days", self.days)
+    }
+
+    fn fits(&self, statement: &Statement) -> bool {
+        self.infringement.is_none_or(|infringement| infringement == statement.infringement)
+            && self.evidence.is_none_or(|kind| statement.evidence.iter().any(|evidence| evidence.kind == kind))
+    }
+}
+
+/// A seller's right to answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AnswerPolicy {
+    /// Working days that a seller has after it was told, 1 to 60.
+    pub working_days: u16,
+    /// Calendar days within which a dispute is decided, 1 to 365; after them it has lapsed in the seller's favour.
+    pub resolve_days: u16,
+    /// What a working day is.
+    pub calendar: Calendar,
+}
+
+impl Default for AnswerPolicy {
+    fn default() -> Self {
+        Self { working_days: 3, resolve_days: 15, calendar: Calendar::default() }
+    }
+}
+
+impl AnswerPolicy {
+    fn validate(&self) -> Result<(), FieldError> {
+        if !(1..=MAX_ANSWER_DAYS).contains(&self.working_days) {
+            return Err(FieldError::new("ANSWER_DAYS_INVALID", "working_days", "give 1 to 60 working days"));
+        }
+        if !(1..=MAX_RESOLVE_DAYS).contains(&self.resolve_days) {
+            return Err(FieldError::new("ANSWER_DAYS_INVALID", "resolve_days", "give 1 to 365 days"));
+        }
+        self.calendar.validate().map_err(|error| error.inside("calendar"))
+    }
+}
+
+/// How long markers hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MarkerPolicy {
+    /// Days that a victim's marker holds where it does not say otherwise: thirteen months.
+    pub victim_days: u16,
+    /// The same of the known good.
+    pub known_good_days: u16,
+}
+
+impl Default for MarkerPolicy {
+    fn default() -> Self {
+        Self { victim_days: 396, known_good_days: 396 }
+    }
+}
+
+impl MarkerPolicy {
+    fn validate(&self) -> Result<(), FieldError> {
+        days("victim_days", self.victim_days)?;
+        days("known_good_days", self.known_good_days)
+    }
+
+    /// Days that a marker of this kind holds.
+    #[must_use]
+    pub const fn days(&self, kind: MarkerKind) -> u16 {
+        match kind {
+            MarkerKind::Victim => self.victim_days,
+            MarkerKind::KnownGood => self.known_good_days,
+        }
+    }
+}
+
+/// What a verdict weighs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct VerdictPolicy {
+    /// Days after which evidence weighs half, where its kind is not named in `half_life_days_by_evidence`.
+    pub half_life_days: u16,
+    /// The same by kind of evidence.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub half_life_days_by_evidence: BTreeMap<EvidenceKind, u16>,
+    /// Percent of full weight below which a signal flags no more.
+    pub least_weight_percent: u8,
+    /// Days between two incidents after which one member's confirmations make a repeat offender.
+    pub repeat_after_days: u16,
+    /// Percent of its weight that remains to a member's signals; all others have 100.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub member_weight_percent: BTreeMap<MemberId, u8>,
+    /// Percent of a member's signals that may be refuted before its weight falls to `inaccurate_weight_percent`.
+    pub refuted_percent: u8,
+    /// Signals of a member that must have been disputed and decided before its accuracy is judged.
+    pub accuracy_after: u32,
+    /// Percent of its weight that remains to a member beyond `refuted_percent`; 100 for no change.
+    pub inaccurate_weight_percent: u8,
+}
+
+impl Default for VerdictPolicy {
+    fn default() -> Self {
+        let lasting = [EvidenceKind::CourtJudgment, EvidenceKind::AdministrativeDecision, EvidenceKind::PoliceRaid];
+        Self {
+            half_life_days: 730,
+            half_life_days_by_evidence: lasting.map(|kind| (kind, 1_826)).into(),
+            least_weight_percent: 5,
+            repeat_after_days: 30,
+            member_weight_percent: BTreeMap::new(),
+            refuted_percent: 20,
+            accuracy_after: 20,
+            inaccurate_weight_percent: 100,
+        }
+    }
+}
+
+impl VerdictPolicy {
+    fn validate(&self) -> Result<(), FieldError> {
+        days("half_life_days", self.half_life_days)?;
+        for (kind, half_life) in &self.half_life_days_by_evidence {
+            days("half_life_days_by_evidence", *half_life)
+                .map_err(|error| FieldError { field: format!("{}.{kind}", error.field), ..error })?;
+        }
+        days("repeat_after_days", self.repeat_after_days)?;
+        percent("least_weight_percent", self.least_weight_percent)?;
+        percent("refuted_percent", self.refuted_percent)?;
+        percent("inaccurate_weight_percent", self.inaccurate_weight_percent)?;
+        self.member_weight_percent.values().try_for_each(|weight| percent("member_weight_percent", *weight))
+    }
+
+    /// Percent of its weight that the policy leaves to a member.
+    #[must_use]
+    pub fn weight_percent(&self, member: &MemberId) -> u8 {
+        self.member_weight_percent.get(member).copied().unwrap_or(100)
+    }
+
+    /// Days after which evidence of this kind weighs half.
+    #[must_use]
+    pub fn half_life(&self, kind: EvidenceKind) -> u16 {
+        self.half_life_days_by_evidence.get(&kind).copied().unwrap_or(self.half_life_days)
+    }
+}

@@ -1,0 +1,99 @@
+//! A signal as this node holds it, with all that was said of it since.
+
+use std::sync::Arc;
+
+use crate::domain::{Clock, RetractionReason, Roster, Seq, SignalContent, SignalRef, SignalStatus, Statement, Timestamp};
+use crate::feed::{Body, Entry, EntryBytes, Life, SignedRoster, Told, decode, life};
+use crate::membership::Directory;
+use crate::store::{Store, StoreError};
+
+/// A signal as this node holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignalRecord {
+    /// Its name.
+    pub signal: SignalRef,
+    /// What it is now.
+    pub status: SignalStatus,
+    /// When its member took it in.
+    pub recorded_at: Timestamp,
+    /// What it said when it was stated.
+    pub content: SignalContent,
+    /// Why it was withdrawn, where it was.
+    pub retraction: Option<RetractionReason>,
+    /// What was said of it since; `None` where nothing was.
+    pub life: Option<Box<Life>>,
+}
+
+impl SignalRecord {
+    /// What it says now, amendments included.
+    #[must_use]
+    pub fn statement(&self) -> &Statement {
+        self.life.as_ref().map_or(&self.content.statement, |life| &life.statement)
+    }
+}
+
+/// Reads signals under one roster and at one moment.
+pub(super) struct Reader<'a> {
+    store: &'a Store,
+    signed: Arc<SignedRoster>,
+    pub(super) now: Timestamp,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(store: &'a Store, directory: &Directory, clock: &dyn Clock) -> Self {
+        Self { store, signed: directory.roster(), now: clock.now() }
+    }
+
+    pub(super) fn roster(&self) -> &Roster {
+        self.signed.roster()
+    }
+
+    /// The signal at a position; `None` where nothing, or another kind of entry, stands there.
+    pub(super) fn signal(&self, signal: SignalRef) -> Result<Option<SignalRecord>, StoreError> {
+        match self.store.read(&signal.feed, signal.seq)? {
+            Some(bytes) => self.record_of(signal, &bytes),
+            None => Ok(None),
+        }
+    }
+
+    /// What the entry says that stands there.
+    pub(super) fn record_of(&self, signal: SignalRef, bytes: &EntryBytes) -> Result<Option<SignalRecord>, StoreError> {
+        let Ok(Entry { recorded_at, body: Body::Signal { content, .. } }) = decode(bytes) else { return Ok(None) };
+        let (gone, retraction) = match self.store.retraction_of(&signal.feed, signal.seq) {
+            Some(at) => self.taken_away(&signal, at)?,
+            None => (None, None),
+        };
+        let life = if self.store.speaks_of(&signal) {
+            let notes = self.store.notes_about(&signal)?;
+            let told = Told { signal: &signal, recorded_at, statement: &content.statement, gone, notes: &notes };
+            Some(Box::new(life(&told, self.roster(), self.now)))
+        } else {
+            None
+        };
+        let status = match (&life, gone) {
+            (Some(life), _) => life.status,
+            (None, Some(gone)) => gone,
+            (None, None) => self.status_alone(&content, recorded_at),
+        };
+        Ok(Some(SignalRecord { signal, status, recorded_at, content, retraction, life }))
+    }
+
+    /// What a signal is of which nothing else was said.
+    pub(super) fn status_alone(&self, content: &SignalContent, recorded_at: Timestamp) -> SignalStatus {
+        let kept_days = self.roster().policy.retention_days(&content.statement);
+        match () {
+            () if recorded_at.is_ahead_of(self.now) => SignalStatus::DatedAhead,
+            () if self.now >= recorded_at.plus_days(kept_days) => SignalStatus::Expired,
+            () => content.live_status(),
+        }
+    }
+
+    /// What the signal is that the entry at `at` took away, and why where it says so.
+    fn taken_away(&self, signal: &SignalRef, at: Seq) -> Result<(Option<SignalStatus>, Option<RetractionReason>), StoreError> {
+        let entry = self.store.entry(&SignalRef { feed: signal.feed.clone(), seq: at })?;
+        Ok(match entry.map(|entry| entry.body) {
+            Some(Body::Retraction(retraction)) => (Some(SignalStatus::Withdrawn), Some(retraction.reason)),
+            _ => (Some(SignalStatus::Erased), None),
+        })
+    }
+}

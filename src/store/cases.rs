@@ -1,0 +1,114 @@
+//! Reading what entries say about others.
+
+use super::index::Position;
+use super::{Store, StoreError};
+use crate::domain::{CaseTag, LeadId, Marker, Pseudonym, SignalRef, Timestamp};
+use crate::feed::{Body, Entry, Note, decode};
+
+/// A marker that stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StandingMarker {
+    /// Where.
+    pub at: SignalRef,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+    /// What it says.
+    pub marker: Marker,
+}
+
+impl Store {
+    /// Whether any entry says something about this one. In memory.
+    #[must_use]
+    pub fn speaks_of(&self, entry: &SignalRef) -> bool {
+        self.shared.state.read().casebook.speaks_of(entry)
+    }
+
+    /// What entries say about a signal, and that its disputes were taken back: as many of each member as count. Reads entries.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`].
+    pub fn notes_about(&self, signal: &SignalRef) -> Result<Vec<Note>, StoreError> {
+        let mut notes = self.notes_on(signal)?;
+        let disputes: Vec<SignalRef> =
+            notes.iter().filter(|note| matches!(note.body, Body::Dispute(_))).map(|note| note.at.clone()).collect();
+        for dispute in disputes {
+            notes.extend(self.notes_on(&dispute)?);
+        }
+        Ok(notes)
+    }
+
+    fn notes_on(&self, about: &SignalRef) -> Result<Vec<Note>, StoreError> {
+        let noted: Vec<(SignalRef, Timestamp)> = {
+            let state = self.shared.state.read();
+            let noted = state.casebook.about(about).into_iter();
+            noted.filter_map(|noted| Some((state.name_of(noted.at)?, noted.since))).collect()
+        };
+        let mut notes = Vec::with_capacity(noted.len());
+        for (at, since) in noted {
+            if let Some(entry) = self.entry(&at)? {
+                notes.push(Note { at, recorded_at: entry.recorded_at, since, body: entry.body });
+            }
+        }
+        Ok(notes)
+    }
+
+    /// The entry at a position as this version reads it; `None` where nothing that it understands stands there.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`].
+    pub fn entry(&self, at: &SignalRef) -> Result<Option<Entry>, StoreError> {
+        Ok(self.read(&at.feed, at.seq)?.and_then(|bytes| decode(&bytes).ok()))
+    }
+
+    /// The entries that record disputes under a reference. In memory.
+    #[must_use]
+    pub fn case(&self, tag: &CaseTag) -> Vec<SignalRef> {
+        let state = self.shared.state.read();
+        state.casebook.case(tag).into_iter().filter_map(|at| state.name_of(at)).collect()
+    }
+
+    /// The entries after `after` that record disputes, in order. In memory.
+    #[must_use]
+    pub fn disputes_after(&self, after: Option<&SignalRef>) -> Vec<SignalRef> {
+        let state = self.shared.state.read();
+        let later = |at: &SignalRef| after.is_none_or(|after| at > after);
+        let mut disputes: Vec<_> = state.casebook.disputes().filter_map(|at| state.name_of(at)).filter(later).collect();
+        disputes.sort_unstable();
+        disputes
+    }
+
+    /// The entries about each lead. In memory.
+    #[must_use]
+    pub fn leads(&self) -> Vec<(LeadId, Vec<SignalRef>)> {
+        let state = self.shared.state.read();
+        let named = |at: &Vec<Position>| at.iter().filter_map(|at| state.name_of(*at)).collect();
+        state.casebook.leads().iter().map(|(lead, at)| (*lead, named(at))).collect()
+    }
+
+    /// Whether a marker may name this pseudonym. In memory; one probe.
+    #[must_use]
+    pub fn is_marked(&self, pseudonym: &Pseudonym) -> bool {
+        self.shared.state.read().casebook.is_marked(pseudonym.into())
+    }
+
+    /// The markers that name this pseudonym and were not taken back. Reads entries.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`].
+    pub fn markers_of(&self, pseudonym: &Pseudonym) -> Result<Vec<StandingMarker>, StoreError> {
+        let positions: Vec<SignalRef> = {
+            let state = self.shared.state.read();
+            let marked = state.casebook.markers(pseudonym.into()).into_iter().filter_map(|at| state.name_of(at));
+            marked.filter(|at| !state.casebook.is_lifted(at)).collect()
+        };
+        let mut markers = Vec::new();
+        for at in positions {
+            if let Some(Entry { recorded_at, body: Body::Marker(marker) }) = self.entry(&at)?
+                && marker.pseudonyms.iter().any(|set| set.pseudonyms.contains(pseudonym))
+            {
+                markers.push(StandingMarker { at, recorded_at, marker });
+            }
+        }
+        Ok(markers)
+    }
+}

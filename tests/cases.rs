@@ -1,0 +1,165 @@
+//! A signal's life over real nodes: it is corrected, rebutted, disagreed with and decided at one member, and all answer alike.
+
+mod cluster;
+
+use cluster::{Alliance, Client, eventually, identifier, member, statement, submission};
+use countermark::domain::MemberKind;
+use countermark::rpc::proto::{
+    self, AnswerStep, DisputeGround, DisputeOutcome, IdentifierKind as Kind, MarkerKind, MarkerReason, Reason, SignalStatus,
+    Stance, Verdict,
+};
+use tonic::Code;
+use tonic_types::StatusExt as _;
+
+const THREE: [(&str, MemberKind); 3] =
+    [("bazaar", MemberKind::Platform), ("aurelle", MemberKind::Brand), ("kestrel", MemberKind::Brand)];
+
+fn code(status: &tonic::Status) -> (Code, String) {
+    (status.code(), status.get_details_error_info().map(|info| info.reason).unwrap_or_default())
+}
+
+fn seller() -> Vec<proto::Identifier> {
+    vec![identifier(Kind::Domain, "outlet-17.test"), identifier(Kind::BusinessLicence, "91110000600037341L")]
+}
+
+/// Waits until every one of `clients` gives the verdict.
+async fn all_say(clients: &[Client], asked: &[proto::Identifier], verdict: Verdict) {
+    eventually(&format!("everybody says {verdict:?}"), || {
+        let (clients, asked) = (clients.to_vec(), asked.to_vec());
+        async move {
+            for mut client in clients {
+                if client.check(asked.clone()).await.expect("answered").verdict() != verdict {
+                    return false;
+                }
+            }
+            true
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_rebuttal_holds_at_all_members_and_its_decision_too() {
+    let (alliance, sockets) = Alliance::new(&THREE).await;
+    let nodes = alliance.start_all(sockets).await;
+    let mut clients = Vec::new();
+    for (member, _) in THREE {
+        clients.push(alliance.client(member).await);
+    }
+    let [mut bazaar, mut aurelle, mut kestrel] = [clients[0].clone(), clients[1].clone(), clients[2].clone()];
+    let mut judged = submission("all", seller());
+    let court = proto::Evidence { kind: proto::EvidenceKind::CourtJudgment.into(), ..Default::default() };
+    judged.statement = Some(proto::Statement { evidence: vec![court], ..statement() });
+    let signal = aurelle.submit(judged).await.expect("taken").signal;
+    all_say(&clients, &seller(), Verdict::Confirmed).await;
+
+    // The seller turns to the platform, which did not flag it.
+    let open = proto::OpenDisputeRequest {
+        signals: vec![signal.clone()],
+        ground: DisputeGround::GenuineGoods.into(),
+        sha256: vec![vec![7; 32].into()],
+    };
+    let opened = bazaar.cases.open_dispute(open.clone()).await.expect("durable").into_inner();
+    assert!(opened.created && opened.reference.starts_with("CM-"), "{opened:?}");
+    let again = bazaar.cases.open_dispute(open).await.expect("known").into_inner();
+    assert_eq!(again, proto::OpenDisputeResponse { created: false, ..opened.clone() });
+    all_say(&clients, &seller(), Verdict::Disputed).await;
+    let request = proto::GetCaseRequest { reference: opened.reference.to_lowercase() };
+    let cases = kestrel.cases.get_case(request).await.expect("found at any member").into_inner().cases;
+    assert_eq!((cases.len(), cases[0].dispute.as_str(), cases[0].sha256.len()), (1, opened.dispute.as_str(), 1));
+    assert_eq!((cases[0].signals[0].signal.as_str(), cases[0].signals[0].status()), (signal.as_str(), SignalStatus::Disputed));
+
+    let decide = |outcome: DisputeOutcome| proto::DecideDisputeRequest {
+        dispute: opened.dispute.clone(),
+        outcome: outcome.into(),
+        signals: vec![],
+    };
+    let refused = kestrel.cases.decide_dispute(decide(DisputeOutcome::Refuted)).await.expect_err("not its signal");
+    assert_eq!(code(&refused), (Code::FailedPrecondition, "DISPUTE_ENDED".into()));
+    aurelle.cases.decide_dispute(decide(DisputeOutcome::Refuted)).await.expect("durable");
+    all_say(&clients, &seller(), Verdict::NoneKnown).await;
+    let refused = aurelle.cases.decide_dispute(decide(DisputeOutcome::Upheld)).await.expect_err("decided");
+    assert_eq!(code(&refused), (Code::FailedPrecondition, "DISPUTE_ENDED".into()));
+
+    let record = kestrel.signals.get_signal(proto::GetSignalRequest { signal }).await.expect("readable").into_inner().record;
+    let record = record.expect("a record");
+    assert_eq!((record.status(), record.disputes.len()), (SignalStatus::Refuted, 1));
+    assert_eq!((record.disputes[0].ended, record.disputes[0].outcome()), (true, DisputeOutcome::Refuted));
+    for node in nodes.into_values() {
+        node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn corrections_opinions_and_markers_reach_everybody_and_survive_a_restart() {
+    let (alliance, sockets) = Alliance::new(&THREE).await;
+    let mut nodes = alliance.start_all(sockets).await;
+    let mut clients = Vec::new();
+    for (member, _) in THREE {
+        clients.push(alliance.client(member).await);
+    }
+    let [mut bazaar, mut aurelle, mut kestrel] = [clients[0].clone(), clients[1].clone(), clients[2].clone()];
+    let with_id = proto::Submission { submission_id: "case-17".into(), ..submission("all", seller()) };
+    let signal = aurelle.submit(with_id).await.expect("taken").signal;
+    all_say(&clients, &seller(), Verdict::Alleged).await;
+
+    let amend = |change: proto::Change| proto::AmendSignalRequest {
+        target: Some(proto::amend_signal_request::Target::SubmissionId("case-17".into())),
+        audience: "all".into(),
+        change: Some(change),
+    };
+    let judgment = proto::Evidence { kind: proto::EvidenceKind::CourtJudgment.into(), ..Default::default() };
+    let change = proto::Change { evidence: vec![judgment], ..Default::default() };
+    let amended = aurelle.signals.amend_signal(amend(change)).await.expect("durable").into_inner();
+    assert_eq!(amended.signal, signal);
+    all_say(&clients, &seller(), Verdict::Confirmed).await;
+    let notify = proto::Change { step: AnswerStep::Unrefuted.into(), ..Default::default() };
+    let refused = aurelle.signals.amend_signal(amend(notify)).await.expect_err("the seller was never told");
+    assert_eq!(code(&refused), (Code::FailedPrecondition, "SELLER_NOT_NOTIFIED".into()));
+
+    let disagree = proto::GiveOpinionRequest {
+        signal: signal.clone(),
+        stance: Stance::Disagree.into(),
+        evidence: vec![],
+        reason: DisputeGround::Licensed.into(),
+    };
+    let own = aurelle.cases.give_opinion(disagree.clone()).await.expect_err("its own");
+    assert_eq!(code(&own), (Code::InvalidArgument, "OPINION_ON_OWN".into()));
+    kestrel.cases.give_opinion(disagree.clone()).await.expect("durable");
+    all_say(&clients, &seller(), Verdict::Disputed).await;
+    let none = proto::GiveOpinionRequest { stance: Stance::None.into(), reason: 0, ..disagree };
+    kestrel.cases.give_opinion(none).await.expect("durable");
+    all_say(&clients, &seller(), Verdict::Confirmed).await;
+
+    let licence = vec![seller().remove(1)];
+    let mark = proto::MarkIdentifiersRequest {
+        kind: MarkerKind::Victim.into(),
+        audience: "all".into(),
+        identifiers: licence.clone(),
+        reason: MarkerReason::StolenLicence.into(),
+        sha256: vec![],
+        valid_days: 0,
+    };
+    let marker = bazaar.cases.mark_identifiers(mark).await.expect("durable").into_inner().marker;
+    all_say(&clients, &licence, Verdict::NoneKnown).await;
+    all_say(&clients, &seller(), Verdict::Confirmed).await;
+    let answer = kestrel.check(seller()).await.expect("answered");
+    assert_eq!((answer.markers.len(), answer.markers[0].marker.as_str()), (1, marker.as_str()));
+    assert!(answer.reasons().any(|reason| reason == Reason::VictimMarked));
+    let past = kestrel.screening.get_check(proto::GetCheckRequest { reference: answer.reference.clone() }).await;
+    let past = past.expect("read again").into_inner().answer.expect("an answer");
+    assert_eq!((past.verdict(), past.reasons, past.score), (answer.verdict(), answer.reasons, answer.score));
+
+    // What was said stands in the log, and not in memory alone.
+    nodes.remove(&member("kestrel")).expect("runs").stop().await;
+    let restarted = alliance.start("kestrel", None).await.expect("starts again");
+    let kestrel = alliance.client("kestrel").await;
+    all_say(std::slice::from_ref(&kestrel), &licence, Verdict::NoneKnown).await;
+    all_say(std::slice::from_ref(&kestrel), &seller(), Verdict::Confirmed).await;
+    bazaar.cases.lift_marker(proto::LiftMarkerRequest { marker }).await.expect("durable");
+    all_say(&[kestrel, bazaar, aurelle], &licence, Verdict::Confirmed).await;
+    restarted.stop().await;
+    for node in nodes.into_values() {
+        node.stop().await;
+    }
+}
