@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use countermark::config::{ClientConfig, Environment, NodeConfig};
+use countermark::domain::Policy;
 use serde_json::Value;
 
 /// Keys that have a default. That they are all such keys is shown by the samples themselves: without them they load.
@@ -48,6 +49,7 @@ fn every_sample_loads() {
     for name in &names {
         match name.as_str() {
             node_file if node_file.starts_with("node") => drop(node(&sample(node_file))),
+            "policy.toml" => toml::from_str::<Policy>(&text("policy.toml")).expect("TOML").validate().expect("a good sample"),
             _ => drop(ClientConfig::load(&sample(name), &Environment::default()).expect("a good sample")),
         }
     }
@@ -60,6 +62,7 @@ fn the_full_samples_name_every_key() {
     assert_eq!(in_file("node.toml"), keys_of(&node(&sample("node.toml"))));
     let client = ClientConfig::load(&sample("client.toml"), &Environment::default()).expect("a good sample").config;
     assert_eq!(in_file("client.toml"), keys_of(&client));
+    assert_eq!(in_file("policy.toml"), keys_of(&Policy::default()));
 }
 
 #[test]
@@ -84,6 +87,11 @@ fn the_full_samples_show_the_defaults() {
     std::fs::write(&without, client).expect("written");
     let client = ClientConfig::load(&without, &Environment::default()).expect("valid").config.client;
     assert!((client.retract_share.get() - 0.1).abs() < f64::EPSILON);
+}
+
+#[test]
+fn the_sample_of_a_policy_is_the_default() {
+    assert_eq!(toml::from_str::<Policy>(&text("policy.toml")).expect("TOML"), Policy::default());
 }
 
 #[test]

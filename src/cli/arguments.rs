@@ -382,6 +382,8 @@ pub(super) enum AllianceCommand {
     Expel(ExpelArguments),
     /// Set who belongs to a group of members that share with each other only.
     Group(GroupArguments),
+    /// Show what holds for all members, or have something else hold.
+    Policy(PolicyArguments),
     /// Show the roster.
     Roster(RosterArguments),
 }
@@ -445,6 +447,21 @@ pub(super) struct GroupArguments {
     /// All its members; whoever is left out belongs to it no more.
     #[arg(long, value_delimiter = ',', required = true)]
     pub(super) members: Vec<MemberId>,
+}
+
+const POLICY_HELP: &str = "\
+Prints the policy as TOML, or as JSON. With --from, a file in the same form takes its place in the next roster, which then spreads
+as every new roster does; what the file leaves out is the default. config/policy.toml of the source explains every key.";
+
+#[derive(Args)]
+#[command(after_long_help = POLICY_HELP)]
+pub(super) struct PolicyArguments {
+    /// The secretariat's folder.
+    #[arg(long, value_name = "DIR")]
+    pub(super) folder: PathBuf,
+    /// The policy that is to hold, as TOML.
+    #[arg(long, value_name = "FILE")]
+    pub(super) from: Option<PathBuf>,
 }
 
 #[derive(Args)]

@@ -182,21 +182,13 @@ pub struct VerdictPolicy {
     /// Days after which evidence weighs half, where its kind is not named in `half_life_days_by_evidence`.
     pub half_life_days: u16,
     /// The same by kind of evidence.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub half_life_days_by_evidence: BTreeMap<EvidenceKind, u16>,
     /// Percent of full weight below which a signal flags no more.
     pub least_weight_percent: u8,
     /// Days between two incidents after which one member's confirmations make a repeat offender.
     pub repeat_after_days: u16,
     /// Percent of its weight that remains to a member's signals; all others have 100.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub member_weight_percent: BTreeMap<MemberId, u8>,
-    /// Percent of a member's signals that may be refuted before its weight falls to `inaccurate_weight_percent`.
-    pub refuted_percent: u8,
-    /// Signals of a member that must have been disputed and decided before its accuracy is judged.
-    pub accuracy_after: u32,
-    /// Percent of its weight that remains to a member beyond `refuted_percent`; 100 for no change.
-    pub inaccurate_weight_percent: u8,
 }
 
 impl Default for VerdictPolicy {
@@ -208,9 +200,6 @@ impl Default for VerdictPolicy {
             least_weight_percent: 5,
             repeat_after_days: 30,
             member_weight_percent: BTreeMap::new(),
-            refuted_percent: 20,
-            accuracy_after: 20,
-            inaccurate_weight_percent: 100,
         }
     }
 }
@@ -224,8 +213,6 @@ impl VerdictPolicy {
         }
         days("repeat_after_days", self.repeat_after_days)?;
         percent("least_weight_percent", self.least_weight_percent)?;
-        percent("refuted_percent", self.refuted_percent)?;
-        percent("inaccurate_weight_percent", self.inaccurate_weight_percent)?;
         self.member_weight_percent.values().try_for_each(|weight| percent("member_weight_percent", *weight))
     }
 

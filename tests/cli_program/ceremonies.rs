@@ -220,6 +220,36 @@ fn another_key_never_takes_over_a_members_name() {
 }
 
 #[test]
+fn a_policy_is_given_back_as_it_is_shown_and_refused_where_it_is_none() {
+    let folder = folder();
+    let folder = folder.path();
+    found(folder);
+    let policy = |more: &[&str]| {
+        let arguments = ["alliance", "policy", "--folder", "secretariat"];
+        run(folder, &[&arguments[..], more].concat())
+    };
+    let shown = policy(&[]).expect(0).out;
+    assert!(shown.contains("working_days = 3"), "{shown}");
+    fs::write(folder.join("same.toml"), &shown).expect("written");
+    policy(&["--from", "same.toml"]).expect(0);
+    assert_eq!(roster(folder)["serial"], 1, "nothing has changed");
+    fs::write(folder.join("policy.toml"), shown.replace("working_days = 3", "working_days = 5")).expect("written");
+    assert_eq!(policy(&["--from", "policy.toml"]).expect(0).out, shown.replace("working_days = 3", "working_days = 5"));
+    let held = roster(folder);
+    assert_eq!((&held["serial"], &held["policy"]["answers"]["working_days"]), (&json!(2), &json!(5)));
+    for (text, code) in [
+        ("[answers]\nworking_days = 0\n", "error[ANSWER_DAYS_INVALID]"),
+        ("[answers]\nworking_day = 3\n", "error[POLICY_INVALID]"),
+        ("retention_days = 9000\n", "error[RETENTION_OUT_OF_RANGE]"),
+    ] {
+        fs::write(folder.join("policy.toml"), text).expect("written");
+        let refused = policy(&["--from", "policy.toml"]).expect(1);
+        assert!(refused.err.contains(code), "{}", refused.err);
+    }
+    assert_eq!(roster(folder)["serial"], 2);
+}
+
+#[test]
 fn groups_have_members_of_the_roster() {
     let folder = folder();
     let folder = folder.path();

@@ -14,11 +14,11 @@ pub(super) use first_day::{FirstMember, clients_beside, found, listener};
 pub(super) use secretariat::{Secretariat, claimed_alliance};
 
 use super::Environment;
-use super::arguments::{AllianceCommand, ExpelArguments, GroupArguments, InitArguments, RosterArguments};
+use super::arguments::{AllianceCommand, ExpelArguments, GroupArguments, InitArguments, PolicyArguments, RosterArguments};
 use super::failure::{Failure, Outcome};
 use super::output::{Printer, Show, counted, facts, table};
 use crate::alliance::folder::AllianceFolder;
-use crate::domain::{FeedKey, Group, MemberState, Roster};
+use crate::domain::{FeedKey, Group, MemberState, Policy, Roster};
 
 pub(super) fn run(command: AllianceCommand, environment: &Environment, printer: &mut Printer) -> Result<Outcome, Failure> {
     match command {
@@ -26,6 +26,7 @@ pub(super) fn run(command: AllianceCommand, environment: &Environment, printer: 
         AllianceCommand::Admit(arguments) => admit::run(&arguments, environment, printer)?,
         AllianceCommand::Expel(arguments) => expel(&arguments, environment, printer)?,
         AllianceCommand::Group(arguments) => group(&arguments, environment, printer)?,
+        AllianceCommand::Policy(arguments) => policy(&arguments, environment, printer)?,
         AllianceCommand::Roster(arguments) => roster(&arguments, printer)?,
     }
     Ok(Outcome::Done)
@@ -92,6 +93,40 @@ fn group(arguments: &GroupArguments, environment: &Environment, printer: &mut Pr
         spread(&secretariat, printer);
     }
     printer.show(&Document::of(&secretariat))
+}
+
+fn policy(arguments: &PolicyArguments, environment: &Environment, printer: &mut Printer) -> Result<(), Failure> {
+    let mut secretariat = Secretariat::open(AllianceFolder::at(&arguments.folder))?;
+    if let Some(path) = &arguments.from {
+        let unreadable = |error: std::io::Error| {
+            let sentence = format!("{} cannot be read: {}", path.display(), error.kind());
+            Failure::new("POLICY_UNREADABLE", sentence).advise("give the path of a readable file")
+        };
+        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        let policy: Policy = toml::from_str(&text).map_err(|error| {
+            let failure = Failure::new("POLICY_INVALID", format!("{} is no policy: {error}", path.display()));
+            failure.advise("put that right; `countermark alliance policy` without --from shows the form")
+        })?;
+        if policy == secretariat.roster().policy {
+            printer.note("this policy holds already");
+        } else {
+            secretariat.change(environment.now(), |roster| roster.policy = policy)?;
+            spread(&secretariat, printer);
+        }
+    }
+    printer.show(&PolicyDocument(secretariat.roster().policy.clone()))
+}
+
+/// The policy as it is printed.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct PolicyDocument(Policy);
+
+impl Show for PolicyDocument {
+    /// As it can be given back.
+    fn table(&self) -> String {
+        toml::to_string(&self.0).unwrap_or_default()
+    }
 }
 
 fn roster(arguments: &RosterArguments, printer: &mut Printer) -> Result<(), Failure> {

@@ -1,5 +1,6 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use tonic::transport::Channel;
 
 use super::{DocumentArguments, standing};
 use crate::cli::Environment;
@@ -50,16 +51,16 @@ pub(in crate::cli) struct OpenArguments {
 
 const DECIDE_HELP: &str = "\
 upheld: the signals stand. refuted: the seller was right, and they count for nothing anywhere. taken-back: the seller withdrew the
-rebuttal, for the member that recorded it to say. The first decision about a signal holds.
+rebuttal, for the member that recorded it to say. Once refuted is refuted; a dispute that has lapsed can still be decided.
 
-JSON: {decision}.";
+JSON, an object a line: {dispute, decision}.";
 
 #[derive(Args)]
 #[command(after_long_help = DECIDE_HELP)]
 pub(in crate::cli) struct DecideArguments {
-    /// The dispute, as member/audience/sequence.
-    #[arg(long, value_name = "DISPUTE")]
-    dispute: SignalRef,
+    /// The dispute, as member/audience/sequence; else every open one about the signals that are given.
+    #[arg(long, value_name = "DISPUTE", required_unless_present = "signals")]
+    dispute: Option<SignalRef>,
     /// upheld, refuted or taken-back.
     #[arg(long)]
     outcome: DisputeOutcome,
@@ -121,15 +122,58 @@ async fn open(arguments: OpenArguments, environment: &Environment, printer: &mut
 }
 
 async fn decide(arguments: DecideArguments, environment: &Environment, printer: &mut Printer) -> Result<Outcome, Failure> {
-    let request = DecideDisputeRequest {
-        dispute: arguments.dispute.to_string(),
-        outcome: arguments.outcome.number(),
-        signals: arguments.signals.iter().map(ToString::to_string).collect(),
-    };
     let node = Node::reach(arguments.node.config.as_deref(), environment).await?;
-    let decided = CaseServiceClient::new(node.channel).decide_dispute(request).await?.into_inner();
-    printer.show(&Decided { decision: decided.decision })?;
+    let mut client = CaseServiceClient::new(node.channel);
+    let signals: Vec<String> = arguments.signals.iter().map(ToString::to_string).collect();
+    let taken_back = arguments.outcome == DisputeOutcome::TakenBack;
+    let disputes = match arguments.dispute {
+        Some(dispute) => vec![dispute.to_string()],
+        None => open_about(&mut client, &signals).await?,
+    };
+    if disputes.is_empty() {
+        let failure = Failure::new("DISPUTE_NOT_FOUND", "no dispute about these signals is open");
+        return Err(failure.advise("`countermark dispute list --all` shows those that have ended, too"));
+    }
+    for dispute in disputes {
+        let signals = if taken_back { Vec::new() } else { signals.clone() };
+        let request = DecideDisputeRequest { dispute: dispute.clone(), outcome: arguments.outcome.number(), signals };
+        let decision = client.decide_dispute(request).await?.into_inner().decision;
+        printer.record(&Decided { dispute, decision })?;
+    }
     Ok(Outcome::Done)
+}
+
+/// The open disputes that name all of `signals`.
+async fn open_about(client: &mut CaseServiceClient<Channel>, signals: &[String]) -> Result<Vec<String>, Failure> {
+    let mut about = Vec::new();
+    each_case(client, false, true, |case| {
+        let named = |signal: &String| case.signals.iter().any(|of| of.signal == *signal);
+        if signals.iter().all(named) {
+            about.push(case.dispute);
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(about)
+}
+
+/// Hands every case that the node lists to `take`.
+async fn each_case(
+    client: &mut CaseServiceClient<Channel>,
+    ended_too: bool,
+    own_only: bool,
+    mut take: impl FnMut(CaseRecord) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut after = String::new();
+    loop {
+        let request = ListCasesRequest { open_only: !ended_too, own_only, after, page_size: 0 };
+        let page = client.list_cases(request).await?.into_inner();
+        page.cases.into_iter().try_for_each(&mut take)?;
+        if page.next.is_empty() {
+            return Ok(());
+        }
+        after = page.next;
+    }
 }
 
 async fn show(arguments: ShowArguments, environment: &Environment, printer: &mut Printer) -> Result<Outcome, Failure> {
@@ -143,19 +187,12 @@ async fn show(arguments: ShowArguments, environment: &Environment, printer: &mut
 async fn list(arguments: &ListArguments, environment: &Environment, printer: &mut Printer) -> Result<Outcome, Failure> {
     let node = Node::reach(arguments.node.config.as_deref(), environment).await?;
     let mut client = CaseServiceClient::new(node.channel);
-    let (mut after, mut none) = (String::new(), true);
-    loop {
-        let request = ListCasesRequest { open_only: !arguments.all, own_only: !arguments.everyone, after, page_size: 0 };
-        let page = client.list_cases(request).await?.into_inner();
-        for case in page.cases {
-            none = false;
-            printer.record(&Case::from(case))?;
-        }
-        if page.next.is_empty() {
-            break;
-        }
-        after = page.next;
-    }
+    let mut none = true;
+    each_case(&mut client, arguments.all, !arguments.everyone, |case| {
+        none = false;
+        printer.record(&Case::from(case))
+    })
+    .await?;
     if none {
         printer.note("There are no such disputes.");
     }
@@ -192,12 +229,13 @@ impl Show for Opened {
 
 #[derive(Serialize)]
 struct Decided {
+    dispute: String,
     decision: String,
 }
 
 impl Show for Decided {
     fn table(&self) -> String {
-        facts([("decision", self.decision.clone())])
+        facts([("dispute", self.dispute.clone()), ("decision", self.decision.clone())])
     }
 }
 
