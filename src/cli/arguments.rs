@@ -8,7 +8,9 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand};
 
 use super::alliance::FirstMember;
-use super::cases::{AmendArguments, DisputeCommand, MarkArguments, OpinionArguments, SignalArguments, UnmarkArguments};
+use super::cases::{
+    AmendArguments, DisputeCommand, MarkArguments, OpinionArguments, OverrideCommand, SignalArguments, UnmarkArguments,
+};
 use super::check::SellerArguments;
 use super::output::OutputFormat;
 use super::reading::{ReadArguments, StatementArguments};
@@ -58,6 +60,9 @@ pub(super) enum Command {
     Mark(Box<MarkArguments>),
     /// Take a marker back.
     Unmark(UnmarkArguments),
+    /// This member's own word about sellers, which its node answers whatever the members say.
+    #[command(subcommand)]
+    Override(OverrideCommand),
     /// Show the state of the node.
     Status(StatusArguments),
     /// Look after a running node's store.
@@ -219,7 +224,7 @@ Exit codes: 0 nothing is known of any seller; 3 at least one is flagged; 1 faile
 not be understood, and no seller is flagged.
 
 JSON of one seller: {reference, checked_at, verdict, reasons, score, members_elsewhere, elsewhere: [signal], own: [signal],
-markers: [marker], matches_omitted, reference_error, asked, freshness: {as_of, feeds: [feed]}}.
+markers: [marker], overrides: [override], matches_omitted, reference_error, asked, freshness: {as_of, feeds: [feed]}}.
 JSON of a file, an object a line: {line, verdict, members_elsewhere, own, flagged_by, matches_omitted, reference, reference_error}
 or {line, error: {code, field, message}}, and at the end {summary: {...}, freshness: {...}}.
 verdict is one of none_known, alleged, confirmed, repeat_offender, disputed, known_good; unknown is one that this version does not know, and is no clean answer.";

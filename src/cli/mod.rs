@@ -83,6 +83,7 @@ fn dispatch(command: Command, environment: &Environment, printer: &mut Printer) 
         Command::Opinion(arguments) => wait_for(cases::opinion(arguments, environment, printer)),
         Command::Mark(arguments) => wait_for(cases::mark(*arguments, environment, printer)),
         Command::Unmark(arguments) => wait_for(cases::unmark(arguments, environment, printer)),
+        Command::Override(command) => wait_for(cases::overrides(command, environment, printer)),
         Command::Status(arguments) => wait_for(status::run(&arguments, environment, printer)),
         Command::Store(StoreCommand::Rebuild(arguments)) => wait_for(store::rebuild(&arguments, environment, printer)),
         Command::Feed(FeedCommand::Verify(arguments)) => feed::verify(&arguments, printer),

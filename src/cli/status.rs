@@ -10,7 +10,7 @@ use super::failure::{Failure, Outcome};
 use super::output::{Printer, Show, facts, plain, table};
 use super::words;
 use crate::rpc::proto::node_service_client::NodeServiceClient;
-use crate::rpc::proto::{ForkStatus, GetStatusRequest, GetStatusResponse, KeyStatus, PeerStatus, StoreStatus};
+use crate::rpc::proto::{ForkStatus, GetStatusRequest, GetStatusResponse, KeyStatus, MemberAccuracy, PeerStatus, StoreStatus};
 
 pub(super) async fn run(
     arguments: &StatusArguments,
@@ -41,6 +41,8 @@ struct State {
     /// Why no pseudonyms can be computed; empty while they can.
     key_problem: String,
     forks: Vec<Fork>,
+    /// Of those of whose signals any dispute was decided.
+    accuracy: Vec<Accuracy>,
 }
 
 #[derive(Debug, Serialize)]
@@ -99,7 +101,33 @@ impl State {
             keys: status.keys.into_iter().map(Key::from).collect(),
             key_problem: status.key_problem,
             forks: status.forks.into_iter().map(Fork::from).collect(),
+            accuracy: status.accuracy.into_iter().map(Accuracy::from).collect(),
         }
+    }
+}
+
+/// What became of a member's disputed signals.
+#[derive(Debug, Serialize)]
+struct Accuracy {
+    member: String,
+    upheld: u64,
+    refuted: u64,
+    refuted_percent: u64,
+}
+
+impl From<MemberAccuracy> for Accuracy {
+    fn from(MemberAccuracy { member, upheld, refuted }: MemberAccuracy) -> Self {
+        let refuted_percent = (refuted * 100).checked_div(upheld + refuted).unwrap_or(0);
+        Self { member, upheld, refuted, refuted_percent }
+    }
+}
+
+impl Accuracy {
+    const HEAD: [&'static str; 4] = ["disputed", "upheld", "refuted", "share refuted"];
+
+    fn row(&self) -> Vec<String> {
+        let numbers = [self.upheld.to_string(), self.refuted.to_string(), format!("{} %", self.refuted_percent)];
+        std::iter::once(self.member.clone()).chain(numbers).collect()
     }
 }
 
@@ -177,7 +205,12 @@ impl Show for State {
         let keys = self.keys.iter().map(|key| vec![key.id.clone(), key.scheme.clone(), key.state.clone()]);
         let keys = table(&["key", "scheme", "state"], keys) + &self.key_problem();
         let forks: String = self.forks.iter().map(Fork::line).collect();
-        let parts = [head, feeds, peers, keys, forks];
+        let accuracy = if self.accuracy.is_empty() {
+            String::new()
+        } else {
+            table(&Accuracy::HEAD, self.accuracy.iter().map(Accuracy::row))
+        };
+        let parts = [head, feeds, peers, keys, accuracy, forks];
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
     }
 }
@@ -215,6 +248,7 @@ mod tests {
             not_understood: 0,
         };
         State::of(GetStatusResponse {
+            accuracy: vec![],
             alliance: "alliance.example".into(),
             member: "acme".into(),
             version: "0.1.0".into(),
@@ -289,6 +323,7 @@ FORK of globex/all, found 2026-11-21T23:59:58Z: its member signed two histories;
         assert_eq!(
             keys,
             [
+                "accuracy",
                 "alliance",
                 "forks",
                 "freshness",

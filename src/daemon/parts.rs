@@ -11,7 +11,9 @@ use crate::membership::{Directory, Liveness};
 use crate::replication::{OwnFeeds, Pace, Reader, Replicator, ServeContext, Setup};
 use crate::rpc::acceptor::OpenConnections;
 use crate::rpc::{AccessList, CaseServer, NodeServer, PeerDialer, ScreeningServer, SignalServer};
-use crate::service::{Cases, FreshnessBoard, LocalSecret, NodeState, Pseudonymiser, Screener, Signals, Submitter};
+use crate::service::{
+    AccuracyBoard, Cases, FreshnessBoard, LocalSecret, NodeState, Overrides, Pseudonymiser, Screener, Signals, Submitter,
+};
 
 /// What can fail, opened and compared: the store, the roster, and the keys that it names.
 pub(super) struct Ground {
@@ -105,8 +107,17 @@ impl Parts {
             clock: clock.clone(),
             entropy: entropy.clone(),
         };
-        let screener =
-            Screener::new(store.clone(), directory.clone(), pseudonymiser.clone(), freshness.clone(), clock.clone(), &secret);
+        let accuracy = Arc::new(AccuracyBoard::new(store.clone(), directory.clone(), clock.clone()));
+        let screener = Screener::new(
+            store.clone(),
+            directory.clone(),
+            pseudonymiser.clone(),
+            freshness.clone(),
+            accuracy.clone(),
+            clock.clone(),
+            &secret,
+        );
+        let overrides = Overrides { store: store.clone(), pseudonymiser: pseudonymiser.clone(), clock: clock.clone() };
         let signals = Arc::new(Signals {
             store: store.clone(),
             directory: directory.clone(),
@@ -129,13 +140,14 @@ impl Parts {
             freshness,
             pseudonymiser: pseudonymiser.clone(),
             replicator,
+            accuracy,
             started_at: clock.now(),
         };
         Self {
             serve: Arc::new(ServeContext::new(reader, directory.clone(), pace)),
             signals: SignalServer { submitter: Arc::new(submitter), signals, cases: cases.clone(), access: access.clone() },
             cases: CaseServer { cases, access: access.clone() },
-            screening: ScreeningServer { screener: Arc::new(screener), access: access.clone() },
+            screening: ScreeningServer { screener: Arc::new(screener), overrides: Arc::new(overrides), access: access.clone() },
             node: NodeServer { state: Arc::new(state), access: access.clone() },
             store,
             directory,

@@ -189,6 +189,12 @@ pub struct VerdictPolicy {
     pub repeat_after_days: u16,
     /// Percent of its weight that remains to a member's signals; all others have 100.
     pub member_weight_percent: BTreeMap<MemberId, u8>,
+    /// Percent of a member's decided disputes that may end in the seller's favour before its weight falls.
+    pub refuted_percent: u8,
+    /// Signals of a member that must have been disputed and decided before its accuracy is judged.
+    pub accuracy_after: u32,
+    /// Percent of its weight that then remains to it; 100 for no change.
+    pub inaccurate_weight_percent: u8,
 }
 
 impl Default for VerdictPolicy {
@@ -200,6 +206,9 @@ impl Default for VerdictPolicy {
             least_weight_percent: 5,
             repeat_after_days: 30,
             member_weight_percent: BTreeMap::new(),
+            refuted_percent: 20,
+            accuracy_after: 20,
+            inaccurate_weight_percent: 100,
         }
     }
 }
@@ -213,6 +222,8 @@ impl VerdictPolicy {
         }
         days("repeat_after_days", self.repeat_after_days)?;
         percent("least_weight_percent", self.least_weight_percent)?;
+        percent("refuted_percent", self.refuted_percent)?;
+        percent("inaccurate_weight_percent", self.inaccurate_weight_percent)?;
         self.member_weight_percent.values().try_for_each(|weight| percent("member_weight_percent", *weight))
     }
 

@@ -64,13 +64,9 @@ impl Context {
         }
     }
 
-    /// Takes no more of a feed, and says so once. An own feed is not written any more before that: what would be added to it
-    /// could not reach anyone.
+    /// Takes no more of a feed, and says so once.
     async fn quarantine(&self, proof: ForkProof) -> Result<(), StoreError> {
-        let (feed, size) = (proof.feed().clone(), proof.second().checkpoint().size);
-        if feed.member == *self.directory.member() {
-            self.store().mark_behind(feed.clone(), size).await?;
-        }
+        let feed = proof.feed().clone();
         self.store().quarantine(proof).await?;
         if self.board.is_new_fork(&feed) {
             tracing::error!(code = "FEED_FORKED", %feed, "the feed's member signed two histories; nothing more of it is taken");

@@ -4,14 +4,16 @@ use super::proto;
 use crate::domain::limits::{MAX_IDENTIFIER_BYTES, MAX_IDENTIFIERS};
 use crate::domain::{
     DisputeGround, DisputeOutcome, FieldError, Identifier, IdentifierKind, RetractionReason, SignalRef, Stance, Strength,
-    Submission, Timestamp,
+    Submission, Timestamp, Verdict,
 };
 use crate::feed::{
     Amended, DisputeEnd, Disputed, Opined, change_to_wire, digests_to_wire, evidence_to_wire, statement_from_wire,
     statement_to_wire,
 };
-use crate::service::{Answer, CaseRecord, CaseSignal, MarkerMatch, PastCheck, Receipt, SignalMatch, SignalRecord};
-use crate::store::{FeedFreshness, FreshnessRecord};
+use crate::service::{
+    Answer, CaseRecord, CaseSignal, MarkerMatch, OverrideDraft, OverrideMatch, PastCheck, Receipt, SignalMatch, SignalRecord,
+};
+use crate::store::{FeedFreshness, FreshnessRecord, Override, OverrideId};
 
 /// A submission as it came in.
 pub(super) fn submission(message: Option<proto::Submission>) -> Result<Submission, FieldError> {
@@ -152,12 +154,52 @@ pub(super) fn answer(answer: &Answer) -> proto::CheckAnswer {
         reasons: answer.judgment.reasons.iter().map(|reason| reason.number()).collect(),
         score: answer.judgment.score.into(),
         markers: answer.markers.iter().map(marker_match).collect(),
+        overrides: answer.overrides.iter().map(override_match).collect(),
         members_elsewhere: answer.members_elsewhere,
         elsewhere: elsewhere.into_iter().map(signal_match).collect(),
         own: own.into_iter().map(signal_match).collect(),
         matches_omitted: answer.omitted,
         reference_error,
         own_omitted: answer.own_omitted,
+    }
+}
+
+/// What is to be answered about a seller.
+pub(super) fn override_draft(message: proto::SetOverrideRequest) -> Result<OverrideDraft, FieldError> {
+    let until = match message.until_ms {
+        0 => None,
+        ms if jiff::Timestamp::from_millisecond(ms).is_ok() => Some(Timestamp::from_unix_ms(ms)),
+        _ => return Err(FieldError::new("OVERRIDE_ENDED", "until_ms", "give an instant to come, or leave it empty")),
+    };
+    Ok(OverrideDraft {
+        verdict: word(message.verdict, Verdict::from_number, "VERDICT_UNKNOWN", "verdict")?,
+        identifiers: identifiers(message.identifiers)?,
+        until,
+        note: message.note,
+    })
+}
+
+pub(super) fn override_record(id: OverrideId, made: &Override) -> proto::OverrideRecord {
+    proto::OverrideRecord {
+        r#override: id.to_string(),
+        verdict: made.verdict.number(),
+        kinds: made.kinds.iter().map(|kind| kind.number()).collect(),
+        made_at_ms: made.made_at.unix_ms(),
+        until_ms: made.until.map_or(0, Timestamp::unix_ms),
+        note: made.note.clone(),
+        indices: Vec::new(),
+    }
+}
+
+fn override_match(found: &OverrideMatch) -> proto::OverrideRecord {
+    proto::OverrideRecord {
+        r#override: found.id.to_string(),
+        verdict: found.verdict.number(),
+        kinds: Vec::new(),
+        made_at_ms: found.made_at.unix_ms(),
+        until_ms: found.until.map_or(0, Timestamp::unix_ms),
+        note: found.note.clone(),
+        indices: found.indices.clone(),
     }
 }
 

@@ -10,9 +10,9 @@ use super::fault::Fault;
 use super::proto;
 use super::proto::node_service_server::NodeService;
 use super::proto::{GetStatusRequest, GetStatusResponse, RebuildIndexRequest, RebuildIndexResponse};
-use crate::domain::{Role, Timestamp};
+use crate::domain::{MemberId, Role, Timestamp};
 use crate::replication::PeerStatus;
-use crate::service::{NodeReport, NodeState};
+use crate::service::{Accuracy, NodeReport, NodeState};
 
 /// `countermark.v1.NodeService`.
 #[derive(Clone)]
@@ -43,6 +43,10 @@ impl NodeService for NodeServer {
             index_rows_after: after.index_rows,
         }))
     }
+}
+
+fn accuracy((member, accuracy): (&MemberId, &Accuracy)) -> proto::MemberAccuracy {
+    proto::MemberAccuracy { member: member.to_string(), upheld: accuracy.upheld, refuted: accuracy.refuted }
 }
 
 fn status(report: NodeReport) -> GetStatusResponse {
@@ -78,6 +82,7 @@ fn status(report: NodeReport) -> GetStatusResponse {
         view_digest: Bytes::copy_from_slice(&report.view_digest.0),
         keys: keys.collect(),
         forks: forks.collect(),
+        accuracy: report.accuracy.iter().map(accuracy).collect(),
         own_live_signals: report.own_live_signals,
         key_problem: report.key_problem.map_or_else(String::new, |error| format!("{}: {error}", error.code())),
     }

@@ -10,11 +10,13 @@ use super::fault::{Fault, log_rows};
 use super::proto::screening_service_server::ScreeningService;
 use super::proto::{
     CheckSellerRequest, CheckSellerResponse, CheckSellersRequest, CheckSellersResponse, GetCheckRequest, GetCheckResponse,
-    Identifier, check_sellers_response,
+    Identifier, ListOverridesRequest, ListOverridesResponse, RemoveOverrideRequest, RemoveOverrideResponse, SetOverrideRequest,
+    SetOverrideResponse, check_sellers_response,
 };
 use super::rows::{self, Responses};
+use super::signal_service::page_size;
 use crate::domain::Role;
-use crate::service::{Answer, Screener};
+use crate::service::{Answer, Overrides, Screener};
 use crate::store::FreshnessRecord;
 
 /// `countermark.v1.ScreeningService`.
@@ -22,6 +24,8 @@ use crate::store::FreshnessRecord;
 pub struct ScreeningServer {
     /// Answers.
     pub screener: Arc<Screener>,
+    /// This member's own word.
+    pub overrides: Arc<Overrides>,
     /// Who may ask.
     pub access: Arc<ArcSwap<AccessList>>,
 }
@@ -56,6 +60,33 @@ impl ScreeningService for ScreeningServer {
         });
         let mut told: Option<Arc<FreshnessRecord>> = None;
         Ok(Response::new(Box::pin(answers.map(move |outcome| outcome.map(|outcome| response(outcome, &mut told))))))
+    }
+
+    async fn set_override(&self, request: Request<SetOverrideRequest>) -> Result<Response<SetOverrideResponse>, Status> {
+        self.access.load().require(&request, &[Role::Cases])?;
+        let draft = convert::override_draft(request.into_inner()).map_err(Fault::from)?;
+        let id = self.overrides.set(draft).await.map_err(Fault::from)?;
+        Ok(Response::new(SetOverrideResponse { r#override: id.to_string() }))
+    }
+
+    async fn remove_override(
+        &self,
+        request: Request<RemoveOverrideRequest>,
+    ) -> Result<Response<RemoveOverrideResponse>, Status> {
+        self.access.load().require(&request, &[Role::Cases])?;
+        let id = request.into_inner().r#override.parse().map_err(Fault::from)?;
+        Ok(Response::new(RemoveOverrideResponse { removed: self.overrides.remove(id).await.map_err(Fault::from)? }))
+    }
+
+    async fn list_overrides(&self, request: Request<ListOverridesRequest>) -> Result<Response<ListOverridesResponse>, Status> {
+        self.access.load().require(&request, &[Role::Cases])?;
+        let request = request.into_inner();
+        let after = if request.after.is_empty() { None } else { Some(request.after.parse().map_err(Fault::from)?) };
+        let count = page_size(request.page_size).map_err(Fault::from)?;
+        let listed = self.overrides.list(after, count);
+        let next = listed.last().filter(|_| listed.len() == count).map(|(id, _)| id.to_string());
+        let overrides = listed.iter().map(|(id, made)| convert::override_record(*id, made)).collect();
+        Ok(Response::new(ListOverridesResponse { overrides, next: next.unwrap_or_default() }))
     }
 
     async fn get_check(&self, request: Request<GetCheckRequest>) -> Result<Response<GetCheckResponse>, Status> {

@@ -3,10 +3,12 @@
 //! These are the use cases. They deal in the words of the domain, know no gRPC and no generated type, and hold no state of
 //! their own beyond caches: what is durable is in the store, who belongs is in the directory.
 
+mod accuracy;
 mod blocking;
 mod cases;
 mod freshness;
 mod node;
+mod overrides;
 mod pseudonyms;
 mod record;
 mod reference;
@@ -15,14 +17,16 @@ mod signals;
 mod submit;
 mod tags;
 
+pub use accuracy::{Accuracy, AccuracyBoard};
 pub use blocking::Panicked;
 pub use cases::{CaseError, CasePage, CaseRecord, CaseReference, CaseSignal, Cases, MarkerDraft, OpenedDispute};
 pub use freshness::FreshnessBoard;
 pub use node::{Derived, NodeReport, NodeState};
+pub use overrides::{OverrideDraft, Overrides};
 pub use pseudonyms::{KeySecrets, Pseudonymiser};
 pub use record::SignalRecord;
 pub use reference::{Reference, SealedReference};
-pub use screen::{Answer, MarkerMatch, MatchedIdentifier, PastCheck, ScreenError, Screener, SignalMatch};
+pub use screen::{Answer, MarkerMatch, MatchedIdentifier, OverrideMatch, PastCheck, ScreenError, Screener, SignalMatch};
 pub use signals::{SignalError, SignalPage, Signals, Target, Withdrawal};
 pub use submit::{Receipt, SubmitError, Submitter};
 pub use tags::LocalSecret;

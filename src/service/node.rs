@@ -1,8 +1,9 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use super::{FreshnessBoard, Pseudonymiser};
+use super::{Accuracy, AccuracyBoard, FreshnessBoard, Pseudonymiser};
 use crate::domain::{AllianceName, Audience, FeedId, MemberId, Timestamp};
 use crate::feed::Hash;
 use crate::membership::Directory;
@@ -22,6 +23,8 @@ pub struct NodeState {
     pub pseudonymiser: Arc<Pseudonymiser>,
     /// The peers.
     pub replicator: Arc<Replicator>,
+    /// How often members were wrong.
+    pub accuracy: Arc<AccuracyBoard>,
     /// When the node started.
     pub started_at: Timestamp,
 }
@@ -52,6 +55,8 @@ pub struct NodeReport {
     pub forks: Vec<(FeedId, ForkRecord)>,
     /// Live signals of this member, over all audiences.
     pub own_live_signals: u64,
+    /// How often members were wrong.
+    pub accuracy: BTreeMap<MemberId, Accuracy>,
 }
 
 /// What was derived from the feeds, in short.
@@ -96,6 +101,7 @@ impl NodeState {
             key_problem: self.pseudonymiser.problem(),
             forks: self.store.forks(),
             own_live_signals: self.store.own_live_signals(),
+            accuracy: self.accuracy.members(),
         }
     }
 }

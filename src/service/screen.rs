@@ -7,7 +7,7 @@ use super::blocking::{Panicked, contained, off_thread};
 use super::freshness::KeptPicture;
 use super::record::{Reader, SignalRecord};
 use super::reference::{MAX_SEALED_MATCHES, Seal, digest};
-use super::{FreshnessBoard, LocalSecret, Pseudonymiser, Reference, SealedReference};
+use super::{AccuracyBoard, FreshnessBoard, LocalSecret, Pseudonymiser, Reference, SealedReference};
 use crate::domain::limits::{CHECK_RETENTION, MAX_IDENTIFIERS, MAX_MATCHES, MAX_OWN_MATCHES};
 use crate::domain::{
     Circumstances, Clock, FieldError, Identifier, IdentifierKind, Judgment, MemberId, PseudonymSet, Roster, SignalStatus,
@@ -21,10 +21,12 @@ use crate::store::{
 use candidates::{Candidates, Chosen};
 pub use marks::MarkerMatch;
 use marks::Marks;
+pub use overrides::OverrideMatch;
 
 mod candidates;
 mod listing;
 mod marks;
+mod overrides;
 
 /// Answers questions about sellers from what this node holds.
 pub struct Screener {
@@ -32,6 +34,7 @@ pub struct Screener {
     directory: Arc<Directory>,
     pseudonymiser: Arc<Pseudonymiser>,
     freshness: Arc<FreshnessBoard>,
+    accuracy: Arc<AccuracyBoard>,
     clock: Arc<dyn Clock>,
     seal: Seal,
 }
@@ -44,10 +47,11 @@ impl Screener {
         directory: Arc<Directory>,
         pseudonymiser: Arc<Pseudonymiser>,
         freshness: Arc<FreshnessBoard>,
+        accuracy: Arc<AccuracyBoard>,
         clock: Arc<dyn Clock>,
         secret: &LocalSecret,
     ) -> Self {
-        Self { store, directory, pseudonymiser, freshness, clock, seal: Seal::new(secret) }
+        Self { store, directory, pseudonymiser, freshness, accuracy, clock, seal: Seal::new(secret) }
     }
 }
 
@@ -70,6 +74,8 @@ pub struct Answer {
     pub own_omitted: u32,
     /// What members say of the asked identifiers themselves.
     pub markers: Vec<MarkerMatch>,
+    /// This member's own word about the seller.
+    pub overrides: Vec<OverrideMatch>,
     /// What the answer rests on.
     pub freshness: Arc<FreshnessRecord>,
 }
@@ -181,6 +187,7 @@ struct Found {
     own_unread: u32,
     elsewhere_unread: u32,
     markers: Vec<MarkerMatch>,
+    overrides: Vec<OverrideMatch>,
     circumstances: Circumstances,
 }
 
@@ -221,6 +228,7 @@ impl Screener {
     /// Looks up, records, and hands out references.
     async fn answer(self: &Arc<Self>, questions: Vec<Question>) -> Vec<(usize, Result<Answer, ScreenError>)> {
         let (mut answered, mut outcomes) = (Vec::new(), Vec::new());
+        self.accuracy.renew_beside();
         let (KeptPicture { record: freshness, id: picture }, now) = (self.freshness.kept().await, self.clock.now());
         for (question, found) in self.look_up(questions, &freshness).await {
             match found {
@@ -255,7 +263,7 @@ impl Screener {
 
     /// The reference of an answer that is short enough to be kept in it.
     fn sealed(&self, question: &Question, answer: &Answer, picture: PictureId) -> Option<Reference> {
-        if answer.omitted > 0 || answer.matches.len() > MAX_SEALED_MATCHES || !answer.markers.is_empty() {
+        if answer.omitted > 0 || answer.matches.len() > MAX_SEALED_MATCHES {
             return None;
         }
         let check = BriefCheck {
@@ -281,13 +289,13 @@ impl Screener {
         let (mut found, mut rest) = (Vec::with_capacity(questions.len()), Vec::new());
         for question in questions {
             let named = question.pseudonyms.iter().flat_map(|s| &s.pseudonyms).any(|p| self.store.is_named(p));
-            let marked = Marks::are_likely(&self.store, &question);
-            if !named && !marked {
+            let spoken_of = Marks::are_likely(&self.store, &question) || self.has_own_word(&question);
+            if !named && !spoken_of {
                 found.push((question, Ok(Found::default())));
                 continue;
             }
             let chosen = self.choose(&question, freshness);
-            if !marked && chosen.is_at_hand(&self.store) {
+            if !spoken_of && chosen.is_at_hand(&self.store) {
                 let read = self.read(&question, chosen, freshness).map_err(ScreenError::from);
                 found.push((question, read));
             } else {
@@ -340,6 +348,7 @@ impl Screener {
             Marks::default()
         };
         found.circumstances.vouched_for = marks.vouched_for();
+        found.overrides = overrides::of(&self.store, question, reader.roster(), reader.now);
         for signal in own.read.into_iter().chain(elsewhere.read) {
             if let Some(record) = reader.signal(signal)? {
                 self.take_match(question, record, &reader, &marks, &mut found);
@@ -347,6 +356,10 @@ impl Screener {
         }
         found.markers = marks.markers;
         Ok(found)
+    }
+
+    fn has_own_word(&self, question: &Question) -> bool {
+        question.pseudonyms.iter().flat_map(|set| &set.pseudonyms).any(|pseudonym| self.store.is_overridden(pseudonym))
     }
 
     fn reader(&self) -> Reader<'_> {
@@ -412,6 +425,7 @@ impl Screener {
             omitted: 0,
             own_omitted: 0,
             markers: Vec::new(),
+            overrides: Vec::new(),
             freshness: Arc::new(picture.at(check.as_of)),
         };
         Ok(PastCheck { answer, kinds: check.kinds })
@@ -438,6 +452,7 @@ impl Screener {
             omitted: record.omitted,
             own_omitted: record.own_omitted,
             markers: Vec::new(),
+            overrides: Vec::new(),
             freshness: record.freshness,
         };
         Ok(PastCheck { answer, kinds: record.kinds })
@@ -451,7 +466,9 @@ impl Screener {
         let signed = self.directory.roster();
         let testimonies: Vec<_> = found.own.iter().chain(&found.elsewhere).filter(|m| m.counts).map(testimony).collect();
         let policy = &signed.roster().policy.verdict;
-        let judgment = judge(&testimonies, &found.circumstances, policy, |member| policy.weight_percent(member), now);
+        let weight_of = |member: &MemberId| self.accuracy.weight_percent(member, policy);
+        let judgment = judge(&testimonies, &found.circumstances, policy, weight_of, now);
+        let judgment = overrides::decide(judgment, &found);
         let (mut matches, own_cut) = listing::strongest(found.own, MAX_OWN_MATCHES, now);
         let (elsewhere, elsewhere_cut) = listing::of_every_member(found.elsewhere, MAX_MATCHES, now);
         matches.extend(elsewhere);
@@ -465,6 +482,7 @@ impl Screener {
             omitted: own_omitted.saturating_add(found.elsewhere_unread).saturating_add(count(elsewhere_cut)),
             own_omitted,
             markers: found.markers,
+            overrides: found.overrides,
             freshness,
         }
     }

@@ -69,6 +69,9 @@ pub enum StoreError {
         /// The reason in words.
         detail: String,
     },
+    /// There are as many overrides as there may be.
+    #[error("there are 100000 overrides; take back some that are not needed any more")]
+    OverridesFull,
     /// The store has been closed.
     #[error("the node is stopping")]
     Closed,
@@ -103,6 +106,7 @@ impl StoreError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Unwritable { code, .. } | Self::Unreadable { code, .. } => code,
+            Self::OverridesFull => "OVERRIDES_FULL",
             Self::Closed => "NODE_STOPPING",
             Self::OwnFeedBehind => "OWN_FEED_BEHIND",
             Self::OwnFeedUnconfirmed => "OWN_FEED_UNCONFIRMED",

@@ -17,6 +17,7 @@ const ROSTER: u8 = 0x06;
 const BEHIND: u8 = 0x07;
 const PART: u8 = 0x08;
 const PICTURE: u8 = 0x09;
+const OVERRIDE: u8 = 0x0a;
 
 /// The row that says which schema this store has and whose it is.
 pub(super) fn schema() -> Vec<u8> {
@@ -130,6 +131,21 @@ pub(super) fn all_pictures() -> Vec<u8> {
 /// The picture of a key made by [`picture`].
 pub(super) fn read_picture(key: &[u8]) -> Option<PictureId> {
     Some(PictureId::from_bytes(key.strip_prefix(&[PICTURE])?.try_into().ok()?))
+}
+
+/// Prefix of all overrides.
+pub(super) fn overrides() -> Vec<u8> {
+    vec![OVERRIDE]
+}
+
+/// An override of this member.
+pub(super) fn override_of(number: u64) -> Vec<u8> {
+    [&overrides()[..], &number.to_be_bytes()].concat()
+}
+
+/// The number of a key made by [`override_of`].
+pub(super) fn read_override(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.strip_prefix(&[OVERRIDE])?.try_into().ok()?))
 }
 
 /// A part of the large value whose row has this key.

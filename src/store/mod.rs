@@ -23,7 +23,9 @@ mod hints;
 mod import;
 pub mod index;
 mod keys;
+mod overrides;
 mod pictures;
+mod reading;
 mod records;
 mod request;
 mod rows;
@@ -50,7 +52,9 @@ pub use engine::EngineError;
 pub use error::{OpenError, StoreError};
 pub use import::Import;
 pub use index::{FeedNo, Position};
+pub use overrides::{Override, OverrideId};
 pub use pictures::PictureId;
+pub use reading::StoredBatch;
 pub use state::ForkRecord;
 
 use crate::domain::limits::{COMMIT_STALL, MAX_COMMIT_QUEUE, MAX_COMMIT_QUEUE_BYTES};
@@ -59,8 +63,9 @@ use crate::feed::{Entry, EntryBytes, ForkProof, Frontier, Hash, SigningKey, View
 use engine::{Commit, Engine};
 use hints::Hints;
 use index::Newest;
+use overrides::Overrides;
 use request::{Queued, Reply, Request};
-use rows::{CheckpointRow, SchemaRow};
+use rows::SchemaRow;
 use segments::RecentSegments;
 use state::{FeedRecord, State};
 use writer::Writer;
@@ -183,17 +188,6 @@ impl FeedSummary {
     }
 }
 
-/// Consecutive entries of a feed that end at a checkpoint.
-#[derive(Debug, Clone)]
-pub struct StoredBatch {
-    /// Sequence number of the first.
-    pub first: Seq,
-    /// The entries, at least one.
-    pub entries: Vec<EntryBytes>,
-    /// The checkpoint, as signed note.
-    pub checkpoint: Bytes,
-}
-
 /// Where a feed's newest signals stand that may name a pseudonym.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedPositions {
@@ -234,6 +228,7 @@ struct Shared {
     state: RwLock<State>,
     roster: RwLock<Option<Bytes>>,
     problem: RwLock<Option<Problem>>,
+    overrides: RwLock<Overrides>,
     /// The own feeds that may be written to; `None` for all of them.
     confirmed: RwLock<Option<BTreeSet<FeedId>>>,
     changes: watch::Sender<u64>,
@@ -361,7 +356,8 @@ impl Store {
         self.request(|reply| Request::Import(Box::new(import), reply)).await
     }
 
-    /// Takes no more of a feed whose member signed two histories, and keeps the proof. A second proof changes nothing.
+    /// Takes no more of a feed whose member signed two histories, and keeps the proof; an own one is not written to any more either.
+    /// A second proof changes nothing.
     ///
     /// # Errors
     /// [`StoreError::Unwritable`].
@@ -369,7 +365,7 @@ impl Store {
         self.request(|reply| Request::Quarantine(Box::new(proof), reply)).await
     }
 
-    /// Writes nothing more to an own feed of which another member holds `size` entries, until so many are imported.
+    /// Writes nothing more to an own feed of which another member holds `size` entries, until so many are held here.
     ///
     /// # Errors
     /// [`StoreError::Unwritable`].
@@ -548,73 +544,6 @@ impl Store {
         Ok(self.shared.find_submission(&feed, tag)?.map(|(seq, _)| seq))
     }
 
-    /// The entries from `size` on up to the next checkpoint that is kept; `None` where nothing follows.
-    ///
-    /// # Errors
-    /// [`StoreError::Unreadable`].
-    pub fn batch_after(&self, feed: &FeedId, size: Seq) -> Result<Option<StoredBatch>, StoreError> {
-        let (no, head, note) = {
-            let state = self.shared.state.read();
-            match (state.number(feed), state.feed(feed)) {
-                (Some(no), Some(record)) if record.frontier.size() > size => (no, record.frontier.size(), record.note.clone()),
-                _ => return Ok(None),
-            }
-        };
-        let next = self.shared.engine.first_from(&keys::checkpoints(no), &keys::checkpoint(no, size.plus(1)));
-        let (end, checkpoint) = match next.map_err(|e| StoreError::unreadable(&e))? {
-            Some((key, value)) if keys::read_number(&key).is_some_and(|n| Seq::new(n) < head) => {
-                let end = keys::read_number(&key).map_or(head, Seq::new);
-                (end, CheckpointRow::decode(&*value).map_err(|_| damaged("a kept checkpoint"))?.note)
-            }
-            _ => (head, note),
-        };
-        Ok(Some(StoredBatch { first: size, entries: self.range(no, size, end)?, checkpoint }))
-    }
-
-    fn range(&self, no: FeedNo, from: Seq, to: Seq) -> Result<Vec<EntryBytes>, StoreError> {
-        let mut entries = Vec::new();
-        let mut number = segment::number_of(from);
-        let mut skip = segment::place_of(from);
-        let wanted = usize::try_from(to.since(from)).unwrap_or(0);
-        while entries.len() < wanted {
-            let value = self.shared.engine.get(&keys::segment(no, number)).map_err(|e| StoreError::unreadable(&e))?;
-            let stored = segment::unpack(&value.ok_or_else(|| damaged("a segment"))?).map_err(|_| damaged("a segment"))?;
-            let before = entries.len();
-            entries.extend(stored.into_iter().skip(skip).take(wanted - before));
-            if entries.len() == before {
-                return Err(damaged("a segment"));
-            }
-            (number, skip) = (number + 1, 0);
-        }
-        Ok(entries)
-    }
-
-    /// The frontier of a feed at an earlier size; `None` where it is not held so far.
-    ///
-    /// # Errors
-    /// [`StoreError::Unreadable`].
-    pub fn frontier_at(&self, feed: &FeedId, size: Seq) -> Result<Option<Frontier>, StoreError> {
-        let no = {
-            let state = self.shared.state.read();
-            match (state.number(feed), state.feed(feed)) {
-                (Some(no), Some(record)) if record.frontier.size() >= size => no,
-                _ => return Ok(None),
-            }
-        };
-        let kept = self.shared.engine.last_until(&keys::checkpoints(no), &keys::checkpoint(no, size));
-        let mut frontier = match kept.map_err(|e| StoreError::unreadable(&e))? {
-            Some((_, value)) => {
-                let row = CheckpointRow::decode(&*value).map_err(|_| damaged("a kept checkpoint"))?;
-                state::read_frontier(&row, feed).map_err(|_| damaged("a kept checkpoint"))?
-            }
-            None => Frontier::empty(),
-        };
-        for entry in self.range(no, frontier.size(), size)? {
-            frontier.push(entry.leaf_hash());
-        }
-        Ok(Some(frontier))
-    }
-
     /// Pairs of pseudonym and signal in the index.
     #[must_use]
     pub fn index_rows(&self) -> u64 {
@@ -659,6 +588,7 @@ fn open_writer(options: Options) -> Result<Writer, OpenError> {
     let ms = options.clock.now().unix_ms() - began.unix_ms();
     tracing::info!(entries = state.entries(), by_hints, ms, "the store is open");
     let roster = engine.get_large(&keys::roster())?.map(Bytes::from);
+    let overrides = Overrides::load(&engine)?;
     let shared = Arc::new(Shared {
         alliance: options.alliance,
         member: options.member,
@@ -667,6 +597,7 @@ fn open_writer(options: Options) -> Result<Writer, OpenError> {
         state: RwLock::new(state),
         roster: RwLock::new(roster),
         problem: RwLock::new(None),
+        overrides: RwLock::new(overrides),
         confirmed: RwLock::new(None),
         changes: watch::Sender::new(0),
         panicked: watch::Sender::new(false),

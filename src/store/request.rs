@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::checks::{CheckRecord, CheckReference, FreshnessRecord};
+use super::overrides::Override;
 use super::pictures::PictureId;
 use super::{Append, Appended, Import, StoreError};
 use crate::domain::{FeedId, Seq};
@@ -12,6 +13,8 @@ use crate::feed::ForkProof;
 
 /// About how many bytes a feed takes in a picture.
 const PICTURE_BYTES_A_FEED: usize = 64;
+/// About how many bytes a set of an override's pseudonyms takes.
+const OVERRIDE_BYTES: usize = 256;
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -23,6 +26,8 @@ pub(super) enum Request {
     Quarantine(Box<ForkProof>, Reply<()>),
     MarkBehind(FeedId, Seq, Reply<()>),
     PutRoster(bytes::Bytes, Reply<()>),
+    PutOverride(Box<Override>, Reply<u64>),
+    RemoveOverride(u64, Reply<bool>),
     Rebuild(Reply<()>),
 }
 
@@ -32,7 +37,13 @@ impl Request {
             Self::Append(items, _) => items.len(),
             Self::Import(import, _) => import.entries.len(),
             Self::RecordChecks(checks, _) => checks.len(),
-            Self::KeepPicture(..) | Self::Quarantine(..) | Self::MarkBehind(..) | Self::PutRoster(..) | Self::Rebuild(_) => 1,
+            Self::KeepPicture(..)
+            | Self::Quarantine(..)
+            | Self::MarkBehind(..)
+            | Self::PutRoster(..)
+            | Self::PutOverride(..)
+            | Self::RemoveOverride(..)
+            | Self::Rebuild(_) => 1,
         }
     }
 
@@ -44,7 +55,8 @@ impl Request {
             Self::RecordChecks(checks, _) => checks.iter().map(CheckRecord::weight).sum(),
             Self::KeepPicture(picture, _) => PICTURE_BYTES_A_FEED * picture.feeds.len(),
             Self::PutRoster(note, _) => note.len(),
-            Self::Quarantine(..) | Self::MarkBehind(..) | Self::Rebuild(_) => 0,
+            Self::PutOverride(made, _) => OVERRIDE_BYTES * made.pseudonyms.len(),
+            Self::Quarantine(..) | Self::MarkBehind(..) | Self::RemoveOverride(..) | Self::Rebuild(_) => 0,
         }
     }
 
@@ -54,6 +66,8 @@ impl Request {
             Self::Import(_, reply) => answer(reply, Err(error)),
             Self::RecordChecks(_, reply) => answer(reply, Err(error)),
             Self::KeepPicture(_, reply) => answer(reply, Err(error)),
+            Self::PutOverride(_, reply) => answer(reply, Err(error)),
+            Self::RemoveOverride(_, reply) => answer(reply, Err(error)),
             Self::Quarantine(_, reply) | Self::MarkBehind(_, _, reply) | Self::PutRoster(_, reply) | Self::Rebuild(reply) => {
                 answer(reply, Err(error));
             }

@@ -138,6 +138,24 @@ pub(super) struct PseudonymSetRow {
     pub pseudonyms: Vec<u8>,
 }
 
+/// What this member's node answers about a seller.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct OverrideRow {
+    #[prost(int32, tag = "1")]
+    pub verdict: i32,
+    #[prost(int32, repeated, tag = "2")]
+    pub kinds: Vec<i32>,
+    #[prost(message, repeated, tag = "3")]
+    pub pseudonyms: Vec<PseudonymSetRow>,
+    #[prost(int64, tag = "4")]
+    pub made_at_ms: i64,
+    /// 0 for no end.
+    #[prost(int64, tag = "5")]
+    pub until_ms: i64,
+    #[prost(string, tag = "6")]
+    pub note: String,
+}
+
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct MatchRow {
     /// `member/audience/sequence`.

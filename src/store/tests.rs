@@ -319,6 +319,37 @@ async fn an_own_feed_that_is_behind_takes_nothing() {
     assert_eq!(store.append(vec![signal(1)]).await, Ok(vec![Err(StoreError::OwnFeedBehind)]));
 }
 
+#[tokio::test]
+async fn overrides_outlive_the_process_and_are_numbered_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let made = |n| Override {
+        verdict: Verdict::KnownGood,
+        kinds: vec![IdentifierKind::Phone],
+        pseudonyms: content(n, "").pseudonyms,
+        made_at: Timestamp::from_unix_ms(5),
+        until: None,
+        note: "by contract".into(),
+    };
+    let ids = {
+        let store = Store::open(options(folder.path(), "acme")).expect("opens");
+        let mut ids = Vec::new();
+        for n in 0..3 {
+            ids.push(store.put_override(made(n)).await.expect("durable"));
+        }
+        assert!(store.remove_override(ids[0]).await.expect("durable"));
+        assert!(!store.remove_override(ids[0]).await.expect("durable"), "there is none any more");
+        ids
+    };
+    let store = Store::open(options(folder.path(), "acme")).expect("opens");
+    assert_eq!(store.overrides(None, 10), [(ids[1], made(1)), (ids[2], made(2))]);
+    assert_eq!(store.overrides(Some(ids[1]), 10), [(ids[2], made(2))]);
+    assert_eq!(store.overrides_of(&pseudonym(2)), [(ids[2], made(2))]);
+    assert!(!store.is_overridden(&pseudonym(0)) && store.is_overridden(&pseudonym(1)));
+    assert_eq!(ids[2].to_string().parse(), Ok(ids[2]));
+    store.rebuild().await.expect("built");
+    assert_eq!(store.overrides(None, 10).len(), 2);
+}
+
 #[test]
 fn what_must_not_open_does_not() {
     let folder = tempfile::tempdir().expect("a folder");

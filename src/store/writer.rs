@@ -24,6 +24,7 @@ use super::engine::{Commit, EngineError, parts_of, read_parts};
 use super::frame;
 use super::hints::{Hints, Recalled};
 use super::index::FeedNo;
+use super::overrides::{Override, Overrides};
 use super::pictures::{self, Album};
 use super::records::expired_before;
 use super::request::{Queued, Reply, Request, answer};
@@ -32,7 +33,7 @@ use super::state::{ForkRecord, read_signal};
 use super::suspension::Suspension;
 use super::tip::Tip;
 use super::{Append, Appended, Import, OpenError, Problem, Shared, StoreError, keys, state};
-use crate::domain::limits::{MAX_COMMIT_BYTES, MAX_COMMIT_ENTRIES};
+use crate::domain::limits::{MAX_COMMIT_BYTES, MAX_COMMIT_ENTRIES, MAX_OVERRIDES};
 use crate::domain::{Audience, Entropy, FeedId, Seq, SignalContent, SubmissionTag, Timestamp};
 use crate::feed::{Body, Checkpoint, Entry, EntryBytes, ForkProof, NotUnderstood, SignedCheckpoint, SigningKey, decode};
 
@@ -69,6 +70,8 @@ struct Group {
     /// Own feeds that are behind no more.
     level: Vec<FeedId>,
     roster: Option<bytes::Bytes>,
+    /// Overrides that come or go.
+    overrides: Vec<(u64, Option<Override>)>,
     /// Something could not be staged whole, so that nothing of the group may be committed.
     broken: Option<EngineError>,
     /// The derived state is to be built anew after the commit.
@@ -276,6 +279,7 @@ impl Writer {
         self.adopt(tips)?;
         *self.shared.state.write() = state;
         *self.shared.roster.write() = self.shared.engine.get_large(&keys::roster())?.map(Into::into);
+        *self.shared.overrides.write() = Overrides::load(&self.shared.engine)?;
         self.shared.announce();
         Ok(())
     }
@@ -309,12 +313,9 @@ impl Writer {
                 group.replies.push(Box::new(move |r| answer(reply, r.map(|_| ()))));
             }
             Request::MarkBehind(feed, size, reply) => {
-                let known = self.shared.state.read().behind.get(&feed).copied().unwrap_or_default();
-                let size = size.max(known);
                 // What the other member holds may have been imported since it was heard of.
                 if self.tips.get(&feed).is_none_or(|tip| tip.frontier.size() < size) {
-                    group.commit.put(keys::behind(&feed), size.get().to_be_bytes().to_vec());
-                    group.behind.push((feed, size));
+                    self.stage_behind(feed, size, group);
                 }
                 group.replies.push(Box::new(move |r| answer(reply, r.map(|_| ()))));
             }
@@ -322,11 +323,33 @@ impl Writer {
                 group.roster = Some(note);
                 group.replies.push(Box::new(move |r| answer(reply, r.map(|_| ()))));
             }
+            Request::PutOverride(made, reply) => match self.stage_override(*made, group) {
+                Ok(number) => group.replies.push(Box::new(move |r| answer(reply, r.map(|()| number)))),
+                Err(error) => answer(reply, Err(error)),
+            },
+            Request::RemoveOverride(number, reply) => {
+                let held = self.shared.overrides.read().contains(number);
+                group.commit.remove(&keys::override_of(number));
+                group.overrides.push((number, None));
+                group.replies.push(Box::new(move |r| answer(reply, r.map(|()| held))));
+            }
             Request::Rebuild(reply) => {
                 group.rebuild = true;
                 group.replies.push(Box::new(move |r| answer(reply, r.map(|_| ()))));
             }
         }
+    }
+
+    fn stage_override(&self, made: Override, group: &mut Group) -> Result<u64, StoreError> {
+        let held = self.shared.overrides.read();
+        let staged = group.overrides.iter().filter(|(_, made)| made.is_some()).count();
+        if held.len() + staged >= MAX_OVERRIDES {
+            return Err(StoreError::OverridesFull);
+        }
+        let number = held.next() + staged as u64;
+        group.commit.put(keys::override_of(number), made.to_row().encode_to_vec());
+        group.overrides.push((number, Some(made)));
+        Ok(number)
     }
 
     fn own_feed(&self, audience: &Audience) -> FeedId {
@@ -474,6 +497,13 @@ impl Writer {
         group.replies.push(Box::new(move |result| answer(reply, result.map(|()| references))));
     }
 
+    fn stage_behind(&self, feed: FeedId, size: Seq, group: &mut Group) {
+        let known = self.shared.state.read().behind.get(&feed).copied().unwrap_or_default();
+        let size = size.max(known);
+        group.commit.put(keys::behind(&feed), size.get().to_be_bytes().to_vec());
+        group.behind.push((feed, size));
+    }
+
     fn stage_fork(&mut self, proof: &ForkProof, group: &mut Group) {
         let feed = proof.feed().clone();
         if group.is_forked(&feed) || self.shared.state.read().forks.contains_key(&feed) {
@@ -494,6 +524,10 @@ impl Writer {
             found_at_ms: fork.found_at.unix_ms(),
         };
         group.commit.put(keys::fork(&feed), row.encode_to_vec());
+        // What would be added to an own feed could not reach anyone.
+        if feed.member == self.shared.member {
+            self.stage_behind(feed.clone(), proof.second().checkpoint().size, group);
+        }
         group.forks.push((feed, fork));
     }
 
@@ -557,6 +591,14 @@ impl Writer {
         }
         state.behind.extend(std::mem::take(&mut group.behind));
         drop(state);
+        let mut overrides = self.shared.overrides.write();
+        for (number, made) in std::mem::take(&mut group.overrides) {
+            match made {
+                Some(made) => overrides.put(number, made),
+                None => overrides.remove(number),
+            }
+        }
+        drop(overrides);
         if let Some(note) = group.roster.take() {
             *self.shared.roster.write() = Some(note);
         }
@@ -629,38 +671,4 @@ fn place_check(secret: u64, check: &CheckRecord, group: &mut Group) -> CheckRefe
     let last = group.blocks.len() - 1;
     let place = group.blocks[last].push(secret, check);
     CheckReference { day: group.day, block: group.first_block + last as u64, place, secret }
-}
-
-impl Shared {
-    /// The own signal that was made of the submission with this tag.
-    pub(super) fn find_submission(&self, feed: &FeedId, tag: &SubmissionTag) -> Result<Option<(Seq, Arc<Entry>)>, StoreError> {
-        let (positions, no) = {
-            let state = self.state.read();
-            let positions = state.submissions.positions(tag.into());
-            if positions.is_empty() {
-                return Ok(None);
-            }
-            (positions, state.number(feed))
-        };
-        for position in positions.into_iter().filter(|position| Some(position.feed()) == no) {
-            let entry = self.segments.read(&self.engine, position.feed(), position.seq());
-            let entry = entry.map_err(|e| StoreError::unreadable(&e))?;
-            if let Ok(entry) = decode(&entry)
-                && matches!(&entry.body, Body::Signal { tag: held, .. } if held == tag)
-            {
-                return Ok(Some((position.seq(), Arc::new(entry))));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The entry at `seq`, or `None` where the feed does not reach so far.
-    pub(super) fn read(&self, feed: &FeedId, seq: Seq) -> Result<Option<EntryBytes>, StoreError> {
-        let no = {
-            let state = self.state.read();
-            state.number(feed).filter(|no| state.feeds.get(no).is_some_and(|f| seq < f.frontier.size()))
-        };
-        let Some(no) = no else { return Ok(None) };
-        self.segments.read(&self.engine, no, seq).map(Some).map_err(|e| StoreError::unreadable(&e))
-    }
 }

@@ -17,10 +17,11 @@ use countermark::rpc::proto::signal_service_server::{SignalService, SignalServic
 use countermark::rpc::proto::{
     AmendSignalRequest, AmendSignalResponse, CheckAnswer, CheckSellerRequest, CheckSellerResponse, CheckSellersRequest,
     CheckSellersResponse, FeedFreshness, FeedState, Freshness, GetCheckRequest, GetCheckResponse, GetSignalRequest,
-    GetSignalResponse, GetStatusRequest, GetStatusResponse, Identifier, ListSignalsRequest, ListSignalsResponse,
-    MatchedIdentifier, RebuildIndexRequest, RebuildIndexResponse, RetractSignalRequest, RetractSignalResponse, RowError,
-    SignalMatch, Strength, SubmissionReceipt, SubmitSignalRequest, SubmitSignalResponse, SubmitSignalsRequest,
-    SubmitSignalsResponse, check_sellers_response, retract_signal_request, submit_signals_response,
+    GetSignalResponse, GetStatusRequest, GetStatusResponse, Identifier, ListOverridesRequest, ListOverridesResponse,
+    ListSignalsRequest, ListSignalsResponse, MatchedIdentifier, RebuildIndexRequest, RebuildIndexResponse,
+    RemoveOverrideRequest, RemoveOverrideResponse, RetractSignalRequest, RetractSignalResponse, RowError, SetOverrideRequest,
+    SetOverrideResponse, SignalMatch, Strength, SubmissionReceipt, SubmitSignalRequest, SubmitSignalResponse,
+    SubmitSignalsRequest, SubmitSignalsResponse, check_sellers_response, retract_signal_request, submit_signals_response,
 };
 use countermark::rpc::tls::server_config;
 use futures_util::{Stream, StreamExt as _, stream};
@@ -219,6 +220,18 @@ impl ScreeningService for Node {
             Ok(CheckSellersResponse { result: Some(result), freshness: Some(freshness()) })
         });
         Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn set_override(&self, _: Request<SetOverrideRequest>) -> Result<Response<SetOverrideResponse>, Status> {
+        Err(Status::unimplemented("not played"))
+    }
+
+    async fn remove_override(&self, _: Request<RemoveOverrideRequest>) -> Result<Response<RemoveOverrideResponse>, Status> {
+        Err(Status::unimplemented("not played"))
+    }
+
+    async fn list_overrides(&self, _: Request<ListOverridesRequest>) -> Result<Response<ListOverridesResponse>, Status> {
+        Err(Status::unimplemented("not played"))
     }
 
     async fn get_check(&self, request: Request<GetCheckRequest>) -> Result<Response<GetCheckResponse>, Status> {

@@ -23,9 +23,10 @@ use crate::rpc::proto::screening_service_server::{ScreeningService, ScreeningSer
 use crate::rpc::proto::signal_service_server::{SignalService, SignalServiceServer};
 use crate::rpc::proto::{
     AmendSignalRequest, AmendSignalResponse, CheckSellerRequest, CheckSellerResponse, CheckSellersRequest,
-    CheckSellersResponse, GetCheckRequest, GetCheckResponse, GetSignalRequest, GetSignalResponse, ListSignalsRequest,
-    ListSignalsResponse, RetractSignalRequest, RetractSignalResponse, SubmitSignalRequest, SubmitSignalResponse,
-    SubmitSignalsRequest, SubmitSignalsResponse, check_sellers_response, submit_signals_response,
+    CheckSellersResponse, GetCheckRequest, GetCheckResponse, GetSignalRequest, GetSignalResponse, ListOverridesRequest,
+    ListOverridesResponse, ListSignalsRequest, ListSignalsResponse, RemoveOverrideRequest, RemoveOverrideResponse,
+    RetractSignalRequest, RetractSignalResponse, SetOverrideRequest, SetOverrideResponse, SubmitSignalRequest,
+    SubmitSignalResponse, SubmitSignalsRequest, SubmitSignalsResponse, check_sellers_response, submit_signals_response,
 };
 use crate::rpc::tls::server_config;
 
@@ -99,6 +100,18 @@ impl ScreeningService for Nothing {
         let result = self.0.checked.answer.clone().map(check_sellers_response::Result::Answer);
         let answer = CheckSellersResponse { result, freshness: None };
         Ok(Response::new(Box::pin(request.into_inner().map(move |row| row.map(|_| answer.clone())))))
+    }
+
+    async fn set_override(&self, _: Request<SetOverrideRequest>) -> Result<Response<SetOverrideResponse>, Status> {
+        Err(not_measured())
+    }
+
+    async fn remove_override(&self, _: Request<RemoveOverrideRequest>) -> Result<Response<RemoveOverrideResponse>, Status> {
+        Err(not_measured())
+    }
+
+    async fn list_overrides(&self, _: Request<ListOverridesRequest>) -> Result<Response<ListOverridesResponse>, Status> {
+        Err(not_measured())
     }
 
     async fn get_check(&self, _: Request<GetCheckRequest>) -> Result<Response<GetCheckResponse>, Status> {

@@ -1,15 +1,17 @@
-//! What is said of signals after they were stated: `signal`, `amend`, `dispute`, `opinion`, `mark`, `unmark`.
+//! What is said of signals after they were stated: `signal`, `amend`, `dispute`, `opinion`, `mark`, `unmark`, `override`.
 
 mod amend;
 mod dispute;
 mod marker;
 mod opinion;
+mod overrides;
 mod signal;
 
 pub(super) use amend::{AmendArguments, amend};
 pub(super) use dispute::{DisputeCommand, dispute};
 pub(super) use marker::{MarkArguments, UnmarkArguments, mark, unmark};
 pub(super) use opinion::{OpinionArguments, opinion};
+pub(super) use overrides::{Override, OverrideCommand, overrides};
 pub(super) use signal::{SignalArguments, signal};
 
 use std::path::PathBuf;

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::FreshnessView;
+use crate::cli::cases::Override;
 use crate::cli::output::{Show, counted, facts, plain};
 use crate::cli::words;
 use crate::domain;
@@ -35,6 +36,8 @@ pub(super) struct Answer {
     elsewhere: Vec<Signal>,
     own: Vec<Signal>,
     markers: Vec<Marker>,
+    /// This member's own word about the seller.
+    overrides: Vec<Override>,
     matches_omitted: u32,
     reference_error: String,
     /// Kind of each identifier that was asked about.
@@ -53,6 +56,7 @@ impl Answer {
             reasons: answer.reasons.iter().map(|reason| words::reason(*reason)).collect(),
             score: answer.score,
             markers: answer.markers.into_iter().map(Marker::of).collect(),
+            overrides: answer.overrides.into_iter().map(Override::from).collect(),
             members_elsewhere: answer.members_elsewhere,
             elsewhere: answer.elsewhere.into_iter().map(Signal::of).collect(),
             own: answer.own.into_iter().map(Signal::of).collect(),
@@ -73,7 +77,9 @@ impl Answer {
             (1, false) => "1 other member flags this seller".to_owned(),
             (n, false) => format!("{n} other members flag this seller"),
         };
+        let decided_here = self.reasons.contains(&domain::Reason::DecidedHere.as_str());
         match self.verdict {
+            verdict if decided_here => format!("{}: by this member's own word", verdict.to_uppercase().replace('_', " ")),
             "confirmed" => format!("CONFIRMED: {who}, on conclusive evidence"),
             "repeat_offender" => format!("REPEAT OFFENDER: {who}, again and again"),
             "alleged" => format!("ALLEGED: {who}, without conclusive evidence"),
@@ -107,6 +113,7 @@ impl Show for Answer {
             ("reference", self.reference_line()),
             ("checked at", self.checked_at.clone().unwrap_or_default()),
             ("because", self.because()),
+            ("your own word", self.overrides.iter().map(Override::in_words).collect::<Vec<_>>().join("; ")),
             ("asked", self.asked.join(", ")),
         ];
         let head = facts(head.into_iter().filter(|(_, value)| !value.is_empty()));

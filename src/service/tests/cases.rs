@@ -2,10 +2,10 @@
 
 use super::world::{World, allegation, feed, identifier, named, submission};
 use crate::domain::{
-    Action, AnswerStep, Change, DisputeGround, DisputeOutcome, Evidence, EvidenceKind, IdentifierKind, MarkerKind,
-    MarkerReason, MemberState, Reason, RetractionReason, SignalRef, SignalStatus, Stance, Verdict,
+    Action, AnswerStep, Change, Clock as _, DisputeGround, DisputeOutcome, Evidence, EvidenceKind, IdentifierKind, MarkerKind,
+    MarkerReason, MemberState, Reason, RetractionReason, SignalRef, SignalStatus, Stance, Timestamp, Verdict,
 };
-use crate::service::{CaseError, MarkerDraft, Target};
+use crate::service::{CaseError, MarkerDraft, OverrideDraft, Target};
 
 const SELLER: &str = "bad-seller.example";
 
@@ -344,6 +344,62 @@ async fn what_a_member_is_told_in_a_group_says_nothing_to_others() {
     assert_eq!(code(refused), "SIGNAL_NOT_FOUND");
     assert_eq!(code(chips.opine(signal, Stance::Disagree(DisputeGround::Other)).await), "SIGNAL_NOT_FOUND");
     assert_eq!(world.node("chips").store.size(&feed("chips/makers")).get(), 0, "and nothing was written");
+}
+
+#[tokio::test]
+async fn who_is_often_wrong_is_counted_and_weighs_less_by_policy() {
+    let (mut world, _) = confirmed().await;
+    world
+        .amend(|roster| {
+            let verdict = &mut roster.policy.verdict;
+            (verdict.accuracy_after, verdict.refuted_percent, verdict.inaccurate_weight_percent) = (4, 50, 0);
+        })
+        .await;
+    let acme = world.node("acme");
+    for case in 0..4 {
+        let signal = acme.submit(allegation(&format!("honest-{case}.example"), case)).await.expect("taken").signal;
+        let opened = acme.cases.open_dispute(vec![signal], DisputeGround::GenuineGoods, vec![]).await.expect("durable");
+        let outcome = if case == 0 { DisputeOutcome::Upheld } else { DisputeOutcome::Refuted };
+        acme.cases.decide(opened.dispute, outcome, vec![]).await.expect("durable");
+    }
+    spread(&world).await;
+    let chips = world.node("chips");
+    let counts = chips.accuracy.members();
+    let of_acme = counts[&super::world::member("acme")];
+    assert_eq!((counts.len(), of_acme.upheld, of_acme.refuted, of_acme.refuted_percent()), (1, 1, 3, 75));
+    let judged = chips.ask(SELLER).await.judgment;
+    assert_eq!(judged.verdict, Verdict::NoneKnown, "nothing of its weight is left");
+    assert!(judged.reasons.contains(&Reason::WeightLowered));
+}
+
+#[tokio::test]
+async fn a_members_own_word_wins_in_its_own_answers_and_reaches_as_far_as_it_names() {
+    let (world, _) = confirmed().await;
+    let (brand, chips) = (world.node("brand"), world.node("chips"));
+    let licence = identifier(IdentifierKind::BusinessLicence, "91110000600037341L");
+    let draft = |verdict, identifiers| OverrideDraft { verdict, identifiers, until: None, note: "by contract".into() };
+    let good = chips.overrides.set(draft(Verdict::KnownGood, vec![named(SELLER)])).await.expect("durable");
+    let answer = chips.ask(SELLER).await;
+    assert_eq!((answer.judgment.verdict, answer.overrides.len()), (Verdict::KnownGood, 1));
+    assert_eq!((answer.overrides[0].id, answer.overrides[0].note.as_str()), (good, "by contract"));
+    assert!(answer.judgment.reasons.contains(&Reason::DecidedHere) && answer.matches.len() == 1, "and hides nothing");
+    assert_eq!(brand.ask(SELLER).await.judgment.verdict, Verdict::Confirmed, "it stays at home");
+
+    let other = chips.overrides.set(draft(Verdict::KnownGood, vec![licence.clone()])).await.expect("durable");
+    chips.overrides.remove(good).await.expect("durable");
+    let both = chips.check(vec![named(SELLER), licence.clone()]).await.expect("answered");
+    assert_eq!(both.judgment.verdict, Verdict::Confirmed, "a word for the licence does not clear the domain");
+    chips.overrides.remove(other).await.expect("durable");
+
+    let until = Timestamp::from_unix_ms(chips.clock.now().unix_ms() + 60_000);
+    let bad = OverrideDraft { until: Some(until), ..draft(Verdict::Confirmed, vec![licence.clone()]) };
+    chips.overrides.set(bad).await.expect("durable");
+    assert_eq!(chips.check(vec![licence.clone()]).await.expect("answered").judgment.verdict, Verdict::Confirmed);
+    chips.clock.advance_ms(60_000);
+    assert_eq!(chips.check(vec![licence.clone()]).await.expect("answered").judgment.verdict, Verdict::NoneKnown);
+    let past = OverrideDraft { until: Some(until), ..draft(Verdict::Confirmed, vec![licence]) };
+    assert_eq!(code(chips.overrides.set(past).await), "OVERRIDE_ENDED");
+    assert_eq!(chips.overrides.list(None, 10).len(), 1);
 }
 
 #[tokio::test]

@@ -16,8 +16,8 @@ use crate::feed::{SignedCheckpoint, SignedRoster, SigningKey};
 use crate::membership::{Directory, Liveness};
 use crate::pseudonym::HmacKey;
 use crate::service::{
-    Answer, Cases, FreshnessBoard, KeySecrets, LocalSecret, Pseudonymiser, Receipt, ScreenError, Screener, Signals,
-    SubmitError, Submitter,
+    AccuracyBoard, Answer, Cases, FreshnessBoard, KeySecrets, LocalSecret, Overrides, Pseudonymiser, Receipt, ScreenError,
+    Screener, Signals, SubmitError, Submitter,
 };
 use crate::store::{Import, Options, Store};
 
@@ -93,6 +93,8 @@ pub(crate) struct TestNode {
     pub(crate) submitter: Submitter,
     pub(crate) signals: Arc<Signals>,
     pub(crate) cases: Cases,
+    pub(crate) accuracy: Arc<AccuracyBoard>,
+    pub(crate) overrides: Overrides,
     pub(crate) screener: Arc<Screener>,
     pub(crate) keys: Arc<HeldKeys>,
     pub(crate) clock: Arc<TestClock>,
@@ -188,8 +190,17 @@ impl World {
             clock: clock.clone(),
             entropy: entropy(seed + 4),
         };
-        let screener =
-            Screener::new(store.clone(), directory.clone(), pseudonymiser.clone(), freshness.clone(), clock.clone(), &secret);
+        let accuracy = Arc::new(AccuracyBoard::new(store.clone(), directory.clone(), clock.clone()));
+        let screener = Screener::new(
+            store.clone(),
+            directory.clone(),
+            pseudonymiser.clone(),
+            freshness.clone(),
+            accuracy.clone(),
+            clock.clone(),
+            &secret,
+        );
+        let overrides = Overrides { store: store.clone(), pseudonymiser: pseudonymiser.clone(), clock: clock.clone() };
         TestNode {
             submitter: Submitter {
                 store: store.clone(),
@@ -201,6 +212,8 @@ impl World {
             },
             signals,
             cases,
+            accuracy,
+            overrides,
             screener: Arc::new(screener),
             store,
             directory,

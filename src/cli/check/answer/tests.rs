@@ -68,6 +68,7 @@ fn alleged() -> Answer {
         reasons: vec![proto::Reason::AllegedByMember.into()],
         score: 50,
         markers: vec![],
+        overrides: vec![],
     };
     let feeds = vec![
         feed("acme", |_| {}),
@@ -137,6 +138,7 @@ fn an_answer_for_a_program() {
             "markers",
             "matches_omitted",
             "members_elsewhere",
+            "overrides",
             "own",
             "reasons",
             "reference",
