@@ -3,7 +3,7 @@
 mod cluster;
 
 use cluster::{Alliance, Client, eventually, identifier, member, statement, submission};
-use countermark::domain::MemberKind;
+use countermark::domain::{MemberKind, Role};
 use countermark::rpc::proto::{
     self, AnswerStep, DisputeGround, DisputeOutcome, IdentifierKind as Kind, MarkerKind, MarkerReason, Reason, SignalStatus,
     Stance, Verdict,
@@ -159,6 +159,46 @@ async fn corrections_opinions_and_markers_reach_everybody_and_survive_a_restart(
     bazaar.cases.lift_marker(proto::LiftMarkerRequest { marker }).await.expect("durable");
     all_say(&[kestrel, bazaar, aurelle], &licence, Verdict::Confirmed).await;
     restarted.stop().await;
+    for node in nodes.into_values() {
+        node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cases_are_for_those_who_handle_them() {
+    let (mut alliance, sockets) = Alliance::new(&THREE).await;
+    alliance.grant("bazaar", "screening", &[Role::Check]);
+    let nodes = alliance.start_all(sockets).await;
+    let mut screening = Client::on(alliance.channel("bazaar", "screening").await);
+    let refused = |status: tonic::Status| assert_eq!(code(&status), (Code::PermissionDenied, "ROLE_MISSING".into()));
+    refused(screening.cases.open_dispute(proto::OpenDisputeRequest::default()).await.expect_err("refused"));
+    refused(screening.cases.decide_dispute(proto::DecideDisputeRequest::default()).await.expect_err("refused"));
+    refused(screening.cases.get_case(proto::GetCaseRequest::default()).await.expect_err("refused"));
+    refused(screening.cases.list_cases(proto::ListCasesRequest::default()).await.expect_err("refused"));
+    refused(screening.cases.give_opinion(proto::GiveOpinionRequest::default()).await.expect_err("refused"));
+    refused(screening.cases.mark_identifiers(proto::MarkIdentifiersRequest::default()).await.expect_err("refused"));
+    refused(screening.cases.lift_marker(proto::LiftMarkerRequest::default()).await.expect_err("refused"));
+    refused(screening.signals.amend_signal(proto::AmendSignalRequest::default()).await.expect_err("refused"));
+    refused(screening.screening.set_override(proto::SetOverrideRequest::default()).await.expect_err("refused"));
+    refused(screening.screening.remove_override(proto::RemoveOverrideRequest::default()).await.expect_err("refused"));
+    refused(screening.screening.list_overrides(proto::ListOverridesRequest::default()).await.expect_err("refused"));
+
+    let mut handler = alliance.client("bazaar").await;
+    let set = |verdict: Verdict| proto::SetOverrideRequest {
+        verdict: verdict.into(),
+        identifiers: seller(),
+        until_ms: 0,
+        note: "a partner".into(),
+    };
+    let refused = handler.screening.set_override(set(Verdict::Unspecified)).await.expect_err("no verdict");
+    assert_eq!(code(&refused), (Code::InvalidArgument, "VERDICT_UNKNOWN".into()));
+    let own = handler.screening.set_override(set(Verdict::KnownGood)).await.expect("durable").into_inner().r#override;
+    let answer = screening.check(seller()).await.expect("answered");
+    assert_eq!((answer.verdict(), answer.overrides[0].r#override.as_str()), (Verdict::KnownGood, own.as_str()));
+    let remove = proto::RemoveOverrideRequest { r#override: own };
+    assert!(handler.screening.remove_override(remove.clone()).await.expect("durable").into_inner().removed);
+    assert!(!handler.screening.remove_override(remove).await.expect("idempotent").into_inner().removed);
+    assert_eq!(screening.check(seller()).await.expect("answered").verdict(), Verdict::NoneKnown);
     for node in nodes.into_values() {
         node.stop().await;
     }

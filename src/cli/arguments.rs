@@ -227,7 +227,8 @@ JSON of one seller: {reference, checked_at, verdict, reasons, score, members_els
 markers: [marker], overrides: [override], matches_omitted, reference_error, asked, freshness: {as_of, feeds: [feed]}}.
 JSON of a file, an object a line: {line, verdict, members_elsewhere, own, flagged_by, matches_omitted, reference, reference_error}
 or {line, error: {code, field, message}}, and at the end {summary: {...}, freshness: {...}}.
-verdict is one of none_known, alleged, confirmed, repeat_offender, disputed, known_good; unknown is one that this version does not know, and is no clean answer.";
+verdict is one of none_known, alleged, confirmed, repeat_offender, disputed, known_good; unknown is one that this version does not
+know, and is no clean answer.";
 
 #[derive(Args)]
 #[command(after_long_help = CHECK_HELP)]

@@ -117,7 +117,12 @@ impl Parts {
             clock.clone(),
             &secret,
         );
-        let overrides = Overrides { store: store.clone(), pseudonymiser: pseudonymiser.clone(), clock: clock.clone() };
+        let overrides = Overrides {
+            store: store.clone(),
+            directory: directory.clone(),
+            pseudonymiser: pseudonymiser.clone(),
+            clock: clock.clone(),
+        };
         let signals = Arc::new(Signals {
             store: store.clone(),
             directory: directory.clone(),
@@ -133,6 +138,7 @@ impl Parts {
             secret,
             clock: clock.clone(),
             entropy,
+            recording: tokio::sync::Mutex::default(),
         });
         let state = NodeState {
             store: store.clone(),

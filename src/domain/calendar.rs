@@ -50,7 +50,7 @@ impl Calendar {
             return Err(FieldError::new(
                 "CALENDAR_INVALID",
                 "holidays",
-                "name at most 1000 days; leave out those that are past",
+                "name at most 1000 days; leave out those from before the oldest signal that is kept",
             ));
         }
         if self.utc_offset_minutes.unsigned_abs() > MAX_OFFSET_MINUTES {

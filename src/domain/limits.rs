@@ -30,7 +30,8 @@ pub const MAX_REBUTTAL_DIGESTS: usize = 16;
 pub const MAX_AMENDMENTS: usize = 32;
 /// Disputes of one signal that count of those that one member recorded: a check reads them all.
 pub const MAX_DISPUTES_BY_MEMBER: usize = 16;
-/// Overrides that a member may have: they are in memory, about half a kibibyte each.
+/// Overrides that a member may have: they are in memory, usually about half a kibibyte each, and up to 8 KiB with 32 identifiers under
+/// four keys.
 pub const MAX_OVERRIDES: usize = 100_000;
 /// Entries that one erasure names, so that what a node does about it is bounded; two bytes each and more.
 pub const MAX_ERASED_AT_ONCE: usize = 1_024;

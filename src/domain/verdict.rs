@@ -7,9 +7,9 @@
 //! member vouches for every strong identifier by which it matches: who borrows the phone of an honest dealer is not vouched for.
 //!
 //! A member *confirms* with a confirmed signal about counterfeits (parallel imports are none) that was not derived from other
-//! members' signals, and that has a piece of its best evidence which is not denied: a piece whose every digest stands in a
-//! disputed or refuted signal is. Members whose pieces share a digest confirm together, as one: who copies adds no weight,
-//! whatever the dates say.
+//! members' signals. Members whose best pieces share a digest confirm together, as one: who copies adds no weight, whatever the
+//! dates say. That pieces stand in signals which were disputed or refuted is told as a reason and changes nothing: else anyone
+//! could take the weight from a signal by denying a copy of it.
 //!
 //! In this order:
 //! 1. Where members confirm with signals that are not covered: [`Verdict::RepeatOffender`] where there are two of them, or one about
@@ -92,7 +92,7 @@ vocabulary! {
     WeightLowered = 14, "weight_lowered";
     /// This member's own list or override decides.
     DecidedHere = 15, "decided_here";
-    /// What a signal rests on stands in others that were disputed or refuted.
+    /// Some of what a signal rests on stands in others that were disputed or refuted.
     EvidenceDenied = 16, "evidence_denied";
 }
 
@@ -116,7 +116,7 @@ impl Reason {
             Self::ExpelledOnly => "signals are of members that were expelled",
             Self::WeightLowered => "the weight of a member's signals is lowered",
             Self::DecidedHere => "this member's own list or override decides",
-            Self::EvidenceDenied => "what a signal rests on stands in others that were disputed or refuted",
+            Self::EvidenceDenied => "some of what a signal rests on stands in others that were disputed or refuted",
         }
     }
 }
@@ -202,11 +202,11 @@ pub fn judge(
         note(Reason::RefutationPending, testimony.status == SignalStatus::RefutationPending);
         let derived = note(Reason::Derived, testimony.derived);
         let parallel = note(Reason::ParallelImport, testimony.infringement == Infringement::ParallelImport);
-        let pieces = best_pieces(testimony.evidence, &denied);
-        let rests_on_nothing = note(Reason::EvidenceDenied, pieces.is_none());
-        let confirms = testimony.status == SignalStatus::Confirmed && !derived && !parallel && !rests_on_nothing;
+        let digests = best_pieces(testimony.evidence);
+        note(Reason::EvidenceDenied, !digests.is_disjoint(&denied));
+        let confirms = testimony.status == SignalStatus::Confirmed && !derived && !parallel;
         let weight = if derived { 0 } else { weight };
-        flagging.push(Flagging { testimony, weight, confirms, digests: pieces.unwrap_or_default() });
+        flagging.push(Flagging { testimony, weight, confirms, digests });
     }
     let confirming = |covered: bool| flagging.iter().filter(move |f| f.confirms && f.testimony.covered == covered);
     let confirmed = groups(confirming(false)).len();
@@ -236,7 +236,7 @@ struct Flagging<'a> {
     testimony: &'a Testimony<'a>,
     weight: u64,
     confirms: bool,
-    /// Of the best pieces that are not denied.
+    /// Of the best pieces.
     digests: BTreeSet<Sha256Digest>,
 }
 
@@ -247,32 +247,37 @@ fn denied(testimonies: &[Testimony<'_>], circumstances: &Circumstances) -> BTree
     disputed.chain(circumstances.refuted.iter().copied()).collect()
 }
 
-/// The digests of the best pieces that are not denied; `None` where all of them are.
-fn best_pieces(evidence: &[Evidence], denied: &BTreeSet<Sha256Digest>) -> Option<BTreeSet<Sha256Digest>> {
-    let best = evidence.iter().map(|evidence| evidence.grade).max()?;
-    let stands =
-        |evidence: &&Evidence| evidence.digests.is_empty() || evidence.digests.iter().any(|digest| !denied.contains(digest));
-    let mut pieces = evidence.iter().filter(|evidence| evidence.grade == best).filter(stands).peekable();
-    pieces.peek()?;
-    Some(pieces.flat_map(|evidence| &evidence.digests).filter(|digest| !denied.contains(digest)).copied().collect())
+/// The digests of the best pieces.
+fn best_pieces(evidence: &[Evidence]) -> BTreeSet<Sha256Digest> {
+    let best = evidence.iter().map(|evidence| evidence.grade).max();
+    let pieces = evidence.iter().filter(|evidence| Some(evidence.grade) == best);
+    pieces.flat_map(|evidence| &evidence.digests).copied().collect()
 }
 
 /// Members with what they rest on: those that share a digest are one group.
 fn groups<'f, 'a: 'f>(flagging: impl Iterator<Item = &'f Flagging<'a>>) -> Vec<BTreeSet<&'a MemberId>> {
-    let mut groups: Vec<(BTreeSet<&MemberId>, BTreeSet<Sha256Digest>)> = Vec::new();
+    let mut of_member: BTreeMap<&MemberId, BTreeSet<Sha256Digest>> = BTreeMap::new();
     for one in flagging {
-        let mut joined = (BTreeSet::from([one.testimony.member]), one.digests.clone());
-        let related = |(members, digests): &mut (BTreeSet<&MemberId>, BTreeSet<Sha256Digest>)| {
-            !joined.0.is_disjoint(members) || !joined.1.is_disjoint(digests)
-        };
-        let merged: Vec<_> = groups.extract_if(.., related).collect();
-        for (members, digests) in merged {
-            joined.0.extend(members);
-            joined.1.extend(digests);
-        }
-        groups.push(joined);
+        of_member.entry(one.testimony.member).or_default().extend(&one.digests);
     }
-    groups.into_iter().map(|(members, _)| members).collect()
+    let mut groups: Vec<BTreeSet<&MemberId>> = Vec::new();
+    let mut of_digest: BTreeMap<Sha256Digest, usize> = BTreeMap::new();
+    for (member, digests) in of_member {
+        let related: BTreeSet<usize> = digests.iter().filter_map(|digest| of_digest.get(digest).copied()).collect();
+        let group = related.first().copied().unwrap_or_else(|| {
+            groups.push(BTreeSet::new());
+            groups.len() - 1
+        });
+        groups[group].insert(member);
+        for other in related.into_iter().skip(1) {
+            let joined = std::mem::take(&mut groups[other]);
+            groups[group].extend(joined);
+            of_digest.values_mut().filter(|of| **of == other).for_each(|of| *of = group);
+        }
+        of_digest.extend(digests.into_iter().map(|digest| (digest, group)));
+    }
+    groups.retain(|group| !group.is_empty());
+    groups
 }
 
 /// Of the weightiest piece of evidence.

@@ -10,9 +10,9 @@ use super::statement::{
 use super::wire;
 use super::{codec, wire::entry::Body as Wire};
 use crate::domain::{
-    Amendment, CaseTag, Decision, Dispute, DisputeGround, DisputeOutcome, Erasure, ErasureReason, FieldError, LeadId, Marker,
-    MarkerKind, MarkerLift, MarkerReason, Opinion, Referral, ReferralStage, Region, Retraction, RetractionReason, Sentence,
-    Seq, SignalRef, Stance,
+    Amendment, CaseTag, Decision, Dispute, DisputeGround, DisputeOutcome, Erasure, ErasureReason, FieldError, IdentifierKind,
+    LeadId, Marker, MarkerKind, MarkerLift, MarkerReason, Opinion, Referral, ReferralStage, Region, Retraction,
+    RetractionReason, Sentence, Seq, SignalRef, Stance,
 };
 
 pub(super) fn retraction_to_wire(retraction: Retraction) -> Wire {
@@ -126,7 +126,15 @@ pub(super) fn refutation(decision: &wire::Decision) -> Option<Result<Decision, F
 pub(super) fn victim(marker: &wire::Marker) -> Option<Result<Marker, FieldError>> {
     (marker.kind == MarkerKind::Victim.number()).then(|| {
         let reason = MarkerReason::from_number(marker.reason).unwrap_or(MarkerReason::Other);
-        marker_from_wire(&wire::Marker { reason: reason.number(), ..marker.clone() })
+        // Of the identifiers those count whose kind is known; the others are of no signal that this version reads.
+        let known = |place: usize| marker.kinds.get(place).is_some_and(|kind| IdentifierKind::from_number(*kind).is_some());
+        let set = |set: &wire::PseudonymSet| {
+            let kept = set.pseudonyms.iter().enumerate().filter(|(place, _)| known(*place) || *place >= marker.kinds.len());
+            wire::PseudonymSet { pseudonyms: kept.map(|(_, pseudonym)| pseudonym.clone()).collect(), ..set.clone() }
+        };
+        let kinds = marker.kinds.iter().copied().filter(|kind| IdentifierKind::from_number(*kind).is_some()).collect();
+        let pseudonyms = marker.pseudonyms.iter().map(set).collect();
+        marker_from_wire(&wire::Marker { kinds, pseudonyms, reason: reason.number(), ..marker.clone() })
     })
 }
 

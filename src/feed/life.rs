@@ -275,7 +275,10 @@ fn disputed(told: &Told<'_>, note: &Note, dispute: &Dispute, roster: &Roster, no
     let opened_at = note.since.max(told.recorded_at).min(now);
     let due = answers.calendar.days_after(opened_at, answers.resolve_days);
     let decided = |outcome, before: Timestamp| {
-        let fit = told.notes.iter().filter(|other| other.since < before && decides(other, note, dispute, told.signal, outcome));
+        let fit = told
+            .notes
+            .iter()
+            .filter(|other| other.since.min(now) < before && decides(other, note, dispute, told.signal, outcome));
         let first = fit.min_by_key(|decision| decision.at.seq);
         first.map(|decision| DisputeEnd { outcome: Some(outcome), at: decision.recorded_at.max(opened_at) })
     };

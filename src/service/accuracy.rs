@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use super::blocking::contained;
 use super::record::Reader;
 use crate::domain::{Clock, DisputeOutcome, MemberId, SignalRef, Timestamp, VerdictPolicy};
-use crate::feed::{Body, Entry};
+use crate::feed::{Body, Disputed, Entry};
 use crate::membership::Directory;
 use crate::store::{Store, StoreError};
 
@@ -20,7 +20,7 @@ const RENEW_AFTER: Duration = Duration::from_secs(60);
 /// What became of a member's disputed signals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Accuracy {
-    /// Signals of which every dispute ended as the member said.
+    /// Signals that were denied at another member, upheld, and never refuted.
     pub upheld: u64,
     /// Signals that were refuted, or left without an answer.
     pub refuted: u64,
@@ -72,14 +72,13 @@ impl AccuracyBoard {
         policy.weight_percent(member).min(accuracy.weight_percent(policy))
     }
 
-    /// What is known; off the asynchronous threads it is counted first where that was long ago.
+    /// What was counted last.
     #[must_use]
     pub fn members(&self) -> BTreeMap<MemberId, Accuracy> {
-        self.renew();
         self.counted.load().members.clone()
     }
 
-    /// Has it counted beside, where that was long ago. Called on the asynchronous threads.
+    /// Has it counted beside, where that was long ago. Called within the runtime.
     pub fn renew_beside(self: &Arc<Self>) {
         if self.is_due() {
             let this = self.clone();
@@ -92,23 +91,26 @@ impl AccuracyBoard {
         self.counted.load().at.is_none_or(is_old) && !self.counting.load(Ordering::Acquire)
     }
 
-    fn renew(&self) {
+    /// Counts, where that was long ago.
+    pub fn renew(&self) {
         if !self.is_due() || self.counting.swap(true, Ordering::AcqRel) {
             return;
         }
         let now = self.clock.now();
-        match contained(|| self.count()) {
-            Ok(Ok(members)) => self.counted.store(Arc::new(Counted { at: Some(now), members })),
-            Ok(Err(error)) => tracing::warn!(code = error.code(), %error, "the members' accuracy could not be counted"),
-            Err(_) => {}
+        let counted = contained(|| self.count());
+        if let Ok(Err(error)) = &counted {
+            tracing::warn!(code = error.code(), %error, "the members' accuracy could not be counted");
         }
+        // A failure waits as long as a success does: what cannot be read is not read again with every check.
+        let members = counted.ok().and_then(Result::ok).unwrap_or_else(|| self.members());
+        self.counted.store(Arc::new(Counted { at: Some(now), members }));
         self.counting.store(false, Ordering::Release);
     }
 
     fn count(&self) -> Result<BTreeMap<MemberId, Accuracy>, StoreError> {
         let reader = Reader::new(&self.store, &self.directory, &*self.clock);
         let mut disputed: BTreeSet<SignalRef> = BTreeSet::new();
-        for at in self.store.disputes_after(None) {
+        for at in self.store.disputes_after(None, usize::MAX) {
             if let Some(Entry { body: Body::Dispute(dispute), .. }) = self.store.entry(&at)? {
                 disputed.extend(dispute.signals);
             }
@@ -117,12 +119,15 @@ impl AccuracyBoard {
         for signal in disputed {
             let member = signal.feed.member.clone();
             let Some(life) = reader.signal(signal)?.and_then(|record| record.life) else { continue };
-            let ended: Vec<_> = life.disputes.iter().filter_map(|dispute| dispute.end.as_ref()).collect();
-            let counts = members.entry(member).or_default();
-            if ended.iter().any(|end| end.clears()) {
-                counts.refuted += 1;
-            } else if ended.iter().any(|end| end.outcome == Some(DisputeOutcome::Upheld)) {
-                counts.upheld += 1;
+            let end = |dispute: &Disputed| dispute.end.as_ref().map(|end| (end.clears(), end.outcome));
+            let refuted = life.disputes.iter().filter_map(end).any(|(clears, _)| clears);
+            // Nobody makes himself right by denying his own signal and upholding it.
+            let others = life.disputes.iter().filter(|dispute| dispute.dispute.feed.member != member);
+            let upheld = others.filter_map(end).any(|(_, outcome)| outcome == Some(DisputeOutcome::Upheld));
+            if refuted {
+                members.entry(member).or_default().refuted += 1;
+            } else if upheld {
+                members.entry(member).or_default().upheld += 1;
             }
         }
         Ok(members)

@@ -51,6 +51,8 @@ pub struct Cases {
     pub clock: Arc<dyn Clock>,
     /// Gives the salts.
     pub entropy: Arc<dyn Entropy>,
+    /// Held from when it is seen that something may be recorded until it is: two at once would both see it.
+    pub recording: tokio::sync::Mutex<()>,
 }
 
 /// By this a seller asks about its case, and whoever has it finds that case alone: `CM-` and four groups of five characters, 100
@@ -295,6 +297,7 @@ impl Cases {
         let reference = self.reference(&signals, ground, &digests);
         let dispute = Dispute { signals, ground, digests, reference: reference.tag(&feed) };
         dispute.validate(&audience)?;
+        let _recording = self.recording.lock().await;
         if let Some((at, due)) = self.open_case(&feed, &reference).await? {
             return Ok(OpenedDispute { dispute: at, reference, due, created: false });
         }
@@ -318,6 +321,7 @@ impl Cases {
         outcome: DisputeOutcome,
         signals: Vec<SignalRef>,
     ) -> Result<SignalRef, CaseError> {
+        let _recording = self.recording.lock().await;
         let case = self.case_at(dispute.clone()).await?.ok_or(CaseError::NotFound("dispute"))?;
         let own = self.directory.member();
         let ended = || CaseError::transition("DISPUTE_ENDED", "this dispute has ended; a new rebuttal is a new dispute");
@@ -445,7 +449,7 @@ impl Cases {
         let own = self.directory.member();
         let mut page = CasePage { cases: Vec::new(), next: None };
         let (mut looked_at, mut signals, mut last) = (0, 0, None);
-        for at in self.store.disputes_after(after.as_ref()) {
+        for at in self.store.disputes_after(after.as_ref(), MAX_LOOKED_AT + 1) {
             if page.cases.len() == count.clamp(1, MAX_PAGE) || looked_at == MAX_LOOKED_AT || signals >= MAX_SIGNALS_A_PAGE {
                 page.next = last;
                 break;

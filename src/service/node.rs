@@ -88,6 +88,7 @@ impl NodeState {
     /// Looks at everything; reads the sizes of files.
     #[must_use]
     pub fn report(&self) -> NodeReport {
+        self.accuracy.renew_beside();
         NodeReport {
             alliance: self.directory.alliance().clone(),
             member: self.directory.member().clone(),

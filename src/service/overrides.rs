@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::Pseudonymiser;
 use super::cases::CaseError;
 use crate::domain::limits::{MAX_NAME_CHARS, MAX_PAGE};
-use crate::domain::{Clock, FieldError, Identifier, Timestamp, Verdict};
+use crate::domain::{Clock, FieldError, Identifier, Strength, Timestamp, Verdict};
+use crate::membership::Directory;
 use crate::pseudonym::CanonicalIdentifier;
 use crate::store::{Override, OverrideId, Store};
 
@@ -13,6 +14,8 @@ use crate::store::{Override, OverrideId, Store};
 pub struct Overrides {
     /// Where they are.
     pub store: Arc<Store>,
+    /// Which kinds are weak.
+    pub directory: Arc<Directory>,
     /// What replaces the identifiers.
     pub pseudonymiser: Arc<Pseudonymiser>,
     /// Tells the time.
@@ -46,6 +49,12 @@ impl Overrides {
         if note.chars().count() > MAX_NAME_CHARS || note.chars().any(char::is_control) {
             let message = "give at most 120 characters without control characters";
             return Err(FieldError::new("TEXT_INVALID", "note", message).into());
+        }
+        let signed = self.directory.roster();
+        if identifiers.iter().all(|identifier| signed.roster().strength(identifier.kind) == Strength::Weak) {
+            let message =
+                "a name or an address alone decides nothing; give an account, phone, licence or other strong identifier";
+            return Err(FieldError::new("IDENTIFIERS_ALL_WEAK", "identifiers", message).into());
         }
         let forms: Vec<_> = self.pseudonymiser.canonical(&identifiers)?.into_iter().map(|(_, form)| form).collect();
         let kinds = forms.iter().map(CanonicalIdentifier::kind).collect();

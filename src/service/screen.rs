@@ -373,7 +373,7 @@ impl Screener {
             return;
         }
         if !record.status.is_live() {
-            if record.status == SignalStatus::Refuted {
+            if record.status == SignalStatus::Refuted && reader.roster().is_active(&record.signal.feed.member) {
                 let digests = record.statement().evidence.iter().flat_map(|evidence| evidence.digests.iter().copied());
                 found.circumstances.refuted.extend(digests);
             }

@@ -4,15 +4,16 @@
 //! Of what one feed says about one entry only so much is kept as counts in [`crate::feed::life`]: a feed arrives in order, so every
 //! node keeps the same, and nobody can make a check read more.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Bound;
 
 use super::index::{FeedNo, Fingerprint, Position, PositionIndex, Postings};
-use crate::domain::limits::{MAX_AMENDMENTS, MAX_DISPUTES_BY_MEMBER};
+use crate::domain::limits::{MAX_AMENDMENTS, MAX_CASE_SIGNALS, MAX_DISPUTES_BY_MEMBER};
 use crate::domain::{CaseTag, DisputeOutcome, LeadId, Marker, MarkerKind, SignalRef, Timestamp};
 use crate::feed::Body;
 
-/// Decisions of one feed about one signal: the first of each kind about each dispute holds.
-const MAX_DECISIONS: usize = 64;
+/// Decisions of one feed about one dispute with one outcome: one for each signal that a dispute can name.
+const MAX_DECISIONS: usize = MAX_CASE_SIGNALS;
 /// Markers that are read of one feed for one pseudonym, of each kind: the newest.
 const MAX_MARKERS_READ: usize = 8;
 
@@ -28,7 +29,9 @@ pub(super) struct Noted {
 enum Kind {
     Amendment,
     Dispute,
-    Decision,
+    Upheld,
+    Refuted,
+    TakenBack,
     Opinion,
     Lift,
 }
@@ -39,8 +42,8 @@ impl Kind {
         match self {
             Self::Amendment => MAX_AMENDMENTS,
             Self::Dispute => MAX_DISPUTES_BY_MEMBER,
-            Self::Decision => MAX_DECISIONS,
-            Self::Opinion | Self::Lift => 1,
+            Self::Upheld | Self::Refuted => MAX_DECISIONS,
+            Self::TakenBack | Self::Opinion | Self::Lift => 1,
         }
     }
 }
@@ -50,6 +53,9 @@ impl Kind {
 pub(super) struct Casebook {
     about: HashMap<SignalRef, BTreeMap<(Kind, FeedNo), Vec<Noted>>>,
     cases: HashMap<CaseTag, Vec<Position>>,
+    disputes: BTreeSet<SignalRef>,
+    /// Entries whose content is to be gone: what they say counts no more, and their place is taken all the same.
+    erased: HashSet<Position>,
     leads: BTreeMap<LeadId, Vec<Position>>,
     /// Those of victims are marked.
     markers: PositionIndex,
@@ -61,24 +67,32 @@ impl Casebook {
         let same_feed = |seq| SignalRef { feed: name.feed.clone(), seq };
         match body {
             Body::Amendment(amendment) => self.note(same_feed(amendment.signal), at, since, Kind::Amendment),
-            Body::Dispute(dispute) => {
+            Body::Dispute(dispute) if dispute.signals.iter().all(|signal| signal.feed.audience == name.feed.audience) => {
                 dispute.signals.iter().for_each(|signal| self.note(signal.clone(), at, since, Kind::Dispute));
                 self.cases.entry(dispute.reference).or_default().push(at);
+                self.disputes.insert(name.clone());
             }
-            Body::Decision(decision) if decision.outcome == DisputeOutcome::TakenBack => {
-                self.note(decision.dispute.clone(), at, since, Kind::Decision);
+            Body::Decision(decision) if decision.dispute.feed.audience == name.feed.audience => {
+                let kind = match decision.outcome {
+                    DisputeOutcome::Upheld => Kind::Upheld,
+                    DisputeOutcome::Refuted => Kind::Refuted,
+                    DisputeOutcome::TakenBack => Kind::TakenBack,
+                };
+                if kind != Kind::TakenBack || decision.dispute.feed == name.feed {
+                    self.note(decision.dispute.clone(), at, since, kind);
+                }
             }
-            Body::Decision(decision) => {
-                decision.signals.iter().for_each(|signal| self.note(same_feed(*signal), at, since, Kind::Decision));
+            Body::Opinion(opinion) if opinion.signal.feed.audience == name.feed.audience => {
+                self.note(opinion.signal.clone(), at, since, Kind::Opinion);
             }
-            Body::Opinion(opinion) => self.note(opinion.signal.clone(), at, since, Kind::Opinion),
             Body::Marker(marker) => {
                 let at = at.marked(marker.kind == MarkerKind::Victim);
                 fingerprints(marker).for_each(|fingerprint| self.markers.insert(fingerprint, at));
             }
             Body::MarkerLift(lift) => self.note(same_feed(lift.marker), at, since, Kind::Lift),
             Body::Referral(referral) => self.leads.entry(referral.lead).or_default().push(at),
-            Body::Signal { .. } | Body::Retraction(_) | Body::Erasure(_) => {}
+            Body::Erasure(erasure) => self.erased.extend(erasure.entries.iter().map(|seq| Position::new(at.feed(), *seq))),
+            Body::Signal { .. } | Body::Retraction(_) | Body::Dispute(_) | Body::Decision(_) | Body::Opinion(_) => {}
         }
     }
 
@@ -102,9 +116,26 @@ impl Casebook {
         !self.is_empty() && self.about.contains_key(entry)
     }
 
-    /// What is said about the entry.
-    pub(super) fn about(&self, entry: &SignalRef) -> Vec<Noted> {
-        self.about.get(entry).into_iter().flat_map(BTreeMap::values).flatten().copied().collect()
+    /// What is said about a signal, but for the decisions of its disputes.
+    pub(super) fn about(&self, signal: &SignalRef) -> Vec<Noted> {
+        let about = self.about.get(signal).into_iter().flatten();
+        let kept = about.filter(|((kind, _), _)| matches!(kind, Kind::Amendment | Kind::Dispute | Kind::Opinion));
+        let noted = kept.flat_map(|((kind, _), noted)| noted.iter().map(move |noted| (*kind, *noted)));
+        noted
+            .filter(|(kind, noted)| *kind == Kind::Dispute || !self.erased.contains(&noted.at))
+            .map(|(_, noted)| noted)
+            .collect()
+    }
+
+    /// How a dispute was decided by the member of the feed `of`, and whether the seller took it back.
+    pub(super) fn decisions(&self, dispute: &SignalRef, of: FeedNo) -> Vec<Noted> {
+        let about = self.about.get(dispute).into_iter().flatten();
+        let decides = |(kind, feed): &(Kind, FeedNo)| match kind {
+            Kind::Upheld | Kind::Refuted => *feed == of,
+            Kind::TakenBack => true,
+            Kind::Amendment | Kind::Dispute | Kind::Opinion | Kind::Lift => false,
+        };
+        about.filter(|(key, _)| decides(key)).flat_map(|(_, noted)| noted).copied().collect()
     }
 
     /// The disputes that were recorded under a reference: one, unless it was recorded again.
@@ -112,9 +143,10 @@ impl Casebook {
         self.cases.get(tag).cloned().unwrap_or_default()
     }
 
-    /// Every dispute there is.
-    pub(super) fn disputes(&self) -> impl Iterator<Item = Position> {
-        self.cases.values().flatten().copied()
+    /// Entries that record disputes, in the order of their names.
+    pub(super) fn disputes_after(&self, after: Option<&SignalRef>) -> impl Iterator<Item = &SignalRef> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.disputes.range((from, Bound::Unbounded))
     }
 
     /// What was recorded of each lead.
@@ -129,7 +161,8 @@ impl Casebook {
 
     /// Markers that may name the pseudonym.
     pub(super) fn markers(&self, fingerprint: Fingerprint) -> Vec<Position> {
-        self.markers.newest(fingerprint, MAX_MARKERS_READ).into_iter().flat_map(|newest| newest.positions).collect()
+        let newest = self.markers.newest(fingerprint, MAX_MARKERS_READ).into_iter().flat_map(|newest| newest.positions);
+        newest.filter(|at| !self.erased.contains(at)).collect()
     }
 
     /// Whether the marker was taken back.

@@ -1,6 +1,8 @@
 //! Reading what entries say about others.
 
+use super::casebook::Noted;
 use super::index::Position;
+use super::state::State;
 use super::{Store, StoreError};
 use crate::domain::{CaseTag, LeadId, Marker, Pseudonym, SignalRef, Timestamp};
 use crate::feed::{Body, Entry, Note, decode};
@@ -23,25 +25,27 @@ impl Store {
         self.shared.state.read().casebook.speaks_of(entry)
     }
 
-    /// What entries say about a signal, and that its disputes were taken back: as many of each member as count. Reads entries.
+    /// What entries say about a signal, and the decisions of its disputes: as many of each member as count. Reads entries.
     ///
     /// # Errors
     /// [`StoreError::Unreadable`].
     pub fn notes_about(&self, signal: &SignalRef) -> Result<Vec<Note>, StoreError> {
-        let mut notes = self.notes_on(signal)?;
-        let disputes: Vec<SignalRef> =
-            notes.iter().filter(|note| matches!(note.body, Body::Dispute(_))).map(|note| note.at.clone()).collect();
-        for dispute in disputes {
-            notes.extend(self.notes_on(&dispute)?);
+        let mut notes = self.read_notes(|state| state.casebook.about(signal))?;
+        let disputes = notes.iter().filter(|note| matches!(note.body, Body::Dispute(_))).map(|note| note.at.clone());
+        for dispute in disputes.collect::<Vec<_>>() {
+            let decisions = |state: &State| match state.number(&signal.feed) {
+                Some(of) => state.casebook.decisions(&dispute, of),
+                None => Vec::new(),
+            };
+            notes.extend(self.read_notes(decisions)?);
         }
         Ok(notes)
     }
 
-    fn notes_on(&self, about: &SignalRef) -> Result<Vec<Note>, StoreError> {
+    fn read_notes(&self, noted: impl FnOnce(&State) -> Vec<Noted>) -> Result<Vec<Note>, StoreError> {
         let noted: Vec<(SignalRef, Timestamp)> = {
             let state = self.shared.state.read();
-            let noted = state.casebook.about(about).into_iter();
-            noted.filter_map(|noted| Some((state.name_of(noted.at)?, noted.since))).collect()
+            noted(&state).into_iter().filter_map(|noted| Some((state.name_of(noted.at)?, noted.since))).collect()
         };
         let mut notes = Vec::with_capacity(noted.len());
         for (at, since) in noted {
@@ -67,14 +71,10 @@ impl Store {
         state.casebook.case(tag).into_iter().filter_map(|at| state.name_of(at)).collect()
     }
 
-    /// The entries after `after` that record disputes, in order. In memory.
+    /// The entries after `after` that record disputes, in order, at most `count`. In memory.
     #[must_use]
-    pub fn disputes_after(&self, after: Option<&SignalRef>) -> Vec<SignalRef> {
-        let state = self.shared.state.read();
-        let later = |at: &SignalRef| after.is_none_or(|after| at > after);
-        let mut disputes: Vec<_> = state.casebook.disputes().filter_map(|at| state.name_of(at)).filter(later).collect();
-        disputes.sort_unstable();
-        disputes
+    pub fn disputes_after(&self, after: Option<&SignalRef>, count: usize) -> Vec<SignalRef> {
+        self.shared.state.read().casebook.disputes_after(after).take(count).cloned().collect()
     }
 
     /// The entries about each lead. In memory.

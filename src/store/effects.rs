@@ -119,6 +119,9 @@ impl Effects {
             by: seq,
             subjects: before.get(&signal).into_iter().flatten().flat_map(fingerprints).collect(),
         };
+        if let Ok(Entry { body: Body::Erasure(_), .. }) = entry {
+            self.noted.push((seq, view.totals().latest));
+        }
         let added = match effect {
             Ok(Effect::Added) => self.add_signal(entry, own),
             Ok(Effect::Withdrawn(signals)) => {

@@ -18,6 +18,7 @@ const BEHIND: u8 = 0x07;
 const PART: u8 = 0x08;
 const PICTURE: u8 = 0x09;
 const OVERRIDE: u8 = 0x0a;
+const LAST_OVERRIDE: u8 = 0x0b;
 
 /// The row that says which schema this store has and whose it is.
 pub(super) fn schema() -> Vec<u8> {
@@ -136,6 +137,11 @@ pub(super) fn read_picture(key: &[u8]) -> Option<PictureId> {
 /// Prefix of all overrides.
 pub(super) fn overrides() -> Vec<u8> {
     vec![OVERRIDE]
+}
+
+/// The number of the newest override there ever was, so that none is given twice.
+pub(super) fn last_override() -> Vec<u8> {
+    vec![LAST_OVERRIDE]
 }
 
 /// An override of this member.

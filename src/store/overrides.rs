@@ -100,6 +100,8 @@ impl Override {
 #[derive(Default)]
 pub(super) struct Overrides {
     all: BTreeMap<u64, Override>,
+    /// The number of the newest there ever was.
+    last: u64,
     by_pseudonym: HashMap<Fingerprint, Vec<u64>>,
 }
 
@@ -113,6 +115,10 @@ impl Overrides {
             overrides.put(number, read);
             Ok(())
         })?;
+        if let Some(last) = engine.get(&keys::last_override())? {
+            let last = last.as_slice().try_into().map(u64::from_be_bytes);
+            overrides.last = last.map_err(|_| OpenError::damaged("the number of the last override"))?;
+        }
         Ok(overrides)
     }
 
@@ -125,12 +131,18 @@ impl Overrides {
     }
 
     /// The number of the next one.
-    pub(super) fn next(&self) -> u64 {
-        self.all.last_key_value().map_or(1, |(last, _)| last + 1)
+    pub(super) const fn next(&self) -> u64 {
+        self.last + 1
+    }
+
+    /// Some that have ended.
+    pub(super) fn ended(&self, now: Timestamp, count: usize) -> Vec<u64> {
+        self.all.iter().filter(|(_, made)| !made.holds(now)).map(|(number, _)| *number).take(count).collect()
     }
 
     pub(super) fn put(&mut self, number: u64, made: Override) {
         made.fingerprints().for_each(|fingerprint| self.by_pseudonym.entry(fingerprint).or_default().push(number));
+        self.last = self.last.max(number);
         self.all.insert(number, made);
     }
 

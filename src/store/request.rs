@@ -13,8 +13,8 @@ use crate::feed::ForkProof;
 
 /// About how many bytes a feed takes in a picture.
 const PICTURE_BYTES_A_FEED: usize = 64;
-/// About how many bytes a set of an override's pseudonyms takes.
-const OVERRIDE_BYTES: usize = 256;
+/// Bytes of the largest set of an override's pseudonyms.
+const OVERRIDE_BYTES: usize = 1_100;
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 

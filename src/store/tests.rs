@@ -302,6 +302,25 @@ async fn a_quarantined_feed_takes_nothing_more_also_after_a_reopen() {
 }
 
 #[tokio::test]
+async fn what_is_heard_of_and_imported_at_once_holds_nothing_up() {
+    let (folder, source) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let before = Store::open(options(source.path(), "acme")).expect("opens");
+    fill(&before, 0..5).await;
+    let of = feed("acme/all");
+    let batch = before.batch_after(&of, Seq::ZERO).expect("readable").expect("something");
+    let (alliance, public) = ("alliance.example".parse().expect("valid"), key("acme").public());
+    let checkpoint = SignedCheckpoint::open(batch.checkpoint, &alliance, |_| Some(public)).expect("signed");
+    let import = Import::verify(&Frontier::empty(), batch.entries, checkpoint).expect("as signed");
+    let store = Store::open(options(folder.path(), "acme")).expect("opens");
+    let (behind, imported) = tokio::join!(store.mark_behind(of.clone(), Seq::new(5)), store.import(import));
+    assert_eq!((behind, imported), (Ok(()), Ok(Seq::new(5))));
+    assert_eq!(store.feed_state(&of), FeedState::Followed);
+    drop(store);
+    let store = Store::open(options(folder.path(), "acme")).expect("opens");
+    assert!(store.append(vec![signal(5)]).await.expect("durable")[0].is_ok());
+}
+
+#[tokio::test]
 async fn what_was_imported_since_it_was_heard_of_holds_nothing_up() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(options(folder.path(), "acme")).expect("opens");
@@ -348,6 +367,12 @@ async fn overrides_outlive_the_process_and_are_numbered_once() {
     assert_eq!(ids[2].to_string().parse(), Ok(ids[2]));
     store.rebuild().await.expect("built");
     assert_eq!(store.overrides(None, 10).len(), 2);
+    assert!(store.remove_override(ids[2]).await.expect("durable"));
+    assert!(store.put_override(made(3)).await.expect("durable") > ids[2], "no number is given twice");
+    let ended = Override { until: Some(Timestamp::from_unix_ms(NOW_MS)), ..made(4) };
+    let ended = store.put_override(ended).await.expect("durable");
+    store.put_override(made(5)).await.expect("durable");
+    assert!(store.overrides(None, 10).iter().all(|(id, _)| *id != ended), "what has ended makes room");
 }
 
 #[test]

@@ -37,6 +37,8 @@ use crate::domain::limits::{MAX_COMMIT_BYTES, MAX_COMMIT_ENTRIES, MAX_OVERRIDES}
 use crate::domain::{Audience, Entropy, FeedId, Seq, SignalContent, SubmissionTag, Timestamp};
 use crate::feed::{Body, Checkpoint, Entry, EntryBytes, ForkProof, NotUnderstood, SignedCheckpoint, SigningKey, decode};
 
+/// Overrides that have ended and are removed in one commit.
+const ENDED_PER_COMMIT: usize = 64;
 /// Blocks of expired checks that are removed in one commit.
 const EXPIRED_PER_COMMIT: usize = 1_024;
 
@@ -343,12 +345,19 @@ impl Writer {
     fn stage_override(&self, made: Override, group: &mut Group) -> Result<u64, StoreError> {
         let held = self.shared.overrides.read();
         let staged = group.overrides.iter().filter(|(_, made)| made.is_some()).count();
-        if held.len() + staged >= MAX_OVERRIDES {
+        // Those that have ended make room, some at a time.
+        let ended = if staged == 0 { held.ended(self.shared.clock.now(), ENDED_PER_COMMIT) } else { Vec::new() };
+        if held.len() + staged >= MAX_OVERRIDES + ended.len() {
             return Err(StoreError::OverridesFull);
         }
         let number = held.next() + staged as u64;
+        group.commit.put(keys::last_override(), number.to_be_bytes().to_vec());
         group.commit.put(keys::override_of(number), made.to_row().encode_to_vec());
         group.overrides.push((number, Some(made)));
+        for number in ended {
+            group.commit.remove(&keys::override_of(number));
+            group.overrides.push((number, None));
+        }
         Ok(number)
     }
 
@@ -478,8 +487,11 @@ impl Writer {
             grown.note = import.checkpoint.note().clone();
         }
         let size = tip.frontier.size();
-        if self.shared.state.read().behind.get(&import.feed).is_some_and(|behind| *behind <= size) {
+        let staged = group.behind.iter().filter(|(feed, _)| *feed == import.feed).map(|(_, behind)| *behind).max();
+        let behind = staged.max(self.shared.state.read().behind.get(&import.feed).copied());
+        if behind.is_some_and(|behind| behind <= size) {
             group.commit.remove(&keys::behind(&import.feed));
+            group.behind.retain(|(feed, _)| *feed != import.feed);
             group.level.push(import.feed);
         }
         Ok(size)

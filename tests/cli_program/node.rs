@@ -484,9 +484,9 @@ async fn a_file_of_sellers_is_a_line_an_answer() {
     let checked = world.run(&["check", "sellers.csv"]).await.expect(3);
     assert_eq!(
         checked.out,
-        "    LINE  VERDICT     ELSEWHERE  OWN  REFERENCE                     FLAGGED BY\n       2  none known          0    0  \
-         chk_1\n       3  refused     IDENTIFIER_COUNT identifiers: give 1 to 32 identifiers of one seller\n       4  alleged   \
-         \x20         1    0  chk_2                         globex\n\n3 rows: 0 confirmed, 1 alleged, 1 not known, 1 refused\nrests on 2 feeds, of which 1 not current:\n\
+        "    LINE  VERDICT          ELSEWHERE  OWN  REFERENCE                     FLAGGED BY\n       2  none known               0    0  \
+         chk_1\n       3  refused          IDENTIFIER_COUNT identifiers: give 1 to 32 identifiers of one seller\n       4  alleged   \
+         \x20              1    0  chk_2                         globex\n\n3 rows: 0 confirmed, 1 alleged, 1 not known, 1 refused\nrests on 2 feeds, of which 1 not current:\n\
          FEED        ENTRIES  BEHIND  LIVE  LAST HEARD  NOTICE\nglobex/all  5        4       5     0 s ago     behind\n"
     );
     let lines =

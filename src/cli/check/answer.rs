@@ -83,7 +83,7 @@ impl Answer {
             "confirmed" => format!("CONFIRMED: {who}, on conclusive evidence"),
             "repeat_offender" => format!("REPEAT OFFENDER: {who}, again and again"),
             "alleged" => format!("ALLEGED: {who}, without conclusive evidence"),
-            "disputed" => format!("DISPUTED: {who}, and it is denied"),
+            "disputed" => "DISPUTED: this seller is flagged, and it is denied".to_owned(),
             "known_good" => "KNOWN GOOD: a member vouches for this seller".to_owned(),
             "none_known" if self.elsewhere.is_empty() && self.own.is_empty() && self.reasons.is_empty() => {
                 "NONE KNOWN: nothing matches".to_owned()

@@ -10,18 +10,19 @@ use tonic::transport::Channel;
 use tonic::{Response, Status, Streaming};
 
 use super::FreshnessView;
-use super::answer::{is_flagged, is_understood};
+use super::answer::is_flagged;
 use crate::cli::exchange::{Exchange, Refused, Sink, exchange};
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::output::{Printer, Show, plain};
 use crate::cli::reading::{Plan, Reading};
 use crate::cli::words;
+use crate::domain::Verdict;
 use crate::rpc::proto::screening_service_client::ScreeningServiceClient;
 use crate::rpc::proto::{self, CheckAnswer, CheckSellersRequest, CheckSellersResponse, Freshness, check_sellers_response};
 
 /// Rows between two changes of the progress line.
 const PROGRESS_EVERY: u64 = 64;
-const HEAD: &str = "    LINE  VERDICT     ELSEWHERE  OWN  REFERENCE                     FLAGGED BY\n";
+const HEAD: &str = "    LINE  VERDICT          ELSEWHERE  OWN  REFERENCE                     FLAGGED BY\n";
 
 pub(super) async fn run(
     client: ScreeningServiceClient<Channel>,
@@ -171,11 +172,11 @@ impl Show for Row {
                 let verdict = verdict.replace('_', " ");
                 let reference = plain(if reference_error.is_empty() { reference } else { reference_error });
                 let by = plain(&flagged_by.join(", "));
-                let row = format!("{line:>8}  {verdict:<10}  {members_elsewhere:>9}  {own:>3}  {reference:<28}  {by}");
+                let row = format!("{line:>8}  {verdict:<15}  {members_elsewhere:>9}  {own:>3}  {reference:<28}  {by}");
                 row.trim_end().to_owned() + "\n"
             }
             RowResult::Refused { error: RowError { code, field, message } } => {
-                format!("{line:>8}  refused     {}\n", plain(&format!("{code} {field}: {message}")))
+                format!("{line:>8}  refused          {}\n", plain(&format!("{code} {field}: {message}")))
             }
         }
     }
@@ -196,27 +197,37 @@ struct Summary {
     none_known: u64,
     alleged: u64,
     confirmed: u64,
+    repeat_offender: u64,
+    disputed: u64,
+    known_good: u64,
     refused: u64,
     /// Answers with a verdict that this version does not know.
     not_understood: u64,
     unanswered: u64,
     skipped_lines: u64,
+    #[serde(skip)]
+    flagged: bool,
 }
 
 impl Summary {
     fn count(&mut self, answer: &CheckAnswer) {
         self.rows += 1;
-        match words::verdict(answer.verdict) {
-            "confirmed" => self.confirmed += 1,
-            _ if is_flagged(answer) => self.alleged += 1,
-            _ if !is_understood(answer) => self.not_understood += 1,
-            _ => self.none_known += 1,
-        }
+        let counted = match Verdict::from_number(answer.verdict) {
+            Some(Verdict::NoneKnown) => &mut self.none_known,
+            Some(Verdict::Alleged) => &mut self.alleged,
+            Some(Verdict::Confirmed) => &mut self.confirmed,
+            Some(Verdict::RepeatOffender) => &mut self.repeat_offender,
+            Some(Verdict::Disputed) => &mut self.disputed,
+            Some(Verdict::KnownGood) => &mut self.known_good,
+            None => &mut self.not_understood,
+        };
+        *counted += 1;
+        self.flagged |= is_flagged(answer);
     }
 
     /// A row that was not checked is no row of which nothing is known.
     fn outcome(&self) -> Outcome {
-        if self.alleged + self.confirmed > 0 {
+        if self.flagged {
             Outcome::Flagged
         } else if self.refused + self.not_understood > 0 {
             Outcome::Failed
@@ -228,12 +239,19 @@ impl Summary {
 
 impl Show for End {
     fn table(&self) -> String {
-        let Summary { rows, none_known, alleged, confirmed, refused, not_understood, unanswered, .. } = self.summary;
+        let Summary { rows, none_known, alleged, confirmed, refused, .. } = self.summary;
         let counts = format!("{confirmed} confirmed, {alleged} alleged, {none_known} not known, {refused} refused");
-        let unknown = if not_understood > 0 { format!(", {not_understood} not understood") } else { String::new() };
-        let missing = if unanswered > 0 { format!(", {unanswered} without an answer") } else { String::new() };
+        let rare = [
+            (self.summary.repeat_offender, "repeat offender"),
+            (self.summary.disputed, "disputed"),
+            (self.summary.known_good, "known good"),
+            (self.summary.not_understood, "not understood"),
+            (self.summary.unanswered, "without an answer"),
+        ];
+        let rare = rare.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!(", {count} {what}"));
+        let rare: String = rare.collect();
         let freshness = self.freshness.as_ref().map(|freshness| freshness.table(self.verbose));
-        format!("\n{rows} rows: {counts}{unknown}{missing}\n{}", freshness.unwrap_or_default())
+        format!("\n{rows} rows: {counts}{rare}\n{}", freshness.unwrap_or_default())
     }
 }
 
@@ -251,7 +269,7 @@ mod tests {
         let row = Row::of(17, answer);
         assert_eq!(
             HEAD.to_owned() + &row.table(),
-            "    LINE  VERDICT     ELSEWHERE  OWN  REFERENCE                     FLAGGED BY\n      17  alleged             2    0  \
+            "    LINE  VERDICT          ELSEWHERE  OWN  REFERENCE                     FLAGGED BY\n      17  alleged                  2    0  \
              chk_1                         acme, globex\n"
         );
         assert_eq!(
@@ -261,7 +279,7 @@ mod tests {
         let (code, field) = ("IDENTIFIER_INVALID".to_owned(), "identifiers[0].value".to_owned());
         let refused = Refused { code, field, message: "give a domain".into() };
         let row = Row { line: 18, result: RowResult::Refused { error: refused.into() } };
-        assert_eq!(row.table(), "      18  refused     IDENTIFIER_INVALID identifiers[0].value: give a domain\n");
+        assert_eq!(row.table(), "      18  refused          IDENTIFIER_INVALID identifiers[0].value: give a domain\n");
         assert_eq!(
             serde_json::to_string(&row).expect("JSON"),
             r#"{"line":18,"error":{"code":"IDENTIFIER_INVALID","field":"identifiers[0].value","message":"give a domain"}}"#
@@ -274,6 +292,17 @@ mod tests {
         assert_eq!(clean.outcome(), Outcome::Done);
         assert_eq!(Summary { refused: 1, ..Summary::default() }.outcome(), Outcome::Failed);
         assert_eq!(Summary { not_understood: 1, ..clean }.outcome(), Outcome::Failed);
-        assert_eq!(Summary { refused: 1, alleged: 1, ..Summary::default() }.outcome(), Outcome::Flagged);
+    }
+
+    #[test]
+    fn every_verdict_is_counted_as_what_it_is() {
+        for verdict in Verdict::ALL {
+            let mut summary = Summary { refused: 1, ..Summary::default() };
+            summary.count(&CheckAnswer { verdict: verdict.number(), ..CheckAnswer::default() });
+            let json = serde_json::to_value(&summary).expect("JSON");
+            assert_eq!((&json[verdict.as_str()], &json["rows"]), (&1.into(), &1.into()), "{verdict}");
+            let expected = if verdict.is_flagged() { Outcome::Flagged } else { Outcome::Failed };
+            assert_eq!(summary.outcome(), expected, "{verdict}");
+        }
     }
 }

@@ -129,14 +129,30 @@ fn a_lesser_copy_takes_no_weight_from_what_it_copies() {
 }
 
 #[test]
-fn what_was_denied_confirms_nothing_in_another_members_name() {
-    let disputed = Case { status: SignalStatus::Disputed, ..confirmed("a", 1) };
-    let copied = judged(&[disputed, confirmed("b", 1)]);
-    assert_eq!(copied.verdict, Verdict::Alleged);
-    assert!(copied.reasons.contains(&Reason::EvidenceDenied));
+fn that_evidence_was_denied_elsewhere_is_told_and_takes_no_weight() {
+    // Whoever copies a signal and has the copy denied must not clear the seller.
+    let disputed = Case { status: SignalStatus::Disputed, ..confirmed("b", 1) };
+    let judged_so = judged(&[confirmed("a", 1), disputed]);
+    assert_eq!(judged_so.verdict, Verdict::Confirmed);
+    assert!(judged_so.reasons.contains(&Reason::EvidenceDenied));
     let refuted = Circumstances { refuted: [Sha256Digest([1; 32])].into(), ..Circumstances::default() };
-    assert_eq!(judged_with(&[confirmed("b", 1)], refuted.clone(), |_| 100).verdict, Verdict::Alleged);
-    assert_eq!(judged_with(&[confirmed("b", 2)], refuted, |_| 100).verdict, Verdict::Confirmed);
+    let judged_so = judged_with(&[confirmed("a", 1)], refuted.clone(), |_| 100);
+    assert!(judged_so.verdict == Verdict::Confirmed && judged_so.reasons.contains(&Reason::EvidenceDenied));
+    assert!(!judged_with(&[confirmed("a", 2)], refuted, |_| 100).reasons.contains(&Reason::EvidenceDenied));
+}
+
+#[test]
+fn members_are_one_group_by_way_of_a_third() {
+    let both = Case {
+        evidence: [
+            evidence(EvidenceKind::CourtJudgment, EvidenceGrade::Conclusive, 1),
+            evidence(EvidenceKind::PoliceRaid, EvidenceGrade::Conclusive, 2),
+        ]
+        .concat(),
+        ..confirmed("c", 1)
+    };
+    assert_eq!(verdict(&[confirmed("a", 1), confirmed("b", 2)]), Verdict::RepeatOffender);
+    assert_eq!(verdict(&[confirmed("a", 1), confirmed("b", 2), both]), Verdict::Confirmed);
 }
 
 #[test]

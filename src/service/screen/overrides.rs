@@ -30,16 +30,18 @@ pub(super) fn of(store: &Store, question: &Question, roster: &Roster, now: Times
                 continue;
             }
             for (id, made) in store.overrides_of(pseudonym) {
-                let mut named = made.pseudonyms.iter().filter(|held| held.key == set.key);
-                let names = named.any(|held| held.pseudonyms.iter().zip(&made.kinds).any(|(p, k)| k == kind && p == pseudonym));
+                let mut held = made.pseudonyms.iter().filter(|held| held.key == set.key);
+                let names = held.any(|held| held.pseudonyms.iter().zip(&made.kinds).any(|(p, k)| k == kind && p == pseudonym));
+                if !names || !made.holds(now) {
+                    continue;
+                }
                 match found.iter_mut().find(|known| known.id == id) {
-                    Some(known) if !known.indices.contains(index) => known.indices.push(*index),
-                    Some(_) => {}
-                    None if names && made.holds(now) => {
+                    Some(known) if known.indices.contains(index) => {}
+                    Some(known) => known.indices.push(*index),
+                    None => {
                         let (verdict, made_at, until, note) = (made.verdict, made.made_at, made.until, made.note);
                         found.push(OverrideMatch { id, verdict, made_at, until, note, indices: vec![*index] });
                     }
-                    None => {}
                 }
             }
         }
@@ -48,19 +50,19 @@ pub(super) fn of(store: &Store, question: &Question, roster: &Roster, now: Times
     found
 }
 
-/// The newest override decides. One that flags holds for the whole question; one that clears reaches as far as what it names: it
+/// The newest word about each identifier holds. Where any of those flags, it decides, for the whole question; else one that clears
 /// decides where every strong identifier by which a signal is weighed is named by one that clears.
 pub(super) fn decide(judgment: Judgment, found: &Found) -> Judgment {
-    let Some(newest) = found.overrides.first() else { return judgment };
+    let newest_about = |index: &u32| found.overrides.iter().find(|own| own.indices.contains(index));
+    let in_force = |own: &&OverrideMatch| own.indices.iter().any(|index| newest_about(index).is_some_and(|n| n.id == own.id));
+    let flags = found.overrides.iter().filter(in_force).find(|own| own.verdict.is_flagged());
     let cleared = |identifier: &MatchedIdentifier| {
-        let clears = |own: &OverrideMatch| !own.verdict.is_flagged() && own.indices.contains(&identifier.index);
-        identifier.strength != Strength::Strong || found.overrides.iter().any(clears)
+        identifier.strength != Strength::Strong || newest_about(&identifier.index).is_some_and(|own| !own.verdict.is_flagged())
     };
     let mut weighed = found.own.iter().chain(&found.elsewhere).filter(|found| found.counts);
-    if !newest.verdict.is_flagged() && !weighed.all(|found| found.matched.iter().all(cleared)) {
-        return judgment;
-    }
+    let clears = || found.overrides.first().filter(|_| weighed.all(|found| found.matched.iter().all(cleared)));
+    let Some(decides) = flags.or_else(clears) else { return judgment };
     let mut reasons = judgment.reasons;
     reasons.insert(Reason::DecidedHere);
-    Judgment { verdict: newest.verdict, reasons, score: judgment.score }
+    Judgment { verdict: decides.verdict, reasons, score: judgment.score }
 }

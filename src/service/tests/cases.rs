@@ -3,7 +3,7 @@
 use super::world::{World, allegation, feed, identifier, named, submission};
 use crate::domain::{
     Action, AnswerStep, Change, Clock as _, DisputeGround, DisputeOutcome, Evidence, EvidenceKind, IdentifierKind, MarkerKind,
-    MarkerReason, MemberState, Reason, RetractionReason, SignalRef, SignalStatus, Stance, Timestamp, Verdict,
+    MarkerReason, MemberState, Reason, RetractionReason, Sha256Digest, SignalRef, SignalStatus, Stance, Timestamp, Verdict,
 };
 use crate::service::{CaseError, MarkerDraft, OverrideDraft, Target};
 
@@ -358,12 +358,16 @@ async fn who_is_often_wrong_is_counted_and_weighs_less_by_policy() {
     let acme = world.node("acme");
     for case in 0..4 {
         let signal = acme.submit(allegation(&format!("honest-{case}.example"), case)).await.expect("taken").signal;
-        let opened = acme.cases.open_dispute(vec![signal], DisputeGround::GenuineGoods, vec![]).await.expect("durable");
+        spread(&world).await;
+        let brand = &world.node("brand").cases;
+        let opened = brand.open_dispute(vec![signal], DisputeGround::GenuineGoods, vec![]).await.expect("durable");
+        spread(&world).await;
         let outcome = if case == 0 { DisputeOutcome::Upheld } else { DisputeOutcome::Refuted };
         acme.cases.decide(opened.dispute, outcome, vec![]).await.expect("durable");
     }
     spread(&world).await;
     let chips = world.node("chips");
+    chips.accuracy.renew();
     let counts = chips.accuracy.members();
     let of_acme = counts[&super::world::member("acme")];
     assert_eq!((counts.len(), of_acme.upheld, of_acme.refuted, of_acme.refuted_percent()), (1, 1, 3, 75));
@@ -400,6 +404,120 @@ async fn a_members_own_word_wins_in_its_own_answers_and_reaches_as_far_as_it_nam
     let past = OverrideDraft { until: Some(until), ..draft(Verdict::Confirmed, vec![licence]) };
     assert_eq!(code(chips.overrides.set(past).await), "OVERRIDE_ENDED");
     assert_eq!(chips.overrides.list(None, 10).len(), 1);
+}
+
+/// Three members say this and that of each other's signals, one commit after the other.
+async fn quarrel(world: &World) -> Vec<SignalRef> {
+    let members = ["acme", "brand", "chips"].map(|name| world.node(name));
+    let mut signals = Vec::new();
+    for round in 0..4 {
+        for node in members {
+            let stated = submission("all", SELLER, EvidenceKind::CourtJudgment, 10 * signals.len() + round);
+            signals.push(node.submit(stated).await.expect("taken").signal);
+        }
+        spread(world).await;
+        let nth = |n: usize| signals[n % signals.len()].clone();
+        for (i, node) in members.into_iter().enumerate() {
+            let own = signals[signals.len() - 3 + i].clone();
+            let change = Change { actions: vec![Action::ALL[round + i]], ..Change::default() };
+            node.cases.amend(Target::Signal(own.clone()), change).await.expect("durable");
+            let foreign = signals[signals.len() - 3 + (i + 1) % 3].clone();
+            let stance = if round % 2 == 0 { Stance::Disagree(DisputeGround::Other) } else { Stance::None };
+            node.cases.opine(foreign.clone(), stance).await.expect("durable");
+            let opened = node.cases.open_dispute(vec![own, foreign], DisputeGround::Licensed, vec![]).await.expect("durable");
+            match round {
+                0 => drop(node.cases.decide(opened.dispute, DisputeOutcome::Upheld, vec![]).await.expect("durable")),
+                1 => drop(node.cases.decide(opened.dispute, DisputeOutcome::Refuted, vec![]).await.expect("durable")),
+                2 => drop(node.cases.decide(opened.dispute, DisputeOutcome::TakenBack, vec![]).await.expect("durable")),
+                _ => {}
+            }
+            if round == 3 && i == 0 {
+                node.signals.retract(Target::Signal(nth(0)), RetractionReason::Settled).await.expect("durable");
+            }
+        }
+        spread(world).await;
+    }
+    signals
+}
+
+#[tokio::test]
+async fn every_node_comes_to_the_same_in_whatever_order_the_feeds_arrived() {
+    let world = World::new(&["acme", "brand", "chips", "p", "q", "r", "s", "t"]).await;
+    let signals = quarrel(&world).await;
+    // A walk of its own for each replica, commit by commit.
+    let mut random = 0x9E37_79B9_u32;
+    for replica in ["p", "q", "r", "s", "t"] {
+        let mut rest = vec!["acme/all", "brand/all", "chips/all"];
+        while !rest.is_empty() {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let chosen = (random >> 16) as usize % rest.len();
+            if !world.deliver_next(rest[chosen], replica).await {
+                rest.remove(chosen);
+            }
+        }
+    }
+    let told = async |name: &str| {
+        let mut lives = Vec::new();
+        for signal in &signals {
+            lives.push(world.node(name).signals.get(signal.clone()).await.expect("held"));
+        }
+        (lives, world.node(name).ask(SELLER).await.judgment)
+    };
+    let expected = told("p").await;
+    assert!(expected.0.iter().any(|record| record.status == SignalStatus::Refuted), "there is something to compare");
+    for replica in ["q", "r", "s", "t"] {
+        assert_eq!(told(replica).await, expected, "{replica}");
+    }
+}
+
+#[tokio::test]
+async fn the_newest_word_about_each_identifier_holds_and_one_that_flags_is_not_talked_away() {
+    let world = World::new(&["acme"]).await;
+    let acme = world.node("acme");
+    let phone = identifier(IdentifierKind::Phone, "+8613800138000");
+    let set = async |verdict, identifiers| {
+        let draft = OverrideDraft { verdict, identifiers, until: None, note: String::new() };
+        acme.overrides.set(draft).await.expect("durable")
+    };
+    let verdict = async |identifiers| acme.check(identifiers).await.expect("answered").judgment.verdict;
+    set(Verdict::Confirmed, vec![named(SELLER)]).await;
+    set(Verdict::KnownGood, vec![phone.clone()]).await;
+    assert_eq!(verdict(vec![named(SELLER), phone.clone()]).await, Verdict::Confirmed, "asked with an honest dealer's phone");
+    assert_eq!(verdict(vec![phone]).await, Verdict::KnownGood);
+    set(Verdict::NoneKnown, vec![named(SELLER)]).await;
+    assert_eq!(verdict(vec![named(SELLER)]).await, Verdict::NoneKnown, "the newest holds");
+    let weak = OverrideDraft {
+        verdict: Verdict::KnownGood,
+        identifiers: vec![identifier(IdentifierKind::LegalName, "Shop Ltd")],
+        until: None,
+        note: String::new(),
+    };
+    assert_eq!(code(acme.overrides.set(weak).await), "IDENTIFIERS_ALL_WEAK");
+}
+
+#[tokio::test]
+async fn no_number_of_disputes_makes_a_signal_undecidable() {
+    let names = ["acme", "b", "c", "d", "e", "f"];
+    let world = World::new(&names).await;
+    let acme = world.node("acme");
+    let signal = acme.submit(submission("all", SELLER, EvidenceKind::CourtJudgment, 1)).await.expect("taken").signal;
+    for name in &names[1..] {
+        world.deliver("acme/all", name).await;
+        for n in 0..16_u8 {
+            let digests = vec![Sha256Digest([n; 32])];
+            let node = world.node(name);
+            node.cases.open_dispute(vec![signal.clone()], DisputeGround::Other, digests).await.expect("durable");
+        }
+        world.deliver(&format!("{name}/all"), "acme").await;
+    }
+    let open = acme.cases.list(None, 1_000, true, true).await.expect("readable").cases;
+    assert_eq!(open.len(), 80);
+    for case in open {
+        acme.cases.decide(case.dispute, DisputeOutcome::Upheld, vec![]).await.expect("durable");
+    }
+    assert_eq!(acme.ask(SELLER).await.judgment.verdict, Verdict::Confirmed);
+    let one_more = world.node("b").cases.open_dispute(vec![signal], DisputeGround::Licensed, vec![]).await;
+    assert_eq!(code(one_more), "DISPUTES_FULL");
 }
 
 #[tokio::test]

@@ -189,6 +189,7 @@ impl World {
             secret: secret.clone(),
             clock: clock.clone(),
             entropy: entropy(seed + 4),
+            recording: tokio::sync::Mutex::default(),
         };
         let accuracy = Arc::new(AccuracyBoard::new(store.clone(), directory.clone(), clock.clone()));
         let screener = Screener::new(
@@ -200,7 +201,12 @@ impl World {
             clock.clone(),
             &secret,
         );
-        let overrides = Overrides { store: store.clone(), pseudonymiser: pseudonymiser.clone(), clock: clock.clone() };
+        let overrides = Overrides {
+            store: store.clone(),
+            directory: directory.clone(),
+            pseudonymiser: pseudonymiser.clone(),
+            clock: clock.clone(),
+        };
         TestNode {
             submitter: Submitter {
                 store: store.clone(),
@@ -249,14 +255,19 @@ impl World {
 
     /// Copies all that is new of `name` from its member to `to`.
     pub(crate) async fn deliver(&self, name: &str, to: &str) {
+        while self.deliver_next(name, to).await {}
+    }
+
+    /// Copies what `name`'s member committed next; false where there is nothing new.
+    pub(crate) async fn deliver_next(&self, name: &str, to: &str) -> bool {
         let of = feed(name);
         let (from, to) = (&self.nodes[&of.member], self.node(to));
-        while let Some(batch) = from.store.batch_after(&of, to.store.size(&of)).expect("readable") {
-            let key = from.feed_key.public();
-            let checkpoint = SignedCheckpoint::open(batch.checkpoint, &self.roster.alliance, |_| Some(key)).expect("signed");
-            let import = Import::verify(&to.store.frontier(&of), batch.entries, checkpoint).expect("as signed");
-            to.store.import(import).await.expect("stored");
-        }
+        let Some(batch) = from.store.batch_after(&of, to.store.size(&of)).expect("readable") else { return false };
+        let key = from.feed_key.public();
+        let checkpoint = SignedCheckpoint::open(batch.checkpoint, &self.roster.alliance, |_| Some(key)).expect("signed");
+        let import = Import::verify(&to.store.frontier(&of), batch.entries, checkpoint).expect("as signed");
+        to.store.import(import).await.expect("stored");
+        true
     }
 }
 

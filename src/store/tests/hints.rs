@@ -272,3 +272,32 @@ fn a_store_without_room_for_hints_works_on() {
     runtime().block_on(live(folder.path()));
     assert_eq!(opened(folder.path()).rows, SIGNALS.0 + SIGNALS.1 - GONE);
 }
+
+#[test]
+fn what_is_erased_says_nothing_any_more_by_hints_and_by_log() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let said = |store: &Store| {
+        let amended = SignalRef { feed: feed(OWN), seq: Seq::new(1) };
+        let notes = store.notes_about(&amended).expect("readable").len();
+        (notes, store.markers_of(&pseudonym(7)).expect("readable").len())
+    };
+    runtime().block_on(async {
+        let store = open(folder.path());
+        fill(&store, 0..400).await;
+        let Ok(appended) = store.append(notes(0)).await else { panic!("durable") };
+        assert_eq!(said(&store), (1, 1));
+        let at = |place: usize| match appended[place] {
+            Ok(Appended::Created(seq)) => seq,
+            ref other => panic!("{other:?}"),
+        };
+        let body = Body::Erasure(Erasure { entries: vec![at(0), at(3)], reason: ErasureReason::Request });
+        let entry = Entry { recorded_at: Timestamp::from_unix_ms(4), body };
+        let bytes = encode(&entry, [6; limits::SALT_BYTES]).expect("fits");
+        let erasure = Append::Note { audience: Audience::Alliance, entry: entry.into(), bytes };
+        assert!(store.append(vec![erasure]).await.expect("durable")[0].is_ok());
+        assert_eq!(said(&store), (0, 0));
+    });
+    assert_eq!(said(&open(folder.path())), (0, 0), "by hints");
+    std::fs::remove_file(hints_of(folder.path())).expect("there were hints");
+    assert_eq!(said(&open(folder.path())), (0, 0), "by the log");
+}
