@@ -6,8 +6,9 @@
 use std::path::{Path, PathBuf};
 
 const ENTRY: &str = "countermark/v1/entry.proto";
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "countermark/v1/case.proto",
+    "countermark/v1/lead.proto",
     "countermark/v1/node.proto",
     "countermark/v1/peer.proto",
     "countermark/v1/screening.proto",

@@ -179,6 +179,7 @@ async fn cases_are_for_those_who_handle_them() {
     refused(screening.cases.mark_identifiers(proto::MarkIdentifiersRequest::default()).await.expect_err("refused"));
     refused(screening.cases.lift_marker(proto::LiftMarkerRequest::default()).await.expect_err("refused"));
     refused(screening.signals.amend_signal(proto::AmendSignalRequest::default()).await.expect_err("refused"));
+    refused(screening.leads.get_ring(proto::GetRingRequest::default()).await.expect_err("refused"));
     refused(screening.screening.set_override(proto::SetOverrideRequest::default()).await.expect_err("refused"));
     refused(screening.screening.remove_override(proto::RemoveOverrideRequest::default()).await.expect_err("refused"));
     refused(screening.screening.list_overrides(proto::ListOverridesRequest::default()).await.expect_err("refused"));
@@ -199,6 +200,37 @@ async fn cases_are_for_those_who_handle_them() {
     assert!(handler.screening.remove_override(remove.clone()).await.expect("durable").into_inner().removed);
     assert!(!handler.screening.remove_override(remove).await.expect("idempotent").into_inner().removed);
     assert_eq!(screening.check(seller()).await.expect("answered").verdict(), Verdict::NoneKnown);
+    for node in nodes.into_values() {
+        node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ring_goes_through_what_several_members_know() {
+    let (alliance, sockets) = Alliance::new(&THREE).await;
+    let nodes = alliance.start_all(sockets).await;
+    let mut bazaar = alliance.client("bazaar").await;
+    let phone = |n: u32| identifier(Kind::Phone, &format!("+86138001380{n:02}"));
+    let shop = |n: u32| identifier(Kind::Domain, &format!("shop-{n}.test"));
+    // Each member knows one link of the chain.
+    let mut told = Vec::new();
+    for (n, member) in ["bazaar", "aurelle", "kestrel"].into_iter().enumerate() {
+        let n = u32::try_from(n).expect("small");
+        let mut client = alliance.client(member).await;
+        told.push(client.submit(submission("all", vec![shop(n), phone(n), phone(n + 1)])).await.expect("taken").signal);
+    }
+    eventually("the platform knows all three", || {
+        let mut bazaar = bazaar.clone();
+        async move { bazaar.size("aurelle", "all").await == 1 && bazaar.size("kestrel", "all").await == 1 }
+    })
+    .await;
+    let request = proto::GetRingRequest { identifiers: vec![shop(0)], ..Default::default() };
+    let ring = bazaar.leads.get_ring(request).await.expect("found").into_inner();
+    let found: Vec<_> = ring.sellers.iter().map(|seller| (seller.depth, seller.signals[0].signal.clone())).collect();
+    assert_eq!(found, [(0, told[0].clone()), (1, told[1].clone()), (2, told[2].clone())]);
+    assert_eq!((ring.links.len(), ring.hubs.len(), ring.cut), (2, 0, false));
+    let refused = bazaar.leads.get_ring(proto::GetRingRequest::default()).await.expect_err("no start");
+    assert_eq!(code(&refused), (Code::InvalidArgument, "RING_START".into()));
     for node in nodes.into_values() {
         node.stop().await;
     }

@@ -14,6 +14,7 @@ use super::cases::{
 use super::check::SellerArguments;
 use super::output::OutputFormat;
 use super::reading::{ReadArguments, StatementArguments};
+use super::ring::RingArguments;
 use crate::domain::{AllianceName, Audience, ClientName, GroupName, MemberId, MemberKind, RetractionReason, Role, SignalRef};
 
 const EXIT_CODES: &str = "Exit codes: 0 done (for `check`: nothing known), 1 failed, 2 usage, 3 flagged.\n\
@@ -63,6 +64,8 @@ pub(super) enum Command {
     /// This member's own word about sellers, which its node answers whatever the members say.
     #[command(subcommand)]
     Override(OverrideCommand),
+    /// Sellers who belong together, by strong identifiers that they share.
+    Ring(Box<RingArguments>),
     /// Show the state of the node.
     Status(StatusArguments),
     /// Look after a running node's store.

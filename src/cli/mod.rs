@@ -26,6 +26,7 @@ mod member;
 mod output;
 mod reading;
 mod retract;
+mod ring;
 mod serve;
 mod status;
 mod store;
@@ -84,6 +85,7 @@ fn dispatch(command: Command, environment: &Environment, printer: &mut Printer) 
         Command::Mark(arguments) => wait_for(cases::mark(*arguments, environment, printer)),
         Command::Unmark(arguments) => wait_for(cases::unmark(arguments, environment, printer)),
         Command::Override(command) => wait_for(cases::overrides(command, environment, printer)),
+        Command::Ring(arguments) => wait_for(ring::run(*arguments, environment, printer)),
         Command::Status(arguments) => wait_for(status::run(&arguments, environment, printer)),
         Command::Store(StoreCommand::Rebuild(arguments)) => wait_for(store::rebuild(&arguments, environment, printer)),
         Command::Feed(FeedCommand::Verify(arguments)) => feed::verify(&arguments, printer),

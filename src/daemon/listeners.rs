@@ -18,11 +18,12 @@ use crate::domain::{ClientName, MemberId};
 use crate::rpc::acceptor::{Acceptor, Bounds, OpenConnections, clients_of, peers_of};
 use crate::rpc::proto::DESCRIPTORS;
 use crate::rpc::proto::case_service_server::CaseServiceServer;
+use crate::rpc::proto::lead_service_server::LeadServiceServer;
 use crate::rpc::proto::node_service_server::NodeServiceServer;
 use crate::rpc::proto::peer_service_server::PeerServiceServer;
 use crate::rpc::proto::screening_service_server::ScreeningServiceServer;
 use crate::rpc::proto::signal_service_server::SignalServiceServer;
-use crate::rpc::{CaseServer, Gate, NodeServer, PeerServer, ScreeningServer, SignalServer};
+use crate::rpc::{CaseServer, Gate, LeadServer, NodeServer, PeerServer, ScreeningServer, SignalServer};
 
 type Layers = Stack<Gate, Identity>;
 pub(super) type Serving = JoinHandle<Result<(), tonic::transport::Error>>;
@@ -34,9 +35,10 @@ pub(super) struct Listening {
 }
 
 /// The services of the client listener by name, the empty one for the node as a whole, as the health service knows them.
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "",
     <CaseServiceServer<CaseServer> as NamedService>::NAME,
+    <LeadServiceServer<LeadServer> as NamedService>::NAME,
     <SignalServiceServer<SignalServer> as NamedService>::NAME,
     <ScreeningServiceServer<ScreeningServer> as NamedService>::NAME,
     <NodeServiceServer<NodeServer> as NamedService>::NAME,
@@ -89,6 +91,7 @@ impl Parts {
                 ScreeningServiceServer::new(self.screening.clone()).max_decoding_message_size(MAX_CLIENT_MESSAGE_BYTES),
             )
             .add_service(CaseServiceServer::new(self.cases.clone()).max_decoding_message_size(MAX_CLIENT_MESSAGE_BYTES))
+            .add_service(LeadServiceServer::new(self.leads.clone()).max_decoding_message_size(MAX_CLIENT_MESSAGE_BYTES))
             .add_service(NodeServiceServer::new(self.node.clone()).max_decoding_message_size(MAX_CLIENT_MESSAGE_BYTES));
         let router = with_reflection(router);
         let access = self.access.clone();

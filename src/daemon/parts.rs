@@ -10,9 +10,9 @@ use crate::domain::{Clock, Entropy, MemberId};
 use crate::membership::{Directory, Liveness};
 use crate::replication::{OwnFeeds, Pace, Reader, Replicator, ServeContext, Setup};
 use crate::rpc::acceptor::OpenConnections;
-use crate::rpc::{AccessList, CaseServer, NodeServer, PeerDialer, ScreeningServer, SignalServer};
+use crate::rpc::{AccessList, CaseServer, LeadServer, NodeServer, PeerDialer, ScreeningServer, SignalServer};
 use crate::service::{
-    AccuracyBoard, Cases, FreshnessBoard, LocalSecret, NodeState, Overrides, Pseudonymiser, Screener, Signals, Submitter,
+    AccuracyBoard, Cases, FreshnessBoard, LocalSecret, NodeState, Overrides, Pseudonymiser, Rings, Screener, Signals, Submitter,
 };
 
 /// What can fail, opened and compared: the store, the roster, and the keys that it names.
@@ -73,6 +73,7 @@ pub(super) struct Parts {
     pub(super) serve: Arc<ServeContext>,
     pub(super) signals: SignalServer,
     pub(super) cases: CaseServer,
+    pub(super) leads: LeadServer,
     pub(super) screening: ScreeningServer,
     pub(super) node: NodeServer,
     pub(super) access: Arc<ArcSwap<AccessList>>,
@@ -140,6 +141,14 @@ impl Parts {
             entropy,
             recording: tokio::sync::Mutex::default(),
         });
+        let rings = Rings {
+            store: store.clone(),
+            directory: directory.clone(),
+            freshness: freshness.clone(),
+            pseudonymiser: pseudonymiser.clone(),
+            signals: signals.clone(),
+            clock: clock.clone(),
+        };
         let state = NodeState {
             store: store.clone(),
             directory: directory.clone(),
@@ -152,6 +161,7 @@ impl Parts {
         Self {
             serve: Arc::new(ServeContext::new(reader, directory.clone(), pace)),
             signals: SignalServer { submitter: Arc::new(submitter), signals, cases: cases.clone(), access: access.clone() },
+            leads: LeadServer { rings: Arc::new(rings), access: access.clone() },
             cases: CaseServer { cases, access: access.clone() },
             screening: ScreeningServer { screener: Arc::new(screener), overrides: Arc::new(overrides), access: access.clone() },
             node: NodeServer { state: Arc::new(state), access: access.clone() },

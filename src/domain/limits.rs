@@ -30,6 +30,12 @@ pub const MAX_REBUTTAL_DIGESTS: usize = 16;
 pub const MAX_AMENDMENTS: usize = 32;
 /// Disputes of one signal that count of those that one member recorded: a check reads them all.
 pub const MAX_DISPUTES_BY_MEMBER: usize = 16;
+/// Links from the start to which a ring is followed: beyond them hardly anything belongs together.
+pub const MAX_RING_DEPTH: usize = 8;
+/// Sellers of one ring: as many as the largest controllers have stores.
+pub const MAX_RING_SELLERS: usize = 1_000;
+/// Sellers with one identifier up to which it may link them; so many signals a few times over are read for it.
+pub const MAX_HUB_SELLERS: u16 = 1_000;
 /// Overrides that a member may have: they are in memory, usually about half a kibibyte each, and up to 8 KiB with 32 identifiers under
 /// four keys.
 pub const MAX_OVERRIDES: usize = 100_000;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::limits::MAX_RETENTION_DAYS;
+use super::limits::{MAX_HUB_SELLERS, MAX_RETENTION_DAYS};
 use super::{Calendar, EvidenceKind, FieldError, IdentifierKind, Infringement, MarkerKind, MemberId, Statement};
 
 /// Days that a seller may be left without a decision at most.
@@ -27,6 +27,8 @@ pub struct Policy {
     /// Days for signals of one infringement, or that rest on one kind of evidence. The longest that fits holds.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub retention: Vec<RetentionRule>,
+    /// Sellers with one identifier up to which it links them; on more it is a hub (an agent, a placeholder) and links nobody.
+    pub hub_sellers: u16,
     /// A seller's right to answer.
     pub answers: AnswerPolicy,
     /// How long markers hold.
@@ -42,6 +44,7 @@ impl Default for Policy {
             shared_hosts: BTreeSet::new(),
             retention_days: 1_826,
             retention: Vec::new(),
+            hub_sellers: 50,
             answers: AnswerPolicy::default(),
             markers: MarkerPolicy::default(),
             verdict: VerdictPolicy::default(),
@@ -59,6 +62,9 @@ impl Policy {
         }
         for (i, rule) in self.retention.iter().enumerate() {
             rule.validate().map_err(|error| error.inside(format!("retention[{i}]")))?;
+        }
+        if !(2..=MAX_HUB_SELLERS).contains(&self.hub_sellers) {
+            return Err(FieldError::new("HUB_LIMIT_INVALID", "hub_sellers", "give 2 to 1000 sellers"));
         }
         self.answers.validate().map_err(|error| error.inside("answers"))?;
         self.markers.validate().map_err(|error| error.inside("markers"))?;

@@ -4,6 +4,7 @@ mod bounds;
 mod cases;
 mod freshness;
 mod keys;
+mod rings;
 mod screening;
 mod signals;
 pub(super) mod world;

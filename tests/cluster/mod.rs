@@ -31,6 +31,7 @@ use countermark::rpc::AccessList;
 use countermark::rpc::connector::{ConnectError, connect};
 use countermark::rpc::proto;
 use countermark::rpc::proto::case_service_client::CaseServiceClient;
+use countermark::rpc::proto::lead_service_client::LeadServiceClient;
 use countermark::rpc::proto::node_service_client::NodeServiceClient;
 use countermark::rpc::proto::peer_service_client::PeerServiceClient;
 use countermark::rpc::proto::screening_service_client::ScreeningServiceClient;
@@ -337,6 +338,7 @@ pub struct Client {
     pub signals: SignalServiceClient<Channel>,
     pub screening: ScreeningServiceClient<Channel>,
     pub cases: CaseServiceClient<Channel>,
+    pub leads: LeadServiceClient<Channel>,
     pub node: NodeServiceClient<Channel>,
 }
 
@@ -346,6 +348,7 @@ impl Client {
             signals: SignalServiceClient::new(channel.clone()),
             screening: ScreeningServiceClient::new(channel.clone()),
             cases: CaseServiceClient::new(channel.clone()),
+            leads: LeadServiceClient::new(channel.clone()),
             node: NodeServiceClient::new(channel),
         }
     }

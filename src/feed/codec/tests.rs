@@ -205,6 +205,25 @@ fn what_clears_a_seller_is_read_whatever_else_stands_in_it() {
 }
 
 #[test]
+fn a_victims_marker_holds_for_the_kinds_that_are_known() {
+    let Body::Marker(marker) = marker() else { panic!("a marker") };
+    let bytes = encode(&entry(Body::Marker(marker.clone())), SALT).expect("valid");
+    let mut message = wire::Entry::decode(bytes.bytes().clone()).expect("a message");
+    let Some(wire::entry::Body::Marker(newer)) = &mut message.body else { panic!("a marker") };
+    (newer.kinds[0], newer.reason) = (99, 99);
+    let mut known = marker;
+    known.kinds.remove(0);
+    for set in &mut known.pseudonyms {
+        set.pseudonyms.remove(0);
+    }
+    known.reason = MarkerReason::Other;
+    assert_eq!(decode(&of_bytes(message.encode_to_vec())), Ok(entry(Body::Marker(known))));
+    let Some(wire::entry::Body::Marker(newer)) = &mut message.body else { panic!("a marker") };
+    newer.kind = MarkerKind::KnownGood.number();
+    assert!(decode(&of_bytes(message.encode_to_vec())).is_err(), "a word for a seller is read as it was given, or not at all");
+}
+
+#[test]
 fn what_is_said_of_others_is_of_one_audience_and_bounded() {
     let signal = |text: &str| text.parse::<SignalRef>().expect("valid");
     let dispute = |signals: Vec<SignalRef>| {

@@ -16,8 +16,8 @@ use crate::feed::{SignedCheckpoint, SignedRoster, SigningKey};
 use crate::membership::{Directory, Liveness};
 use crate::pseudonym::HmacKey;
 use crate::service::{
-    AccuracyBoard, Answer, Cases, FreshnessBoard, KeySecrets, LocalSecret, Overrides, Pseudonymiser, Receipt, ScreenError,
-    Screener, Signals, SubmitError, Submitter,
+    AccuracyBoard, Answer, Cases, FreshnessBoard, KeySecrets, LocalSecret, Overrides, Pseudonymiser, Receipt, Rings,
+    ScreenError, Screener, Signals, SubmitError, Submitter,
 };
 use crate::store::{Import, Options, Store};
 
@@ -95,6 +95,7 @@ pub(crate) struct TestNode {
     pub(crate) cases: Cases,
     pub(crate) accuracy: Arc<AccuracyBoard>,
     pub(crate) overrides: Overrides,
+    pub(crate) rings: Rings,
     pub(crate) screener: Arc<Screener>,
     pub(crate) keys: Arc<HeldKeys>,
     pub(crate) clock: Arc<TestClock>,
@@ -201,6 +202,14 @@ impl World {
             clock.clone(),
             &secret,
         );
+        let rings = Rings {
+            store: store.clone(),
+            directory: directory.clone(),
+            freshness: freshness.clone(),
+            pseudonymiser: pseudonymiser.clone(),
+            signals: signals.clone(),
+            clock: clock.clone(),
+        };
         let overrides = Overrides {
             store: store.clone(),
             directory: directory.clone(),
@@ -220,6 +229,7 @@ impl World {
             cases,
             accuracy,
             overrides,
+            rings,
             screener: Arc::new(screener),
             store,
             directory,

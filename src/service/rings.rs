@@ -1,0 +1,278 @@
+//! Rings: sellers who are linked by strong identifiers that they share. Computed from the index when somebody asks, and kept nowhere.
+//!
+//! A walk over sellers and identifiers in turn, breadth first, bounded in depth, in sellers and in what it reads. An identifier that
+//! more sellers have than the policy's limit is a *hub* (a forwarding agent, a shared host, a placeholder): it is named and links
+//! nobody. Weak identifiers and those of victims link nobody either, and signals count as in a check: live, and of members that
+//! take part.
+//!
+//! Who is one seller is told by what a store is known by: the marketplace accounts, domains and addresses on the web that a signal
+//! names; a signal without any is one with those that name the same strong identifiers.
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use super::blocking::off_thread;
+use super::cases::CaseError;
+use super::freshness::rests_on;
+use super::record::{Reader, SignalRecord};
+use super::{FreshnessBoard, Pseudonymiser, Signals};
+use crate::domain::limits::{MAX_RING_DEPTH, MAX_RING_SELLERS};
+use crate::domain::{Clock, FieldError, Identifier, IdentifierKind, MarkerKind, Pseudonym, SignalRef, Strength};
+use crate::feed::marker_holds;
+use crate::membership::Directory;
+use crate::store::{FreshnessRecord, Store, StoreError};
+
+/// Signals of one seller that are read before an identifier counts as a hub unread: members flag the same store several times.
+const SIGNALS_A_SELLER: usize = 4;
+
+/// Finds rings.
+pub struct Rings {
+    /// What is walked over.
+    pub store: Arc<Store>,
+    /// Who takes part, and the policy.
+    pub directory: Arc<Directory>,
+    /// Which feeds may be read.
+    pub freshness: Arc<FreshnessBoard>,
+    /// What replaces the identifiers that are asked about.
+    pub pseudonymiser: Arc<Pseudonymiser>,
+    /// Reads the signal that is asked about.
+    pub signals: Arc<Signals>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Where a walk begins, and how far it goes.
+#[derive(Debug, Clone)]
+pub struct RingQuery {
+    /// Where.
+    pub start: RingStart,
+    /// Links from the start, 1 to 8.
+    pub depth: usize,
+    /// Sellers at most, 1 to 1,000.
+    pub sellers: usize,
+}
+
+/// Where a walk begins.
+#[derive(Debug, Clone)]
+pub enum RingStart {
+    /// At the seller of a signal.
+    Signal(SignalRef),
+    /// At 1 to 32 identifiers of one seller.
+    Identifiers(Vec<Identifier>),
+}
+
+/// Sellers who are linked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ring {
+    /// The sellers, those nearest to the start first.
+    pub sellers: Vec<RingSeller>,
+    /// Which of them share an identifier of which kind, the smaller place first.
+    pub links: BTreeSet<(usize, usize, IdentifierKind)>,
+    /// Identifiers that too many sellers have.
+    pub hubs: Vec<Hub>,
+    /// There are more sellers, or links beyond the depth.
+    pub cut: bool,
+}
+
+/// A seller of a ring.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RingSeller {
+    /// Links from the start.
+    pub depth: usize,
+    /// By which seller it was reached, and the kind of identifier that they share; `None` at the start.
+    pub via: Option<(usize, IdentifierKind)>,
+    /// What members say of it.
+    pub signals: Vec<SignalRecord>,
+}
+
+/// An identifier that too many sellers have to link them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hub {
+    /// Its kind.
+    pub kind: IdentifierKind,
+    /// A seller that has it; `None` where it was asked about.
+    pub seller: Option<usize>,
+    /// Sellers that have it, or signals that name it where those were too many to read: at least so many.
+    pub count: usize,
+}
+
+impl Rings {
+    /// The ring around a seller.
+    ///
+    /// # Errors
+    /// A [`FieldError`], [`CaseError::NotFound`], or why no pseudonyms could be made, or the store's.
+    pub async fn ring(&self, query: RingQuery) -> Result<Ring, CaseError> {
+        if !(1..=MAX_RING_DEPTH).contains(&query.depth) {
+            return Err(FieldError::new("RING_DEPTH_INVALID", "depth", "give 1 to 8 links").into());
+        }
+        if !(1..=MAX_RING_SELLERS).contains(&query.sellers) {
+            return Err(FieldError::new("RING_SIZE_INVALID", "max_sellers", "give 1 to 1000 sellers").into());
+        }
+        let (start, record) = match query.start {
+            RingStart::Signal(signal) => (Vec::new(), Some(self.signals.get(signal).await?)),
+            RingStart::Identifiers(identifiers) => {
+                let forms: Vec<_> = self.pseudonymiser.canonical(&identifiers)?.into_iter().map(|(_, form)| form).collect();
+                let kinds: Vec<IdentifierKind> = forms.iter().map(crate::pseudonym::CanonicalIdentifier::kind).collect();
+                let sets = self.pseudonymiser.to_check(vec![forms]).await?.into_iter().flatten();
+                let named = sets.flat_map(|set| kinds.clone().into_iter().zip(set.pseudonyms));
+                (named.collect(), None)
+            }
+        };
+        let (store, directory, clock) = (self.store.clone(), self.directory.clone(), self.clock.clone());
+        let freshness = self.freshness.fresh();
+        let walk = move || {
+            let reader = Reader::new(&store, &directory, &*clock);
+            let (ring, depth, most) = (Ring::default(), query.depth, query.sellers);
+            let (places, seen, read, queue) = (HashMap::new(), HashSet::new(), HashSet::new(), VecDeque::new());
+            let mut walk = Walk { store: &store, reader, freshness: &freshness, ring, places, seen, read, queue, depth, most };
+            record.into_iter().for_each(|record| walk.meet(record, None, 0));
+            walk.queue.extend(start.into_iter().map(|(kind, pseudonym)| Step { from: None, kind, pseudonym, depth: 0 }));
+            walk.run()
+        };
+        Ok(off_thread(walk).await??)
+    }
+}
+
+/// An identifier that is to be looked at.
+struct Step {
+    from: Option<usize>,
+    kind: IdentifierKind,
+    pseudonym: Pseudonym,
+    depth: usize,
+}
+
+struct Walk<'a> {
+    store: &'a Store,
+    reader: Reader<'a>,
+    freshness: &'a FreshnessRecord,
+    ring: Ring,
+    /// Place of each seller in the ring, by what it is known by.
+    places: HashMap<Vec<Pseudonym>, usize>,
+    seen: HashSet<Pseudonym>,
+    read: HashSet<SignalRef>,
+    queue: VecDeque<Step>,
+    depth: usize,
+    most: usize,
+}
+
+impl Walk<'_> {
+    fn run(mut self) -> Result<Ring, StoreError> {
+        while let Some(step) = self.queue.pop_front() {
+            if self.seen.insert(step.pseudonym) && self.links(&step)? {
+                self.follow(&step)?;
+            }
+        }
+        Ok(self.ring)
+    }
+
+    /// Whether the identifier may link: strong, and of no victim.
+    fn links(&self, step: &Step) -> Result<bool, StoreError> {
+        if self.reader.roster().strength(step.kind) == Strength::Weak {
+            return Ok(false);
+        }
+        if !self.store.is_marked(&step.pseudonym) {
+            return Ok(true);
+        }
+        let (roster, now) = (self.reader.roster(), self.reader.now);
+        let victim = self.store.markers_of(&step.pseudonym)?.into_iter().any(|standing| {
+            standing.marker.kind == MarkerKind::Victim
+                && rests_on(self.freshness, &standing.at.feed)
+                && marker_holds(&standing.marker, &standing.at.feed.member, standing.recorded_at, roster, now)
+        });
+        Ok(!victim)
+    }
+
+    fn follow(&mut self, step: &Step) -> Result<(), StoreError> {
+        let limit = usize::from(self.reader.roster().policy.hub_sellers);
+        let named = self.store.newest_positions(&step.pseudonym, limit * SIGNALS_A_SELLER);
+        let named: Vec<_> = named.into_iter().filter(|found| rests_on(self.freshness, &found.feed)).collect();
+        let count: usize = named.iter().map(|f| f.newest.len() + usize::try_from(f.skipped).unwrap_or(usize::MAX)).sum();
+        if count > limit * SIGNALS_A_SELLER {
+            self.ring.hubs.push(Hub { kind: step.kind, seller: step.from, count });
+            return Ok(());
+        }
+        let mut records = Vec::with_capacity(count);
+        for found in named {
+            for position in found.newest {
+                let signal = SignalRef { feed: found.feed.clone(), seq: position.seq() };
+                let record = self.reader.signal(signal)?;
+                records.extend(record.filter(|record| self.counts(record) && names(record, step)));
+            }
+        }
+        let sellers: HashSet<Vec<Pseudonym>> = records.iter().map(|record| self.known_by(record)).collect();
+        if sellers.len() > limit {
+            self.ring.hubs.push(Hub { kind: step.kind, seller: step.from, count: sellers.len() });
+            return Ok(());
+        }
+        for record in records {
+            let depth = if step.from.is_none() { 0 } else { step.depth + 1 };
+            self.meet(record, step.from.map(|from| (from, step.kind)), depth);
+        }
+        Ok(())
+    }
+
+    fn counts(&self, record: &SignalRecord) -> bool {
+        record.status.is_live() && self.reader.roster().is_active(&record.signal.feed.member)
+    }
+
+    /// Takes a signal into the ring, and what it names into the queue.
+    fn meet(&mut self, record: SignalRecord, via: Option<(usize, IdentifierKind)>, depth: usize) {
+        let known_by = self.known_by(&record);
+        let place = match self.places.get(&known_by) {
+            Some(place) => *place,
+            None if depth > self.depth || self.ring.sellers.len() == self.most => {
+                self.ring.cut = true;
+                return;
+            }
+            None => {
+                let place = self.ring.sellers.len();
+                self.places.insert(known_by, place);
+                self.ring.sellers.push(RingSeller { depth, via, signals: Vec::new() });
+                place
+            }
+        };
+        if let Some((from, kind)) = via
+            && from != place
+        {
+            self.ring.links.insert((from.min(place), from.max(place), kind));
+        }
+        if !self.read.insert(record.signal.clone()) {
+            return;
+        }
+        let depth = self.ring.sellers[place].depth;
+        for set in &record.content.pseudonyms {
+            let named =
+                record.content.kinds.iter().zip(&set.pseudonyms).filter(|(_, pseudonym)| !self.seen.contains(*pseudonym));
+            let step = |(kind, pseudonym): (&IdentifierKind, &Pseudonym)| Step {
+                from: Some(place),
+                kind: *kind,
+                pseudonym: *pseudonym,
+                depth,
+            };
+            self.queue.extend(named.map(step));
+        }
+        self.ring.sellers[place].signals.push(record);
+    }
+
+    /// What a seller is told apart by.
+    fn known_by(&self, record: &SignalRecord) -> Vec<Pseudonym> {
+        let Some(set) = record.content.pseudonyms.first() else { return Vec::new() };
+        let named = || record.content.kinds.iter().copied().zip(set.pseudonyms.iter().copied());
+        let is_place = |kind| matches!(kind, IdentifierKind::MarketplaceAccount | IdentifierKind::Domain | IdentifierKind::Url);
+        let mut known: Vec<Pseudonym> = named().filter(|(kind, _)| is_place(*kind)).map(|(_, p)| p).collect();
+        if known.is_empty() {
+            let strong = |kind| self.reader.roster().strength(kind) == Strength::Strong;
+            known = named().filter(|(kind, _)| strong(*kind)).map(|(_, p)| p).collect();
+        }
+        known.sort_unstable();
+        known.dedup();
+        known
+    }
+}
+
+/// Whether the signal names the whole pseudonym, as an identifier of the kind.
+fn names(record: &SignalRecord, step: &Step) -> bool {
+    let sets = record.content.pseudonyms.iter();
+    let mut named = sets.flat_map(|set| record.content.kinds.iter().zip(&set.pseudonyms));
+    named.any(|(kind, pseudonym)| *kind == step.kind && *pseudonym == step.pseudonym)
+}
