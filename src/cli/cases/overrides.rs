@@ -135,7 +135,8 @@ async fn set_all(
     let mut summary = Summary::default();
     let mut under_way = FuturesUnordered::new();
     loop {
-        let next = if under_way.len() < AT_ONCE { rows.next().await? } else { None };
+        let may_read = under_way.len() < AT_ONCE && !rows.ended();
+        let next = if may_read { rows.next().await? } else { None };
         match next {
             Some(row) => {
                 summary.rows += 1;
