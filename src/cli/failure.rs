@@ -89,6 +89,11 @@ impl Failure {
         self
     }
 
+    /// What went wrong, without the code and what to do.
+    pub(super) fn sentence(&self) -> &str {
+        &self.sentence
+    }
+
     pub(super) fn code(&self) -> &str {
         &self.code
     }

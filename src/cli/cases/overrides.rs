@@ -152,7 +152,7 @@ async fn set_all(
                 let Some((line, outcome)) = under_way.next().await else { return Ok(summary) };
                 match outcome.map_err(Failure::from) {
                     Ok(()) => summary.set += 1,
-                    Err(failure) => summary.refuse(line, failure.code(), &failure.to_string(), printer),
+                    Err(failure) => summary.refuse(line, failure.code(), failure.sentence(), printer),
                 }
             }
         }
