@@ -8,11 +8,13 @@ use super::convert;
 use super::fault::Fault;
 use super::proto::lead_service_server::LeadService;
 use super::proto::{self, GetRingRequest, GetRingResponse};
-use crate::domain::{FieldError, Role};
-use crate::service::{Ring, RingQuery, RingSeller, RingStart, Rings, SignalRecord};
+use crate::domain::{FieldError, IdentifierKind, Role};
+use crate::service::{Hub, Ring, RingQuery, RingSeller, RingStart, Rings, SignalRecord};
 
 const USUAL_DEPTH: u32 = 4;
 const USUAL_SELLERS: u32 = 100;
+/// Signals of one seller that are shown, so that a thousand sellers fit into one answer.
+const MAX_SIGNALS_SHOWN: usize = 16;
 
 /// `countermark.v1.LeadService`.
 #[derive(Clone)]
@@ -45,16 +47,9 @@ fn query(request: GetRingRequest) -> Result<RingQuery, FieldError> {
 }
 
 fn response(ring: &Ring) -> GetRingResponse {
-    let link = |(a, b, kind): &(usize, usize, crate::domain::IdentifierKind)| proto::RingLink {
-        a: place(*a),
-        b: place(*b),
-        kind: kind.number(),
-    };
-    let hub = |hub: &crate::service::Hub| proto::RingHub {
-        kind: hub.kind.number(),
-        seller: hub.seller.map(place),
-        count: place(hub.count),
-    };
+    let link =
+        |(a, b, kind): &(usize, usize, IdentifierKind)| proto::RingLink { a: place(*a), b: place(*b), kind: kind.number() };
+    let hub = |hub: &Hub| proto::RingHub { kind: hub.kind.number(), seller: hub.seller.map(place), count: place(hub.count) };
     GetRingResponse {
         sellers: ring.sellers.iter().map(seller).collect(),
         links: ring.links.iter().map(link).collect(),
@@ -71,9 +66,6 @@ fn seller(seller: &RingSeller) -> proto::RingSeller {
         signals: seller.signals.iter().take(MAX_SIGNALS_SHOWN).map(signal).collect(),
     }
 }
-
-/// Signals of one seller that are shown, so that a thousand sellers fit into one answer.
-const MAX_SIGNALS_SHOWN: usize = 16;
 
 fn signal(record: &SignalRecord) -> proto::RingSignal {
     let statement = record.statement();
