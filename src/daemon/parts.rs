@@ -129,7 +129,7 @@ impl Parts {
             directory: directory.clone(),
             secret: secret.clone(),
             clock: clock.clone(),
-            entropy: entropy.clone(),
+            entropy,
         });
         let cases = Arc::new(Cases {
             store: store.clone(),
@@ -138,7 +138,6 @@ impl Parts {
             pseudonymiser: pseudonymiser.clone(),
             secret,
             clock: clock.clone(),
-            entropy,
             recording: tokio::sync::Mutex::default(),
         });
         let rings = Rings {

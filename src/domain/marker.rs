@@ -3,7 +3,7 @@
 use super::case::validate_digests;
 use super::limits::{MAX_ACTIVE_KEYS, MAX_IDENTIFIERS, MAX_RETENTION_DAYS};
 use super::vocabulary::vocabulary;
-use super::{FieldError, IdentifierKind, PseudonymSet, Seq, Sha256Digest};
+use super::{FieldError, IdentifierKind, KeyId, Pseudonym, PseudonymSet, Seq, Sha256Digest};
 
 /// The kinds of one seller's identifiers, 1 to 32, and one set of pseudonyms for each key that was active, 1 to 4, each as long as
 /// the kinds.
@@ -15,7 +15,7 @@ pub struct Subject<'a> {
     pub pseudonyms: &'a [PseudonymSet],
 }
 
-impl Subject<'_> {
+impl<'a> Subject<'a> {
     /// # Errors
     /// The first field that is out of bounds.
     pub fn validate(self) -> Result<(), FieldError> {
@@ -35,6 +35,20 @@ impl Subject<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Every identifier under every key.
+    pub fn identifiers(self) -> impl Iterator<Item = (&'a KeyId, IdentifierKind, &'a Pseudonym)> {
+        let of = move |set: &'a PseudonymSet| {
+            self.kinds.iter().zip(&set.pseudonyms).map(|(kind, pseudonym)| (&set.key, *kind, pseudonym))
+        };
+        self.pseudonyms.iter().flat_map(of)
+    }
+
+    /// Whether it names the identifier of `kind` that is `pseudonym` under `key`. Compares whole pseudonyms.
+    #[must_use]
+    pub fn names(self, key: &KeyId, kind: IdentifierKind, pseudonym: &Pseudonym) -> bool {
+        self.identifiers().any(|(of, named, held)| held == pseudonym && named == kind && of == key)
     }
 }
 

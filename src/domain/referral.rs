@@ -70,20 +70,6 @@ vocabulary! {
     Acquitted = 6, "acquitted";
 }
 
-impl ReferralStage {
-    /// Whether a lead may come from `self` to `next`.
-    #[must_use]
-    pub const fn may_become(self, next: Self) -> bool {
-        match self {
-            Self::Referred => matches!(next, Self::Accepted | Self::NotAccepted),
-            Self::Accepted => matches!(next, Self::Arrested | Self::Convicted | Self::Acquitted | Self::NotAccepted),
-            Self::Arrested => matches!(next, Self::Convicted | Self::Acquitted | Self::NotAccepted),
-            Self::NotAccepted => matches!(next, Self::Referred),
-            Self::Convicted | Self::Acquitted => false,
-        }
-    }
-}
-
 vocabulary! {
     /// What a court imposed.
     Sentence, "sentence", "SENTENCE_UNKNOWN";

@@ -65,25 +65,31 @@ pub(super) fn decision_to_wire(decision: &Decision) -> Wire {
 
 pub(super) fn decision_from_wire(decision: &wire::Decision) -> Result<Decision, FieldError> {
     Ok(Decision {
-        dispute: one_signal("dispute", &decision.dispute)?,
-        outcome: required(decision.outcome, DisputeOutcome::from_number, "DISPUTE_OUTCOME_UNKNOWN", "outcome")?,
+        dispute: entry_name_from_wire("dispute", &decision.dispute)?,
+        outcome: required_word(decision.outcome, DisputeOutcome::from_number, "DISPUTE_OUTCOME_UNKNOWN", "outcome")?,
         signals: decision.signal_seqs.iter().map(|seq| Seq::new(*seq)).collect(),
         reference: CaseTag(codec::fixed(&decision.reference, "reference")?),
     })
 }
 
 pub(super) fn opinion_to_wire(opinion: &Opinion) -> Wire {
-    let (stance, evidence, reason) = match &opinion.stance {
-        Stance::Agree(evidence) => (wire::Stance::Agree, evidence.iter().map(evidence_to_wire).collect(), 0),
-        Stance::Disagree(reason) => (wire::Stance::Disagree, Vec::new(), reason.number()),
-        Stance::None => (wire::Stance::None, Vec::new(), 0),
-    };
-    Wire::Opinion(wire::Opinion { signal: opinion.signal.to_string(), stance: stance.into(), evidence, reason })
+    let (stance, evidence, reason) = stance_to_wire(&opinion.stance);
+    Wire::Opinion(wire::Opinion { signal: opinion.signal.to_string(), stance, evidence, reason })
+}
+
+/// A stance, the evidence of one who agrees, and the reason of one who does not.
+#[must_use]
+pub fn stance_to_wire(stance: &Stance) -> (i32, Vec<wire::Evidence>, i32) {
+    match stance {
+        Stance::Agree(evidence) => (wire::Stance::Agree.into(), evidence.iter().map(evidence_to_wire).collect(), 0),
+        Stance::Disagree(reason) => (wire::Stance::Disagree.into(), Vec::new(), reason.number()),
+        Stance::None => (wire::Stance::None.into(), Vec::new(), 0),
+    }
 }
 
 pub(super) fn opinion_from_wire(opinion: wire::Opinion) -> Result<Opinion, FieldError> {
     grades_are_given(&opinion.evidence)?;
-    let signal = one_signal("signal", &opinion.signal)?;
+    let signal = entry_name_from_wire("signal", &opinion.signal)?;
     Ok(Opinion { signal, stance: stance_from_wire(opinion.stance, opinion.evidence, opinion.reason)? })
 }
 
@@ -102,7 +108,7 @@ pub fn stance_from_wire(stance: i32, evidence: Vec<wire::Evidence>, reason: i32)
     match stance {
         wire::Stance::Agree => evidence_list_from_wire(evidence).map(Stance::Agree),
         wire::Stance::Disagree => {
-            required(reason, DisputeGround::from_number, "DISPUTE_GROUND_UNKNOWN", "reason").map(Stance::Disagree)
+            required_word(reason, DisputeGround::from_number, "DISPUTE_GROUND_UNKNOWN", "reason").map(Stance::Disagree)
         }
         wire::Stance::None => Ok(Stance::None),
         wire::Stance::Unspecified => Err(unknown("STANCE_UNKNOWN", "stance")),
@@ -113,7 +119,7 @@ pub fn stance_from_wire(stance: i32, evidence: Vec<wire::Evidence>, reason: i32)
 pub(super) fn disagreement(opinion: &wire::Opinion) -> Option<Result<Opinion, FieldError>> {
     (opinion.stance == i32::from(wire::Stance::Disagree)).then(|| {
         let reason = DisputeGround::from_number(opinion.reason).unwrap_or(DisputeGround::Other);
-        Ok(Opinion { signal: one_signal("signal", &opinion.signal)?, stance: Stance::Disagree(reason) })
+        Ok(Opinion { signal: entry_name_from_wire("signal", &opinion.signal)?, stance: Stance::Disagree(reason) })
     })
 }
 
@@ -151,10 +157,10 @@ pub(super) fn marker_to_wire(marker: &Marker) -> Wire {
 
 pub(super) fn marker_from_wire(marker: &wire::Marker) -> Result<Marker, FieldError> {
     Ok(Marker {
-        kind: required(marker.kind, MarkerKind::from_number, "MARKER_KIND_UNKNOWN", "kind")?,
+        kind: required_word(marker.kind, MarkerKind::from_number, "MARKER_KIND_UNKNOWN", "kind")?,
         kinds: codec::kinds_from_wire(&marker.kinds)?,
         pseudonyms: codec::sets_from_wire(&marker.pseudonyms)?,
-        reason: required(marker.reason, MarkerReason::from_number, "MARKER_REASON_UNKNOWN", "reason")?,
+        reason: required_word(marker.reason, MarkerReason::from_number, "MARKER_REASON_UNKNOWN", "reason")?,
         digests: digests_from_wire(&marker.sha256)?,
         valid_days: validity_from_wire(marker.valid_days)?,
     })
@@ -206,7 +212,7 @@ pub(super) fn referral_from_wire(referral: wire::Referral) -> Result<Referral, F
     let goods_value = |value| goods_value_from_wire(value, Words::WellFormed).map_err(|e| e.inside("goods_value"));
     Ok(Referral {
         lead: LeadId(codec::fixed(&referral.lead, "lead")?),
-        stage: required(referral.stage, ReferralStage::from_number, "REFERRAL_STAGE_UNKNOWN", "stage")?,
+        stage: required_word(referral.stage, ReferralStage::from_number, "REFERRAL_STAGE_UNKNOWN", "stage")?,
         signals: signals_from_wire("signals", &referral.signals)?,
         region: stated(referral.region).map(|text| Region::well_formed(&text)).transpose()?,
         authority: stated(referral.authority),
@@ -216,11 +222,19 @@ pub(super) fn referral_from_wire(referral: wire::Referral) -> Result<Referral, F
     })
 }
 
-fn one_signal(field: &'static str, name: &str) -> Result<SignalRef, FieldError> {
+/// The name of an entry.
+///
+/// # Errors
+/// [`FieldError`] in `field` where it is none.
+pub fn entry_name_from_wire(field: &'static str, name: &str) -> Result<SignalRef, FieldError> {
     name.parse().map_err(|error: FieldError| FieldError { field: field.to_owned(), ..error })
 }
 
-fn required<T>(
+/// A word of a vocabulary that cannot be left out.
+///
+/// # Errors
+/// `code` in `field` for 0, and for a number without a word.
+pub fn required_word<T>(
     number: i32,
     from_number: fn(i32) -> Option<T>,
     code: &'static str,

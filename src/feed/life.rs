@@ -70,8 +70,6 @@ pub struct Life {
     pub opinions: Vec<Opined>,
     /// Until when the seller may answer, where it was told.
     pub answer_until: Option<Timestamp>,
-    /// When the time ends that it is kept.
-    pub kept_until: Timestamp,
 }
 
 /// One amendment.
@@ -159,7 +157,7 @@ pub fn life(told: &Told<'_>, roster: &Roster, now: Timestamp) -> Life {
     } else {
         SignalStatus::Alleged
     };
-    Life { status, statement, amendments, disputes, opinions, answer_until: answer.until, kept_until }
+    Life { status, statement, amendments, disputes, opinions, answer_until: answer.until }
 }
 
 /// Whether a marker of a member says anything at `now`.

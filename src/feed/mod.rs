@@ -35,7 +35,7 @@ mod view;
 pub mod wire;
 
 pub use batch::{BatchError, verify_batch};
-pub use bodies::{stance_from_wire, validity_from_wire};
+pub use bodies::{entry_name_from_wire, required_word, stance_from_wire, stance_to_wire, validity_from_wire};
 pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 pub use codec::{EncodeError, NotUnderstood, decode, encode};
 pub use content::{content_digest, same_content};
@@ -49,6 +49,6 @@ pub use roster::{Replacement, RosterError, SignedRoster, supersede};
 pub use signing_key::{KeyError, SigningKey};
 pub use statement::{
     change_from_wire, change_to_wire, digests_from_wire, digests_to_wire, evidence_list_from_wire, evidence_to_wire,
-    goods_value_to_wire, signals_from_wire, statement_from_wire, statement_to_wire,
+    signals_from_wire, statement_from_wire, statement_to_wire,
 };
 pub use view::{Effect, FeedView, FoldError, ResumeError, ViewDigest, ViewTotals, signal_digest};

@@ -230,9 +230,7 @@ fn product_from_wire(product: wire::Product) -> Result<Product, FieldError> {
     product.validate().map(|()| product)
 }
 
-/// The message that says the same.
-#[must_use]
-pub fn goods_value_to_wire(value: &GoodsValue) -> wire::GoodsValue {
+pub(super) fn goods_value_to_wire(value: &GoodsValue) -> wire::GoodsValue {
     let (amount_minor, currency) =
         value.amount.map_or_else(Default::default, |(amount, currency)| (amount, currency.code().to_owned()));
     wire::GoodsValue { amount_minor, currency, count: value.count.unwrap_or(0) }

@@ -4,7 +4,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tokio::sync::{Mutex, watch};
 
-use crate::domain::{AllianceName, FeedKey, MemberId};
+use crate::domain::{AllianceName, Audience, FeedKey, FieldError, MemberId};
 use crate::feed::{Replacement, RosterError, SignedRoster, supersede};
 use crate::store::{Store, StoreError};
 
@@ -110,6 +110,18 @@ impl Directory {
     #[must_use]
     pub fn member(&self) -> &MemberId {
         &self.member
+    }
+
+    /// That this member may write for an audience that a person gave.
+    ///
+    /// # Errors
+    /// Where it belongs to no such group.
+    pub fn check_audience(&self, audience: &Audience) -> Result<(), FieldError> {
+        if self.roster().roster().may_read(&self.member, audience) {
+            return Ok(());
+        }
+        let message = "this member belongs to no such group; give `all` or a group of yours";
+        Err(FieldError::new("AUDIENCE_UNKNOWN", "audience", message))
     }
 
     /// The alliance.

@@ -13,8 +13,10 @@ use super::proto::{
     MarkIdentifiersResponse, OpenDisputeRequest, OpenDisputeResponse,
 };
 use super::signal_service::page_size;
-use crate::domain::{DisputeGround, DisputeOutcome, FieldError, MarkerKind, MarkerReason, Role, SignalRef};
-use crate::feed::{digests_from_wire, signals_from_wire, stance_from_wire, validity_from_wire};
+use crate::domain::{DisputeGround, DisputeOutcome, FieldError, MarkerKind, MarkerReason, Role};
+use crate::feed::{
+    digests_from_wire, entry_name_from_wire, required_word, signals_from_wire, stance_from_wire, validity_from_wire,
+};
 use crate::service::{Cases, MarkerDraft};
 
 /// `countermark.v1.CaseService`.
@@ -52,8 +54,8 @@ impl CaseService for CaseServer {
     async fn decide_dispute(&self, request: Request<DecideDisputeRequest>) -> Result<Response<DecideDisputeResponse>, Status> {
         self.require(&request)?;
         let request = request.into_inner();
-        let dispute = named("dispute", &request.dispute).map_err(Fault::from)?;
-        let outcome = convert::word(request.outcome, DisputeOutcome::from_number, "DISPUTE_OUTCOME_UNKNOWN", "outcome");
+        let dispute = entry_name_from_wire("dispute", &request.dispute).map_err(Fault::from)?;
+        let outcome = required_word(request.outcome, DisputeOutcome::from_number, "DISPUTE_OUTCOME_UNKNOWN", "outcome");
         let signals = signals_from_wire("signals", &request.signals).map_err(Fault::from)?;
         let decision = self.cases.decide(dispute, outcome.map_err(Fault::from)?, signals).await.map_err(Fault::from)?;
         Ok(Response::new(DecideDisputeResponse { decision: decision.to_string() }))
@@ -69,7 +71,11 @@ impl CaseService for CaseServer {
     async fn list_cases(&self, request: Request<ListCasesRequest>) -> Result<Response<ListCasesResponse>, Status> {
         self.require(&request)?;
         let request = request.into_inner();
-        let after = if request.after.is_empty() { None } else { Some(named("after", &request.after).map_err(Fault::from)?) };
+        let after = if request.after.is_empty() {
+            None
+        } else {
+            Some(entry_name_from_wire("after", &request.after).map_err(Fault::from)?)
+        };
         let count = page_size(request.page_size).map_err(Fault::from)?;
         let page = self.cases.list(after, count, request.open_only, request.own_only).await.map_err(Fault::from)?;
         Ok(Response::new(ListCasesResponse {
@@ -81,7 +87,7 @@ impl CaseService for CaseServer {
     async fn give_opinion(&self, request: Request<GiveOpinionRequest>) -> Result<Response<GiveOpinionResponse>, Status> {
         self.require(&request)?;
         let request = request.into_inner();
-        let signal = named("signal", &request.signal).map_err(Fault::from)?;
+        let signal = entry_name_from_wire("signal", &request.signal).map_err(Fault::from)?;
         let stance = stance_from_wire(request.stance, request.evidence, request.reason).map_err(Fault::from)?;
         let opinion = self.cases.opine(signal, stance).await.map_err(Fault::from)?;
         Ok(Response::new(GiveOpinionResponse { opinion: opinion.map(|at| at.to_string()).unwrap_or_default() }))
@@ -99,28 +105,23 @@ impl CaseService for CaseServer {
 
     async fn lift_marker(&self, request: Request<LiftMarkerRequest>) -> Result<Response<LiftMarkerResponse>, Status> {
         self.require(&request)?;
-        let marker = named("marker", &request.into_inner().marker).map_err(Fault::from)?;
+        let marker = entry_name_from_wire("marker", &request.into_inner().marker).map_err(Fault::from)?;
         let lift = self.cases.lift(marker).await.map_err(Fault::from)?;
         Ok(Response::new(LiftMarkerResponse { lift: lift.to_string() }))
     }
 }
 
 fn ground(number: i32, field: &'static str) -> Result<DisputeGround, FieldError> {
-    convert::word(number, DisputeGround::from_number, "DISPUTE_GROUND_UNKNOWN", field)
+    required_word(number, DisputeGround::from_number, "DISPUTE_GROUND_UNKNOWN", field)
 }
 
 fn marker(request: MarkIdentifiersRequest) -> Result<MarkerDraft, FieldError> {
     Ok(MarkerDraft {
-        kind: convert::word(request.kind, MarkerKind::from_number, "MARKER_KIND_UNKNOWN", "kind")?,
+        kind: required_word(request.kind, MarkerKind::from_number, "MARKER_KIND_UNKNOWN", "kind")?,
         audience: request.audience.parse()?,
         identifiers: convert::identifiers(request.identifiers)?,
-        reason: convert::word(request.reason, MarkerReason::from_number, "MARKER_REASON_UNKNOWN", "reason")?,
+        reason: required_word(request.reason, MarkerReason::from_number, "MARKER_REASON_UNKNOWN", "reason")?,
         digests: digests_from_wire(&request.sha256)?,
         valid_days: validity_from_wire(request.valid_days)?,
     })
-}
-
-/// The name of an entry in field `field`.
-fn named(field: &'static str, name: &str) -> Result<SignalRef, FieldError> {
-    name.parse().map_err(|error: FieldError| FieldError { field: field.to_owned(), ..error })
 }

@@ -3,11 +3,11 @@
 use super::proto;
 use crate::domain::limits::{MAX_IDENTIFIER_BYTES, MAX_IDENTIFIERS};
 use crate::domain::{
-    DisputeGround, DisputeOutcome, FieldError, Identifier, IdentifierKind, RetractionReason, SignalRef, Stance, Strength,
-    Submission, Timestamp, Verdict,
+    DisputeGround, DisputeOutcome, FieldError, Identifier, IdentifierKind, RetractionReason, SignalRef, Strength, Submission,
+    Timestamp, Verdict,
 };
 use crate::feed::{
-    Amended, DisputeEnd, Disputed, Opined, change_to_wire, digests_to_wire, evidence_to_wire, statement_from_wire,
+    Amended, DisputeEnd, Disputed, Opined, change_to_wire, digests_to_wire, required_word, stance_to_wire, statement_from_wire,
     statement_to_wire,
 };
 use crate::service::{
@@ -107,13 +107,9 @@ fn dispute_state(
 }
 
 fn opinion(opined: &Opined) -> proto::OpinionRecord {
-    let (stance, evidence, reason) = match &opined.stance {
-        Stance::Agree(evidence) => (proto::Stance::Agree, evidence.iter().map(evidence_to_wire).collect(), 0),
-        Stance::Disagree(reason) => (proto::Stance::Disagree, Vec::new(), reason.number()),
-        Stance::None => (proto::Stance::None, Vec::new(), 0),
-    };
+    let (stance, evidence, reason) = stance_to_wire(&opined.stance);
     let (member, recorded_at_ms) = (opined.member.to_string(), opined.at.unix_ms());
-    proto::OpinionRecord { member, recorded_at_ms, stance: stance.into(), evidence, reason }
+    proto::OpinionRecord { member, recorded_at_ms, stance, evidence, reason }
 }
 
 pub(super) fn case(case: &CaseRecord) -> proto::CaseRecord {
@@ -128,17 +124,6 @@ pub(super) fn case(case: &CaseRecord) -> proto::CaseRecord {
         sha256: digests_to_wire(&case.digests),
         signals: case.signals.iter().map(signal).collect(),
     }
-}
-
-/// A required word of a vocabulary.
-pub(super) fn word<T>(
-    number: i32,
-    from_number: fn(i32) -> Option<T>,
-    code: &'static str,
-    field: &'static str,
-) -> Result<T, FieldError> {
-    from_number(number)
-        .ok_or_else(|| FieldError::new(code, field, "give one of the values of the interface; there is no default"))
 }
 
 pub(super) fn answer(answer: &Answer) -> proto::CheckAnswer {
@@ -172,7 +157,7 @@ pub(super) fn override_draft(message: proto::SetOverrideRequest) -> Result<Overr
         _ => return Err(FieldError::new("OVERRIDE_ENDED", "until_ms", "give an instant to come, or leave it empty")),
     };
     Ok(OverrideDraft {
-        verdict: word(message.verdict, Verdict::from_number, "VERDICT_UNKNOWN", "verdict")?,
+        verdict: required_word(message.verdict, Verdict::from_number, "VERDICT_UNKNOWN", "verdict")?,
         identifiers: identifiers(message.identifiers)?,
         until,
         note: message.note,
@@ -192,15 +177,7 @@ pub(super) fn override_record(id: OverrideId, made: &Override) -> proto::Overrid
 }
 
 fn override_match(found: &OverrideMatch) -> proto::OverrideRecord {
-    proto::OverrideRecord {
-        r#override: found.id.to_string(),
-        verdict: found.verdict.number(),
-        kinds: Vec::new(),
-        made_at_ms: found.made_at.unix_ms(),
-        until_ms: found.until.map_or(0, Timestamp::unix_ms),
-        note: found.note.clone(),
-        indices: found.indices.clone(),
-    }
+    proto::OverrideRecord { kinds: Vec::new(), indices: found.indices.clone(), ..override_record(found.id, &found.made) }
 }
 
 fn marker_match(found: &MarkerMatch) -> proto::MarkerMatch {

@@ -10,13 +10,13 @@ use super::blocking::{Panicked, off_thread};
 use super::record::{Reader, SignalRecord};
 use super::signals::Target;
 use super::{LocalSecret, Pseudonymiser, SignalError, Signals};
-use crate::domain::limits::{MAX_AMENDMENTS, MAX_DISPUTES_BY_MEMBER, MAX_PAGE, SALT_BYTES};
+use crate::domain::limits::{MAX_AMENDMENTS, MAX_DISPUTES_BY_MEMBER, MAX_PAGE};
 use crate::domain::{
-    Amendment, AnswerStep, Audience, CaseTag, Change, Clock, Decision, Dispute, DisputeGround, DisputeOutcome, Entropy,
-    EntropyError, EvidenceGrade, FeedId, FieldError, Identifier, Marker, MarkerKind, MarkerLift, MarkerReason, Opinion, Seq,
-    Sha256Digest, SignalRef, SignalStatus, Stance, Timestamp,
+    Amendment, AnswerStep, Audience, CaseTag, Change, Clock, Decision, Dispute, DisputeGround, DisputeOutcome, EntropyError,
+    EvidenceGrade, FeedId, FieldError, Identifier, Marker, MarkerKind, MarkerLift, MarkerReason, Opinion, Seq, Sha256Digest,
+    SignalRef, SignalStatus, Stance, Timestamp,
 };
-use crate::feed::{Body, DisputeEnd, Disputed, EncodeError, Entry, encode};
+use crate::feed::{Body, DisputeEnd, Disputed, EncodeError, Entry};
 use crate::membership::Directory;
 use crate::pseudonym::PseudonymError;
 use crate::store::{Append, Appended, Store, StoreError};
@@ -41,7 +41,7 @@ pub struct Cases {
     pub store: Arc<Store>,
     /// Who may say what.
     pub directory: Arc<Directory>,
-    /// Finds own signals by what they were submitted under.
+    /// Finds own signals by what they were submitted under, and makes entries.
     pub signals: Arc<Signals>,
     /// What replaces the identifiers of markers.
     pub pseudonymiser: Arc<Pseudonymiser>,
@@ -49,8 +49,6 @@ pub struct Cases {
     pub secret: Arc<LocalSecret>,
     /// Tells the time of recording.
     pub clock: Arc<dyn Clock>,
-    /// Gives the salts.
-    pub entropy: Arc<dyn Entropy>,
     /// Held from when it is seen that something may be recorded until it is: two at once would both see it.
     pub recording: tokio::sync::Mutex<()>,
 }
@@ -391,14 +389,11 @@ impl Cases {
     /// A [`FieldError`], or why no pseudonyms could be made, or the store's.
     pub async fn mark(&self, draft: MarkerDraft) -> Result<SignalRef, CaseError> {
         let MarkerDraft { kind, audience, identifiers, reason, digests, valid_days } = draft;
-        self.may_write(&audience)?;
-        let forms: Vec<_> = self.pseudonymiser.canonical(&identifiers)?.into_iter().map(|(_, form)| form).collect();
-        let kinds = forms.iter().map(crate::pseudonym::CanonicalIdentifier::kind).collect();
+        self.directory.check_audience(&audience)?;
+        let (kinds, forms) = self.pseudonymiser.seller(&identifiers)?;
         let mut marker = Marker { kind, kinds, pseudonyms: Vec::new(), reason, digests, valid_days };
         marker.validate_terms()?;
-        let sets = self.pseudonymiser.to_submit(vec![forms]).await?;
-        marker.pseudonyms = sets.known.into_iter().next().unwrap_or_default();
-        marker.pseudonyms.retain(|set| sets.active.contains(&set.key));
+        marker.pseudonyms = self.pseudonymiser.to_write(forms).await?;
         marker.validate()?;
         self.append(audience, Body::Marker(marker)).await
     }
@@ -533,30 +528,19 @@ impl Cases {
         CaseReference(characters.collect())
     }
 
-    fn may_write(&self, audience: &Audience) -> Result<(), CaseError> {
-        if self.directory.roster().roster().may_read(self.directory.member(), audience) {
-            return Ok(());
-        }
-        let message = "this member belongs to no such group; give `all` or a group of yours";
-        Err(FieldError::new("AUDIENCE_UNKNOWN", "audience", message).into())
-    }
-
     /// The audience of a signal, of which this member is.
     fn audience_of(&self, signal: Option<&SignalRef>) -> Result<Audience, CaseError> {
         let Some(signal) = signal else {
             return Err(FieldError::new("SIGNAL_COUNT", "signals", "give 1 to 64 signals, each once").into());
         };
-        self.may_write(&signal.feed.audience).map_err(|_| CaseError::NotFound("signal"))?;
+        self.directory.check_audience(&signal.feed.audience).map_err(|_| CaseError::NotFound("signal"))?;
         Ok(signal.feed.audience.clone())
     }
 
     async fn append(&self, audience: Audience, body: Body) -> Result<SignalRef, CaseError> {
-        let mut salt = [0; SALT_BYTES];
-        self.entropy.fill(&mut salt)?;
-        let entry = Entry { recorded_at: self.clock.now(), body };
-        let bytes = encode(&entry, salt)?;
+        let (entry, bytes) = self.signals.entry(body)?;
         let feed = FeedId { member: self.directory.member().clone(), audience: audience.clone() };
-        let outcome = self.store.append(vec![Append::Note { audience, entry: entry.into(), bytes }]).await?;
+        let outcome = self.store.append(vec![Append::Note { audience, entry, bytes }]).await?;
         match outcome.into_iter().next().unwrap_or(Err(StoreError::Closed))? {
             Appended::Created(seq) | Appended::Known(seq, _) => Ok(SignalRef { feed, seq }),
             Appended::Withdrawn => Err(Panicked.into()),

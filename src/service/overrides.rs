@@ -7,7 +7,6 @@ use super::cases::CaseError;
 use crate::domain::limits::{MAX_NAME_CHARS, MAX_PAGE};
 use crate::domain::{Clock, FieldError, Identifier, Strength, Timestamp, Verdict};
 use crate::membership::Directory;
-use crate::pseudonym::CanonicalIdentifier;
 use crate::store::{Override, OverrideId, Store};
 
 /// Makes, lists and takes back overrides.
@@ -56,11 +55,8 @@ impl Overrides {
                 "a name or an address alone decides nothing; give an account, phone, licence or other strong identifier";
             return Err(FieldError::new("IDENTIFIERS_ALL_WEAK", "identifiers", message).into());
         }
-        let forms: Vec<_> = self.pseudonymiser.canonical(&identifiers)?.into_iter().map(|(_, form)| form).collect();
-        let kinds = forms.iter().map(CanonicalIdentifier::kind).collect();
-        let sets = self.pseudonymiser.to_submit(vec![forms]).await?;
-        let mut pseudonyms = sets.known.into_iter().next().unwrap_or_default();
-        pseudonyms.retain(|set| sets.active.contains(&set.key));
+        let (kinds, forms) = self.pseudonymiser.seller(&identifiers)?;
+        let pseudonyms = self.pseudonymiser.to_write(forms).await?;
         Ok(self.store.put_override(Override { verdict, kinds, pseudonyms, made_at, until, note }).await?)
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 
 use super::blocking::off_thread;
-use crate::domain::{Clock, FieldError, Identifier, KeyId, KeyState, PseudonymSet, Roster, Timestamp};
+use crate::domain::{Clock, FieldError, Identifier, IdentifierKind, KeyId, KeyState, PseudonymSet, Roster, Timestamp};
 use crate::membership::Directory;
 use crate::pseudonym::{
     CanonicalIdentifier, Canonicaliser, HmacKey, KeyRing, KeyStatus, MAX_IDENTIFIERS_PER_BATCH, PseudonymError, Purpose,
@@ -156,6 +156,18 @@ impl Pseudonymiser {
         Ok(canonical)
     }
 
+    /// Kinds and canonical forms of one seller's identifiers, each once.
+    ///
+    /// # Errors
+    /// As [`Self::canonical`].
+    pub(super) fn seller(
+        &self,
+        identifiers: &[Identifier],
+    ) -> Result<(Vec<IdentifierKind>, Vec<CanonicalIdentifier>), FieldError> {
+        let forms = self.canonical(identifiers)?.into_iter().map(|(_, form)| form);
+        Ok(forms.map(|form| (form.kind(), form)).unzip())
+    }
+
     /// Pseudonyms of many sellers' identifiers at once, to look them up: for each seller one set a key.
     ///
     /// # Errors
@@ -177,6 +189,18 @@ impl Pseudonymiser {
     ) -> Result<SellerPseudonyms, PseudonymError> {
         let keys = self.keys().await?;
         Ok(SellerPseudonyms { active: keys.active()?, known: keys.pseudonyms(sellers).await? })
+    }
+
+    /// Pseudonyms of one seller's identifiers under the active keys, to write something about it.
+    ///
+    /// # Errors
+    /// As [`Self::to_submit`].
+    pub(super) async fn to_write(
+        self: &Arc<Self>,
+        seller: Vec<CanonicalIdentifier>,
+    ) -> Result<Vec<PseudonymSet>, PseudonymError> {
+        let sets = self.to_submit(vec![seller]).await?;
+        Ok(sets.known.into_iter().flatten().filter(|set| sets.active.contains(&set.key)).collect())
     }
 }
 

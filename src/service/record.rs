@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::domain::{Clock, RetractionReason, Roster, Seq, SignalContent, SignalRef, SignalStatus, Statement, Timestamp};
-use crate::feed::{Body, Entry, EntryBytes, Life, SignedRoster, Told, decode, life};
+use super::freshness::rests_on;
+use crate::domain::{
+    Clock, Pseudonym, RetractionReason, Roster, Seq, SignalContent, SignalRef, SignalStatus, Statement, Timestamp,
+};
+use crate::feed::{Body, Entry, EntryBytes, Life, SignedRoster, Told, decode, life, marker_holds};
 use crate::membership::Directory;
-use crate::store::{Store, StoreError};
+use crate::store::{FreshnessRecord, StandingMarker, Store, StoreError};
 
 /// A signal as this node holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +89,19 @@ impl<'a> Reader<'a> {
             () if self.now >= recorded_at.plus_days(kept_days) => SignalStatus::Expired,
             () => content.live_status(),
         }
+    }
+
+    /// The markers that name a pseudonym and hold, of the feeds that an answer rests on.
+    pub(super) fn markers_of(
+        &self,
+        pseudonym: &Pseudonym,
+        freshness: &FreshnessRecord,
+    ) -> Result<Vec<StandingMarker>, StoreError> {
+        let mut markers = self.store.markers_of(pseudonym)?;
+        markers.retain(|StandingMarker { at, recorded_at, marker }| {
+            rests_on(freshness, &at.feed) && marker_holds(marker, &at.feed.member, *recorded_at, self.roster(), self.now)
+        });
+        Ok(markers)
     }
 
     /// What the signal is that the entry at `at` took away, and why where it says so.

@@ -18,7 +18,6 @@ use super::record::{Reader, SignalRecord};
 use super::{FreshnessBoard, Pseudonymiser, Signals};
 use crate::domain::limits::{MAX_RING_DEPTH, MAX_RING_SELLERS};
 use crate::domain::{Clock, FieldError, Identifier, IdentifierKind, MarkerKind, Pseudonym, SignalRef, Strength};
-use crate::feed::marker_holds;
 use crate::membership::Directory;
 use crate::store::{FreshnessRecord, Store, StoreError};
 
@@ -111,8 +110,7 @@ impl Rings {
         let (start, record) = match query.start {
             RingStart::Signal(signal) => (Vec::new(), Some(self.signals.get(signal).await?)),
             RingStart::Identifiers(identifiers) => {
-                let forms: Vec<_> = self.pseudonymiser.canonical(&identifiers)?.into_iter().map(|(_, form)| form).collect();
-                let kinds: Vec<IdentifierKind> = forms.iter().map(crate::pseudonym::CanonicalIdentifier::kind).collect();
+                let (kinds, forms) = self.pseudonymiser.seller(&identifiers)?;
                 let sets = self.pseudonymiser.to_check(vec![forms]).await?.into_iter().flatten();
                 let named = sets.flat_map(|set| kinds.clone().into_iter().zip(set.pseudonyms));
                 (named.collect(), None)
@@ -173,13 +171,8 @@ impl Walk<'_> {
         if !self.store.is_marked(&step.pseudonym) {
             return Ok(true);
         }
-        let (roster, now) = (self.reader.roster(), self.reader.now);
-        let victim = self.store.markers_of(&step.pseudonym)?.into_iter().any(|standing| {
-            standing.marker.kind == MarkerKind::Victim
-                && rests_on(self.freshness, &standing.at.feed)
-                && marker_holds(&standing.marker, &standing.at.feed.member, standing.recorded_at, roster, now)
-        });
-        Ok(!victim)
+        let markers = self.reader.markers_of(&step.pseudonym, self.freshness)?;
+        Ok(!markers.iter().any(|standing| standing.marker.kind == MarkerKind::Victim))
     }
 
     fn follow(&mut self, step: &Step) -> Result<(), StoreError> {
@@ -240,17 +233,8 @@ impl Walk<'_> {
             return;
         }
         let depth = self.ring.sellers[place].depth;
-        for set in &record.content.pseudonyms {
-            let named =
-                record.content.kinds.iter().zip(&set.pseudonyms).filter(|(_, pseudonym)| !self.seen.contains(*pseudonym));
-            let step = |(kind, pseudonym): (&IdentifierKind, &Pseudonym)| Step {
-                from: Some(place),
-                kind: *kind,
-                pseudonym: *pseudonym,
-                depth,
-            };
-            self.queue.extend(named.map(step));
-        }
+        let named = record.content.subject().identifiers().filter(|(_, _, pseudonym)| !self.seen.contains(*pseudonym));
+        self.queue.extend(named.map(|(_, kind, pseudonym)| Step { from: Some(place), kind, pseudonym: *pseudonym, depth }));
         self.ring.sellers[place].signals.push(record);
     }
 
@@ -272,7 +256,5 @@ impl Walk<'_> {
 
 /// Whether the signal names the whole pseudonym, as an identifier of the kind.
 fn names(record: &SignalRecord, step: &Step) -> bool {
-    let sets = record.content.pseudonyms.iter();
-    let mut named = sets.flat_map(|set| record.content.kinds.iter().zip(&set.pseudonyms));
-    named.any(|(kind, pseudonym)| *kind == step.kind && *pseudonym == step.pseudonym)
+    record.content.subject().identifiers().any(|(_, kind, pseudonym)| kind == step.kind && *pseudonym == step.pseudonym)
 }

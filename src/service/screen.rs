@@ -342,11 +342,8 @@ impl Screener {
     ) -> Result<Found, StoreError> {
         let reader = self.reader();
         let mut found = Found { own_unread: own.unread, elsewhere_unread: elsewhere.unread, ..Found::default() };
-        let marks = if Marks::are_likely(&self.store, question) {
-            Marks::of(&self.store, question, &reader, freshness)?
-        } else {
-            Marks::default()
-        };
+        let marks =
+            if Marks::are_likely(&self.store, question) { Marks::of(question, &reader, freshness)? } else { Marks::default() };
         found.circumstances.vouched_for = marks.vouched_for();
         found.overrides = overrides::of(&self.store, question, reader.roster(), reader.now);
         for signal in own.read.into_iter().chain(elsewhere.read) {
@@ -514,15 +511,8 @@ fn count(number: usize) -> u32 {
 
 fn matched_identifiers(question: &Question, record: &SignalRecord, roster: &Roster) -> Vec<MatchedIdentifier> {
     let names = |at: usize, kind: IdentifierKind| {
-        question.pseudonyms.iter().any(|asked| {
-            let Some(pseudonym) = asked.pseudonyms.get(at) else { return false };
-            record
-                .content
-                .pseudonyms
-                .iter()
-                .filter(|held| held.key == asked.key)
-                .any(|held| held.pseudonyms.iter().zip(&record.content.kinds).any(|(p, k)| *k == kind && p == pseudonym))
-        })
+        let mut asked = question.pseudonyms.iter().filter_map(|asked| Some((&asked.key, asked.pseudonyms.get(at)?)));
+        asked.any(|(key, pseudonym)| record.content.subject().names(key, kind, pseudonym))
     };
     let asked = question.asked.iter().enumerate().filter(|(at, (_, kind))| names(*at, *kind));
     asked.map(|(_, (index, kind))| MatchedIdentifier { index: *index, kind: *kind, strength: roster.strength(*kind) }).collect()

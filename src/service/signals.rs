@@ -8,7 +8,7 @@ use crate::domain::limits::{MAX_PAGE, MAX_PAGE_BYTES, SALT_BYTES};
 use crate::domain::{
     Audience, Clock, Entropy, EntropyError, FeedId, FieldError, Retraction, RetractionReason, Seq, SignalRef, SubmissionId,
 };
-use crate::feed::{Body, EncodeError, Entry, encode};
+use crate::feed::{Body, EncodeError, Entry, EntryBytes, encode};
 use crate::membership::Directory;
 use crate::store::{Append, Appended, Store, StoreError};
 
@@ -105,20 +105,24 @@ impl Signals {
     /// [`SignalError::NotFound`], [`SignalError::NotOwn`], or the store's.
     pub async fn retract(&self, target: Target, reason: RetractionReason) -> Result<Withdrawal, SignalError> {
         let signal = self.resolve(target).await?;
-        let mut salt = [0; SALT_BYTES];
-        self.entropy.fill(&mut salt)?;
-        let body = Body::Retraction(Retraction { signal: signal.seq, reason });
-        let entry = Entry { recorded_at: self.clock.now(), body };
-        let bytes = encode(&entry, salt)?;
+        let (entry, bytes) = self.entry(Body::Retraction(Retraction { signal: signal.seq, reason }))?;
         let audience = signal.feed.audience.clone();
-        let outcome =
-            self.store.append(vec![Append::Retraction { audience, signal: signal.seq, entry: entry.into(), bytes }]).await?;
+        let outcome = self.store.append(vec![Append::Retraction { audience, signal: signal.seq, entry, bytes }]).await?;
         match outcome.into_iter().next().unwrap_or(Err(StoreError::Closed)) {
             Ok(Appended::Created(_)) => Ok(Withdrawal { signal, newly: true }),
             Ok(Appended::Withdrawn | Appended::Known(..)) => Ok(Withdrawal { signal, newly: false }),
             Err(StoreError::NoSuchSignal) => Err(SignalError::NotFound),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What this member says now, ready to be appended.
+    pub(super) fn entry(&self, body: Body) -> Result<(Arc<Entry>, EntryBytes), SignalError> {
+        let mut salt = [0; SALT_BYTES];
+        self.entropy.fill(&mut salt)?;
+        let entry = Entry { recorded_at: self.clock.now(), body };
+        let bytes = encode(&entry, salt)?;
+        Ok((Arc::new(entry), bytes))
     }
 
     pub(super) async fn resolve(&self, target: Target) -> Result<SignalRef, SignalError> {
@@ -163,9 +167,8 @@ impl Signals {
         let feed = FeedId { member: self.directory.member().clone(), audience };
         let end = self.store.size(&feed);
         // What was stated in a group that this member has left can still be listed, and withdrawn.
-        if end == Seq::ZERO && !self.directory.roster().roster().may_read(&feed.member, &feed.audience) {
-            let message = "this member belongs to no such group; give `all` or a group of yours";
-            return Err(FieldError::new("AUDIENCE_UNKNOWN", "audience", message).into());
+        if end == Seq::ZERO {
+            self.directory.check_audience(&feed.audience)?;
         }
         let this = self.clone();
         off_thread(move || this.page(&feed, from..end, count.clamp(1, MAX_PAGE), live_only)).await?

@@ -122,8 +122,7 @@ impl Submitter {
         let (mut good, mut sellers) = (Vec::with_capacity(submissions.len()), Vec::with_capacity(submissions.len()));
         for (row, submission) in submissions.into_iter().enumerate() {
             match self.canonical(&submission) {
-                Ok(canonical) => {
-                    let kinds = canonical.iter().map(CanonicalIdentifier::kind).collect();
+                Ok((kinds, canonical)) => {
                     good.push(Good { row, submission, kinds });
                     sellers.push(canonical);
                 }
@@ -137,13 +136,10 @@ impl Submitter {
     }
 
     /// Checks everything that needs no key, and brings the identifiers into canonical form.
-    fn canonical(&self, submission: &Submission) -> Result<Vec<CanonicalIdentifier>, FieldError> {
+    fn canonical(&self, submission: &Submission) -> Result<(Vec<IdentifierKind>, Vec<CanonicalIdentifier>), FieldError> {
         let signed = self.directory.roster();
         let roster = signed.roster();
-        if !roster.may_read(self.directory.member(), &submission.audience) {
-            let message = "this member belongs to no such group; give `all` or a group of yours";
-            return Err(FieldError::new("AUDIENCE_UNKNOWN", "audience", message));
-        }
+        self.directory.check_audience(&submission.audience)?;
         if !(1..=MAX_IDENTIFIERS).contains(&submission.identifiers.len()) {
             return Err(FieldError::new("IDENTIFIER_COUNT", "identifiers", "give 1 to 32 identifiers of one seller"));
         }
@@ -168,7 +164,7 @@ impl Submitter {
             let message = "name other members' signals of the same audience, or of the whole alliance";
             return Err(FieldError::new("SIGNAL_NOT_DERIVABLE", format!("statement.derived_from[{i}]"), message));
         }
-        Ok(self.pseudonymiser.canonical(&submission.identifiers)?.into_iter().map(|(_, form)| form).collect())
+        self.pseudonymiser.seller(&submission.identifiers)
     }
 
     async fn take(

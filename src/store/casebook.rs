@@ -9,7 +9,7 @@ use std::ops::Bound;
 
 use super::index::{FeedNo, Fingerprint, Position, PositionIndex, Postings};
 use crate::domain::limits::{MAX_AMENDMENTS, MAX_CASE_SIGNALS, MAX_DISPUTES_BY_MEMBER};
-use crate::domain::{CaseTag, DisputeOutcome, LeadId, Marker, MarkerKind, SignalRef, Timestamp};
+use crate::domain::{CaseTag, DisputeOutcome, Marker, MarkerKind, SignalRef, Timestamp};
 use crate::feed::Body;
 
 /// Decisions of one feed about one dispute with one outcome: one for each signal that a dispute can name.
@@ -56,7 +56,6 @@ pub(super) struct Casebook {
     disputes: BTreeSet<SignalRef>,
     /// Entries whose content is to be gone: what they say counts no more, and their place is taken all the same.
     erased: HashSet<Position>,
-    leads: BTreeMap<LeadId, Vec<Position>>,
     /// Those of victims are marked.
     markers: PositionIndex,
 }
@@ -90,8 +89,9 @@ impl Casebook {
                 fingerprints(marker).for_each(|fingerprint| self.markers.insert(fingerprint, at));
             }
             Body::MarkerLift(lift) => self.note(same_feed(lift.marker), at, since, Kind::Lift),
-            Body::Referral(referral) => self.leads.entry(referral.lead).or_default().push(at),
             Body::Erasure(erasure) => self.erased.extend(erasure.entries.iter().map(|seq| Position::new(at.feed(), *seq))),
+            // What came of a lead changes no answer.
+            Body::Referral(_) => {}
             Body::Signal { .. } | Body::Retraction(_) | Body::Dispute(_) | Body::Decision(_) | Body::Opinion(_) => {}
         }
     }
@@ -106,14 +106,9 @@ impl Casebook {
         }
     }
 
-    /// Whether nothing is said about any entry.
-    pub(super) fn is_empty(&self) -> bool {
-        self.about.is_empty()
-    }
-
     /// Whether anything is said about the entry.
     pub(super) fn speaks_of(&self, entry: &SignalRef) -> bool {
-        !self.is_empty() && self.about.contains_key(entry)
+        self.about.contains_key(entry)
     }
 
     /// What is said about a signal, but for the decisions of its disputes.
@@ -147,11 +142,6 @@ impl Casebook {
     pub(super) fn disputes_after(&self, after: Option<&SignalRef>) -> impl Iterator<Item = &SignalRef> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.disputes.range((from, Bound::Unbounded))
-    }
-
-    /// What was recorded of each lead.
-    pub(super) fn leads(&self) -> &BTreeMap<LeadId, Vec<Position>> {
-        &self.leads
     }
 
     /// Whether a marker may name the pseudonym.

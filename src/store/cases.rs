@@ -1,10 +1,9 @@
 //! Reading what entries say about others.
 
 use super::casebook::Noted;
-use super::index::Position;
 use super::state::State;
 use super::{Store, StoreError};
-use crate::domain::{CaseTag, LeadId, Marker, Pseudonym, SignalRef, Timestamp};
+use crate::domain::{CaseTag, Marker, Pseudonym, SignalRef, Timestamp};
 use crate::feed::{Body, Entry, Note, decode};
 
 /// A marker that stands.
@@ -75,14 +74,6 @@ impl Store {
     #[must_use]
     pub fn disputes_after(&self, after: Option<&SignalRef>, count: usize) -> Vec<SignalRef> {
         self.shared.state.read().casebook.disputes_after(after).take(count).cloned().collect()
-    }
-
-    /// The entries about each lead. In memory.
-    #[must_use]
-    pub fn leads(&self) -> Vec<(LeadId, Vec<SignalRef>)> {
-        let state = self.shared.state.read();
-        let named = |at: &Vec<Position>| at.iter().filter_map(|at| state.name_of(*at)).collect();
-        state.casebook.leads().iter().map(|(lead, at)| (*lead, named(at))).collect()
     }
 
     /// Whether a marker may name this pseudonym. In memory; one probe.

@@ -14,8 +14,7 @@ use prost::Message as _;
 use super::pictures::PictureId;
 use super::rows::{BriefCheckRow, CheckBlockRow, CheckRow, FeedFreshnessRow, FreshnessRow, MatchRow, PseudonymSetRow};
 use crate::domain::{
-    FeedId, FieldError, IdentifierKind, Judgment, Pseudonym, PseudonymSet, Reason, Seq, SignalRef, SignalStatus, Timestamp,
-    Verdict,
+    FeedId, FieldError, IdentifierKind, Judgment, PseudonymSet, Reason, Seq, SignalRef, SignalStatus, Timestamp, Verdict,
 };
 
 const PREFIX: &str = "chk_";
@@ -297,15 +296,11 @@ impl CheckRecord {
 }
 
 fn encode_check(secret: u64, check: &CheckRecord, freshness: u32) -> CheckRow {
-    let set = |set: &PseudonymSet| PseudonymSetRow {
-        key: set.key.to_string(),
-        pseudonyms: set.pseudonyms.iter().flat_map(|p| p.0).collect(),
-    };
     CheckRow {
         secret,
         checked_at_ms: check.checked_at.unix_ms(),
         kinds: check.kinds.iter().map(|k| k.number()).collect(),
-        pseudonyms: check.pseudonyms.iter().map(set).collect(),
+        pseudonyms: check.pseudonyms.iter().map(PseudonymSetRow::from).collect(),
         verdict: check.judgment.verdict.number(),
         reasons: reason_numbers(&check.judgment),
         score: check.judgment.score.into(),
@@ -375,14 +370,10 @@ pub(super) fn decode_check(mut block: CheckBlockRow, reference: &CheckReference)
         return None;
     }
     let freshness = block.freshness.get(usize::try_from(row.freshness).ok()?)?;
-    let set = |set: &PseudonymSetRow| {
-        let pseudonyms = set.pseudonyms.chunks_exact(32).map(|p| p.try_into().ok().map(Pseudonym)).collect::<Option<_>>()?;
-        Some(PseudonymSet { key: set.key.parse().ok()?, pseudonyms })
-    };
     Some(CheckRecord {
         checked_at: Timestamp::from_unix_ms(row.checked_at_ms),
         kinds: row.kinds.iter().map(|k| IdentifierKind::from_number(*k)).collect::<Option<_>>()?,
-        pseudonyms: row.pseudonyms.iter().map(set).collect::<Option<_>>()?,
+        pseudonyms: row.pseudonyms.iter().map(PseudonymSetRow::read).collect::<Option<_>>()?,
         judgment: decode_judgment(row.verdict, &row.reasons, row.score)?,
         members_elsewhere: row.members_elsewhere,
         omitted: row.omitted,

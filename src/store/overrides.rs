@@ -11,7 +11,7 @@ use super::index::Fingerprint;
 use super::request::Request;
 use super::rows::{OverrideRow, PseudonymSetRow};
 use super::{OpenError, Store, StoreError, keys};
-use crate::domain::{FieldError, IdentifierKind, Pseudonym, PseudonymSet, Timestamp, Verdict};
+use crate::domain::{FieldError, IdentifierKind, Pseudonym, PseudonymSet, Subject, Timestamp, Verdict};
 
 const PREFIX: &str = "own_";
 
@@ -61,19 +61,21 @@ impl Override {
         self.until.is_none_or(|until| now < until)
     }
 
+    /// Whom it is about.
+    #[must_use]
+    pub fn subject(&self) -> Subject<'_> {
+        Subject { kinds: &self.kinds, pseudonyms: &self.pseudonyms }
+    }
+
     fn fingerprints(&self) -> impl Iterator<Item = Fingerprint> {
         self.pseudonyms.iter().flat_map(|set| &set.pseudonyms).map(Fingerprint::from)
     }
 
     pub(super) fn to_row(&self) -> OverrideRow {
-        let set = |set: &PseudonymSet| PseudonymSetRow {
-            key: set.key.to_string(),
-            pseudonyms: set.pseudonyms.iter().flat_map(|p| p.0).collect(),
-        };
         OverrideRow {
             verdict: self.verdict.number(),
             kinds: self.kinds.iter().map(|kind| kind.number()).collect(),
-            pseudonyms: self.pseudonyms.iter().map(set).collect(),
+            pseudonyms: self.pseudonyms.iter().map(PseudonymSetRow::from).collect(),
             made_at_ms: self.made_at.unix_ms(),
             until_ms: self.until.map_or(0, Timestamp::unix_ms),
             note: self.note.clone(),
@@ -81,14 +83,10 @@ impl Override {
     }
 
     fn from_row(row: OverrideRow) -> Option<Self> {
-        let set = |set: PseudonymSetRow| {
-            let (pseudonyms, []) = set.pseudonyms.as_chunks::<32>() else { return None };
-            Some(PseudonymSet { key: set.key.parse().ok()?, pseudonyms: pseudonyms.iter().copied().map(Pseudonym).collect() })
-        };
         Some(Self {
             verdict: Verdict::from_number(row.verdict)?,
             kinds: row.kinds.iter().map(|kind| IdentifierKind::from_number(*kind)).collect::<Option<_>>()?,
-            pseudonyms: row.pseudonyms.into_iter().map(set).collect::<Option<_>>()?,
+            pseudonyms: row.pseudonyms.iter().map(PseudonymSetRow::read).collect::<Option<_>>()?,
             made_at: Timestamp::from_unix_ms(row.made_at_ms),
             until: (row.until_ms != 0).then(|| Timestamp::from_unix_ms(row.until_ms)),
             note: row.note,

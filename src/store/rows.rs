@@ -2,6 +2,8 @@
 
 use prost::Message;
 
+use crate::domain::{Pseudonym, PseudonymSet};
+
 /// Whose store it is, and in which schema.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct SchemaRow {
@@ -136,6 +138,20 @@ pub(super) struct PseudonymSetRow {
     /// 32 bytes each.
     #[prost(bytes = "vec", tag = "2")]
     pub pseudonyms: Vec<u8>,
+}
+
+impl From<&PseudonymSet> for PseudonymSetRow {
+    fn from(set: &PseudonymSet) -> Self {
+        Self { key: set.key.to_string(), pseudonyms: set.pseudonyms.iter().flat_map(|p| p.0).collect() }
+    }
+}
+
+impl PseudonymSetRow {
+    /// `None` where it is damaged.
+    pub(super) fn read(&self) -> Option<PseudonymSet> {
+        let (pseudonyms, []) = self.pseudonyms.as_chunks() else { return None };
+        Some(PseudonymSet { key: self.key.parse().ok()?, pseudonyms: pseudonyms.iter().copied().map(Pseudonym).collect() })
+    }
 }
 
 /// What this member's node answers about a seller.

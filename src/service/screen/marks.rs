@@ -4,10 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{MatchedIdentifier, Question};
 use crate::domain::{IdentifierKind, MarkerKind, MarkerReason, MemberId, SignalRef, Strength, Timestamp};
-use crate::feed::marker_holds;
-use crate::service::freshness::rests_on;
 use crate::service::record::Reader;
-use crate::store::{FreshnessRecord, Store, StoreError};
+use crate::store::{FreshnessRecord, StandingMarker, Store, StoreError};
 
 /// A marker that names one of the asked identifiers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,23 +41,13 @@ impl Marks {
     }
 
     /// Reads them, of the feeds that the answer rests on.
-    pub(super) fn of(
-        store: &Store,
-        question: &Question,
-        reader: &Reader<'_>,
-        freshness: &FreshnessRecord,
-    ) -> Result<Self, StoreError> {
+    pub(super) fn of(question: &Question, reader: &Reader<'_>, freshness: &FreshnessRecord) -> Result<Self, StoreError> {
         let mut marks = Self::default();
         for set in &question.pseudonyms {
             for (pseudonym, (index, kind)) in set.pseudonyms.iter().zip(&question.asked) {
-                for standing in store.markers_of(pseudonym)? {
-                    let (at, marker) = (standing.at, standing.marker);
-                    let named = marker.pseudonyms.iter().filter(|held| held.key == set.key);
-                    let mut named = named.flat_map(|held| held.pseudonyms.iter().zip(&marker.kinds));
-                    let holds = named.any(|(p, k)| k == kind && p == pseudonym)
-                        && rests_on(freshness, &at.feed)
-                        && marker_holds(&marker, &at.feed.member, standing.recorded_at, reader.roster(), reader.now);
-                    if !holds || marks.markers.iter().any(|known| known.marker == at && known.index == *index) {
+                for StandingMarker { at, recorded_at, marker } in reader.markers_of(pseudonym, freshness)? {
+                    let is_known = |known: &MarkerMatch| known.marker == at && known.index == *index;
+                    if !marker.subject().names(&set.key, *kind, pseudonym) || marks.markers.iter().any(is_known) {
                         continue;
                     }
                     match marker.kind {
@@ -74,7 +62,7 @@ impl Marks {
                         marker: at,
                         kind: marker.kind,
                         reason: marker.reason,
-                        recorded_at: standing.recorded_at,
+                        recorded_at,
                         index: *index,
                         identifier: *kind,
                     });

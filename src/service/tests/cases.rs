@@ -385,7 +385,7 @@ async fn a_members_own_word_wins_in_its_own_answers_and_reaches_as_far_as_it_nam
     let good = chips.overrides.set(draft(Verdict::KnownGood, vec![named(SELLER)])).await.expect("durable");
     let answer = chips.ask(SELLER).await;
     assert_eq!((answer.judgment.verdict, answer.overrides.len()), (Verdict::KnownGood, 1));
-    assert_eq!((answer.overrides[0].id, answer.overrides[0].note.as_str()), (good, "by contract"));
+    assert_eq!((answer.overrides[0].id, answer.overrides[0].made.note.as_str()), (good, "by contract"));
     assert!(answer.judgment.reasons.contains(&Reason::DecidedHere) && answer.matches.len() == 1, "and hides nothing");
     assert_eq!(brand.ask(SELLER).await.judgment.verdict, Verdict::Confirmed, "it stays at home");
 

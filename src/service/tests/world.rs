@@ -189,7 +189,6 @@ impl World {
             pseudonymiser: pseudonymiser.clone(),
             secret: secret.clone(),
             clock: clock.clone(),
-            entropy: entropy(seed + 4),
             recording: tokio::sync::Mutex::default(),
         };
         let accuracy = Arc::new(AccuracyBoard::new(store.clone(), directory.clone(), clock.clone()));
