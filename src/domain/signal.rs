@@ -110,6 +110,9 @@ vocabulary! {
 pub struct Erasure {
     /// Which, ascending, 1 to 1,024; each smaller than the erasure's own position.
     pub entries: Vec<Seq>,
+    /// Under which tag each was submitted, where it is a signal: one for each of `entries`, or none at all. By it the owner's node
+    /// recognises what comes again.
+    pub tags: Vec<Option<SubmissionTag>>,
     /// Why.
     pub reason: ErasureReason,
 }
@@ -121,6 +124,9 @@ impl Erasure {
         let ascending = self.entries.is_sorted_by(|a, b| a < b);
         if !(1..=MAX_ERASED_AT_ONCE).contains(&self.entries.len()) || !ascending {
             return Err(FieldError::new("ENTRY_COUNT", "seqs", "name 1 to 1024 entries in ascending order"));
+        }
+        if !self.tags.is_empty() && self.tags.len() != self.entries.len() {
+            return Err(FieldError::new("TAG_COUNT", "submission_tags", "give one tag for each entry, or none"));
         }
         Ok(())
     }

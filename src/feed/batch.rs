@@ -3,11 +3,11 @@
 //! Pure: the caller's frontier is left as it was, and the next one comes back only if every entry is the one that was signed.
 //! Whether the checkpoint is of the right feed is the caller's to know: a frontier has no name.
 
-use super::{EntryBytes, Frontier, Hash, SignedCheckpoint};
+use super::{Frontier, Hash, Leaf, SignedCheckpoint};
 use crate::domain::Seq;
 use crate::domain::limits::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_ENTRY_BYTES};
 
-/// The frontier after `entries`, which follow what `frontier` covers and end at `checkpoint`.
+/// The frontier after `leaves`, which follow what `frontier` covers and end at `checkpoint`.
 ///
 /// # Errors
 /// [`BatchError::Empty`] and [`BatchError::TooLarge`] where it is no batch, [`BatchError::Stale`] where the checkpoint covers
@@ -15,34 +15,34 @@ use crate::domain::limits::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_ENTRY_BYTES}
 /// what was signed, or the histories do not agree.
 pub fn verify_batch(
     frontier: &Frontier,
-    entries: &[EntryBytes],
+    leaves: &[Leaf],
     checkpoint: &SignedCheckpoint,
 ) -> Result<Frontier, BatchError> {
     let signed = checkpoint.checkpoint();
-    check_bounds(entries)?;
+    check_bounds(leaves)?;
     if signed.size <= frontier.size() {
         return Err(BatchError::Stale { held: frontier.size(), signed: signed.size });
     }
-    let reached = frontier.size().plus(entries.len());
+    let reached = frontier.size().plus(leaves.len());
     if reached != signed.size {
         return Err(BatchError::SizeMismatch { reached, signed: signed.size });
     }
     let mut grown = frontier.clone();
-    for entry in entries {
-        grown.push(entry.leaf_hash());
+    for leaf in leaves {
+        grown.push(leaf.hash());
     }
     let computed = grown.root();
     if computed == signed.root { Ok(grown) } else { Err(BatchError::RootMismatch { computed }) }
 }
 
-fn check_bounds(entries: &[EntryBytes]) -> Result<(), BatchError> {
-    if entries.is_empty() {
+fn check_bounds(leaves: &[Leaf]) -> Result<(), BatchError> {
+    if leaves.is_empty() {
         return Err(BatchError::Empty);
     }
     // A batch ends with the entry that reaches the limit, so one entry may lie beyond it.
-    let bytes: usize = entries.iter().map(|e| e.as_slice().len()).sum();
-    if entries.len() > MAX_BATCH_ENTRIES || bytes > MAX_BATCH_BYTES + MAX_ENTRY_BYTES {
-        return Err(BatchError::TooLarge { entries: entries.len(), bytes });
+    let (entries, bytes) = (leaves.len(), leaves.iter().map(Leaf::size).sum::<usize>());
+    if entries > MAX_BATCH_ENTRIES || bytes > MAX_BATCH_BYTES + MAX_ENTRY_BYTES {
+        return Err(BatchError::TooLarge { entries, bytes });
     }
     Ok(())
 }

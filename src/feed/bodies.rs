@@ -12,7 +12,7 @@ use super::{codec, wire::entry::Body as Wire};
 use crate::domain::{
     Amendment, CaseTag, Decision, Dispute, DisputeGround, DisputeOutcome, Erasure, ErasureReason, FieldError, IdentifierKind,
     LeadId, Marker, MarkerKind, MarkerLift, MarkerReason, Opinion, Referral, ReferralStage, Region, Retraction,
-    RetractionReason, Sentence, Seq, SignalRef, Stance,
+    RetractionReason, Sentence, Seq, SignalRef, Stance, SubmissionTag,
 };
 
 pub(super) fn retraction_to_wire(retraction: Retraction) -> Wire {
@@ -184,13 +184,21 @@ pub(super) fn lift_from_wire(lift: wire::MarkerLift) -> MarkerLift {
 }
 
 pub(super) fn erasure_to_wire(erasure: &Erasure) -> Wire {
-    let seqs = erasure.entries.iter().map(|seq| seq.get()).collect();
-    Wire::Erasure(wire::Erasure { seqs, reason: erasure.reason.number() })
+    let tag = |tag: &Option<SubmissionTag>| tag.map_or_else(Default::default, |tag| tag.0.to_vec().into());
+    Wire::Erasure(wire::Erasure {
+        seqs: erasure.entries.iter().map(|seq| seq.get()).collect(),
+        reason: erasure.reason.number(),
+        submission_tags: erasure.tags.iter().map(tag).collect(),
+    })
 }
 
+/// What it names is erased whatever the tags are: those that do not fit are passed over.
 pub(super) fn erasure_from_wire(erasure: &wire::Erasure) -> Erasure {
+    let fit = erasure.submission_tags.len() == erasure.seqs.len();
+    let tags = erasure.submission_tags.iter().filter(|_| fit);
     Erasure {
         entries: erasure.seqs.iter().map(|seq| Seq::new(*seq)).collect(),
+        tags: tags.map(|tag| tag.as_ref().try_into().ok().map(SubmissionTag)).collect(),
         reason: ErasureReason::from_number(erasure.reason).unwrap_or(ErasureReason::Other),
     }
 }

@@ -280,6 +280,12 @@ pub enum NotUnderstood {
     /// A field is missing, too long or of no meaning.
     #[error("the entry is out of bounds")]
     OutOfBounds(#[source] FieldError),
+    /// Its content is gone.
+    #[error("the entry was erased")]
+    Erased,
+    /// Its content is gone because the time that it is kept has ended.
+    #[error("the entry has expired")]
+    Expired,
 }
 
 impl NotUnderstood {
@@ -292,6 +298,8 @@ impl NotUnderstood {
             Self::Malformed => "ENTRY_MALFORMED",
             Self::NotCanonical => "ENTRY_NOT_CANONICAL",
             Self::OutOfBounds(_) => "ENTRY_OUT_OF_BOUNDS",
+            Self::Erased => "ENTRY_ERASED",
+            Self::Expired => "ENTRY_EXPIRED",
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::{Hash, leaf_hash};
+use super::{Hash, NotUnderstood, decode, leaf_hash};
 use crate::domain::limits::MAX_ENTRY_BYTES;
 use crate::domain::{
     Amendment, Decision, Dispute, Erasure, Marker, MarkerLift, Opinion, Referral, Retraction, SignalContent, SubmissionTag,
@@ -51,6 +51,18 @@ pub enum Body {
     Referral(Referral),
 }
 
+impl Body {
+    /// Whether an erasure takes away what an entry of this kind says. Others hold no pseudonym, and without them what they ended
+    /// would hold again.
+    #[must_use]
+    pub const fn is_erasable(&self) -> bool {
+        match self {
+            Self::Signal { .. } | Self::Amendment(_) | Self::Opinion(_) | Self::Marker(_) | Self::Referral(_) => true,
+            Self::Retraction(_) | Self::Dispute(_) | Self::Decision(_) | Self::MarkerLift(_) | Self::Erasure(_) => false,
+        }
+    }
+}
+
 /// The bytes of an entry, 1 to 8,192, as their member encoded them. Clones share them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EntryBytes(Bytes);
@@ -91,6 +103,65 @@ impl EntryBytes {
 impl std::fmt::Debug for EntryBytes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "EntryBytes({} bytes, leaf {})", self.0.len(), self.leaf_hash())
+    }
+}
+
+/// What stands at a position of a feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Leaf {
+    /// An entry.
+    Entry(EntryBytes),
+    /// What is left of an entry whose content is gone: its leaf hash. The tree over the feed is the same. An erasure in the same
+    /// feed says why, or the content never reached this node.
+    Erased(Hash),
+    /// The same, where this node removed the content because the time that it is kept had ended.
+    Expired(Hash),
+}
+
+impl Leaf {
+    /// What it is in the tree.
+    #[must_use]
+    pub fn hash(&self) -> Hash {
+        match self {
+            Self::Entry(bytes) => bytes.leaf_hash(),
+            Self::Erased(hash) | Self::Expired(hash) => *hash,
+        }
+    }
+
+    /// The entry; `None` where its content is gone.
+    #[must_use]
+    pub const fn bytes(&self) -> Option<&EntryBytes> {
+        match self {
+            Self::Entry(bytes) => Some(bytes),
+            Self::Erased(_) | Self::Expired(_) => None,
+        }
+    }
+
+    /// Bytes that it takes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Entry(bytes) => bytes.as_slice().len(),
+            Self::Erased(hash) | Self::Expired(hash) => hash.0.len(),
+        }
+    }
+
+    /// What this version reads in it.
+    ///
+    /// # Errors
+    /// [`NotUnderstood`]; [`NotUnderstood::Erased`] or [`NotUnderstood::Expired`] where nothing is left to read.
+    pub fn read(&self) -> Result<Entry, NotUnderstood> {
+        match self {
+            Self::Entry(bytes) => decode(bytes),
+            Self::Erased(_) => Err(NotUnderstood::Erased),
+            Self::Expired(_) => Err(NotUnderstood::Expired),
+        }
+    }
+}
+
+impl From<EntryBytes> for Leaf {
+    fn from(bytes: EntryBytes) -> Self {
+        Self::Entry(bytes)
     }
 }
 

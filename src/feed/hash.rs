@@ -16,6 +16,11 @@ const NODE_PREFIX: [u8; 1] = [0x01];
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hash(pub [u8; 32]);
 
+impl Hash {
+    /// Length of a digest.
+    pub const BYTES: usize = 32;
+}
+
 /// The leaf hash of an entry: SHA-256 of `0x00` and its bytes.
 #[must_use]
 pub fn leaf_hash(entry: &[u8]) -> Hash {

@@ -39,7 +39,7 @@ pub use bodies::{entry_name_from_wire, required_word, stance_from_wire, stance_t
 pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 pub use codec::{EncodeError, NotUnderstood, decode, encode};
 pub use content::{content_digest, same_content};
-pub use entry::{Body, Entry, EntryBytes, EntryBytesError};
+pub use entry::{Body, Entry, EntryBytes, EntryBytesError, Leaf};
 pub use fork::{ForkProof, ForkProofError};
 pub use frontier::{Frontier, FrontierError};
 pub use hash::{Hash, HashLengthError, leaf_hash, node_hash, sha256};

@@ -25,8 +25,10 @@ pub struct FeedView {
     totals: ViewTotals,
     /// The signals that no longer count; asked for every match of a check, so it is a bitmap beside the map.
     withdrawn: RoaringTreemap,
-    /// Withdrawn signal to the retraction that did it; the reason stands there.
+    /// Withdrawn signal to the retraction that did it, and what is erased to the erasure; the reason stands there.
     retractions: BTreeMap<Seq, Seq>,
+    /// Entries whose content is missing though no erasure names them.
+    missing: RoaringTreemap,
 }
 
 /// What of a view has one size, however many entries there are.
@@ -51,6 +53,18 @@ pub enum Effect {
     Added,
     /// The signals at these positions no longer count: take them out of the index.
     Withdrawn(Vec<Seq>),
+    /// The entry takes others away.
+    Erased {
+        /// Signals that no longer count: take them out of the index.
+        withdrawn: Vec<Seq>,
+        /// Others among what it names of which nothing counted any more: signals that were withdrawn before, and entries that came
+        /// without their content.
+        gone: Vec<Seq>,
+        /// It counts as recorded at this instant, no earlier than any before it.
+        since: Timestamp,
+    },
+    /// The content of the entry is missing.
+    Missing,
     /// The entry says something about others: note that it counts as recorded at this instant, no earlier than any before it.
     Noted(Timestamp),
     /// Nothing to do.
@@ -67,8 +81,8 @@ impl FeedView {
     /// Takes in the entry at `seq`, which is the next one.
     ///
     /// `read` gives the content of an earlier signal of this feed, and is called for each that the entry retracts or erases: the
-    /// digest gives up what the signal had brought in. It answers `None` where no signal that this version understands stands there, and
-    /// must know the entries before `seq` of the same batch, committed or not.
+    /// digest gives up what the signal had brought in. It answers `None` where no signal stands there that this version understands
+    /// and that is not erased, and must know the entries before `seq` of the same batch, committed or not.
     ///
     /// # Errors
     /// [`FoldError::OutOfOrder`] where `seq` is not the next one, [`FoldError::Read`] where `read` failed. The view is then as
@@ -85,8 +99,11 @@ impl FeedView {
         let latest = entry.map_or(self.totals.latest, |entry| self.totals.latest.max(entry.recorded_at));
         let effect = match entry.map(|entry| &entry.body) {
             Ok(Body::Signal { content, .. }) => self.add(seq, content),
-            Ok(Body::Retraction(retraction)) => self.withdraw(&[retraction.signal], seq, read)?,
-            Ok(Body::Erasure(erasure)) => self.withdraw(&erasure.entries, seq, read)?,
+            Ok(Body::Retraction(retraction)) => match self.withdraw(&[retraction.signal], seq, read)? {
+                gone if gone.is_empty() => Effect::Nothing,
+                gone => Effect::Withdrawn(gone),
+            },
+            Ok(Body::Erasure(erasure)) => self.erase(&erasure.entries, seq, latest, read)?,
             Ok(
                 Body::Amendment(_)
                 | Body::Dispute(_)
@@ -96,6 +113,11 @@ impl FeedView {
                 | Body::MarkerLift(_)
                 | Body::Referral(_),
             ) => Effect::Noted(latest),
+            Err(NotUnderstood::Erased) => {
+                self.missing.insert(seq.get());
+                Effect::Missing
+            }
+            Err(NotUnderstood::Expired) => Effect::Nothing,
             Err(_) => {
                 self.totals.not_understood += 1;
                 Effect::Nothing
@@ -105,12 +127,19 @@ impl FeedView {
         Ok(effect)
     }
 
-    /// Goes on to where an equal view was after more entries of the same feed, without those entries: what it had come to, and
-    /// the signals that were withdrawn meanwhile, each with its retraction.
+    /// Goes on to where an equal view was after more entries of the same feed, without those entries: what it had come to, the
+    /// signals that were withdrawn meanwhile, each with its retraction, the entries that came without their content, and what
+    /// else was erased, each with its erasure.
     ///
     /// # Errors
     /// Where no view goes on from here like that. What was taken in so far stays.
-    pub fn resume(&mut self, totals: ViewTotals, withdrawn: impl IntoIterator<Item = (Seq, Seq)>) -> Result<(), ResumeError> {
+    pub fn resume(
+        &mut self,
+        totals: ViewTotals,
+        withdrawn: impl IntoIterator<Item = (Seq, Seq)>,
+        missing: impl IntoIterator<Item = Seq>,
+        gone: impl IntoIterator<Item = (Seq, Seq)>,
+    ) -> Result<(), ResumeError> {
         let (now, then) = (&self.totals, &totals);
         let grew = then.signals >= now.signals && then.not_understood >= now.not_understood && then.latest >= now.latest;
         if then.size < now.size || !grew {
@@ -122,6 +151,13 @@ impl FeedView {
                 return Err(ResumeError);
             }
             self.note_withdrawal(signal, by);
+        }
+        self.missing.extend(missing.into_iter().map(Seq::get));
+        for (entry, by) in gone {
+            if by >= totals.size || entry >= by {
+                return Err(ResumeError);
+            }
+            self.note_erasure(entry, by);
         }
         self.totals = totals;
         Ok(())
@@ -163,6 +199,23 @@ impl FeedView {
         self.withdrawn.contains(seq.get())
     }
 
+    /// Whether the entry at `seq` came without its content though no erasure that is held names it.
+    #[must_use]
+    pub fn is_missing(&self, seq: Seq) -> bool {
+        self.missing.contains(seq.get())
+    }
+
+    /// How many such entries there are.
+    #[must_use]
+    pub fn missing(&self) -> u64 {
+        self.missing.len()
+    }
+
+    /// The first of them, at most `count`.
+    pub fn first_missing(&self, count: usize) -> impl Iterator<Item = Seq> {
+        self.missing.iter().take(count).map(Seq::new)
+    }
+
     /// Position of the retraction or erasure that took the signal at `seq` away; its reason stands there.
     #[must_use]
     pub fn retraction_of(&self, seq: Seq) -> Option<Seq> {
@@ -186,7 +239,7 @@ impl FeedView {
         signals: &[Seq],
         by: Seq,
         mut read: impl FnMut(Seq) -> Result<Option<SignalContent>, E>,
-    ) -> Result<Effect, FoldError<E>> {
+    ) -> Result<Vec<Seq>, FoldError<E>> {
         let mut gone = Vec::new();
         for signal in signals.iter().filter(|signal| **signal < by && !self.is_withdrawn(**signal)) {
             if let Some(content) = read(*signal).map_err(FoldError::Read)? {
@@ -197,8 +250,26 @@ impl FeedView {
             self.totals.digest.remove(*digest);
             self.note_withdrawal(*signal, by);
         }
-        let gone: Vec<Seq> = gone.into_iter().map(|(signal, _)| signal).collect();
-        Ok(if gone.is_empty() { Effect::Nothing } else { Effect::Withdrawn(gone) })
+        Ok(gone.into_iter().map(|(signal, _)| signal).collect())
+    }
+
+    fn erase<E>(
+        &mut self,
+        entries: &[Seq],
+        by: Seq,
+        since: Timestamp,
+        read: impl FnMut(Seq) -> Result<Option<SignalContent>, E>,
+    ) -> Result<Effect, FoldError<E>> {
+        let counted_no_more = |seq: &&Seq| **seq < by && (self.is_withdrawn(**seq) || self.is_missing(**seq));
+        let gone: Vec<Seq> = entries.iter().filter(counted_no_more).copied().collect();
+        let withdrawn = self.withdraw(entries, by, read)?;
+        gone.iter().for_each(|entry| self.note_erasure(*entry, by));
+        Ok(Effect::Erased { withdrawn, gone, since })
+    }
+
+    fn note_erasure(&mut self, entry: Seq, by: Seq) {
+        self.missing.remove(entry.get());
+        self.retractions.insert(entry, by);
     }
 
     fn note_withdrawal(&mut self, signal: Seq, by: Seq) {

@@ -13,7 +13,7 @@ use super::{ForkParts, Heads, Misbehaviour};
 use crate::domain::limits::MAX_FORKS_PER_FEED;
 use crate::domain::{AllianceName, FeedId, FeedKey, MemberId, Seq};
 use crate::feed::{
-    BatchError, Checkpoint, CheckpointError, EntryBytes, ForkProof, ForkProofError, Frontier, Hash, SignedCheckpoint,
+    BatchError, Checkpoint, CheckpointError, EntryBytes, ForkProof, ForkProofError, Frontier, Hash, Leaf, SignedCheckpoint,
     SignedRoster,
 };
 use crate::store::{FeedState, Import, Store, StoreError};
@@ -78,8 +78,8 @@ pub(super) fn compare(store: &Store, opener: &Opener, theirs: &SignedCheckpoint)
         (mine.checkpoint, Vec::new(), Vec::new())
     } else {
         let batch = store.batch_after(feed, *size)?;
-        let (note, entries) = batch.map_or_else(|| (mine.checkpoint, Vec::new()), |batch| (batch.checkpoint, batch.entries));
-        (note, at.hashes().to_vec(), entries.iter().map(EntryBytes::leaf_hash).collect())
+        let (note, leaves) = batch.map_or_else(|| (mine.checkpoint, Vec::new()), |batch| (batch.checkpoint, batch.leaves));
+        (note, at.hashes().to_vec(), leaves.iter().map(Leaf::hash).collect())
     };
     // An own note that no longer verifies was signed under a key that the roster has replaced: it proves nothing any more.
     let Ok(mine) = opener.open(note) else { return Ok(Standing::Unproven(ForkProofError::Unproven)) };
@@ -193,7 +193,7 @@ impl Findings {
 #[derive(Debug, Clone)]
 pub(super) struct Offered {
     pub(super) first: Seq,
-    pub(super) entries: Vec<EntryBytes>,
+    pub(super) leaves: Vec<Leaf>,
     pub(super) checkpoint: SignedCheckpoint,
 }
 
@@ -204,6 +204,7 @@ impl Offered {
         feed: &FeedId,
         first: Seq,
         entries: Vec<Bytes>,
+        erased: Vec<Hash>,
         checkpoint: Bytes,
     ) -> Result<Self, Misbehaviour> {
         let checkpoint = opener.open(checkpoint).map_err(Misbehaviour::Checkpoint)?;
@@ -217,9 +218,18 @@ impl Offered {
         if reached != signed {
             return Err(Misbehaviour::Batch(BatchError::SizeMismatch { reached, signed }));
         }
-        let entries = entries.into_iter().map(EntryBytes::from_peer).collect::<Result<_, _>>();
-        Ok(Self { first, entries: entries.map_err(Misbehaviour::Entry)?, checkpoint })
+        Ok(Self { first, leaves: leaves(entries, erased)?, checkpoint })
     }
+}
+
+/// Entries as they came, each empty one an erased one whose leaf hash is the next of `erased`.
+fn leaves(entries: Vec<Bytes>, erased: Vec<Hash>) -> Result<Vec<Leaf>, Misbehaviour> {
+    let mut erased = erased.into_iter();
+    let leaf = |bytes: Bytes| match if bytes.is_empty() { erased.next() } else { None } {
+        Some(hash) => Ok(Leaf::Erased(hash)),
+        None => EntryBytes::from_peer(bytes).map(Leaf::Entry).map_err(Misbehaviour::Entry),
+    };
+    entries.into_iter().map(leaf).collect()
 }
 
 /// What is to be done with a batch.
@@ -262,7 +272,7 @@ pub(super) fn weigh(store: &Store, opener: &Opener, offered: &Offered) -> Result
         return Ok(Verdict::Held(compare(store, opener, &offered.checkpoint)?));
     }
     let skip = usize::try_from(held.since(offered.first)).unwrap_or(usize::MAX);
-    let rest: Vec<EntryBytes> = offered.entries.iter().skip(skip).cloned().collect();
+    let rest: Vec<Leaf> = offered.leaves.iter().skip(skip).cloned().collect();
     match Import::verify(&frontier, rest.clone(), offered.checkpoint.clone()) {
         Ok(import) => Ok(Verdict::Take(import)),
         Err(error @ BatchError::RootMismatch { .. }) => {
@@ -270,7 +280,7 @@ pub(super) fn weigh(store: &Store, opener: &Opener, offered: &Offered) -> Result
             if mine.as_ref().is_some_and(|mine| mine.size != held) {
                 return weigh(store, opener, offered);
             }
-            let leaf_hashes = rest.iter().map(EntryBytes::leaf_hash).collect();
+            let leaf_hashes = rest.iter().map(Leaf::hash).collect();
             Ok(Verdict::Mismatch(Box::new(Mismatch { mine: mine.map(|mine| mine.checkpoint), held, leaf_hashes, error })))
         }
         Err(error) => Ok(Verdict::Refuse(Misbehaviour::Batch(error))),

@@ -116,8 +116,10 @@ pub enum FollowEvent {
         feed: FeedId,
         /// Sequence number of the first entry.
         first: Seq,
-        /// Entries as their member encoded them.
+        /// Entries as their member encoded them, and an empty one for each that is erased.
         entries: Vec<Bytes>,
+        /// The leaf hashes of those, in order.
+        erased: Vec<Hash>,
         /// The checkpoint that they end at, as signed note.
         checkpoint: Bytes,
     },

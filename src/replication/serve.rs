@@ -19,7 +19,7 @@ use super::reader::Shared;
 use super::{Directory, FollowCommand, FollowEvent, ForkParts, Heads, Pace, Reader, Refusal, ServeError, Word, heads_digest};
 use crate::domain::limits::{MAX_FOLLOWED_FEEDS, MAX_LISTED_FORKS, MAX_LOGGED_REFUSALS, MAX_PEER_MESSAGE_BYTES};
 use crate::domain::{FeedId, MemberId, Seq};
-use crate::feed::Hash;
+use crate::feed::{Hash, Leaf};
 use crate::store::{StoreError, StoredBatch};
 
 /// Refusals waiting to be sent; beyond it no further command is taken.
@@ -269,9 +269,11 @@ impl<'a> Outlet<'a> {
     }
 
     fn batch(&mut self, feed: FeedId, batch: StoredBatch) -> FollowEvent {
-        self.followed.insert(feed.clone(), batch.first.plus(batch.entries.len()));
-        let entries = batch.entries.iter().map(|entry| entry.bytes().clone()).collect();
-        FollowEvent::Batch { feed, first: batch.first, entries, checkpoint: batch.checkpoint }
+        self.followed.insert(feed.clone(), batch.first.plus(batch.leaves.len()));
+        let bytes = |leaf: &Leaf| leaf.bytes().map_or_else(Bytes::new, |entry| entry.bytes().clone());
+        let entries = batch.leaves.iter().map(bytes).collect();
+        let erased = batch.leaves.iter().filter(|leaf| leaf.bytes().is_none()).map(Leaf::hash).collect();
+        FollowEvent::Batch { feed, first: batch.first, entries, erased, checkpoint: batch.checkpoint }
     }
 
     async fn heartbeat(&self) -> Result<FollowEvent, ServeError> {

@@ -291,8 +291,8 @@ impl<'a> Session<'a> {
     async fn take(&mut self, event: FollowEvent) -> Result<(), SessionError> {
         match event {
             FollowEvent::Heartbeat(word) => self.heartbeat(word).await?,
-            FollowEvent::Batch { feed, first, entries, checkpoint } => {
-                let taken = self.batch(&feed, first, entries, checkpoint).await;
+            FollowEvent::Batch { feed, first, entries, erased, checkpoint } => {
+                let taken = self.batch(&feed, first, (entries, erased), checkpoint).await;
                 if matches!(taken, Err(SessionError::Misbehaved(_))) {
                     self.ctx.board.distrusted(self.peer, feed, &self.ctx.pace);
                 }
@@ -449,7 +449,7 @@ impl<'a> Session<'a> {
         Ok(own.map(|feed| (feed.clone(), size(&feed))).collect())
     }
 
-    async fn batch(&mut self, feed: &FeedId, first: Seq, entries: Vec<Bytes>, checkpoint: Bytes) -> Result<(), SessionError> {
+    async fn batch(&mut self, feed: &FeedId, first: Seq, parts: (Vec<Bytes>, Vec<Hash>), checkpoint: Bytes) -> Result<(), SessionError> {
         if !self.asked.contains(feed) {
             return Err(Misbehaviour::NotAsked.into());
         }
@@ -461,7 +461,7 @@ impl<'a> Session<'a> {
             self.drop_feed(feed);
             return Ok(());
         }
-        let offered = Offered::open(&opener, feed, first, entries, checkpoint)?;
+        let offered = Offered::open(&opener, feed, first, parts.0, parts.1, checkpoint)?;
         self.flowing = true;
         if let Some((_, waited)) = self.ahead.get_mut(feed) {
             *waited = 0;

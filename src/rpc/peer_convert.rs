@@ -75,6 +75,7 @@ pub(super) fn event(message: proto::FollowFeedsResponse) -> Result<FollowEvent, 
             feed: feed(batch.feed)?,
             first: Seq::new(batch.first_seq),
             entries: at_most(batch.entries, MAX_BATCH_ENTRIES, "entries")?,
+            erased: hashes(&at_most(batch.erased, MAX_BATCH_ENTRIES, "erased")?)?,
             checkpoint: batch.checkpoint,
         }),
         follow_feeds_response::Response::Heartbeat(heartbeat) => Ok(FollowEvent::Heartbeat(Word {
@@ -90,12 +91,15 @@ pub(super) fn event(message: proto::FollowFeedsResponse) -> Result<FollowEvent, 
 
 pub(super) fn event_to_wire(event: FollowEvent) -> proto::FollowFeedsResponse {
     let response = match event {
-        FollowEvent::Batch { feed, first, entries, checkpoint } => follow_feeds_response::Response::Batch(proto::FeedBatch {
-            feed: feed_to_wire(&feed),
-            first_seq: first.get(),
-            entries,
-            checkpoint,
-        }),
+        FollowEvent::Batch { feed, first, entries, erased, checkpoint } => {
+            follow_feeds_response::Response::Batch(proto::FeedBatch {
+                feed: feed_to_wire(&feed),
+                first_seq: first.get(),
+                entries,
+                checkpoint,
+                erased: hashes_to_wire(&erased),
+            })
+        }
         FollowEvent::Heartbeat(Word { roster_serial, roster_digest, heads_digest }) => {
             let [roster_digest, heads_digest] = [roster_digest, heads_digest].map(|hash| Bytes::copy_from_slice(&hash.0));
             follow_feeds_response::Response::Heartbeat(proto::Heartbeat { roster_serial, heads_digest, roster_digest })

@@ -543,7 +543,7 @@ impl Cases {
         let outcome = self.store.append(vec![Append::Note { audience, entry, bytes }]).await?;
         match outcome.into_iter().next().unwrap_or(Err(StoreError::Closed))? {
             Appended::Created(seq) | Appended::Known(seq, _) => Ok(SignalRef { feed, seq }),
-            Appended::Withdrawn => Err(Panicked.into()),
+            Appended::Withdrawn | Appended::Erased(_) | Appended::Gone => Err(Panicked.into()),
         }
     }
 }

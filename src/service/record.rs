@@ -6,7 +6,7 @@ use super::freshness::rests_on;
 use crate::domain::{
     Clock, Pseudonym, RetractionReason, Roster, Seq, SignalContent, SignalRef, SignalStatus, Statement, Timestamp,
 };
-use crate::feed::{Body, Entry, EntryBytes, Life, SignedRoster, Told, decode, life, marker_holds};
+use crate::feed::{Body, Entry, Leaf, Life, SignedRoster, Told, life, marker_holds};
 use crate::membership::Directory;
 use crate::store::{FreshnessRecord, StandingMarker, Store, StoreError};
 
@@ -54,14 +54,14 @@ impl<'a> Reader<'a> {
     /// The signal at a position; `None` where nothing, or another kind of entry, stands there.
     pub(super) fn signal(&self, signal: SignalRef) -> Result<Option<SignalRecord>, StoreError> {
         match self.store.read(&signal.feed, signal.seq)? {
-            Some(bytes) => self.record_of(signal, &bytes),
+            Some(leaf) => self.record_of(signal, &leaf),
             None => Ok(None),
         }
     }
 
     /// What the entry says that stands there.
-    pub(super) fn record_of(&self, signal: SignalRef, bytes: &EntryBytes) -> Result<Option<SignalRecord>, StoreError> {
-        let Ok(Entry { recorded_at, body: Body::Signal { content, .. } }) = decode(bytes) else { return Ok(None) };
+    pub(super) fn record_of(&self, signal: SignalRef, leaf: &Leaf) -> Result<Option<SignalRecord>, StoreError> {
+        let Ok(Entry { recorded_at, body: Body::Signal { content, .. } }) = leaf.read() else { return Ok(None) };
         let (gone, retraction) = match self.store.retraction_of(&signal.feed, signal.seq) {
             Some(at) => self.taken_away(&signal, at)?,
             None => (None, None),

@@ -110,7 +110,9 @@ impl Signals {
         let outcome = self.store.append(vec![Append::Retraction { audience, signal: signal.seq, entry, bytes }]).await?;
         match outcome.into_iter().next().unwrap_or(Err(StoreError::Closed)) {
             Ok(Appended::Created(_)) => Ok(Withdrawal { signal, newly: true }),
-            Ok(Appended::Withdrawn | Appended::Known(..)) => Ok(Withdrawal { signal, newly: false }),
+            Ok(Appended::Withdrawn | Appended::Known(..) | Appended::Erased(_) | Appended::Gone) => {
+                Ok(Withdrawal { signal, newly: false })
+            }
             Err(StoreError::NoSuchSignal) => Err(SignalError::NotFound),
             Err(error) => Err(error.into()),
         }
@@ -179,11 +181,11 @@ impl Signals {
         let (mut records, mut bytes, mut seq) = (Vec::new(), 0, range.start);
         while seq < range.end && records.len() < count && bytes < MAX_PAGE_BYTES && seq.since(range.start) < MAX_LOOKED_AT {
             let signal = SignalRef { feed: feed.clone(), seq };
-            if let Some(entry) = self.store.read(feed, seq)?
-                && let Some(record) = reader.record_of(signal, &entry)?
+            if let Some(leaf) = self.store.read(feed, seq)?
+                && let Some(record) = reader.record_of(signal, &leaf)?
                 && (!live_only || record.status.is_live())
             {
-                bytes += entry.as_slice().len();
+                bytes += leaf.size();
                 records.push(record);
             }
             seq = seq.plus(1);

@@ -244,7 +244,11 @@ impl Submitter {
         let (seq, known) = match appended? {
             Appended::Created(seq) => (seq, None),
             Appended::Known(seq, entry) => (seq, Some(entry)),
-            Appended::Withdrawn => return Err(Panicked.into()),
+            Appended::Erased(seq) => {
+                let signal = SignalRef { feed: draft.feed, seq };
+                return Ok(Receipt { signal, created: false, status: SignalStatus::Erased });
+            }
+            Appended::Withdrawn | Appended::Gone => return Err(Panicked.into()),
         };
         let (created, status) = (known.is_none(), self.status(&draft, seq, known.as_deref()));
         let signal = SignalRef { feed: draft.feed, seq };

@@ -4,16 +4,20 @@
 //! Of what one feed says about one entry only so much is kept as counts in [`crate::feed::life`]: a feed arrives in order, so every
 //! node keeps the same, and nobody can make a check read more.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
+
+use roaring::RoaringTreemap;
 
 use super::index::{FeedNo, Fingerprint, Position, PositionIndex, Postings};
 use crate::domain::limits::{MAX_AMENDMENTS, MAX_CASE_SIGNALS, MAX_DISPUTES_BY_MEMBER};
-use crate::domain::{CaseTag, DisputeOutcome, Marker, MarkerKind, SignalRef, Timestamp};
+use crate::domain::{CaseTag, DisputeOutcome, FeedId, Marker, MarkerKind, SignalRef, Timestamp};
 use crate::feed::Body;
 
 /// Decisions of one feed about one dispute with one outcome: one for each signal that a dispute can name.
 const MAX_DECISIONS: usize = MAX_CASE_SIGNALS;
+/// Opinions of one feed about one signal: the newest that is not erased holds.
+const MAX_OPINIONS_KEPT: usize = 8;
 /// Markers that are read of one feed for one pseudonym, of each kind: the newest.
 const MAX_MARKERS_READ: usize = 8;
 
@@ -37,13 +41,15 @@ enum Kind {
 }
 
 impl Kind {
-    /// How many of one feed are kept, the first ones.
+    /// How many of one feed are kept, the first ones; of opinions the last ones.
     const fn bound(self) -> usize {
         match self {
-            Self::Amendment => MAX_AMENDMENTS,
+            // Beyond those that count, so that others take the place of those that are erased, at every node the same.
+            Self::Amendment => 2 * MAX_AMENDMENTS,
+            Self::Opinion => MAX_OPINIONS_KEPT,
             Self::Dispute => MAX_DISPUTES_BY_MEMBER,
             Self::Upheld | Self::Refuted => MAX_DECISIONS,
-            Self::TakenBack | Self::Opinion | Self::Lift => 1,
+            Self::TakenBack | Self::Lift => 1,
         }
     }
 }
@@ -54,8 +60,8 @@ pub(super) struct Casebook {
     about: HashMap<SignalRef, BTreeMap<(Kind, FeedNo), Vec<Noted>>>,
     cases: HashMap<CaseTag, Vec<Position>>,
     disputes: BTreeSet<SignalRef>,
-    /// Entries whose content is to be gone: what they say counts no more, and their place is taken all the same.
-    erased: HashSet<Position>,
+    /// What erasures name: it counts no more, whether its content is gone yet or not.
+    erased: HashMap<FeedNo, RoaringTreemap>,
     /// Those of victims are marked.
     markers: PositionIndex,
 }
@@ -89,7 +95,10 @@ impl Casebook {
                 fingerprints(marker).for_each(|fingerprint| self.markers.insert(fingerprint, at));
             }
             Body::MarkerLift(lift) => self.note(same_feed(lift.marker), at, since, Kind::Lift),
-            Body::Erasure(erasure) => self.erased.extend(erasure.entries.iter().map(|seq| Position::new(at.feed(), *seq))),
+            Body::Erasure(erasure) => {
+                let earlier = erasure.entries.iter().filter(|seq| **seq < at.seq());
+                self.erased.entry(at.feed()).or_default().extend(earlier.map(|seq| seq.get()));
+            }
             // What came of a lead changes no answer.
             Body::Referral(_) => {}
             Body::Signal { .. } | Body::Retraction(_) | Body::Dispute(_) | Body::Decision(_) | Body::Opinion(_) => {}
@@ -98,11 +107,38 @@ impl Casebook {
 
     fn note(&mut self, about: SignalRef, at: Position, since: Timestamp, kind: Kind) {
         let noted = self.about.entry(about).or_default().entry((kind, at.feed())).or_default();
-        if kind == Kind::Opinion {
-            noted.clear();
+        if noted.len() == kind.bound() && kind == Kind::Opinion {
+            noted.remove(0);
         }
         if noted.len() < kind.bound() {
             noted.push(Noted { at, since });
+        }
+    }
+
+    /// Whether an erasure names the entry.
+    pub(super) fn is_erased(&self, at: Position) -> bool {
+        self.erased.get(&at.feed()).is_some_and(|erased| erased.contains(at.seq().get()))
+    }
+
+    /// What erasures name of a feed.
+    pub(super) fn erased(&self, feed: FeedNo) -> Option<&RoaringTreemap> {
+        self.erased.get(&feed)
+    }
+
+    /// Forgets where an entry stands whose content is gone: who never saw it has no place for it either.
+    pub(super) fn forget(&mut self, at: Position, feed: &FeedId, body: &Body) {
+        let about = match body {
+            Body::Amendment(amendment) => SignalRef { feed: feed.clone(), seq: amendment.signal },
+            Body::Opinion(opinion) => opinion.signal.clone(),
+            Body::Marker(marker) => return fingerprints(marker).for_each(|print| self.markers.remove(print, at)),
+            _ => return,
+        };
+        if let Some(about_it) = self.about.get_mut(&about) {
+            about_it.values_mut().for_each(|noted| noted.retain(|noted| noted.at != at));
+            about_it.retain(|_, noted| !noted.is_empty());
+            if about_it.is_empty() {
+                self.about.remove(&about);
+            }
         }
     }
 
@@ -117,7 +153,7 @@ impl Casebook {
         let kept = about.filter(|((kind, _), _)| matches!(kind, Kind::Amendment | Kind::Dispute | Kind::Opinion));
         let noted = kept.flat_map(|((kind, _), noted)| noted.iter().map(move |noted| (*kind, *noted)));
         noted
-            .filter(|(kind, noted)| *kind == Kind::Dispute || !self.erased.contains(&noted.at))
+            .filter(|(kind, noted)| *kind == Kind::Dispute || !self.is_erased(noted.at))
             .map(|(_, noted)| noted)
             .collect()
     }
@@ -152,7 +188,7 @@ impl Casebook {
     /// Markers that may name the pseudonym.
     pub(super) fn markers(&self, fingerprint: Fingerprint) -> Vec<Position> {
         let newest = self.markers.newest(fingerprint, MAX_MARKERS_READ).into_iter().flat_map(|newest| newest.positions);
-        newest.filter(|at| !self.erased.contains(at)).collect()
+        newest.filter(|at| !self.is_erased(*at)).collect()
     }
 
     /// Whether the marker was taken back.

@@ -4,7 +4,7 @@ use super::casebook::Noted;
 use super::state::State;
 use super::{Store, StoreError};
 use crate::domain::{CaseTag, Marker, Pseudonym, SignalRef, Timestamp};
-use crate::feed::{Body, Entry, Note, decode};
+use crate::feed::{Body, Entry, Note};
 
 /// A marker that stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unreadable`].
     pub fn entry(&self, at: &SignalRef) -> Result<Option<Entry>, StoreError> {
-        Ok(self.read(&at.feed, at.seq)?.and_then(|bytes| decode(&bytes).ok()))
+        Ok(self.read(&at.feed, at.seq)?.and_then(|leaf| leaf.read().ok()))
     }
 
     /// The entries that record disputes under a reference. In memory.

@@ -1,7 +1,7 @@
 //! What consecutive entries of one feed do to the index: the pure outcome of a fold, taken into the index here and nowhere else,
 //! whether the entries were just committed, read from the log, or summed up earlier in a hint.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::OpenError;
 use super::engine::EngineError;
@@ -26,14 +26,20 @@ pub(super) struct Effects {
     pub(super) strengthened: Vec<Touched>,
     /// Entries about others, and when each counts as recorded.
     pub(super) noted: Vec<(Seq, Timestamp)>,
+    /// Entries of which nothing counted any more, of this run or before it, and the erasure that names each.
+    pub(super) gone: Vec<(Seq, Seq)>,
+    /// Submissions of erased signals that came without their content, and where each stands; none in other members' feeds.
+    pub(super) tombstones: Vec<(Fingerprint, Seq)>,
 }
 
-/// What an entry added to the index: nothing, or a signal with so many pseudonyms, marked where it is conclusive.
+/// What an entry added to the index: nothing, a signal with so many pseudonyms, marked where it is conclusive, or what would be
+/// there but for its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Added(u16);
 
 impl Added {
     const NOTHING: Self = Self(0);
+    const MISSING: Self = Self(1);
 
     /// More pseudonyms than an entry has room for do not occur.
     fn signal(pseudonyms: usize, conclusive: bool) -> Self {
@@ -52,8 +58,17 @@ impl Added {
         self.0 > 1
     }
 
+    pub(super) const fn is_missing(self) -> bool {
+        self.0 == Self::MISSING.0
+    }
+
     pub(super) const fn is_conclusive(self) -> bool {
-        self.0 & 1 != 0
+        self.is_signal() && self.0 & 1 != 0
+    }
+
+    /// Without its pseudonyms, where it has any.
+    pub(super) const fn emptied(self) -> Self {
+        if self.is_signal() { Self(1 << 1) } else { self }
     }
 
     pub(super) fn pseudonyms(self) -> usize {
@@ -119,15 +134,24 @@ impl Effects {
             by: seq,
             subjects: before.get(&signal).into_iter().flatten().flat_map(fingerprints).collect(),
         };
-        if let Ok(Entry { body: Body::Erasure(_), .. }) = entry {
-            self.noted.push((seq, view.totals().latest));
-        }
         let added = match effect {
             Ok(Effect::Added) => self.add_signal(entry, own),
             Ok(Effect::Withdrawn(signals)) => {
                 self.withdrawn.extend(signals.into_iter().map(|signal| touched(signal, &before)));
                 Added::NOTHING
             }
+            Ok(Effect::Erased { withdrawn, gone, since }) => {
+                self.noted.push((seq, since));
+                self.withdrawn.extend(withdrawn.into_iter().map(|signal| touched(signal, &before)));
+                if own {
+                    // What was taken in whole is known by its submission already.
+                    let came_empty = gone.iter().copied().filter(|seq| !view.is_withdrawn(*seq)).collect();
+                    self.tombstones.extend(tombstones(entry, &came_empty));
+                }
+                self.gone.extend(gone.into_iter().map(|entry| (entry, seq)));
+                Added::NOTHING
+            }
+            Ok(Effect::Missing) => Added::MISSING,
             Ok(Effect::Noted(since)) => {
                 self.noted.push((seq, since));
                 self.strengthened.extend(before.keys().map(|signal| touched(*signal, &before)));
@@ -167,13 +191,37 @@ impl Effects {
         self.withdrawn.append(&mut next.withdrawn);
         self.noted.append(&mut next.noted);
         self.strengthened.append(&mut next.strengthened);
+        self.gone.append(&mut next.gone);
+        self.tombstones.append(&mut next.tombstones);
+    }
+
+    /// Forgets the pseudonyms of what is erased.
+    pub(super) fn redact(&mut self, is_erased: impl Fn(Seq) -> bool) {
+        let mut subjects = std::mem::take(&mut self.subjects).into_iter();
+        for (i, added) in self.added.iter_mut().enumerate() {
+            let of_entry = subjects.by_ref().take(added.pseudonyms());
+            if is_erased(self.first.plus(i)) {
+                of_entry.for_each(drop);
+                *added = added.emptied();
+            } else {
+                self.subjects.extend(of_entry);
+            }
+        }
+        let touched = self.withdrawn.iter_mut().chain(&mut self.strengthened);
+        touched.filter(|touched| is_erased(touched.signal)).for_each(|touched| touched.subjects.clear());
+    }
+
+    /// Entries whose content is missing.
+    pub(super) fn missing(&self) -> impl Iterator<Item = Seq> {
+        let missing = self.added.iter().enumerate().filter(|(_, added)| added.is_missing());
+        missing.map(|(i, _)| self.first.plus(i))
     }
 
     /// About how many bytes they take.
     pub(super) fn bytes(&self) -> usize {
         let touched = self.withdrawn.iter().chain(&self.strengthened);
         let touched = touched.map(|touched| 16 + 8 * touched.subjects.len()).sum::<usize>();
-        2 * self.added.len() + 8 * (self.subjects.len() + self.submissions.len()) + 16 * self.noted.len() + touched
+        2 * self.added.len() + 8 * (self.subjects.len() + self.submissions.len()) + 16 * (self.noted.len() + self.gone.len() + self.tombstones.len()) + touched
     }
 
     /// Takes them into the index of pseudonyms. A withdrawn signal is found by no check any more.
@@ -202,7 +250,21 @@ impl Effects {
         for ((i, _), submission) in signals.zip(&self.submissions) {
             index.insert(*submission, Position::new(no, self.first.plus(i)));
         }
+        self.tombstones.iter().for_each(|(submission, seq)| index.insert(*submission, Position::new(no, *seq)));
     }
+}
+
+/// The submissions of those signals among what an erasure names that are in `came_empty`.
+fn tombstones(
+    entry: Result<&Entry, &NotUnderstood>,
+    came_empty: &BTreeSet<Seq>,
+) -> impl Iterator<Item = (Fingerprint, Seq)> {
+    let erasure = entry.ok().and_then(|entry| match &entry.body {
+        Body::Erasure(erasure) => Some(erasure),
+        _ => None,
+    });
+    let tags = erasure.into_iter().flat_map(|erasure| erasure.entries.iter().zip(&erasure.tags));
+    tags.filter(|(seq, _)| came_empty.contains(seq)).filter_map(|(seq, tag)| Some((tag.as_ref()?.into(), *seq)))
 }
 
 fn fingerprints(content: &SignalContent) -> impl Iterator<Item = Fingerprint> {

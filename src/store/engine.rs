@@ -23,7 +23,7 @@
 //! in the system's cache as if they were on disk; opening therefore forgets what is cached of the files and reads them from disk.
 
 use std::fs::{DirBuilder, File, TryLockError};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -68,6 +68,12 @@ const SCRATCH: &str = "sled.new";
 const DATABASE: &str = "db";
 const SETTINGS: &str = "conf";
 const UNFINISHED: &str = "generating";
+/// Where the files are written anew: unfinished, whole, and the old ones until they are overwritten.
+const FRESH: &str = "sled.fresh";
+const NEXT: &str = "sled.next";
+const OLD: &str = "sled.old";
+/// Bytes that are copied in one batch.
+const COPY_BYTES: usize = 4 * 1_024 * 1_024;
 
 /// Why the engine failed.
 #[derive(Debug, thiserror::Error)]
@@ -218,9 +224,10 @@ impl Engine {
         Ok(())
     }
 
-    fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         self.database.read_recursive().is_some()
     }
+
     /// Drops the handle and opens the files anew. Gives the ballast back where the volume is full.
     pub(super) fn reopen(&self) -> Result<(), EngineError> {
         let mut database = self.database.write();
@@ -257,6 +264,7 @@ impl Engine {
     /// Brings the files into a state that sled opens, and forces what an earlier process wrote and did not force. A crash at any
     /// line leaves what the next call takes up.
     fn prepare(&self) -> Result<(), EngineError> {
+        self.take_up_rewritten()?;
         let folder = self.folder.join(FOLDER);
         std::fs::create_dir_all(&folder).map_err(io_error)?;
         if !folder.join(SETTINGS).exists() {
@@ -288,6 +296,67 @@ impl Engine {
         std::fs::rename(&written, folder.join(SETTINGS)).map_err(io_error)?;
         force(folder)?;
         std::fs::remove_dir_all(&scratch).map_err(io_error)
+    }
+
+    /// Writes all that is there into new files, takes them into use and overwrites the old ones with zeros: sled leaves what was
+    /// removed in the free room of its file. Nothing may be committed meanwhile; reads go on but for a moment. An error before the
+    /// new files are whole leaves the old ones in use.
+    pub(super) fn rewrite(&self) -> Result<(), EngineError> {
+        let fresh = self.folder.join(FRESH);
+        wipe_folder(&fresh)?;
+        let needed = std::fs::metadata(self.folder.join(FOLDER).join(DATABASE)).map_or(0, |meta| meta.len());
+        if self.free_bytes() < needed.saturating_add(ROOM_TO_COMMIT) {
+            return Err(EngineError::Full(io::ErrorKind::StorageFull.into()));
+        }
+        if let Err(error) = self.copy_to(&fresh) {
+            wipe_folder(&fresh)?;
+            return Err(error);
+        }
+        std::fs::rename(&fresh, self.folder.join(NEXT)).map_err(io_error)?;
+        force(&self.folder)?;
+        self.reopen()
+    }
+
+    fn copy_to(&self, folder: &Path) -> Result<(), EngineError> {
+        let database = self.database.read_recursive();
+        let database = database.as_ref().ok_or(EngineError::Suspended)?;
+        let copy = open_sled(&self.config(folder))?;
+        let (mut batch, mut bytes) = (sled::Batch::default(), 0);
+        for pair in database.iter() {
+            let (key, value) = pair.map_err(sled_error)?;
+            bytes += key.len() + value.len();
+            batch.insert(key, value);
+            if bytes >= COPY_BYTES {
+                copy.apply_batch(std::mem::take(&mut batch)).map_err(sled_error)?;
+                bytes = 0;
+            }
+        }
+        copy.apply_batch(batch).map_err(sled_error)?;
+        flush(&copy)?;
+        close_sled(copy)?;
+        for file in std::fs::read_dir(folder).map_err(io_error)? {
+            let path = file.map_err(io_error)?.path();
+            if path.is_file() {
+                force(&path)?;
+            }
+        }
+        force(folder)
+    }
+
+    /// Takes files into use that were written anew and are whole. Nothing was committed since they were.
+    fn take_up_rewritten(&self) -> Result<(), EngineError> {
+        let [current, next, old] = [FOLDER, NEXT, OLD].map(|name| self.folder.join(name));
+        if next.exists() {
+            if current.exists() {
+                wipe_folder(&old)?;
+                std::fs::rename(&current, &old).map_err(io_error)?;
+                force(&self.folder)?;
+            }
+            std::fs::rename(&next, &current).map_err(io_error)?;
+            force(&self.folder)?;
+        }
+        wipe_folder(&old)?;
+        wipe_folder(&self.folder.join(FRESH))
     }
 
     /// Drops the handle, and waits until no thread of sled's holds the files any more.
@@ -492,6 +561,36 @@ fn open_sled(config: &sled::Config) -> Result<sled::Db, EngineError> {
 fn close_sled(database: sled::Db) -> Result<(), EngineError> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(database)))
         .map_err(|_| EngineError::Io(io::Error::other("the files could not be forced to disk when they were closed")))
+}
+
+/// Overwrites a folder's files with zeros and removes it, where it is there.
+fn wipe_folder(folder: &Path) -> Result<(), EngineError> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    for file in std::fs::read_dir(folder).map_err(io_error)? {
+        let path = file.map_err(io_error)?.path();
+        if path.is_dir() {
+            wipe_folder(&path)?;
+        } else {
+            wipe_file(&path).map_err(io_error)?;
+        }
+    }
+    std::fs::remove_dir(folder).map_err(io_error)
+}
+
+/// Overwrites a file with zeros and removes it.
+pub(super) fn wipe_file(path: &Path) -> io::Result<()> {
+    let mut file = File::options().write(true).open(path)?;
+    let mut left = file.metadata()?.len();
+    let zeros = vec![0; 1_024 * 1_024];
+    while left > 0 {
+        let part = left.min(zeros.len() as u64);
+        file.write_all(&zeros[..usize::try_from(part).unwrap_or(0)])?;
+        left -= part;
+    }
+    file.sync_all()?;
+    std::fs::remove_file(path)
 }
 
 /// Writes as much as the ballast takes.

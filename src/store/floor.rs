@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::segment;
-use crate::feed::EntryBytes;
+use crate::feed::{EntryBytes, Leaf};
 
 /// Bytes of sled's page cache: as much as a node has where nothing else is configured.
 const CACHE_BYTES: u64 = 64 * 1_024 * 1_024;
@@ -54,5 +54,6 @@ pub const PACKED: usize = segment::SEGMENT_ENTRIES;
 /// # Errors
 /// Where they cannot be compressed.
 pub fn pack(entries: &[EntryBytes]) -> io::Result<Vec<u8>> {
-    segment::pack(entries)
+    let leaves: Vec<Leaf> = entries.iter().cloned().map(Leaf::from).collect();
+    segment::pack(&leaves)
 }

@@ -30,15 +30,15 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::effects::{Added, Effects, Touched};
-use super::engine::ROOM_TO_COMMIT;
+use super::engine::{ROOM_TO_COMMIT, wipe_file};
 use super::index::{FeedNo, Fingerprint, Gathered, PositionIndex};
-use super::rows::{FeedHintRow, HintRow, NotedRow, TouchedRow};
+use super::rows::{FeedHintRow, GoneRow, HintRow, NotedRow, TombstoneRow, TouchedRow};
 use super::tip::read_hashes;
 use crate::domain::{FeedId, MemberId, Seq, Timestamp};
 use crate::feed::{FeedView, Frontier, Hash, ViewDigest, ViewTotals, sha256};
 
 const FILE: &str = "hints";
-const FORMAT: &[u8] = concat!("countermark hints 2 ", env!("CARGO_PKG_VERSION"), "\n").as_bytes();
+const FORMAT: &[u8] = concat!("countermark hints 3 ", env!("CARGO_PKG_VERSION"), "\n").as_bytes();
 const NUMBERS: usize = 3 * 4;
 const SUM: usize = 32;
 /// Most bytes of a payload that is read: a hint is due long before.
@@ -166,6 +166,44 @@ impl Hints {
         }
     }
 
+    /// Writes the file anew without the pseudonyms of what is erased, and overwrites the old one. Where that fails, there is none any
+    /// more: the next open of the store takes longer.
+    pub(super) fn redact(&mut self, is_erased: impl Fn(FeedNo, Seq) -> bool) {
+        let end = self.writer.take().map_or_else(End::start, |(_, end)| end);
+        match self.rewrite(end, is_erased) {
+            Ok(written) => self.writer = Some(written),
+            Err(error) => {
+                self.give_up(&error);
+                if let Err(error) = wipe_file(&self.path) {
+                    tracing::error!(%error, "the old hints could not be removed; they may hold parts of erased pseudonyms");
+                }
+            }
+        }
+    }
+
+    fn rewrite(&self, end: End, is_erased: impl Fn(FeedNo, Seq) -> bool) -> io::Result<(File, End)> {
+        let fresh = self.path.with_extension("new");
+        let mut from = File::open(&self.path)?;
+        let mut file = File::create(&fresh)?;
+        file.write_all(FORMAT)?;
+        from.seek(SeekFrom::Start(FORMAT.len() as u64))?;
+        let (mut read, mut written) = (End::start(), End::start());
+        while read.bytes < end.bytes {
+            let lost = || io::Error::other("a hint is lost");
+            let (row, next) = read_row(&mut from, read)?.ok_or_else(lost)?;
+            let mut hints = row.feeds.into_iter().map(FeedHint::from_row).collect::<Option<Vec<_>>>().ok_or_else(lost)?;
+            for FeedHint { no, effects, .. } in &mut hints {
+                effects.redact(|seq| is_erased(*no, seq));
+            }
+            written = write_frame(&mut file, written, hints)?;
+            read = next;
+        }
+        file.sync_all()?;
+        wipe_file(&self.path)?;
+        std::fs::rename(&fresh, &self.path)?;
+        Ok((file, written))
+    }
+
     /// Writes no more: what would come next does not follow.
     pub(super) fn stop(&mut self) {
         self.writer = None;
@@ -178,7 +216,8 @@ impl Hints {
 
 fn write_frame(file: &mut File, end: End, hints: Vec<FeedHint>) -> io::Result<End> {
     let count = |each: fn(&Effects) -> usize| hints.iter().map(|hint| each(&hint.effects)).sum::<usize>();
-    let counts = [count(|effects| effects.subjects.len()), count(|effects| effects.submissions.len())];
+    let counts =
+        [count(|effects| effects.subjects.len()), count(|effects| effects.submissions.len() + effects.tombstones.len())];
     let payload = HintRow { feeds: hints.into_iter().map(FeedHint::into_row).collect() }.encode_to_vec();
     let mut numbers = [0; NUMBERS];
     for (place, number) in numbers.chunks_exact_mut(4).zip([payload.len(), counts[0], counts[1]]) {
@@ -209,6 +248,21 @@ fn read_numbers(file: &mut File) -> io::Result<Option<(Numbers, [u8; NUMBERS], H
     let mut numbers = words.iter().map(|word| usize::try_from(u32::from_be_bytes(*word)).unwrap_or(usize::MAX));
     let mut next = || numbers.next().unwrap_or(0);
     Ok(Some((Numbers { payload: next(), subjects: next(), submissions: next() }, raw, sum)))
+}
+
+/// The frame that follows `before`, and where it ends; `None` where no whole one follows.
+fn read_row(file: &mut File, before: End) -> io::Result<Option<(HintRow, End)>> {
+    let Some((numbers, raw, sum)) = read_numbers(file)? else { return Ok(None) };
+    if numbers.payload > MAX_PAYLOAD_BYTES {
+        return Ok(None);
+    }
+    let mut payload = Vec::new();
+    file.take(numbers.payload as u64).read_to_end(&mut payload)?;
+    if payload.len() != numbers.payload || sha256(&[&before.sum.0, &raw, &payload]) != sum {
+        return Ok(None);
+    }
+    let row = HintRow::decode(Bytes::from(payload)).map_err(io::Error::other)?;
+    Ok(Some((row, End { bytes: before.bytes + (NUMBERS + SUM + numbers.payload) as u64, sum })))
 }
 
 /// How many subjects and submissions the frames say they have; no more than the file has room for.
@@ -268,21 +322,11 @@ fn gather(mut index: Gathered, payloads: &Receiver<Payload>, take: fn(&Effects, 
 impl Recalled {
     /// The next frame, taken into the views; `None` where no whole one follows, an error where one does not follow that is whole.
     fn read_frame(&mut self, file: &mut File, own: &MemberId) -> io::Result<Option<Vec<(FeedNo, Effects)>>> {
-        let Some((numbers, raw, expected)) = read_numbers(file)? else { return Ok(None) };
-        if numbers.payload > MAX_PAYLOAD_BYTES {
-            return Ok(None);
-        }
-        let mut payload = Vec::new();
-        file.take(numbers.payload as u64).read_to_end(&mut payload)?;
-        if payload.len() != numbers.payload || sha256(&[&self.end.sum.0, &raw, &payload]) != expected {
-            return Ok(None);
-        }
-        let row = HintRow::decode(Bytes::from(payload)).map_err(io::Error::other)?;
+        let Some((row, end)) = read_row(file, self.end)? else { return Ok(None) };
         let hints = row.feeds.into_iter().map(FeedHint::from_row).collect::<Option<Vec<_>>>();
         let hints = hints.filter(|hints| hints.iter().all(|hint| self.take_view(hint, own)));
         let hints = hints.ok_or_else(|| io::Error::other("a hint does not follow those before it"))?;
-        let frame = NUMBERS + SUM + numbers.payload;
-        self.end = End { bytes: self.end.bytes + frame as u64, sum: expected };
+        self.end = end;
         Ok(Some(hints.into_iter().map(|hint| (hint.no, hint.effects)).collect()))
     }
 
@@ -301,7 +345,8 @@ impl Recalled {
             && hint.totals.signals == feed.view.signals() + signals as u64
             && feed.view.withdrawn() + hint.effects.withdrawn.len() as u64 <= hint.totals.signals;
         let withdrawn = hint.effects.withdrawn.iter().map(|withdrawal| (withdrawal.signal, withdrawal.by));
-        if !follows || !adds_up || feed.view.resume(hint.totals, withdrawn).is_err() {
+        let gone = hint.effects.gone.iter().copied();
+        if !follows || !adds_up || feed.view.resume(hint.totals, withdrawn, hint.effects.missing(), gone).is_err() {
             return false;
         }
         feed.frontier = hint.frontier.clone();
@@ -328,6 +373,8 @@ impl FeedHint {
             strengthened: write_touched(&effects.strengthened),
             latest_ms: totals.latest.unix_ms(),
             noted: effects.noted.iter().map(|(seq, since)| NotedRow { seq: seq.get(), since_ms: since.unix_ms() }).collect(),
+            gone: effects.gone.iter().map(|(seq, by)| GoneRow { seq: seq.get(), by: by.get() }).collect(),
+            tombstones: effects.tombstones.iter().map(write_tombstone).collect(),
         }
     }
 
@@ -341,6 +388,8 @@ impl FeedHint {
             withdrawn: read_touched(row.withdrawn)?,
             strengthened: read_touched(row.strengthened)?,
             noted: row.noted.iter().map(|row| (Seq::new(row.seq), Timestamp::from_unix_ms(row.since_ms))).collect(),
+            gone: row.gone.iter().map(|row| (Seq::new(row.seq), Seq::new(row.by))).collect(),
+            tombstones: row.tombstones.iter().map(read_tombstone).collect(),
         };
         let size = Seq::new(row.first.checked_add(effects.added.len() as u64)?);
         let hint = Self {
@@ -374,6 +423,14 @@ fn read_touched(rows: Vec<TouchedRow>) -> Option<Vec<Touched>> {
         Some(Touched { signal: Seq::new(row.signal), by: Seq::new(row.by), subjects: read_fingerprints(&row.subjects)? })
     };
     rows.into_iter().map(touched).collect()
+}
+
+fn write_tombstone((submission, seq): &(Fingerprint, Seq)) -> TombstoneRow {
+    TombstoneRow { submission: u64::from_be_bytes(submission.to_bytes()), seq: seq.get() }
+}
+
+fn read_tombstone(row: &TombstoneRow) -> (Fingerprint, Seq) {
+    (Fingerprint::from_bytes(row.submission.to_be_bytes()), Seq::new(row.seq))
 }
 
 fn write_fingerprints(fingerprints: &[Fingerprint]) -> Bytes {

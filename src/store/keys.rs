@@ -19,6 +19,7 @@ const PART: u8 = 0x08;
 const PICTURE: u8 = 0x09;
 const OVERRIDE: u8 = 0x0a;
 const LAST_OVERRIDE: u8 = 0x0b;
+const ERASED: u8 = 0x0c;
 
 /// The row that says which schema this store has and whose it is.
 pub(super) fn schema() -> Vec<u8> {
@@ -152,6 +153,16 @@ pub(super) fn override_of(number: u64) -> Vec<u8> {
 /// The number of a key made by [`override_of`].
 pub(super) fn read_override(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(key.strip_prefix(&[OVERRIDE])?.try_into().ok()?))
+}
+
+/// How far a feed's erasures are carried out.
+pub(super) fn erased(feed: FeedNo) -> Vec<u8> {
+    with_feed(ERASED, feed)
+}
+
+/// Prefix of the rows made with [`erased`].
+pub(super) fn all_erased() -> Vec<u8> {
+    vec![ERASED]
 }
 
 /// A part of the large value whose row has this key.

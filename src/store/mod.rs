@@ -7,6 +7,7 @@
 //! - `request`, `tip` and `writer` are the one way to commit.
 //! - `state` and `index` are derived, in memory; `effects` is what entries do to them. `hints` lets a store open without reading
 //!   all of its log.
+//! - `erasures` and `erase` take content away for good.
 //!
 //! What holds at any instant, whatever happens: an acknowledged entry is on disk and under a signed checkpoint; a feed on disk
 //! is whole up to its newest checkpoint; nothing is served or found that was not forced to disk.
@@ -16,6 +17,8 @@ mod cases;
 mod checks;
 mod effects;
 mod engine;
+mod erase;
+mod erasures;
 mod error;
 pub mod floor;
 mod frame;
@@ -49,6 +52,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 pub use cases::StandingMarker;
 pub use checks::{BriefCheck, CheckRecord, CheckReference, FeedFreshness, FeedState, FreshnessRecord, MatchRecord};
 pub use engine::EngineError;
+pub use erasures::ErasureProgress;
 pub use error::{OpenError, StoreError};
 pub use import::Import;
 pub use index::{FeedNo, Position};
@@ -58,8 +62,10 @@ pub use reading::StoredBatch;
 pub use state::ForkRecord;
 
 use crate::domain::limits::{COMMIT_STALL, MAX_COMMIT_QUEUE, MAX_COMMIT_QUEUE_BYTES};
-use crate::domain::{AllianceName, Audience, Clock, Entropy, FeedId, MemberId, Pseudonym, Seq, SubmissionTag, Timestamp};
-use crate::feed::{Entry, EntryBytes, ForkProof, Frontier, Hash, SigningKey, ViewDigest};
+use crate::domain::{
+    AllianceName, Audience, Clock, Entropy, FeedId, MemberId, Pseudonym, Seq, SignalRef, SubmissionTag, Timestamp,
+};
+use crate::feed::{Entry, EntryBytes, ForkProof, Frontier, Hash, Leaf, SigningKey, ViewDigest};
 use engine::{Commit, Engine};
 use hints::Hints;
 use index::Newest;
@@ -119,6 +125,17 @@ pub enum Append {
         /// The entry as it will stand in the feed.
         bytes: EntryBytes,
     },
+    /// An erasure of what is not erased yet; where all of it is, nothing is added.
+    Erasure {
+        /// The feed's audience.
+        audience: Audience,
+        /// What is erased.
+        entries: Vec<Seq>,
+        /// What `bytes` decode to.
+        entry: Arc<Entry>,
+        /// The entry as it will stand in the feed.
+        bytes: EntryBytes,
+    },
     /// An entry about others.
     Note {
         /// Who may read it.
@@ -133,13 +150,19 @@ pub enum Append {
 impl Append {
     fn audience(&self) -> &Audience {
         match self {
-            Self::Signal { audience, .. } | Self::Retraction { audience, .. } | Self::Note { audience, .. } => audience,
+            Self::Signal { audience, .. }
+            | Self::Retraction { audience, .. }
+            | Self::Erasure { audience, .. }
+            | Self::Note { audience, .. } => audience,
         }
     }
 
     fn bytes(&self) -> &EntryBytes {
         match self {
-            Self::Signal { bytes, .. } | Self::Retraction { bytes, .. } | Self::Note { bytes, .. } => bytes,
+            Self::Signal { bytes, .. }
+            | Self::Retraction { bytes, .. }
+            | Self::Erasure { bytes, .. }
+            | Self::Note { bytes, .. } => bytes,
         }
     }
 }
@@ -151,8 +174,12 @@ pub enum Appended {
     Created(Seq),
     /// Of a signal: one with one of its tags stands at this position, as the entry says.
     Known(Seq, Arc<Entry>),
+    /// Of a signal: one with one of its tags stood at this position, and was erased.
+    Erased(Seq),
     /// Of a retraction: its signal was withdrawn before.
     Withdrawn,
+    /// Of an erasure: all that it names was erased before.
+    Gone,
 }
 
 /// A feed as it is held.
@@ -170,6 +197,8 @@ pub struct FeedSummary {
     pub live_signals: u64,
     /// Entries that this version draws nothing from.
     pub not_understood: u64,
+    /// Entries whose content is missing though no erasure names them.
+    pub missing: u64,
     /// Digest of what is derived from it.
     pub view_digest: ViewDigest,
 }
@@ -183,6 +212,7 @@ impl FeedSummary {
             checkpoint: record.note.clone(),
             live_signals: record.view.signals() - record.view.withdrawn(),
             not_understood: record.view.not_understood(),
+            missing: record.view.missing(),
             view_digest: record.view.digest(),
         }
     }
@@ -514,11 +544,11 @@ impl Store {
         self.shared.state.read().feeds.get(&position.feed()).map(|record| record.id.clone())
     }
 
-    /// The entry at `seq`; `None` where the feed does not reach so far. Reads from disk where it is not cached.
+    /// What stands at `seq`; `None` where the feed does not reach so far. Reads from disk where it is not cached.
     ///
     /// # Errors
     /// [`StoreError::Unreadable`].
-    pub fn read(&self, feed: &FeedId, seq: Seq) -> Result<Option<EntryBytes>, StoreError> {
+    pub fn read(&self, feed: &FeedId, seq: Seq) -> Result<Option<Leaf>, StoreError> {
         self.shared.read(feed, seq)
     }
 
@@ -533,6 +563,58 @@ impl Store {
     #[must_use]
     pub fn retraction_of(&self, feed: &FeedId, seq: Seq) -> Option<Seq> {
         self.shared.state.read().feed(feed)?.view.retraction_of(seq)
+    }
+
+    /// Whether an erasure names the entry. In memory.
+    #[must_use]
+    pub fn is_erased(&self, entry: &SignalRef) -> bool {
+        self.shared.is_erased(&entry.feed, entry.seq)
+    }
+
+    /// Entries of a feed whose content is missing though no erasure names them, at most `count`. In memory.
+    #[must_use]
+    pub fn missing(&self, feed: &FeedId, count: usize) -> Vec<Seq> {
+        let state = self.shared.state.read();
+        state.feed(feed).map_or_else(Vec::new, |record| record.view.first_missing(count).collect())
+    }
+
+    /// Where the erasures of a feed stand, ascending. In memory.
+    #[must_use]
+    pub fn erasures(&self, feed: &FeedId) -> Vec<Seq> {
+        let state = self.shared.state.read();
+        state.number(feed).map_or_else(Vec::new, |no| state.erasures.of(no).to_vec())
+    }
+
+    /// How far this node has carried out the erasures of a feed; `None` where there are none. In memory.
+    #[must_use]
+    pub fn erasure_progress(&self, feed: &FeedId) -> Option<ErasureProgress> {
+        let state = self.shared.state.read();
+        state.erasures.progress(state.number(feed)?)
+    }
+
+    /// Since when something that was removed is to be purged, and when the last purge was; `None` where nothing is. In memory.
+    #[must_use]
+    pub fn purge_due(&self) -> Option<Timestamp> {
+        let state = self.shared.state.read();
+        state.erasures.is_purge_due().then(|| state.erasures.last_purge())
+    }
+
+    /// Writes the files anew without what erasures have removed; false where there is nothing of that kind. Takes as long as copying the
+    /// store does, and as much room; nothing is committed meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`] where there is no room. The store goes on as it was.
+    pub async fn purge(&self) -> Result<bool, StoreError> {
+        self.request(Request::Purge).await
+    }
+
+    /// Puts back content of entries that is missing though no erasure names them. What is not the content that was signed is passed
+    /// over. Gives how many came back.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`].
+    pub async fn fill(&self, feed: FeedId, entries: Vec<(Seq, EntryBytes)>) -> Result<usize, StoreError> {
+        self.request(|reply| Request::Fill(feed, entries, reply)).await
     }
 
     /// The own signal that was made of the submission with this tag.

@@ -5,19 +5,22 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::index::FeedNo;
+use super::index::{FeedNo, Position};
 use super::rows::CheckpointRow;
 use super::{Shared, Store, StoreError, damaged, keys, segment, state};
 use crate::domain::{FeedId, Seq, SubmissionTag};
-use crate::feed::{Body, Entry, EntryBytes, Frontier, decode};
+use crate::feed::{Body, Entry, Frontier, Leaf, NotUnderstood};
+
+/// Where an own signal stands, and what its entry says unless that is erased.
+pub(super) type Submitted = (Seq, Option<Arc<Entry>>);
 
 /// Consecutive entries of a feed that end at a checkpoint.
 #[derive(Debug, Clone)]
 pub struct StoredBatch {
     /// Sequence number of the first.
     pub first: Seq,
-    /// The entries, at least one.
-    pub entries: Vec<EntryBytes>,
+    /// The entries, at least one, or what is left of them.
+    pub leaves: Vec<Leaf>,
     /// The checkpoint, as signed note.
     pub checkpoint: Bytes,
 }
@@ -43,25 +46,25 @@ impl Store {
             }
             _ => (head, note),
         };
-        Ok(Some(StoredBatch { first: size, entries: self.range(no, size, end)?, checkpoint }))
+        Ok(Some(StoredBatch { first: size, leaves: self.range(no, size, end)?, checkpoint }))
     }
 
-    fn range(&self, no: FeedNo, from: Seq, to: Seq) -> Result<Vec<EntryBytes>, StoreError> {
-        let mut entries = Vec::new();
+    fn range(&self, no: FeedNo, from: Seq, to: Seq) -> Result<Vec<Leaf>, StoreError> {
+        let mut leaves = Vec::new();
         let mut number = segment::number_of(from);
         let mut skip = segment::place_of(from);
         let wanted = usize::try_from(to.since(from)).unwrap_or(0);
-        while entries.len() < wanted {
+        while leaves.len() < wanted {
             let value = self.shared.engine.get(&keys::segment(no, number)).map_err(|e| StoreError::unreadable(&e))?;
             let stored = segment::unpack(&value.ok_or_else(|| damaged("a segment"))?).map_err(|_| damaged("a segment"))?;
-            let before = entries.len();
-            entries.extend(stored.into_iter().skip(skip).take(wanted - before));
-            if entries.len() == before {
+            let before = leaves.len();
+            leaves.extend(stored.into_iter().skip(skip).take(wanted - before));
+            if leaves.len() == before {
                 return Err(damaged("a segment"));
             }
             (number, skip) = (number + 1, 0);
         }
-        Ok(entries)
+        Ok(leaves)
     }
 
     /// The frontier of a feed at an earlier size; `None` where it is not held so far.
@@ -84,16 +87,16 @@ impl Store {
             }
             None => Frontier::empty(),
         };
-        for entry in self.range(no, frontier.size(), size)? {
-            frontier.push(entry.leaf_hash());
+        for leaf in self.range(no, frontier.size(), size)? {
+            frontier.push(leaf.hash());
         }
         Ok(Some(frontier))
     }
 }
 
 impl Shared {
-    /// The own signal that was made of the submission with this tag.
-    pub(super) fn find_submission(&self, feed: &FeedId, tag: &SubmissionTag) -> Result<Option<(Seq, Arc<Entry>)>, StoreError> {
+    /// The own signal that was made of the submission with this tag, and what it says unless that is erased.
+    pub(super) fn find_submission(&self, feed: &FeedId, tag: &SubmissionTag) -> Result<Option<Submitted>, StoreError> {
         let (positions, no) = {
             let state = self.state.read();
             let positions = state.submissions.positions(tag.into());
@@ -103,19 +106,39 @@ impl Shared {
             (positions, state.number(feed))
         };
         for position in positions.into_iter().filter(|position| Some(position.feed()) == no) {
-            let entry = self.segments.read(&self.engine, position.feed(), position.seq());
-            let entry = entry.map_err(|e| StoreError::unreadable(&e))?;
-            if let Ok(entry) = decode(&entry)
-                && matches!(&entry.body, Body::Signal { tag: held, .. } if held == tag)
-            {
-                return Ok(Some((position.seq(), Arc::new(entry))));
+            let leaf = self.segments.read(&self.engine, position.feed(), position.seq());
+            match leaf.map_err(|e| StoreError::unreadable(&e))?.read() {
+                Ok(entry) if matches!(&entry.body, Body::Signal { tag: held, .. } if held == tag) => {
+                    return Ok(Some((position.seq(), Some(Arc::new(entry)))));
+                }
+                Err(NotUnderstood::Erased) if self.was_erased(feed, position.seq(), tag)? => {
+                    return Ok(Some((position.seq(), None)));
+                }
+                Ok(_) | Err(_) => {}
             }
         }
         Ok(None)
     }
 
-    /// The entry at `seq`, or `None` where the feed does not reach so far.
-    pub(super) fn read(&self, feed: &FeedId, seq: Seq) -> Result<Option<EntryBytes>, StoreError> {
+    /// Whether the entry at `seq` was a signal of the submission with this tag: the erasure says so.
+    fn was_erased(&self, feed: &FeedId, seq: Seq, tag: &SubmissionTag) -> Result<bool, StoreError> {
+        let by = self.state.read().feed(feed).and_then(|record| record.view.retraction_of(seq));
+        let Some(by) = by else { return Ok(false) };
+        let Some(Ok(Entry { body: Body::Erasure(erasure), .. })) = self.read(feed, by)?.map(|leaf| leaf.read()) else {
+            return Ok(false);
+        };
+        let mut named = erasure.entries.iter().zip(&erasure.tags);
+        Ok(named.any(|(named, known)| *named == seq && known.as_ref() == Some(tag)))
+    }
+
+    /// Whether an erasure names the entry.
+    pub(super) fn is_erased(&self, feed: &FeedId, seq: Seq) -> bool {
+        let state = self.state.read();
+        state.number(feed).is_some_and(|no| state.casebook.is_erased(Position::new(no, seq)))
+    }
+
+    /// What stands at `seq`, or `None` where the feed does not reach so far.
+    pub(super) fn read(&self, feed: &FeedId, seq: Seq) -> Result<Option<Leaf>, StoreError> {
         let no = {
             let state = self.state.read();
             state.number(feed).filter(|no| state.feeds.get(no).is_some_and(|f| seq < f.frontier.size()))

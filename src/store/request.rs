@@ -9,7 +9,7 @@ use super::overrides::Override;
 use super::pictures::PictureId;
 use super::{Append, Appended, Import, StoreError};
 use crate::domain::{FeedId, Seq};
-use crate::feed::ForkProof;
+use crate::feed::{EntryBytes, ForkProof};
 
 /// About how many bytes a feed takes in a picture.
 const PICTURE_BYTES_A_FEED: usize = 64;
@@ -29,6 +29,8 @@ pub(super) enum Request {
     PutOverride(Box<Override>, Reply<u64>),
     RemoveOverride(u64, Reply<bool>),
     Rebuild(Reply<()>),
+    Purge(Reply<bool>),
+    Fill(FeedId, Vec<(Seq, EntryBytes)>, Reply<usize>),
 }
 
 impl Request {
@@ -37,13 +39,15 @@ impl Request {
             Self::Append(items, _) => items.len(),
             Self::Import(import, _) => import.entries.len(),
             Self::RecordChecks(checks, _) => checks.len(),
+            Self::Fill(_, entries, _) => entries.len(),
             Self::KeepPicture(..)
             | Self::Quarantine(..)
             | Self::MarkBehind(..)
             | Self::PutRoster(..)
             | Self::PutOverride(..)
             | Self::RemoveOverride(..)
-            | Self::Rebuild(_) => 1,
+            | Self::Rebuild(_)
+            | Self::Purge(_) => 1,
         }
     }
 
@@ -51,12 +55,17 @@ impl Request {
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Append(items, _) => items.iter().map(|item| item.bytes().as_slice().len()).sum(),
-            Self::Import(import, _) => import.entries.iter().map(|(bytes, _)| bytes.as_slice().len()).sum(),
+            Self::Import(import, _) => import.entries.iter().map(|(leaf, _)| leaf.size()).sum(),
             Self::RecordChecks(checks, _) => checks.iter().map(CheckRecord::weight).sum(),
             Self::KeepPicture(picture, _) => PICTURE_BYTES_A_FEED * picture.feeds.len(),
             Self::PutRoster(note, _) => note.len(),
+            Self::Fill(_, entries, _) => entries.iter().map(|(_, bytes)| bytes.as_slice().len()).sum(),
             Self::PutOverride(made, _) => OVERRIDE_BYTES * made.pseudonyms.len(),
-            Self::Quarantine(..) | Self::MarkBehind(..) | Self::RemoveOverride(..) | Self::Rebuild(_) => 0,
+            Self::Quarantine(..)
+            | Self::MarkBehind(..)
+            | Self::RemoveOverride(..)
+            | Self::Rebuild(_)
+            | Self::Purge(_) => 0,
         }
     }
 
@@ -67,7 +76,8 @@ impl Request {
             Self::RecordChecks(_, reply) => answer(reply, Err(error)),
             Self::KeepPicture(_, reply) => answer(reply, Err(error)),
             Self::PutOverride(_, reply) => answer(reply, Err(error)),
-            Self::RemoveOverride(_, reply) => answer(reply, Err(error)),
+            Self::RemoveOverride(_, reply) | Self::Purge(reply) => answer(reply, Err(error)),
+            Self::Fill(_, _, reply) => answer(reply, Err(error)),
             Self::Quarantine(_, reply) | Self::MarkBehind(_, _, reply) | Self::PutRoster(_, reply) | Self::Rebuild(reply) => {
                 answer(reply, Err(error));
             }

@@ -249,7 +249,8 @@ pub(super) struct FeedHintRow {
     /// 32 bytes.
     #[prost(bytes = "bytes", tag = "7")]
     pub digest: bytes::Bytes,
-    /// A big-endian `u16` an entry: 0 where it added nothing, else twice its pseudonyms and two, and one where it is conclusive.
+    /// A big-endian `u16` an entry: 0 where it added nothing, 1 where its content is missing, else twice its pseudonyms and two,
+    /// and one where it is conclusive.
     #[prost(bytes = "bytes", tag = "8")]
     pub added: bytes::Bytes,
     /// The first 8 bytes of each pseudonym.
@@ -269,6 +270,45 @@ pub(super) struct FeedHintRow {
     /// Signals that an amendment gave more to rest on.
     #[prost(message, repeated, tag = "14")]
     pub strengthened: Vec<TouchedRow>,
+    /// What else was erased.
+    #[prost(message, repeated, tag = "15")]
+    pub gone: Vec<GoneRow>,
+    /// Submissions of erased signals that came without their content.
+    #[prost(message, repeated, tag = "16")]
+    pub tombstones: Vec<TombstoneRow>,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct GoneRow {
+    #[prost(uint64, tag = "1")]
+    pub seq: u64,
+    /// The erasure.
+    #[prost(uint64, tag = "2")]
+    pub by: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct TombstoneRow {
+    /// The first 8 bytes of the tag.
+    #[prost(fixed64, tag = "1")]
+    pub submission: u64,
+    #[prost(uint64, tag = "2")]
+    pub seq: u64,
+}
+
+/// How far a feed's erasures have been carried out here.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub(super) struct ErasedRow {
+    /// What every erasure before this position names cannot be read any more, since this instant.
+    #[prost(uint64, tag = "1")]
+    pub removed: u64,
+    #[prost(int64, tag = "2")]
+    pub removed_at_ms: i64,
+    /// The same, and the files were written anew without it.
+    #[prost(uint64, tag = "3")]
+    pub purged: u64,
+    #[prost(int64, tag = "4")]
+    pub purged_at_ms: i64,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]

@@ -5,18 +5,21 @@
 //! again with each commit until it is full.
 //!
 //! Layout: one byte of version (1), then a zstd frame of: one byte of count, a big-endian `u16` length for each entry, the
-//! entries.
+//! entries. A length of 0 is that of an erased entry, one of 65,535 that of an expired one; of both the leaf hash stays, 32 bytes.
 
 use bytes::Bytes;
 
 use super::frame;
 use crate::domain::Seq;
 use crate::domain::limits::MAX_ENTRY_BYTES;
-use crate::feed::EntryBytes;
+use crate::feed::{EntryBytes, Hash, Leaf};
 
 /// Entries in a full segment.
 pub(super) const SEGMENT_ENTRIES: usize = 16;
 const VERSION: u8 = 1;
+/// Lengths that no entry has.
+const ERASED: u16 = 0;
+const EXPIRED: u16 = u16::MAX;
 const MAX_RAW_BYTES: usize = 1 + SEGMENT_ENTRIES * (2 + MAX_ENTRY_BYTES);
 
 /// The number of the segment that holds `seq`.
@@ -35,34 +38,53 @@ pub(super) fn place_of(seq: Seq) -> usize {
 pub(super) struct SegmentDamaged;
 
 /// Packs at most sixteen entries.
-pub(super) fn pack(entries: &[EntryBytes]) -> std::io::Result<Vec<u8>> {
-    let mut raw = Vec::with_capacity(1 + entries.iter().map(|e| 2 + e.as_slice().len()).sum::<usize>());
-    raw.push(u8::try_from(entries.len()).unwrap_or(u8::MAX));
-    for entry in entries {
-        raw.extend_from_slice(&u16::try_from(entry.as_slice().len()).unwrap_or(u16::MAX).to_be_bytes());
+pub(super) fn pack(leaves: &[Leaf]) -> std::io::Result<Vec<u8>> {
+    let mut raw = Vec::with_capacity(1 + leaves.iter().map(|leaf| 2 + leaf.size()).sum::<usize>());
+    raw.push(u8::try_from(leaves.len()).unwrap_or(u8::MAX));
+    for leaf in leaves {
+        let length = match leaf {
+            Leaf::Entry(entry) => u16::try_from(entry.as_slice().len()).map_err(std::io::Error::other)?,
+            Leaf::Erased(_) => ERASED,
+            Leaf::Expired(_) => EXPIRED,
+        };
+        raw.extend_from_slice(&length.to_be_bytes());
     }
-    entries.iter().for_each(|entry| raw.extend_from_slice(entry.as_slice()));
+    for leaf in leaves {
+        match leaf {
+            Leaf::Entry(entry) => raw.extend_from_slice(entry.as_slice()),
+            Leaf::Erased(hash) | Leaf::Expired(hash) => raw.extend_from_slice(&hash.0),
+        }
+    }
     let mut value = vec![VERSION];
     value.extend(frame::compress(&raw)?);
     Ok(value)
 }
 
 /// Unpacks what [`pack`] made.
-pub(super) fn unpack(value: &[u8]) -> Result<Vec<EntryBytes>, SegmentDamaged> {
+pub(super) fn unpack(value: &[u8]) -> Result<Vec<Leaf>, SegmentDamaged> {
     let [VERSION, frame @ ..] = value else { return Err(SegmentDamaged) };
     let mut rest = Bytes::from(frame::decompress(frame, MAX_RAW_BYTES).map_err(|_| SegmentDamaged)?);
     let count = usize::from(*rest.first().ok_or(SegmentDamaged)?);
     let lengths = rest.get(1..1 + 2 * count).ok_or(SegmentDamaged)?.to_vec();
     rest = rest.slice(1 + 2 * count..);
-    let mut entries = Vec::with_capacity(count);
+    let mut leaves = Vec::with_capacity(count);
     for length in lengths.chunks_exact(2) {
-        let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
-        if length > rest.len() {
-            return Err(SegmentDamaged);
-        }
-        entries.push(EntryBytes::from_peer(rest.split_to(length)).map_err(|_| SegmentDamaged)?);
+        let length = u16::from_be_bytes([length[0], length[1]]);
+        leaves.push(match length {
+            ERASED => Leaf::Erased(take_hash(&mut rest)?),
+            EXPIRED => Leaf::Expired(take_hash(&mut rest)?),
+            _ => Leaf::Entry(EntryBytes::from_peer(take(&mut rest, length.into())?).map_err(|_| SegmentDamaged)?),
+        });
     }
-    if rest.is_empty() { Ok(entries) } else { Err(SegmentDamaged) }
+    if rest.is_empty() { Ok(leaves) } else { Err(SegmentDamaged) }
+}
+
+fn take(rest: &mut Bytes, length: usize) -> Result<Bytes, SegmentDamaged> {
+    if length <= rest.len() { Ok(rest.split_to(length)) } else { Err(SegmentDamaged) }
+}
+
+fn take_hash(rest: &mut Bytes) -> Result<Hash, SegmentDamaged> {
+    Hash::try_from(&*take(rest, Hash::BYTES)?).map_err(|_| SegmentDamaged)
 }
 
 #[cfg(test)]
@@ -71,20 +93,28 @@ mod tests {
 
     use super::*;
 
-    fn entry(bytes: Vec<u8>) -> EntryBytes {
-        EntryBytes::from_peer(bytes.into()).expect("within bounds")
+    fn entry(bytes: Vec<u8>) -> Leaf {
+        EntryBytes::from_peer(bytes.into()).expect("within bounds").into()
     }
 
     proptest! {
         #[test]
-        fn what_was_packed_comes_out(sizes in prop::collection::vec(1usize..MAX_ENTRY_BYTES, 0..=SEGMENT_ENTRIES), fill: u8) {
-            let entries: Vec<_> = sizes.iter().map(|n| entry(vec![fill; *n])).collect();
+        fn what_was_packed_comes_out(
+            sizes in prop::collection::vec(prop_oneof![Just(0), Just(usize::MAX), 1usize..MAX_ENTRY_BYTES], 0..=SEGMENT_ENTRIES),
+            fill: u8,
+        ) {
+            let leaf = |n: usize| match n {
+                0 => Leaf::Erased(Hash([fill; 32])),
+                usize::MAX => Leaf::Expired(Hash([fill; 32])),
+                _ => entry(vec![fill; n]),
+            };
+            let entries: Vec<_> = sizes.iter().map(|n| leaf(*n)).collect();
             prop_assert_eq!(unpack(&pack(&entries).expect("packs")).expect("unpacks"), entries);
         }
 
         #[test]
         fn damage_is_noticed_and_never_panics(mut at in 0usize..60, bit in 0u8..8) {
-            let entries = vec![entry(b"first".to_vec()), entry(b"second entry".to_vec())];
+            let entries = vec![entry(b"first".to_vec()), Leaf::Erased(Hash([7; 32])), entry(b"second entry".to_vec())];
             let mut value = pack(&entries).expect("packs");
             at %= value.len();
             value[at] ^= 1 << bit;

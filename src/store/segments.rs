@@ -1,8 +1,8 @@
 //! Segments that were read lately, unpacked: sellers who were flagged are asked about again and again, and what is handed in twice
 //! is compared with what stands there.
 //!
-//! Only full segments are kept, which never change; whoever opens the files anew clears them, because what was read from a commit
-//! that failed may be written differently later.
+//! Only full segments are kept. They change where an entry is erased, and what was read from a commit that failed may be written
+//! differently later: whoever erases, or opens the files anew, clears them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,17 +13,17 @@ use super::engine::{Engine, EngineError};
 use super::index::FeedNo;
 use super::{keys, segment};
 use crate::domain::Seq;
-use crate::feed::EntryBytes;
+use crate::feed::Leaf;
 
 /// Segments kept at most; each has a place of its own that it shares with many others.
 const SLOTS: usize = 1_024;
 /// Bytes of entries above which a segment is not kept, so that all together stay below 16 MiB. Usual ones have 4 KiB.
 const MAX_KEPT_BYTES: usize = 16 * 1_024;
 
-type Entries = Arc<[EntryBytes]>;
+type Leaves = Arc<[Leaf]>;
 
 /// A full segment by feed and number.
-type Slot = Mutex<Option<(FeedNo, u64, Entries)>>;
+type Slot = Mutex<Option<(FeedNo, u64, Leaves)>>;
 
 fn missing() -> EngineError {
     EngineError::Damaged("an entry is missing".into())
@@ -41,27 +41,27 @@ impl RecentSegments {
         Self { slots: (0..SLOTS).map(|_| Mutex::new(None)).collect(), cleared: AtomicU64::new(0) }
     }
 
-    /// The stored entry at `seq`, to which the feed reaches: where it is not there, the store is damaged.
-    pub(super) fn read(&self, engine: &Engine, no: FeedNo, seq: Seq) -> Result<EntryBytes, EngineError> {
+    /// What stands at `seq`, to which the feed reaches: where nothing is there, the store is damaged.
+    pub(super) fn read(&self, engine: &Engine, no: FeedNo, seq: Seq) -> Result<Leaf, EngineError> {
         let (number, place) = (segment::number_of(seq), segment::place_of(seq));
         let slot = self.slot(no, number);
-        if let Some((held, which, entries)) = &*slot.lock()
+        if let Some((held, which, leaves)) = &*slot.lock()
             && (*held, *which) == (no, number)
         {
-            return entries.get(place).cloned().ok_or_else(missing);
+            return leaves.get(place).cloned().ok_or_else(missing);
         }
         let cleared = self.cleared.load(Ordering::SeqCst);
         let value = engine.get(&keys::segment(no, number))?.ok_or_else(missing)?;
-        let entries: Entries = segment::unpack(&value).map_err(|e| EngineError::Damaged(e.to_string()))?.into();
-        let entry = entries.get(place).cloned().ok_or_else(missing)?;
-        let bytes: usize = entries.iter().map(|entry| entry.as_slice().len()).sum();
-        if entries.len() == segment::SEGMENT_ENTRIES && bytes <= MAX_KEPT_BYTES {
+        let leaves: Leaves = segment::unpack(&value).map_err(|e| EngineError::Damaged(e.to_string()))?.into();
+        let leaf = leaves.get(place).cloned().ok_or_else(missing)?;
+        let bytes: usize = leaves.iter().map(Leaf::size).sum();
+        if leaves.len() == segment::SEGMENT_ENTRIES && bytes <= MAX_KEPT_BYTES {
             let mut slot = slot.lock();
             if self.cleared.load(Ordering::SeqCst) == cleared {
-                *slot = Some((no, number, entries));
+                *slot = Some((no, number, leaves));
             }
         }
-        Ok(entry)
+        Ok(leaf)
     }
 
     /// Whether the segment of `seq` is kept.

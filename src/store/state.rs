@@ -14,6 +14,7 @@ use prost::Message as _;
 use super::casebook::Casebook;
 use super::effects::Effects;
 use super::engine::{Engine, EngineError};
+use super::erasures::Erasures;
 use super::hints::{FeedHint, Hints, Recalled, RecalledFeed};
 use super::index::{FeedNo, Position, PositionIndex};
 use super::rows::{CheckpointRow, ForkRow, HeadRow};
@@ -21,7 +22,7 @@ use super::segment;
 use super::tip::{Tip, read_hashes};
 use super::{OpenError, keys};
 use crate::domain::{FeedId, MemberId, Seq, SignalContent, SignalRef, Timestamp};
-use crate::feed::{Body, Entry, EntryBytes, FeedView, Frontier, Hash, NotUnderstood, decode};
+use crate::feed::{Body, Entry, FeedView, Frontier, Hash, Leaf, NotUnderstood};
 
 /// Entries after which a hint is due: about so many are folded when a store opens whose hints are whole, in a fraction of a second.
 const MOST_ENTRIES_WITHOUT_HINT: u64 = 65_536;
@@ -66,6 +67,8 @@ pub(super) struct State {
     pub(super) submissions: PositionIndex,
     /// What entries say about others.
     pub(super) casebook: Casebook,
+    /// Which erasures there are, and how far they are carried out.
+    pub(super) erasures: Erasures,
     pub(super) forks: BTreeMap<FeedId, ForkRecord>,
     /// Own feeds of which another member holds more, and how much.
     pub(super) behind: BTreeMap<FeedId, Seq>,
@@ -114,6 +117,7 @@ impl State {
             subjects: recalled.subjects,
             submissions: recalled.submissions,
             casebook: Casebook::default(),
+            erasures: Erasures::default(),
             forks: BTreeMap::new(),
             behind: BTreeMap::new(),
             own: own.clone(),
@@ -166,9 +170,9 @@ impl State {
             let known = segment::place_of(grown.size());
             tail = entries.into_iter().take(known.saturating_add(left)).collect();
             let new = tail.get(known..).unwrap_or_default();
-            let read: Vec<_> = new.iter().map(decode).collect();
+            let read: Vec<_> = new.iter().map(Leaf::read).collect();
             self.fold(no, grown.size(), read.iter().map(Result::as_ref), |at| read_signal(engine, no, at))?;
-            new.iter().for_each(|entry| grown.push(entry.leaf_hash()));
+            new.iter().for_each(|leaf| grown.push(leaf.hash()));
             if self.is_hint_due() {
                 self.record(no)?.frontier = grown.clone();
                 hints.append(self.all_hints());
@@ -184,7 +188,7 @@ impl State {
         // Hints may tell of all entries, but those of the last segment are written again when it grows. They are the leaves of the
         // narrowest subtrees.
         let mut last = Frontier::empty();
-        tail.iter().for_each(|entry| last.push(entry.leaf_hash()));
+        tail.iter().for_each(|leaf| last.push(leaf.hash()));
         if tail.len() != segment::place_of(grown.size()) || !grown.hashes().ends_with(last.hashes()) {
             return Err(OpenError::damaged(format!("the last entries of {id} are not those of its checkpoint")));
         }
@@ -202,15 +206,27 @@ impl State {
             let value = engine.get(&keys::segment(no, number))?.ok_or_else(damaged)?;
             let entries = segment::unpack(&value).map_err(|_| damaged())?;
             for (seq, since) in of_segment {
-                let entry = entries.get(segment::place_of(*seq)).and_then(|bytes| decode(bytes).ok()).ok_or_else(damaged)?;
-                let name = SignalRef { feed: id.clone(), seq: *seq };
-                self.casebook.take(&name, Position::new(no, *seq), *since, &entry.body);
+                let entry = match entries.get(segment::place_of(*seq)).ok_or_else(damaged)?.read() {
+                    Ok(entry) => entry,
+                    Err(NotUnderstood::Erased | NotUnderstood::Expired) => continue,
+                    Err(_) => return Err(damaged()),
+                };
+                self.take_note(SignalRef { feed: id.clone(), seq: *seq }, Position::new(no, *seq), *since, &entry.body);
             }
         }
         Ok(())
     }
 
+    /// Notes what the entry at `at`, which stands as `name`, says of others.
+    fn take_note(&mut self, name: SignalRef, at: Position, since: Timestamp, body: &Body) {
+        self.casebook.take(&name, at, since, body);
+        if matches!(body, Body::Erasure(_)) {
+            self.erasures.note(at);
+        }
+    }
+
     fn load_marks(&mut self, engine: &Engine) -> Result<(), OpenError> {
+        self.erasures.load(engine)?;
         engine.scan(&keys::forks(), |key, value| {
             let feed = keys::read_name(key).ok_or_else(|| OpenError::damaged("the name of a forked feed"))?;
             let row = ForkRow::decode(value).map_err(|_| OpenError::damaged("the proof of a fork"))?;
@@ -279,19 +295,20 @@ impl State {
         let count = entries.len() as u64;
         let record = self.feeds.get_mut(&no).ok_or_else(|| OpenError::damaged("a feed's number"))?;
         let effects = Effects::fold(&mut record.view, first, entries.clone(), record.id.member == self.own, read)?;
+        let mut notes = Vec::new();
         for (seq, since) in &effects.noted {
             let place = usize::try_from(seq.since(first)).unwrap_or(usize::MAX);
             if let Some(Ok(entry)) = entries.clone().nth(place) {
-                let name = SignalRef { feed: record.id.clone(), seq: *seq };
-                self.casebook.take(&name, Position::new(no, *seq), *since, &entry.body);
+                notes.push((SignalRef { feed: record.id.clone(), seq: *seq }, Position::new(no, *seq), *since, &entry.body));
             }
         }
+        notes.into_iter().for_each(|(name, at, since, body)| self.take_note(name, at, since, body));
         effects.index_subjects(no, &mut self.subjects);
         effects.index_submissions(no, &mut self.submissions);
         self.entries += count;
         self.unhinted.0 += count;
         self.unhinted.1 += effects.bytes();
-        record.unhinted.append(effects);
+        self.record(no)?.unhinted.append(effects);
         Ok(())
     }
 
@@ -347,17 +364,16 @@ fn signed_head(note: &[u8]) -> Option<(Seq, Hash)> {
     Some((size, Hash::try_from(root.as_slice()).ok()?))
 }
 
-/// The stored entry at `seq`, or `None` where the feed does not reach so far.
-pub(super) fn read_entry(engine: &Engine, no: FeedNo, seq: Seq) -> Result<Option<EntryBytes>, EngineError> {
+/// What is stored at `seq`, or `None` where the feed does not reach so far.
+pub(super) fn read_leaf(engine: &Engine, no: FeedNo, seq: Seq) -> Result<Option<Leaf>, EngineError> {
     let Some(value) = engine.get(&keys::segment(no, segment::number_of(seq)))? else { return Ok(None) };
-    let entries = segment::unpack(&value).map_err(|e| EngineError::Damaged(e.to_string()))?;
-    Ok(entries.into_iter().nth(segment::place_of(seq)))
+    let leaves = segment::unpack(&value).map_err(|e| EngineError::Damaged(e.to_string()))?;
+    Ok(leaves.into_iter().nth(segment::place_of(seq)))
 }
 
 pub(super) fn read_signal(engine: &Engine, no: FeedNo, seq: Seq) -> Result<Option<SignalContent>, EngineError> {
-    let entry = read_entry(engine, no, seq)?;
-    Ok(entry.and_then(|bytes| match decode(&bytes) {
-        Ok(Entry { body: Body::Signal { content, .. }, .. }) => Some(content),
-        Ok(_) | Err(_) => None,
-    }))
+    Ok(match read_leaf(engine, no, seq)?.map(|leaf| leaf.read()) {
+        Some(Ok(Entry { body: Body::Signal { content, .. }, .. })) => Some(content),
+        Some(Ok(_) | Err(_)) | None => None,
+    })
 }

@@ -11,6 +11,7 @@ use crate::domain::{
 };
 use crate::feed::{Body, ForkProof, SignedCheckpoint, encode};
 
+mod erasing;
 mod hints;
 
 /// Stands still until it is set; a negative time makes whoever asks panic.
@@ -138,10 +139,10 @@ async fn fill(store: &Store, range: std::ops::Range<u64>) {
 /// Copies everything of `feed` as a follower would.
 async fn follow(from: &Store, to: &Store, feed: &FeedId, member_key: &SigningKey) {
     while let Some(batch) = from.batch_after(feed, to.size(feed)).expect("readable") {
-        assert!(batch.entries.len() <= limits::MAX_BATCH_ENTRIES);
+        assert!(batch.leaves.len() <= limits::MAX_BATCH_ENTRIES);
         let alliance = "alliance.example".parse().expect("valid");
         let checkpoint = SignedCheckpoint::open(batch.checkpoint, &alliance, |_| Some(member_key.public())).expect("signed");
-        let import = Import::verify(&to.frontier(feed), batch.entries, checkpoint).expect("as signed");
+        let import = Import::verify(&to.frontier(feed), batch.leaves, checkpoint).expect("as signed");
         to.import(import).await.expect("stored");
     }
 }
@@ -296,7 +297,7 @@ async fn a_quarantined_feed_takes_nothing_more_also_after_a_reopen() {
     fill(&source, 0..1).await;
     let batch = source.batch_after(&of, Seq::ZERO).expect("readable").expect("one entry");
     let signed = SignedCheckpoint::open(batch.checkpoint, &alliance, |_| Some(key("bolt").public())).expect("signed");
-    let import = Import::verify(&store.frontier(&of), batch.entries, signed).expect("as signed");
+    let import = Import::verify(&store.frontier(&of), batch.leaves, signed).expect("as signed");
     assert_eq!(store.import(import).await, Err(StoreError::Quarantined));
     assert_eq!((store.feed_state(&of), store.forks().len()), (FeedState::Quarantined, 1));
 }
@@ -310,7 +311,7 @@ async fn what_is_heard_of_and_imported_at_once_holds_nothing_up() {
     let batch = before.batch_after(&of, Seq::ZERO).expect("readable").expect("something");
     let (alliance, public) = ("alliance.example".parse().expect("valid"), key("acme").public());
     let checkpoint = SignedCheckpoint::open(batch.checkpoint, &alliance, |_| Some(public)).expect("signed");
-    let import = Import::verify(&Frontier::empty(), batch.entries, checkpoint).expect("as signed");
+    let import = Import::verify(&Frontier::empty(), batch.leaves, checkpoint).expect("as signed");
     let store = Store::open(options(folder.path(), "acme")).expect("opens");
     let (behind, imported) = tokio::join!(store.mark_behind(of.clone(), Seq::new(5)), store.import(import));
     assert_eq!((behind, imported), (Ok(()), Ok(Seq::new(5))));
@@ -559,7 +560,7 @@ async fn one_entry_of_bolt() -> Import {
     let batch = bolt.batch_after(&feed("bolt/all"), Seq::ZERO).expect("readable").expect("one entry");
     let alliance = "alliance.example".parse().expect("valid");
     let signed = SignedCheckpoint::open(batch.checkpoint, &alliance, |_| Some(key("bolt").public())).expect("signed");
-    Import::verify(&Frontier::empty(), batch.entries, signed).expect("as signed")
+    Import::verify(&Frontier::empty(), batch.leaves, signed).expect("as signed")
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use super::rows::{CheckpointRow, HeadRow};
 use super::{keys, segment};
 use crate::domain::limits::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES};
 use crate::domain::{FeedId, Seq};
-use crate::feed::{EntryBytes, Frontier, Hash, SignedCheckpoint, leaf_hash};
+use crate::feed::{Frontier, Hash, Leaf, SignedCheckpoint};
 use prost::Message as _;
 
 /// A size of a feed, counted in entries and in bytes.
@@ -32,7 +32,7 @@ pub(super) struct Tip {
     pub(super) no: FeedNo,
     pub(super) frontier: Frontier,
     /// Entries of the last segment while it is not full.
-    tail: Vec<EntryBytes>,
+    tail: Vec<Leaf>,
     bytes: u64,
     /// The newest checkpoint.
     head: Option<(Extent, CheckpointRow)>,
@@ -46,7 +46,7 @@ impl Tip {
     }
 
     /// The tip of a stored feed.
-    pub(super) fn restore(id: FeedId, no: FeedNo, frontier: Frontier, tail: Vec<EntryBytes>, row: HeadRow) -> Self {
+    pub(super) fn restore(id: FeedId, no: FeedNo, frontier: Frontier, tail: Vec<Leaf>, row: HeadRow) -> Self {
         let head = Extent { size: frontier.size(), bytes: row.checkpoint.bytes };
         Self {
             id,
@@ -76,11 +76,11 @@ impl Tip {
     }
 
     /// Appends one entry. Full segments go into `commit` at once.
-    pub(super) fn push(&mut self, entry: EntryBytes, commit: &mut Commit) -> std::io::Result<Seq> {
+    pub(super) fn push(&mut self, leaf: Leaf, commit: &mut Commit) -> std::io::Result<Seq> {
         let seq = self.frontier.size();
-        self.frontier.push(leaf_hash(entry.as_slice()));
-        self.bytes += entry.as_slice().len() as u64;
-        self.tail.push(entry);
+        self.frontier.push(leaf.hash());
+        self.bytes += leaf.size() as u64;
+        self.tail.push(leaf);
         if self.tail.len() == segment::SEGMENT_ENTRIES {
             self.write_tail(seq, commit)?;
             self.tail.clear();
@@ -118,6 +118,13 @@ impl Tip {
             commit.put(keys::head(self.no), row.encode_to_vec());
         }
         Ok(())
+    }
+
+    /// Replaces what stands in the unfinished segment, as far as it was replaced on disk.
+    pub(super) fn replace(&mut self, segment: u64, leaves: &[Leaf]) {
+        if segment == segment::number_of(self.frontier.size()) {
+            self.tail.iter_mut().zip(leaves).for_each(|(held, leaf)| held.clone_from(leaf));
+        }
     }
 
     fn write_tail(&self, last: Seq, commit: &mut Commit) -> std::io::Result<()> {

@@ -21,12 +21,14 @@ use tokio::sync::mpsc;
 
 use super::checks::{CheckBlock, CheckRecord, CheckReference};
 use super::engine::{Commit, EngineError, parts_of, read_parts};
+use super::erase::Erasing;
 use super::frame;
 use super::hints::{Hints, Recalled};
 use super::index::FeedNo;
 use super::overrides::{Override, Overrides};
 use super::pictures::{self, Album};
 use super::records::expired_before;
+use super::reading::Submitted;
 use super::request::{Queued, Reply, Request, answer};
 use super::rows::ForkRow;
 use super::state::{ForkRecord, read_signal};
@@ -35,7 +37,7 @@ use super::tip::Tip;
 use super::{Append, Appended, Import, OpenError, Problem, Shared, StoreError, keys, state};
 use crate::domain::limits::{MAX_COMMIT_BYTES, MAX_COMMIT_ENTRIES, MAX_OVERRIDES};
 use crate::domain::{Audience, Entropy, FeedId, Seq, SignalContent, SubmissionTag, Timestamp};
-use crate::feed::{Body, Checkpoint, Entry, EntryBytes, ForkProof, NotUnderstood, SignedCheckpoint, SigningKey, decode};
+use crate::feed::{Body, Checkpoint, Entry, EntryBytes, ForkProof, NotUnderstood, SignedCheckpoint, SigningKey};
 
 /// Overrides that have ended and are removed in one commit.
 const ENDED_PER_COMMIT: usize = 64;
@@ -54,15 +56,18 @@ pub(super) struct Writer {
     /// Set after a failure, until the store has been opened anew.
     suspended: Option<Suspension>,
     expired_until: u16,
+    /// The erasure that is being carried out, as far as its last part did not finish it.
+    pub(super) erasing: Option<Erasing>,
 }
 
 /// What is being built into one commit.
 #[derive(Default)]
-struct Group {
+pub(super) struct Group {
     commit: Commit,
     grown: BTreeMap<FeedId, Grown>,
-    tags: HashMap<FeedId, HashMap<SubmissionTag, (Seq, Arc<Entry>)>>,
+    tags: HashMap<FeedId, HashMap<SubmissionTag, Submitted>>,
     withdrawn: HashSet<(FeedId, Seq)>,
+    erased: HashMap<FeedId, HashSet<Seq>>,
     /// Blocks of check records: their day, the number of the first, and each in turn.
     day: u16,
     first_block: u64,
@@ -78,6 +83,8 @@ struct Group {
     broken: Option<EngineError>,
     /// The derived state is to be built anew after the commit.
     rebuild: bool,
+    /// Whoever asked that the files are written anew after the commit.
+    purge: Option<Reply<bool>>,
     replies: Vec<GroupReply>,
 }
 
@@ -99,6 +106,22 @@ impl Group {
             None => self.grown.entry(feed.clone()).or_insert(Grown { first, ..Grown::default() }),
         };
         grown.entries.push(entry);
+    }
+
+    pub(super) fn has_grown(&self, feed: &FeedId) -> bool {
+        self.grown.contains_key(feed)
+    }
+
+    pub(super) fn put(&mut self, key: Vec<u8>, value: std::io::Result<Vec<u8>>) -> Result<(), StoreError> {
+        match value {
+            Ok(value) => self.commit.put(key, value),
+            Err(error) => return Err(self.broke(error)),
+        }
+        Ok(())
+    }
+
+    pub(super) fn rebuild_after(&mut self, needed: bool) {
+        self.rebuild |= needed;
     }
 
     fn is_forked(&self, feed: &FeedId) -> bool {
@@ -138,6 +161,7 @@ impl Writer {
             entropy,
             suspended: None,
             expired_until: 0,
+            erasing: None,
         };
         writer.adopt(tips)?;
         if let Err(error) = writer.shared.engine.keep_ballast() {
@@ -150,8 +174,21 @@ impl Writer {
         &self.shared
     }
 
+    pub(super) fn tips_mut(&mut self) -> &mut BTreeMap<FeedId, Tip> {
+        &mut self.tips
+    }
+
+    pub(super) fn hints_mut(&mut self) -> &mut Hints {
+        &mut self.hints
+    }
+
+    pub(super) fn is_suspended(&self) -> bool {
+        self.suspended.is_some()
+    }
+
     /// Goes on from what is on disk.
     fn adopt(&mut self, tips: BTreeMap<FeedId, Tip>) -> Result<(), OpenError> {
+        self.erasing = None;
         self.next_feed = tips.values().map(|tip| tip.no.get() + 1).max().unwrap_or(0);
         self.tips = tips;
         self.next_block = self.highest_block()?.map_or(0, |block| block + 1);
@@ -186,7 +223,7 @@ impl Writer {
     }
 
     fn work(&mut self, requests: &mut mpsc::Receiver<Queued>) {
-        while let Some(first) = requests.blocking_recv() {
+        while let Some(first) = self.next_request(requests) {
             let (mut entries, mut bytes) = (first.request.entries(), first.request.bytes());
             let mut gathered = vec![first];
             while entries < MAX_COMMIT_ENTRIES
@@ -203,6 +240,18 @@ impl Writer {
         }
         let last = self.shared.state.write().all_hints();
         self.hints.append(last);
+    }
+
+    /// The next request. While none waits, content is removed that is to be.
+    fn next_request(&mut self, requests: &mut mpsc::Receiver<Queued>) -> Option<Queued> {
+        while self.has_to_erase() {
+            match requests.try_recv() {
+                Ok(request) => return Some(request),
+                Err(mpsc::error::TryRecvError::Disconnected) => return None,
+                Err(mpsc::error::TryRecvError::Empty) => self.erase_some(),
+            }
+        }
+        requests.blocking_recv()
     }
 
     fn serve(&mut self, requests: Vec<Queued>) {
@@ -222,11 +271,16 @@ impl Writer {
             Err(error) => self.suspend(error),
         }
         let result = result.map_err(|error| StoreError::unwritable(&error));
-        group.replies.into_iter().for_each(|reply| reply(result.clone()));
+        std::mem::take(&mut group.replies).into_iter().for_each(|reply| reply(result.clone()));
         if result.is_ok() {
             self.hint();
         }
         self.expire_checks();
+        self.erase_some();
+        if let Some(reply) = group.purge {
+            let purged = self.purge();
+            answer(reply, purged);
+        }
     }
 
     fn hint(&mut self) {
@@ -286,7 +340,7 @@ impl Writer {
         Ok(())
     }
 
-    fn suspend(&mut self, error: &EngineError) {
+    pub(super) fn suspend(&mut self, error: &EngineError) {
         tracing::error!(code = error.code(), %error, "writing is suspended");
         *self.shared.problem.write() = Some(Problem { code: error.code(), detail: error.to_string() });
         self.suspended = Some(Suspension::new(error, self.shared.clock.now()));
@@ -335,6 +389,15 @@ impl Writer {
                 group.overrides.push((number, None));
                 group.replies.push(Box::new(move |r| answer(reply, r.map(|()| held))));
             }
+            Request::Purge(reply) => {
+                if let Some(other) = group.purge.replace(reply) {
+                    answer(other, Ok(false));
+                }
+            }
+            Request::Fill(feed, entries, reply) => match self.stage_fill(&feed, entries, group) {
+                Ok(filled) => group.replies.push(Box::new(move |r| answer(reply, r.map(|()| filled)))),
+                Err(error) => answer(reply, Err(error)),
+            },
             Request::Rebuild(reply) => {
                 group.rebuild = true;
                 group.replies.push(Box::new(move |r| answer(reply, r.map(|_| ()))));
@@ -396,7 +459,7 @@ impl Writer {
                     let staged = group.tags.get(feed).and_then(|tags| tags.get(tag)).cloned();
                     let held = if staged.is_some() { staged } else { self.shared.find_submission(feed, tag)? };
                     if let Some((seq, entry)) = held {
-                        return Ok(Appended::Known(seq, entry));
+                        return Ok(entry.map_or(Appended::Erased(seq), |entry| Appended::Known(seq, entry)));
                     }
                 }
                 let seq = self.push(feed, bytes, Ok(entry.clone()), group)?;
@@ -404,7 +467,7 @@ impl Writer {
                     Some(staged) => staged,
                     None => group.tags.entry(feed.clone()).or_default(),
                 };
-                staged.extend(tags().map(|tag| (*tag, (seq, entry.clone()))));
+                staged.extend(tags().map(|tag| (*tag, (seq, Some(entry.clone())))));
                 Ok(Appended::Created(seq))
             }
             Append::Retraction { signal, entry, bytes, .. } => {
@@ -417,13 +480,22 @@ impl Writer {
                 }
                 self.push(feed, bytes, Ok(entry), group).map(Appended::Created)
             }
+            Append::Erasure { entries, entry, bytes, .. } => {
+                let erased = group.erased.get(feed);
+                let is_gone = |seq: &Seq| self.shared.is_erased(feed, *seq) || erased.is_some_and(|erased| erased.contains(seq));
+                if entries.iter().all(is_gone) {
+                    return Ok(Appended::Gone);
+                }
+                group.erased.entry(feed.clone()).or_default().extend(entries);
+                self.push(feed, bytes, Ok(entry), group).map(Appended::Created)
+            }
             Append::Note { entry, bytes, .. } => self.push(feed, bytes, Ok(entry), group).map(Appended::Created),
         }
     }
 
     fn is_signal(&self, feed: &FeedId, seq: Seq) -> Result<bool, StoreError> {
-        let entry = self.shared.read(feed, seq)?;
-        Ok(entry.is_some_and(|bytes| decode(&bytes).is_ok_and(|entry| matches!(entry.body, Body::Signal { .. }))))
+        let leaf = self.shared.read(feed, seq)?;
+        Ok(leaf.is_some_and(|leaf| leaf.read().is_ok_and(|entry| matches!(entry.body, Body::Signal { .. }))))
     }
 
     /// Appends to an own feed, with a checkpoint before the entry where a batch would otherwise become too large.
@@ -439,7 +511,7 @@ impl Writer {
         }
         let tip = self.tip(feed)?;
         let first = tip.frontier.size();
-        let seq = tip.push(bytes, &mut group.commit).map_err(|error| group.broke(error))?;
+        let seq = tip.push(bytes.into(), &mut group.commit).map_err(|error| group.broke(error))?;
         group.grow(feed, first, entry);
         Ok(seq)
     }
@@ -478,8 +550,8 @@ impl Writer {
         if held != import.start {
             return Err(StoreError::OutOfOrder { held });
         }
-        for (bytes, entry) in import.entries {
-            tip.push(bytes, &mut group.commit).map_err(|error| group.broke(error))?;
+        for (leaf, entry) in import.entries {
+            tip.push(leaf, &mut group.commit).map_err(|error| group.broke(error))?;
             group.grow(&import.feed, held, entry);
         }
         tip.advance(&import.checkpoint, &mut group.commit);

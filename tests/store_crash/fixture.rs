@@ -227,7 +227,7 @@ pub fn next_import(store: &Store) -> Import {
             break;
         }
     }
-    let entries: Vec<_> = (start..end).map(|i| signal_entry(imported(i)).1).collect();
+    let entries: Vec<_> = (start..end).map(|i| signal_entry(imported(i)).1.into()).collect();
     let grown = grow(frontier.clone(), &entries);
     let checkpoint = Checkpoint { feed: imported_feed(), size: grown.size(), root: grown.root() };
     let signed = SignedCheckpoint::sign(checkpoint, &alliance(), &key("bolt"));

@@ -51,8 +51,8 @@ fn whole_feeds(store: &Store) -> HashMap<FeedId, Vec<EntryBytes>> {
             let signed = SignedCheckpoint::open(batch.checkpoint, &fixture::alliance(), |_| Some(key.public()));
             let signed = signed.unwrap_or_else(|e| panic!("{e}"));
             assert_eq!(signed.checkpoint().feed, summary.feed);
-            frontier = verify_batch(&frontier, &batch.entries, &signed).unwrap_or_else(|e| panic!("{e}"));
-            entries.extend(batch.entries);
+            frontier = verify_batch(&frontier, &batch.leaves, &signed).unwrap_or_else(|e| panic!("{e}"));
+            entries.extend(batch.leaves);
         }
         assert_eq!((frontier.size(), frontier.root()), (summary.size, summary.root), "{}", summary.feed);
         assert_eq!(summary.not_understood, 0);
@@ -140,7 +140,7 @@ async fn goes_on(store: &Store, acks: &Acks, lines: &[Line]) {
         created += u64::from(matches!(outcome, Appended::Created(_)));
         let (Appended::Created(seq) | Appended::Known(seq, _)) = outcome else { panic!("no retraction was handed in") };
         let held = store.read(&fixture::own_feed(audience), seq).expect("readable");
-        assert!(held == Some(fixture::signal_entry(*n).1), "{audience} {n} at {seq}");
+        assert!(held == Some(fixture::signal_entry(*n).1.into()), "{audience} {n} at {seq}");
         answered.push(Line::Signal { audience: (*audience).to_owned(), n: *n, seq });
     }
     assert!(created >= 2, "the new ones");

@@ -12,7 +12,7 @@ use crate::cli::failure::Failure;
 use crate::config::{LoadedConfig, Materials, NodeConfig};
 use crate::domain::limits::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, SALT_BYTES};
 use crate::domain::{AllianceName, Audience, Entropy, FeedId, Identifier, SignalContent, SubmissionTag};
-use crate::feed::{Body, Checkpoint, Entry, EntryBytes, Frontier, SignedCheckpoint, SigningKey, encode, statement_from_wire};
+use crate::feed::{Body, Checkpoint, Entry, EntryBytes, Frontier, Leaf, SignedCheckpoint, SigningKey, encode, statement_from_wire};
 use crate::population::Find;
 use crate::pseudonym::{Canonicaliser, KeyRing, Purpose};
 use crate::store::{Import, Options, Store};
@@ -173,7 +173,8 @@ impl Feed {
         self.waiting.iter().for_each(|entry| grown.push(entry.leaf_hash()));
         let checkpoint = Checkpoint { feed: self.id.clone(), size: grown.size(), root: grown.root() };
         let signed = SignedCheckpoint::sign(checkpoint, alliance, &self.key);
-        let import = Import::verify(&self.frontier, std::mem::take(&mut self.waiting), signed);
+        let waiting = std::mem::take(&mut self.waiting);
+        let import = Import::verify(&self.frontier, waiting.into_iter().map(Leaf::from).collect(), signed);
         let import = import.map_err(|error| Failure::of("BENCH_BATCH", &error))?;
         store.import(import).await.map_err(|error| Failure::of("BENCH_STORE", &error))?;
         (self.frontier, self.bytes) = (grown, 0);

@@ -1,14 +1,19 @@
 use super::*;
+use crate::feed::EntryBytes;
 use crate::feed::fixtures::{alliance, signing_key};
 use crate::feed::{Checkpoint, leaf_hash};
 
-fn entries(range: std::ops::Range<u64>) -> Vec<EntryBytes> {
-    range.map(|n| EntryBytes::from_peer(n.to_be_bytes().to_vec().into()).expect("8 bytes")).collect()
+fn leaf(bytes: Vec<u8>) -> Leaf {
+    EntryBytes::from_peer(bytes.into()).expect("within bounds").into()
+}
+
+fn entries(range: std::ops::Range<u64>) -> Vec<Leaf> {
+    range.map(|n| leaf(n.to_be_bytes().to_vec())).collect()
 }
 
 fn frontier(size: u64) -> Frontier {
     let mut frontier = Frontier::empty();
-    entries(0..size).iter().for_each(|entry| frontier.push(entry.leaf_hash()));
+    entries(0..size).iter().for_each(|entry| frontier.push(entry.hash()));
     frontier
 }
 
@@ -41,7 +46,7 @@ fn a_changed_left_out_or_moved_entry_is_noticed() {
     let mut other_history = frontier(4);
     other_history.push(leaf_hash(b"other"));
     let mut expected = other_history.clone();
-    entries(5..12).iter().for_each(|entry| expected.push(entry.leaf_hash()));
+    entries(5..12).iter().for_each(|entry| expected.push(entry.hash()));
     let error = verify_batch(&other_history, &entries(5..12), &signed_at(12));
     assert_eq!(error, Err(BatchError::RootMismatch { computed: expected.root() }));
 }
@@ -49,7 +54,7 @@ fn a_changed_left_out_or_moved_entry_is_noticed() {
 #[test]
 fn sizes_add_up() {
     let held = frontier(5);
-    let code = |entries: &[EntryBytes], size| verify_batch(&held, entries, &signed_at(size)).expect_err("refused").code();
+    let code = |entries: &[Leaf], size| verify_batch(&held, entries, &signed_at(size)).expect_err("refused").code();
     assert_eq!(code(&entries(5..11), 12), "BATCH_SIZE_MISMATCH");
     assert_eq!(code(&entries(5..13), 12), "BATCH_SIZE_MISMATCH");
     assert_eq!(code(&entries(5..6), 5), "CHECKPOINT_STALE");
@@ -71,7 +76,7 @@ fn a_batch_is_bounded_in_entries_and_bytes() {
     let one_more = verify_batch(&Frontier::empty(), &entries(0..most + 1), &signed_at(most + 1));
     assert_eq!(one_more.expect_err("refused").code(), "BATCH_TOO_LARGE");
 
-    let large = EntryBytes::from_peer(vec![0; MAX_ENTRY_BYTES].into()).expect("the largest");
+    let large = leaf(vec![0; MAX_ENTRY_BYTES]);
     let of = |n: usize| verify_batch(&Frontier::empty(), &vec![large.clone(); n], &signed(n as u64, leaf_hash(b"")));
     let fitting = MAX_BATCH_BYTES / MAX_ENTRY_BYTES + 1;
     assert_eq!(of(fitting).expect_err("an invented root").code(), "BATCH_ROOT_MISMATCH");

@@ -71,7 +71,7 @@ fn bodies() -> Vec<Body> {
         Body::Opinion(Opinion { signal: signal(), stance: Stance::Disagree(DisputeGround::NoRight) }),
         marker(),
         Body::MarkerLift(MarkerLift { marker: Seq::new(300) }),
-        Body::Erasure(Erasure { entries: vec![Seq::new(1), Seq::new(300)], reason: ErasureReason::Request }),
+        Body::Erasure(Erasure { entries: vec![Seq::new(1), Seq::new(300)], tags: vec![], reason: ErasureReason::Request }),
         referral(),
     ]
 }
@@ -244,8 +244,8 @@ fn what_is_said_of_others_is_of_one_audience_and_bounded() {
     refused(decision(DisputeOutcome::TakenBack, vec![Seq::ZERO]));
     refused(Body::Amendment(Amendment { signal: Seq::ZERO, change: Change::default() }));
     refused(Body::Opinion(Opinion { signal: signal("acme/all/1"), stance: Stance::Agree(vec![]) }));
-    refused(Body::Erasure(Erasure { entries: vec![], reason: ErasureReason::Other }));
-    refused(Body::Erasure(Erasure { entries: vec![Seq::new(2), Seq::new(1)], reason: ErasureReason::Other }));
+    refused(Body::Erasure(Erasure { entries: vec![], tags: vec![], reason: ErasureReason::Other }));
+    refused(Body::Erasure(Erasure { entries: vec![Seq::new(2), Seq::new(1)], tags: vec![], reason: ErasureReason::Other }));
     let Body::Marker(marker) = marker() else { return };
     refused(Body::Marker(Marker { kinds: vec![], ..marker }));
     let Body::Referral(referral) = referral() else { return };

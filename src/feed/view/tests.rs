@@ -101,12 +101,44 @@ fn what_is_said_of_others_is_noted_and_never_earlier_than_what_came_before() {
 fn an_erasure_takes_away_the_signals_that_it_names() {
     let erasure = |entries: &[u64]| {
         let entries = entries.iter().copied().map(Seq::new).collect();
-        Ok(entry(Body::Erasure(Erasure { entries, reason: ErasureReason::Request })))
+        Ok(entry(Body::Erasure(Erasure { entries, tags: Vec::new(), reason: ErasureReason::Request })))
     };
     let (view, effects) = folded(&[signal(), signal(), retraction(0), signal(), erasure(&[0, 1, 2, 3, 4])]);
-    assert_eq!(effects[4], Effect::Withdrawn(vec![Seq::new(1), Seq::new(3)]));
+    let since = signal_entry().recorded_at;
+    let erased = Effect::Erased { withdrawn: vec![Seq::new(1), Seq::new(3)], gone: vec![Seq::ZERO], since };
+    assert_eq!(effects[4], erased);
     assert_eq!((view.withdrawn(), view.digest()), (3, ViewDigest::default()));
-    assert_eq!(view.retraction_of(Seq::new(3)), Some(Seq::new(4)));
+    let by = [0, 1, 2, 3].map(|seq| view.retraction_of(Seq::new(seq)).map(Seq::get));
+    assert_eq!(by, [Some(4), Some(4), None, Some(4)], "also what was retracted before");
+}
+
+#[test]
+fn content_that_came_without_an_erasure_is_missing_until_one_comes() {
+    let mut feed = vec![signal(), Err(NotUnderstood::Erased), Err(NotUnderstood::Erased)];
+    let (view, effects) = folded(&feed);
+    assert_eq!(effects[1..], [Effect::Missing, Effect::Missing]);
+    assert_eq!((view.missing(), view.signals(), view.not_understood()), (2, 1, 0));
+    feed.push(Ok(entry(Body::Erasure(Erasure {
+        entries: vec![Seq::new(1)],
+        tags: Vec::new(),
+        reason: ErasureReason::Request,
+    }))));
+    let (view, _) = folded(&feed);
+    assert_eq!((view.missing(), view.is_missing(Seq::new(2)), view.retraction_of(Seq::new(1))), (1, true, Some(Seq::new(3))));
+}
+
+#[test]
+fn who_saw_the_content_and_who_did_not_see_the_same_signals() {
+    let erasure = Erasure { entries: vec![Seq::ZERO, Seq::new(1)], tags: Vec::new(), reason: ErasureReason::Request };
+    let erasure = || Ok(entry(Body::Erasure(erasure.clone())));
+    let (saw, _) = folded(&[signal(), signal(), signal(), retraction(1), erasure()]);
+    let gone = || Err(NotUnderstood::Erased);
+    let (late, _) = folded(&[gone(), gone(), signal(), retraction(1), erasure()]);
+    let view = |view: &FeedView| {
+        let by = [0, 1, 2].map(|seq| view.retraction_of(Seq::new(seq)));
+        (view.digest(), view.signals() - view.withdrawn(), view.missing(), by)
+    };
+    assert_eq!(view(&saw), view(&late));
 }
 
 #[test]
@@ -165,13 +197,13 @@ fn a_view_goes_on_to_no_earlier_and_no_impossible_one() {
     let seq = Seq::new;
     let impossible = [(seq(0), seq(3)), (seq(1), seq(2)), (seq(1), seq(5)), (seq(4), seq(3)), (seq(3), seq(3))];
     for withdrawn in impossible {
-        assert_eq!(view.resume(later, [withdrawn]), Err(ResumeError), "{withdrawn:?}");
+        assert_eq!(view.resume(later, [withdrawn], [], []), Err(ResumeError), "{withdrawn:?}");
     }
     for earlier in [ViewTotals { size: seq(2), ..later }, ViewTotals { signals: 1, ..later }] {
-        assert_eq!(view.resume(earlier, []), Err(ResumeError), "{earlier:?}");
+        assert_eq!(view.resume(earlier, [], [], []), Err(ResumeError), "{earlier:?}");
     }
     assert_eq!(view, before);
-    assert_eq!(view.resume(later, [(seq(1), seq(4))]), Ok(()));
+    assert_eq!(view.resume(later, [(seq(1), seq(4))], [], []), Ok(()));
     assert_eq!((view.retraction_of(seq(1)), view.size()), (Some(seq(4)), seq(5)));
 }
 
@@ -212,7 +244,7 @@ proptest! {
             fold(&mut folded, &feed[..cut]);
             let signals = (0..cut as u64).map(Seq::new);
             let withdrawn = signals.filter_map(|signal| Some((signal, folded.retraction_of(signal).filter(|by| *by >= before)?)));
-            prop_assert_eq!(resumed.resume(folded.totals(), withdrawn), Ok(()));
+            prop_assert_eq!(resumed.resume(folded.totals(), withdrawn, [], []), Ok(()));
             prop_assert_eq!(&resumed, &folded);
         }
     }

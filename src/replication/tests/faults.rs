@@ -99,11 +99,11 @@ async fn a_checkpoint_of_another_feed_is_caught() {
 async fn a_feed_outside_the_audience_is_not_taken() {
     let world = faulty_relay(|world| {
         let batch = world.node("b").store.batch_after(&feed("a/luxury"), Seq::ZERO).expect("readable").expect("held");
-        let entries = batch.entries.iter().map(|entry| entry.bytes().clone()).collect();
+        let entries = batch.leaves.iter().filter_map(|leaf| leaf.bytes()).map(|entry| entry.bytes().clone()).collect();
         let (feed, first, checkpoint) = (feed("a/luxury"), Seq::ZERO, batch.checkpoint);
         vec![
             Fault::Checkpoint(super::world::feed("a/all"), checkpoint.clone()),
-            Fault::Unasked(FollowEvent::Batch { feed, first, entries, checkpoint }),
+            Fault::Unasked(FollowEvent::Batch { feed, first, entries, erased: vec![], checkpoint }),
         ]
     })
     .await;

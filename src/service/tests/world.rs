@@ -274,7 +274,7 @@ impl World {
         let Some(batch) = from.store.batch_after(&of, to.store.size(&of)).expect("readable") else { return false };
         let key = from.feed_key.public();
         let checkpoint = SignedCheckpoint::open(batch.checkpoint, &self.roster.alliance, |_| Some(key)).expect("signed");
-        let import = Import::verify(&to.store.frontier(&of), batch.entries, checkpoint).expect("as signed");
+        let import = Import::verify(&to.store.frontier(&of), batch.leaves, checkpoint).expect("as signed");
         to.store.import(import).await.expect("stored");
         true
     }

@@ -67,7 +67,7 @@ fn notes(part: u64) -> Vec<Append> {
             digests: vec![],
             valid_days: None,
         }),
-        Body::Erasure(Erasure { entries: vec![Seq::new(part * 30 + 8)], reason: ErasureReason::Request }),
+        Body::Erasure(Erasure { entries: vec![Seq::new(part * 30 + 8)], tags: vec![], reason: ErasureReason::Request }),
     ];
     let note = |body| {
         let entry = Entry { recorded_at: Timestamp::from_unix_ms(3), body };
@@ -290,7 +290,7 @@ fn what_is_erased_says_nothing_any_more_by_hints_and_by_log() {
             Ok(Appended::Created(seq)) => seq,
             ref other => panic!("{other:?}"),
         };
-        let body = Body::Erasure(Erasure { entries: vec![at(0), at(3)], reason: ErasureReason::Request });
+        let body = Body::Erasure(Erasure { entries: vec![at(0), at(3)], tags: vec![], reason: ErasureReason::Request });
         let entry = Entry { recorded_at: Timestamp::from_unix_ms(4), body };
         let bytes = encode(&entry, [6; limits::SALT_BYTES]).expect("fits");
         let erasure = Append::Note { audience: Audience::Alliance, entry: entry.into(), bytes };

@@ -1,0 +1,204 @@
+//! The writer's part of erasing: see [`super::erasures`] for what is done when, and why.
+
+use prost::Message as _;
+
+use super::engine::{Commit, EngineError};
+use super::index::Position;
+use super::rows::ErasedRow;
+use super::state::read_leaf;
+use super::writer::{Group, Writer};
+use super::{StoreError, damaged, keys, segment};
+use crate::domain::{FeedId, Seq};
+use crate::feed::{Body, Entry, EntryBytes, Leaf};
+
+/// Segments that are written anew in one commit: at most 8 MiB.
+const SEGMENTS_PER_COMMIT: usize = 64;
+
+/// An erasure that is being carried out.
+pub(super) struct Erasing {
+    at: Position,
+    /// What it names and is not removed yet, ascending.
+    left: Vec<Seq>,
+}
+
+/// A segment without what is erased.
+struct Redacted {
+    number: u64,
+    leaves: Vec<Leaf>,
+    /// What this node understood of what it erased.
+    forgotten: Vec<(Seq, Body)>,
+}
+
+impl Writer {
+    /// Whether something is to be removed.
+    pub(super) fn has_to_erase(&self) -> bool {
+        !self.is_suspended() && (self.erasing.is_some() || self.shared().state.read().erasures.next().is_some())
+    }
+
+    /// Removes some of what is to be removed. A failure suspends writing.
+    pub(super) fn erase_some(&mut self) {
+        if self.has_to_erase()
+            && let Err(error) = self.try_erase()
+        {
+            self.erasing = None;
+            self.suspend(&error);
+        }
+    }
+
+    fn try_erase(&mut self) -> Result<(), EngineError> {
+        let Some(mut erasing) = self.next_erasing()? else { return Ok(()) };
+        let mut commit = Commit::default();
+        let mut redacted = Vec::new();
+        while redacted.len() < SEGMENTS_PER_COMMIT
+            && let Some(first) = erasing.left.first()
+        {
+            let number = segment::number_of(*first);
+            let end = erasing.left.partition_point(|seq| segment::number_of(*seq) == number);
+            let named: Vec<Seq> = erasing.left.drain(..end).collect();
+            redacted.extend(self.redact(erasing.at, number, &named)?);
+        }
+        for Redacted { number, leaves, .. } in &redacted {
+            let value = segment::pack(leaves).map_err(EngineError::Io)?;
+            commit.put(keys::segment(erasing.at.feed(), *number), value);
+        }
+        let done = erasing.left.is_empty();
+        let row = done.then(|| self.shared().state.read().erasures.removed(erasing.at, self.shared().clock.now()));
+        if let Some(row) = &row {
+            commit.put(keys::erased(erasing.at.feed()), row.encode_to_vec());
+        }
+        self.shared().engine.commit(commit)?;
+        self.forget(erasing.at, redacted, row);
+        self.erasing = (!done).then_some(erasing);
+        Ok(())
+    }
+
+    fn next_erasing(&mut self) -> Result<Option<Erasing>, EngineError> {
+        if let Some(erasing) = self.erasing.take() {
+            return Ok(Some(erasing));
+        }
+        let Some(at) = self.shared().state.read().erasures.next() else { return Ok(None) };
+        let entry = read_leaf(&self.shared().engine, at.feed(), at.seq())?.map(|leaf| leaf.read());
+        let Some(Ok(Entry { body: Body::Erasure(erasure), .. })) = entry else {
+            return Err(EngineError::Damaged("an erasure is missing".into()));
+        };
+        let left = erasure.entries.into_iter().filter(|seq| *seq < at.seq()).collect();
+        Ok(Some(Erasing { at, left }))
+    }
+
+    /// The segment without what is `named` in it; `None` where nothing of that is there.
+    fn redact(&self, at: Position, number: u64, named: &[Seq]) -> Result<Option<Redacted>, EngineError> {
+        let damaged = || EngineError::Damaged("a segment cannot be read".into());
+        let value = self.shared().engine.get(&keys::segment(at.feed(), number))?.ok_or_else(damaged)?;
+        let mut leaves = segment::unpack(&value).map_err(|_| damaged())?;
+        let (mut forgotten, mut changed) = (Vec::new(), false);
+        for seq in named {
+            let leaf = leaves.get_mut(segment::place_of(*seq)).ok_or_else(damaged)?;
+            match leaf.read() {
+                Ok(entry) if !entry.body.is_erasable() => continue,
+                Ok(entry) => forgotten.push((*seq, entry.body)),
+                Err(_) => {}
+            }
+            changed |= !matches!(leaf, Leaf::Erased(_));
+            *leaf = Leaf::Erased(leaf.hash());
+        }
+        Ok(changed.then_some(Redacted { number, leaves, forgotten }))
+    }
+
+    /// Drops from memory what is gone from disk.
+    fn forget(&mut self, at: Position, redacted: Vec<Redacted>, row: Option<ErasedRow>) {
+        let shared = self.shared().clone();
+        shared.segments.clear();
+        let mut state = shared.state.write();
+        let Some(feed) = state.feeds.get(&at.feed()).map(|record| record.id.clone()) else { return };
+        for Redacted { number, leaves, forgotten } in redacted {
+            if let Some(tip) = self.tips_mut().get_mut(&feed) {
+                tip.replace(number, &leaves);
+            }
+            for (seq, body) in forgotten {
+                state.casebook.forget(Position::new(at.feed(), seq), &feed, &body);
+            }
+        }
+        if let Some(row) = row {
+            state.erasures.set(at.feed(), row);
+        }
+        drop(state);
+        shared.announce();
+    }
+
+    /// Puts back content that is missing, as far as it is what was signed; derived state is built anew with it.
+    pub(super) fn stage_fill(
+        &mut self,
+        feed: &FeedId,
+        mut entries: Vec<(Seq, EntryBytes)>,
+        group: &mut Group,
+    ) -> Result<usize, StoreError> {
+        let shared = self.shared().clone();
+        let no = {
+            let state = shared.state.read();
+            let (Some(no), Some(record)) = (state.number(feed), state.feed(feed)) else { return Ok(0) };
+            entries.retain(|(seq, _)| record.view.is_missing(*seq));
+            no
+        };
+        // What grows in the same group writes the last segment, too, and would undo it.
+        if group.has_grown(feed) {
+            return Ok(0);
+        }
+        entries.sort_unstable_by_key(|(seq, _)| *seq);
+        let mut filled = 0;
+        for of_segment in entries.chunk_by(|(a, _), (b, _)| segment::number_of(*a) == segment::number_of(*b)) {
+            let key = keys::segment(no, segment::number_of(of_segment[0].0));
+            let value = shared.engine.get(&key).map_err(|error| StoreError::unreadable(&error))?;
+            let mut leaves = segment::unpack(&value.ok_or_else(|| damaged("a segment"))?).map_err(|_| damaged("a segment"))?;
+            for (seq, bytes) in of_segment {
+                if let Some(leaf) = leaves.get_mut(segment::place_of(*seq))
+                    && *leaf == Leaf::Erased(bytes.leaf_hash())
+                {
+                    *leaf = bytes.clone().into();
+                    filled += 1;
+                }
+            }
+            group.put(key, segment::pack(&leaves))?;
+        }
+        group.rebuild_after(filled > 0);
+        Ok(filled)
+    }
+
+    /// Writes the files anew without what was removed.
+    pub(super) fn purge(&mut self) -> Result<bool, StoreError> {
+        let shared = self.shared().clone();
+        while self.has_to_erase() {
+            self.erase_some();
+        }
+        if self.is_suspended() || !shared.state.read().erasures.is_purge_due() {
+            return Ok(false);
+        }
+        self.redact_hints();
+        shared.engine.rewrite().map_err(|error| {
+            // The files that are there stay in use, unless they could not be opened again.
+            if !shared.engine.is_open() {
+                self.suspend(&error);
+            }
+            StoreError::unwritable(&error)
+        })?;
+        let rows = shared.state.read().erasures.purged(shared.clock.now());
+        let mut commit = Commit::default();
+        rows.iter().for_each(|(no, row)| commit.put(keys::erased(*no), row.encode_to_vec()));
+        shared.engine.commit(commit).map_err(|error| {
+            self.suspend(&error);
+            StoreError::unwritable(&error)
+        })?;
+        let mut state = shared.state.write();
+        rows.into_iter().for_each(|(no, row)| state.erasures.set(no, row));
+        drop(state);
+        shared.announce();
+        Ok(true)
+    }
+
+    fn redact_hints(&mut self) {
+        let shared = self.shared().clone();
+        let last = shared.state.write().all_hints();
+        self.hints_mut().append(last);
+        let state = shared.state.read();
+        self.hints_mut().redact(|no, seq| state.casebook.erased(no).is_some_and(|erased| erased.contains(seq.get())));
+    }
+}

@@ -1,0 +1,128 @@
+//! Erasures, and how far this node has carried them out.
+//!
+//! What an erasure names counts for nothing from the moment it is taken in. Its content goes in two steps, which every node takes
+//! by itself and in the order of the feed:
+//!
+//! - *removed*: the segments that held it are written anew with its leaf hash, and what was kept of it in memory is dropped.
+//!   Nothing reads it any more. A moment after the erasure, some segments at a time, between commits.
+//! - *purged*: the database and the hints beside it are written anew without it, and the old files are overwritten with zeros before
+//!   they are removed, because sled leaves old pages in the free room of its file, and the hints hold eight bytes of each pseudonym.
+//!   When whoever runs the store asks for it, since it takes as long as copying the store does.
+//!
+//! What nobody can promise: a file system that copies on write, a disk that moves its blocks (as flash does), a snapshot or a
+//! backup of the volume keep what was once written for as long as they do.
+//!
+//! How far a feed has come is kept as a row; a crash at any line leaves work that is done again and is the same.
+
+use std::collections::BTreeMap;
+
+use prost::Message as _;
+
+use super::OpenError;
+use super::engine::Engine;
+use super::index::{FeedNo, Position};
+use super::keys;
+use super::rows::ErasedRow;
+use crate::domain::{Seq, Timestamp};
+
+/// How far the erasures of one feed are carried out at one node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ErasureProgress {
+    /// What every erasure before this position names is removed.
+    pub removed: Seq,
+    /// When the last of it was.
+    pub removed_at: Timestamp,
+    /// What every erasure before this position names is purged.
+    pub purged: Seq,
+    /// When the last of it was; the epoch where nothing is.
+    pub purged_at: Timestamp,
+}
+
+/// Of one feed.
+#[derive(Default)]
+struct OfFeed {
+    /// Where its erasures stand, ascending.
+    all: Vec<Seq>,
+    row: ErasedRow,
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Erasures(BTreeMap<FeedNo, OfFeed>);
+
+impl Erasures {
+    /// Takes in how far things are.
+    pub(super) fn load(&mut self, engine: &Engine) -> Result<(), OpenError> {
+        engine.scan(&keys::all_erased(), |key, value| {
+            let damaged = || OpenError::damaged("the row of a feed's erasures");
+            let no = keys::read_feed(key).ok_or_else(damaged)?;
+            self.0.entry(no).or_default().row = ErasedRow::decode(value).map_err(|_| damaged())?;
+            Ok(())
+        })
+    }
+
+    /// There is an erasure at `at`, the last one of its feed.
+    pub(super) fn note(&mut self, at: Position) {
+        self.0.entry(at.feed()).or_default().all.push(at.seq());
+    }
+
+    /// The first erasure of any feed that is not carried out.
+    pub(super) fn next(&self) -> Option<Position> {
+        self.0.iter().find_map(|(no, feed)| Some(Position::new(*no, *feed.left().first()?)))
+    }
+
+    /// The row of a feed once the erasure at `at` is carried out.
+    pub(super) fn removed(&self, at: Position, now: Timestamp) -> ErasedRow {
+        let row = self.row(at.feed());
+        ErasedRow { removed: at.seq().plus(1).get(), removed_at_ms: now.unix_ms(), ..row }
+    }
+
+    /// The rows of the feeds of which something is removed and not purged, once it is.
+    pub(super) fn purged(&self, now: Timestamp) -> Vec<(FeedNo, ErasedRow)> {
+        let due = self.0.iter().filter(|(_, feed)| feed.row.purged < feed.row.removed);
+        due.map(|(no, feed)| (*no, ErasedRow { purged: feed.row.removed, purged_at_ms: now.unix_ms(), ..feed.row })).collect()
+    }
+
+    /// Whether something is removed and not purged.
+    pub(super) fn is_purge_due(&self) -> bool {
+        self.0.values().any(|feed| feed.row.purged < feed.row.removed)
+    }
+
+    /// When something was purged last; the epoch where nothing was.
+    pub(super) fn last_purge(&self) -> Timestamp {
+        Timestamp::from_unix_ms(self.0.values().map(|feed| feed.row.purged_at_ms).max().unwrap_or_default())
+    }
+
+    /// A row as it is on disk now.
+    pub(super) fn set(&mut self, no: FeedNo, row: ErasedRow) {
+        self.0.entry(no).or_default().row = row;
+    }
+
+    /// Where the erasures of a feed stand.
+    pub(super) fn of(&self, no: FeedNo) -> &[Seq] {
+        self.0.get(&no).map_or(&[], |feed| &feed.all)
+    }
+
+    /// How far those of a feed are carried out; `None` where there are none.
+    pub(super) fn progress(&self, no: FeedNo) -> Option<ErasureProgress> {
+        let row = self.0.get(&no).filter(|feed| !feed.all.is_empty())?.row;
+        Some(ErasureProgress {
+            removed: Seq::new(row.removed),
+            removed_at: Timestamp::from_unix_ms(row.removed_at_ms),
+            purged: Seq::new(row.purged),
+            purged_at: Timestamp::from_unix_ms(row.purged_at_ms),
+        })
+    }
+
+    fn row(&self, no: FeedNo) -> ErasedRow {
+        self.0.get(&no).map(|feed| feed.row).unwrap_or_default()
+    }
+}
+
+impl OfFeed {
+    /// Those that are not carried out.
+    fn left(&self) -> &[Seq] {
+        let done = self.all.partition_point(|seq| seq.get() < self.row.removed);
+        self.all.get(done..).unwrap_or_default()
+    }
+}
