@@ -7,6 +7,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{NodeSetup, Options, Rights, StartError, Store, Tls};
 use crate::domain::{Clock, Entropy, MemberId};
+use crate::feed::SigningKey;
 use crate::membership::{Directory, Liveness};
 use crate::replication::{OwnFeeds, Pace, Reader, Replicator, ServeContext, Setup};
 use crate::rpc::acceptor::OpenConnections;
@@ -25,6 +26,7 @@ pub(super) struct Ground {
     addresses: BTreeMap<MemberId, String>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    feed_key: Arc<SigningKey>,
     pace: Pace,
     own_feeds: OwnFeeds,
 }
@@ -59,6 +61,7 @@ impl Ground {
             access: Arc::new(ArcSwap::from_pointee(setup.access)),
             addresses: setup.addresses,
             clock: setup.clock,
+            feed_key,
             entropy: setup.entropy,
             pace: setup.pace,
             own_feeds: setup.own_feeds,
@@ -84,7 +87,8 @@ pub(super) struct Parts {
 impl Parts {
     /// Starts replication among `tasks`, and puts the services on top.
     pub(super) fn on(ground: Ground, tls: &Tls, tasks: &TaskTracker, working: &CancellationToken) -> Self {
-        let Ground { store, directory, pseudonymiser, secret, access, addresses, clock, entropy, pace, own_feeds } = ground;
+        let Ground { store, directory, pseudonymiser, secret, access, addresses, clock, entropy, feed_key, pace, own_feeds } =
+            ground;
         let liveness = Arc::new(Liveness::new());
         let dialer = PeerDialer { alliance: directory.alliance().clone(), tls: tls.dialling.clone(), addresses };
         let reader = Reader::new(store.clone(), tasks.clone());
@@ -158,7 +162,7 @@ impl Parts {
             started_at: clock.now(),
         };
         Self {
-            serve: Arc::new(ServeContext::new(reader, directory.clone(), pace)),
+            serve: Arc::new(ServeContext::new(reader, directory.clone(), pace, feed_key)),
             signals: SignalServer { submitter: Arc::new(submitter), signals, cases: cases.clone(), access: access.clone() },
             leads: LeadServer { rings: Arc::new(rings), access: access.clone() },
             cases: CaseServer { cases, access: access.clone() },

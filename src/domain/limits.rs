@@ -41,6 +41,8 @@ pub const MAX_HUB_SELLERS: u16 = 1_000;
 pub const MAX_OVERRIDES: usize = 100_000;
 /// Entries that one erasure names, so that what a node does about it is bounded; two bytes each and more.
 pub const MAX_ERASED_AT_ONCE: usize = 1_024;
+/// Entries whose content is asked for at once, where it came without an erasure: at most 2 MiB.
+pub const MAX_ENTRIES_ASKED: usize = 256;
 /// Days that a signal may ask to be kept: ten years, the longest limitation period among the members' laws.
 pub const MAX_RETENTION_DAYS: u16 = 3_653;
 /// The earliest day that an observation may name: signals are about sellers on networks.

@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use super::limits::{MAX_ERASED_AT_ONCE, MAX_SUBMISSION_ID_BYTES};
 use super::vocabulary::vocabulary;
-use super::{Audience, EvidenceGrade, FieldError, Identifier, IdentifierKind, PseudonymSet, Seq, Statement, Subject};
+use super::{Audience, EvidenceGrade, FieldError, Identifier, IdentifierKind, PseudonymSet, Seq, Statement, Subject, Timestamp};
 
 /// The submitter's own name for a signal: 1 to 128 bytes of its choosing.
 ///
@@ -130,6 +130,19 @@ impl Erasure {
         }
         Ok(())
     }
+}
+
+/// How far the erasures of one feed are carried out at one node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ErasureProgress {
+    /// Nothing reads any more what an erasure before this position names.
+    pub removed: Seq,
+    /// When the last of it was removed.
+    pub removed_at: Timestamp,
+    /// The node's files were written anew without what an erasure before this position names.
+    pub purged: Seq,
+    /// When they were last; the epoch where they were not.
+    pub purged_at: Timestamp,
 }
 
 vocabulary! {

@@ -10,7 +10,7 @@
 //! encodes a message again to check a signature. Nothing that a peer sends makes it panic, and everything that a peer can grow
 //! has a bound in [`crate::domain::limits`].
 //!
-//! In reading order: hash and frontier (the tree), signing key and note (the signature), checkpoint, batch, fork and roster
+//! In reading order: hash and frontier (the tree), signing key and note (the signature), checkpoint, batch, fork, receipt and roster
 //! (what is signed), entry with codec and statement (the bytes), content (what a submission says), view (what a feed
 //! comes to), life (what a signal comes to, with the entries of all feeds about it).
 
@@ -27,6 +27,7 @@ mod frontier;
 mod hash;
 mod life;
 mod note;
+mod receipt;
 mod roster;
 mod signing_key;
 mod statement;
@@ -45,6 +46,7 @@ pub use frontier::{Frontier, FrontierError};
 pub use hash::{Hash, HashLengthError, leaf_hash, node_hash, sha256};
 pub use life::{Amended, DisputeEnd, Disputed, Life, Note, Opined, Told, life, marker_holds};
 pub use note::{NoteError, open_note, sign_note, verifier_key};
+pub use receipt::{ErasureReceipt, ReceiptError};
 pub use roster::{Replacement, RosterError, SignedRoster, supersede};
 pub use signing_key::{KeyError, SigningKey};
 pub use statement::{

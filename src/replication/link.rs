@@ -10,7 +10,7 @@ use futures_util::stream::BoxStream;
 use tokio::sync::mpsc;
 
 use crate::domain::{FeedId, MemberId, Seq};
-use crate::feed::Hash;
+use crate::feed::{EntryBytes, Hash};
 use crate::store::ForkRecord;
 
 /// Opens links to the nodes of other members.
@@ -43,6 +43,19 @@ pub trait Link: Send + Sync {
     /// # Errors
     /// Where the peer did not answer, or holds less.
     async fn frontier(&self, feed: &FeedId, size: Seq) -> Result<Vec<Hash>, LinkError>;
+
+    /// What the peer signs of its copy of `feed`: how far it has carried out the erasures, as signed note; empty where it has carried
+    /// out none.
+    ///
+    /// # Errors
+    /// Where the peer did not answer.
+    async fn receipt(&self, feed: &FeedId) -> Result<Bytes, LinkError>;
+
+    /// The entries at `seqs` as far as the peer has their content.
+    ///
+    /// # Errors
+    /// Where the peer did not answer.
+    async fn entries(&self, feed: &FeedId, seqs: &[Seq]) -> Result<Vec<(Seq, EntryBytes)>, LinkError>;
 
     /// Opens the stream on which feeds are followed.
     ///

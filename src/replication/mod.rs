@@ -13,8 +13,7 @@
 //!
 //! In reading order: link (the way to a peer), reader (the store as it is read here), serve (what peers get), plan (who is
 //! asked for what), judge (whom to believe), board (what is known of each peer), own (when own feeds
-//! may be written to), session (one connection), follow (all of
-//! them).
+//! may be written to), upkeep (what equals ask each other), session (one connection), follow (all of them).
 
 mod board;
 mod error;
@@ -27,6 +26,7 @@ mod plan;
 mod reader;
 mod serve;
 mod session;
+mod upkeep;
 
 pub use board::{Failure, PeerStatus};
 pub use error::{Misbehaviour, ServeError, SessionError};

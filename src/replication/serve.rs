@@ -17,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::reader::Shared;
 use super::{Directory, FollowCommand, FollowEvent, ForkParts, Heads, Pace, Reader, Refusal, ServeError, Word, heads_digest};
-use crate::domain::limits::{MAX_FOLLOWED_FEEDS, MAX_LISTED_FORKS, MAX_LOGGED_REFUSALS, MAX_PEER_MESSAGE_BYTES};
-use crate::domain::{FeedId, MemberId, Seq};
-use crate::feed::{Hash, Leaf};
+use crate::domain::limits::{MAX_ENTRIES_ASKED, MAX_FOLLOWED_FEEDS, MAX_LISTED_FORKS, MAX_LOGGED_REFUSALS, MAX_PEER_MESSAGE_BYTES};
+use crate::domain::{FeedId, MemberId, Seq, SignalRef};
+use crate::feed::{EntryBytes, ErasureReceipt, Hash, Leaf, SigningKey};
 use crate::store::{StoreError, StoredBatch};
 
 /// Refusals waiting to be sent; beyond it no further command is taken.
@@ -32,15 +32,17 @@ pub struct ServeContext {
     reader: Reader,
     directory: Arc<Directory>,
     pace: Pace,
+    /// Signs receipts.
+    key: Arc<SigningKey>,
     /// What each peer was refused, as far as it was logged.
     refused: Mutex<BTreeMap<MemberId, BTreeSet<(String, &'static str)>>>,
 }
 
 impl ServeContext {
-    /// Serves what `reader` reads, to whom `directory` allows it.
+    /// Serves what `reader` reads, to whom `directory` allows it, and signs receipts with `key`.
     #[must_use]
-    pub fn new(reader: Reader, directory: Arc<Directory>, pace: Pace) -> Self {
-        Self { reader, directory, pace, refused: Mutex::default() }
+    pub fn new(reader: Reader, directory: Arc<Directory>, pace: Pace, key: Arc<SigningKey>) -> Self {
+        Self { reader, directory, pace, key, refused: Mutex::default() }
     }
 
     /// Logs that `peer` was refused, and why, once for each thing that it asked for: `subject` is a feed, or empty for all of
@@ -98,6 +100,49 @@ impl ServeContext {
         let feed = feed.clone();
         let frontier = self.reader.run(move |store| store.frontier_at(&feed, size)).await??;
         frontier.map(|frontier| frontier.hashes().to_vec()).ok_or(ServeError::NotHeld)
+    }
+
+    /// How far this node has carried out the erasures of `feed`, as signed note; empty where it has carried out none.
+    ///
+    /// # Errors
+    /// [`ServeError::NotShared`] where `peer` may not read it, [`ServeError::Store`].
+    pub async fn receipt_for(&self, peer: &MemberId, feed: &FeedId) -> Result<Bytes, ServeError> {
+        if !self.shares(feed, peer) {
+            return Err(ServeError::NotShared);
+        }
+        let of = feed.clone();
+        let Some(progress) = self.reader.run(move |store| store.erasure_progress(&of)).await? else { return Ok(Bytes::new()) };
+        if progress.removed == Seq::ZERO {
+            return Ok(Bytes::new());
+        }
+        let receipt = ErasureReceipt { feed: feed.clone(), holder: self.directory.member().clone(), progress };
+        Ok(receipt.sign(self.directory.alliance(), &self.key))
+    }
+
+    /// The entries of `feed` at `seqs` whose content is held and not erased: at most [`MAX_ENTRIES_ASKED`] are looked at.
+    ///
+    /// # Errors
+    /// [`ServeError::NotShared`] where `peer` may not read it, [`ServeError::Store`].
+    pub async fn entries_for(
+        &self,
+        peer: &MemberId,
+        feed: &FeedId,
+        seqs: Vec<Seq>,
+    ) -> Result<Vec<(Seq, EntryBytes)>, ServeError> {
+        if !self.shares(feed, peer) {
+            return Err(ServeError::NotShared);
+        }
+        let feed = feed.clone();
+        let read = move |store: &crate::store::Store| {
+            let mut entries = Vec::new();
+            for seq in seqs.into_iter().take(MAX_ENTRIES_ASKED) {
+                let at = SignalRef { feed: feed.clone(), seq };
+                let leaf = if store.is_erased(&at) { None } else { store.read(&feed, seq)? };
+                entries.extend(leaf.and_then(|leaf| Some((seq, leaf.bytes()?.clone()))));
+            }
+            Ok::<_, StoreError>(entries)
+        };
+        Ok(self.reader.run(read).await??)
     }
 
     /// Whether `feed` is for `peer` and for this node: what this node may not read any more it hands on no more.

@@ -18,6 +18,7 @@ use super::board::{Board, Occasion};
 use super::error::Complaint;
 use super::judge::{Mismatch, Offered, Opener, Standing, Verdict, judge, weigh};
 use super::plan::Plan;
+use super::upkeep::Upkeep;
 use super::{
     Directory, FollowCommand, FollowEvent, Link, LinkError, Liveness, Misbehaviour, OwnFeeds, Pace, Reader, Refusal,
     SessionError, Word, heads_digest,
@@ -155,7 +156,7 @@ async fn converse(
 }
 
 /// Asks the peer something, and waits no longer than for a heartbeat.
-async fn ask<T>(ctx: &Context, question: impl Future<Output = Result<T, LinkError>>) -> Result<T, SessionError> {
+pub(super) async fn ask<T>(ctx: &Context, question: impl Future<Output = Result<T, LinkError>>) -> Result<T, SessionError> {
     let patience = ctx.pace.silence();
     Ok(timeout(patience, question).await.map_err(|_| SessionError::Silent(patience))??)
 }
@@ -206,6 +207,7 @@ struct Session<'a> {
     /// Weight of the heartbeats in a row with other heads.
     differing: u32,
     patience: u32,
+    upkeep: Upkeep,
     flowing: bool,
     progress: bool,
 }
@@ -228,6 +230,7 @@ impl<'a> Session<'a> {
             rosters: Allowance::new(ctx.pace.allowance()),
             differing: 0,
             patience: PATIENCE,
+            upkeep: Upkeep::new(ctx.pace.heartbeat, ctx.pace.memory()),
             flowing: false,
             progress: false,
         }
@@ -317,7 +320,7 @@ impl<'a> Session<'a> {
         let weight = if std::mem::take(&mut self.flowing) { FLOWING } else { QUIET };
         if self.agrees(word.heads_digest).await? {
             self.at_one();
-            return Ok(());
+            return self.upkeep.tend(self.ctx, self.peer, self.link).await;
         }
         self.find_stalled(weight).await?;
         self.differing = self.differing.saturating_add(weight);

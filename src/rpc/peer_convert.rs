@@ -4,9 +4,9 @@ use bytes::Bytes;
 
 use super::proto;
 use super::proto::{follow_feeds_request, follow_feeds_response};
-use crate::domain::limits::{MAX_BATCH_ENTRIES, MAX_FRONTIER_HASHES, MAX_LISTED_CHECKPOINTS, MAX_LISTED_FORKS};
+use crate::domain::limits::{MAX_BATCH_ENTRIES, MAX_ENTRIES_ASKED, MAX_FRONTIER_HASHES, MAX_LISTED_CHECKPOINTS, MAX_LISTED_FORKS};
 use crate::domain::{FeedId, FieldError, Seq};
-use crate::feed::Hash;
+use crate::feed::{EntryBytes, Hash};
 use crate::replication::{FollowCommand, FollowEvent, ForkParts, Heads, Refusal, Word};
 
 fn missing(field: &'static str) -> FieldError {
@@ -136,6 +136,20 @@ pub(super) fn heads_to_wire(heads: Heads) -> proto::ListCheckpointsResponse {
         second_checkpoint: fork.second,
     };
     proto::ListCheckpointsResponse { checkpoints: heads.checkpoints, forks: heads.forks.into_iter().map(fork).collect() }
+}
+
+pub(super) fn entries(message: proto::GetEntriesResponse) -> Result<Vec<(Seq, EntryBytes)>, FieldError> {
+    let entry = |content: proto::EntryContent| {
+        let bytes = EntryBytes::from_peer(content.entry);
+        let bytes = bytes.map_err(|error| FieldError::new(error.code(), "entry", error.to_string()))?;
+        Ok((Seq::new(content.seq), bytes))
+    };
+    at_most(message.entries, MAX_ENTRIES_ASKED, "entries")?.into_iter().map(entry).collect()
+}
+
+pub(super) fn entries_to_wire(entries: &[(Seq, EntryBytes)]) -> proto::GetEntriesResponse {
+    let content = |(seq, bytes): &(Seq, EntryBytes)| proto::EntryContent { seq: seq.get(), entry: bytes.bytes().clone() };
+    proto::GetEntriesResponse { entries: entries.iter().map(content).collect() }
 }
 
 #[cfg(test)]

@@ -19,10 +19,10 @@ use tonic_types::StatusExt as _;
 use super::connector::{connect, explain};
 use super::peer_convert;
 use super::proto::peer_service_client::PeerServiceClient;
-use super::proto::{GetFrontierRequest, GetRosterRequest, ListCheckpointsRequest};
+use super::proto::{GetEntriesRequest, GetErasureReceiptRequest, GetFrontierRequest, GetRosterRequest, ListCheckpointsRequest};
 use crate::domain::limits::MAX_PEER_MESSAGE_BYTES;
 use crate::domain::{AllianceName, FeedId, FieldError, MemberId, Seq};
-use crate::feed::Hash;
+use crate::feed::{EntryBytes, Hash};
 use crate::replication::{Dialer, FollowStream, Heads, Link, LinkError, Traffic};
 
 /// Commands on their way to a peer; it reads them at once.
@@ -92,6 +92,19 @@ impl Link for PeerLink {
         let request = GetFrontierRequest { feed: peer_convert::feed_to_wire(feed), size: size.get() };
         let response = self.client.clone().get_frontier(self.meter.sent(request)).await.map_err(link_error)?;
         peer_convert::frontier(self.meter.received(response.into_inner()).hashes).map_err(malformed)
+    }
+
+    async fn receipt(&self, feed: &FeedId) -> Result<Bytes, LinkError> {
+        let request = GetErasureReceiptRequest { feed: peer_convert::feed_to_wire(feed) };
+        let response = self.client.clone().get_erasure_receipt(self.meter.sent(request)).await.map_err(link_error)?;
+        Ok(self.meter.received(response.into_inner()).receipt)
+    }
+
+    async fn entries(&self, feed: &FeedId, seqs: &[Seq]) -> Result<Vec<(Seq, EntryBytes)>, LinkError> {
+        let seqs = seqs.iter().map(|seq| seq.get()).collect();
+        let request = GetEntriesRequest { feed: peer_convert::feed_to_wire(feed), seqs };
+        let response = self.client.clone().get_entries(self.meter.sent(request)).await.map_err(link_error)?;
+        peer_convert::entries(self.meter.received(response.into_inner())).map_err(malformed)
     }
 
     async fn follow(&self) -> Result<FollowStream, LinkError> {

@@ -13,7 +13,8 @@ use super::fault::Fault;
 use super::peer_convert;
 use super::proto::peer_service_server::PeerService;
 use super::proto::{
-    FollowFeedsRequest, FollowFeedsResponse, GetFrontierRequest, GetFrontierResponse, GetRosterRequest, GetRosterResponse,
+    FollowFeedsRequest, FollowFeedsResponse, GetEntriesRequest, GetEntriesResponse, GetErasureReceiptRequest,
+    GetErasureReceiptResponse, GetFrontierRequest, GetFrontierResponse, GetRosterRequest, GetRosterResponse,
     ListCheckpointsRequest, ListCheckpointsResponse,
 };
 use super::rows::Responses;
@@ -66,6 +67,25 @@ impl PeerService for PeerServer {
         let feed = peer_convert::feed(request.feed).map_err(Fault::from)?;
         let hashes = self.context.frontier_for(&peer, &feed, Seq::new(request.size)).await.map_err(Fault::from)?;
         Ok(Response::new(GetFrontierResponse { hashes: peer_convert::hashes_to_wire(&hashes) }))
+    }
+
+    async fn get_erasure_receipt(
+        &self,
+        request: Request<GetErasureReceiptRequest>,
+    ) -> Result<Response<GetErasureReceiptResponse>, Status> {
+        let peer = peer_member(&request)?;
+        let feed = peer_convert::feed(request.into_inner().feed).map_err(Fault::from)?;
+        let receipt = self.context.receipt_for(&peer, &feed).await.map_err(Fault::from)?;
+        Ok(Response::new(GetErasureReceiptResponse { receipt }))
+    }
+
+    async fn get_entries(&self, request: Request<GetEntriesRequest>) -> Result<Response<GetEntriesResponse>, Status> {
+        let peer = peer_member(&request)?;
+        let request = request.into_inner();
+        let feed = peer_convert::feed(request.feed).map_err(Fault::from)?;
+        let seqs = request.seqs.into_iter().map(Seq::new).collect();
+        let entries = self.context.entries_for(&peer, &feed, seqs).await.map_err(Fault::from)?;
+        Ok(Response::new(peer_convert::entries_to_wire(&entries)))
     }
 
     type FollowFeedsStream = Responses<FollowFeedsResponse>;

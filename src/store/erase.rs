@@ -1,15 +1,17 @@
 //! The writer's part of erasing: see [`super::erasures`] for what is done when, and why.
 
+use bytes::Bytes;
 use prost::Message as _;
 
 use super::engine::{Commit, EngineError};
 use super::index::Position;
-use super::rows::ErasedRow;
+use super::erasures::StoredReceipt;
+use super::rows::{ErasedRow, ReceiptRow};
 use super::state::read_leaf;
 use super::writer::{Group, Writer};
 use super::{StoreError, damaged, keys, segment};
 use crate::domain::{FeedId, Seq};
-use crate::feed::{Body, Entry, EntryBytes, Leaf};
+use crate::feed::{Body, Entry, EntryBytes, ErasureReceipt, Leaf};
 
 /// Segments that are written anew in one commit: at most 8 MiB.
 const SEGMENTS_PER_COMMIT: usize = 64;
@@ -161,6 +163,20 @@ impl Writer {
         }
         group.rebuild_after(filled > 0);
         Ok(filled)
+    }
+
+    /// Keeps a receipt, unless one that says more is kept.
+    pub(super) fn stage_receipt(&self, receipt: ErasureReceipt, note: Bytes, group: &mut Group) {
+        let state = self.shared().state.read();
+        let Some(no) = state.number(&receipt.feed) else { return };
+        let ErasureReceipt { holder, progress, .. } = &receipt;
+        let says_more = |held: &StoredReceipt| (held.progress.removed, held.progress.purged) > (progress.removed, progress.purged);
+        if state.erasures.receipt(no, holder).is_some_and(says_more) {
+            return;
+        }
+        let row = ReceiptRow { progress: (&receipt).into(), note: note.clone() };
+        group.commit.put(keys::receipt(no, holder), row.encode_to_vec());
+        group.receipts.push((no, holder.clone(), StoredReceipt { progress: *progress, note }));
     }
 
     /// Writes the files anew without what was removed.

@@ -16,26 +16,24 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use prost::Message as _;
 
 use super::OpenError;
 use super::engine::Engine;
 use super::index::{FeedNo, Position};
 use super::keys;
-use super::rows::ErasedRow;
-use crate::domain::{Seq, Timestamp};
+use super::rows::{ErasedRow, ReceiptRow};
+use crate::domain::{ErasureProgress, MemberId, Seq, Timestamp};
+use crate::feed::ErasureReceipt;
 
-/// How far the erasures of one feed are carried out at one node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ErasureProgress {
-    /// What every erasure before this position names is removed.
-    pub removed: Seq,
-    /// When the last of it was.
-    pub removed_at: Timestamp,
-    /// What every erasure before this position names is purged.
-    pub purged: Seq,
-    /// When the last of it was; the epoch where nothing is.
-    pub purged_at: Timestamp,
+/// A receipt as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredReceipt {
+    /// How far the holder's node has come.
+    pub progress: ErasureProgress,
+    /// What it signed.
+    pub note: Bytes,
 }
 
 /// Of one feed.
@@ -44,6 +42,8 @@ struct OfFeed {
     /// Where its erasures stand, ascending.
     all: Vec<Seq>,
     row: ErasedRow,
+    /// What other members' nodes have said, of an own feed.
+    receipts: BTreeMap<MemberId, StoredReceipt>,
 }
 
 /// See the module.
@@ -57,8 +57,26 @@ impl Erasures {
             let damaged = || OpenError::damaged("the row of a feed's erasures");
             let no = keys::read_feed(key).ok_or_else(damaged)?;
             self.0.entry(no).or_default().row = ErasedRow::decode(value).map_err(|_| damaged())?;
+            Ok::<_, OpenError>(())
+        })?;
+        engine.scan(&keys::all_receipts(), |key, value| {
+            let damaged = || OpenError::damaged("a receipt");
+            let (no, holder) = keys::read_receipt(key).ok_or_else(damaged)?;
+            let row = ReceiptRow::decode(value).map_err(|_| damaged())?;
+            let receipt = StoredReceipt { progress: read_progress(&row.progress), note: row.note };
+            self.0.entry(no).or_default().receipts.insert(holder, receipt);
             Ok(())
         })
+    }
+
+    /// A receipt as it is on disk now.
+    pub(super) fn set_receipt(&mut self, no: FeedNo, holder: MemberId, receipt: StoredReceipt) {
+        self.0.entry(no).or_default().receipts.insert(holder, receipt);
+    }
+
+    /// What a member's node has said of a feed.
+    pub(super) fn receipt(&self, no: FeedNo, holder: &MemberId) -> Option<&StoredReceipt> {
+        self.0.get(&no)?.receipts.get(holder)
     }
 
     /// There is an erasure at `at`, the last one of its feed.
@@ -105,17 +123,31 @@ impl Erasures {
 
     /// How far those of a feed are carried out; `None` where there are none.
     pub(super) fn progress(&self, no: FeedNo) -> Option<ErasureProgress> {
-        let row = self.0.get(&no).filter(|feed| !feed.all.is_empty())?.row;
-        Some(ErasureProgress {
-            removed: Seq::new(row.removed),
-            removed_at: Timestamp::from_unix_ms(row.removed_at_ms),
-            purged: Seq::new(row.purged),
-            purged_at: Timestamp::from_unix_ms(row.purged_at_ms),
-        })
+        Some(read_progress(&self.0.get(&no).filter(|feed| !feed.all.is_empty())?.row))
     }
 
     fn row(&self, no: FeedNo) -> ErasedRow {
         self.0.get(&no).map(|feed| feed.row).unwrap_or_default()
+    }
+}
+
+fn read_progress(row: &ErasedRow) -> ErasureProgress {
+    ErasureProgress {
+        removed: Seq::new(row.removed),
+        removed_at: Timestamp::from_unix_ms(row.removed_at_ms),
+        purged: Seq::new(row.purged),
+        purged_at: Timestamp::from_unix_ms(row.purged_at_ms),
+    }
+}
+
+impl From<&ErasureReceipt> for ErasedRow {
+    fn from(ErasureReceipt { progress, .. }: &ErasureReceipt) -> Self {
+        Self {
+            removed: progress.removed.get(),
+            removed_at_ms: progress.removed_at.unix_ms(),
+            purged: progress.purged.get(),
+            purged_at_ms: progress.purged_at.unix_ms(),
+        }
     }
 }
 

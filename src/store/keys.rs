@@ -5,7 +5,7 @@
 
 use super::index::FeedNo;
 use super::pictures::PictureId;
-use crate::domain::{FeedId, Seq};
+use crate::domain::{FeedId, MemberId, Seq};
 
 const SCHEMA: u8 = 0x00;
 const HEAD: u8 = 0x01;
@@ -20,6 +20,7 @@ const PICTURE: u8 = 0x09;
 const OVERRIDE: u8 = 0x0a;
 const LAST_OVERRIDE: u8 = 0x0b;
 const ERASED: u8 = 0x0c;
+const RECEIPT: u8 = 0x0d;
 
 /// The row that says which schema this store has and whose it is.
 pub(super) fn schema() -> Vec<u8> {
@@ -163,6 +164,21 @@ pub(super) fn erased(feed: FeedNo) -> Vec<u8> {
 /// Prefix of the rows made with [`erased`].
 pub(super) fn all_erased() -> Vec<u8> {
     vec![ERASED]
+}
+
+/// What a member's node has said of its copy of a feed.
+pub(super) fn receipt(feed: FeedNo, holder: &MemberId) -> Vec<u8> {
+    [&with_feed(RECEIPT, feed)[..], holder.as_str().as_bytes()].concat()
+}
+
+/// Prefix of the rows made with [`receipt`].
+pub(super) fn all_receipts() -> Vec<u8> {
+    vec![RECEIPT]
+}
+
+/// Feed and holder of a key made by [`receipt`].
+pub(super) fn read_receipt(key: &[u8]) -> Option<(FeedNo, MemberId)> {
+    Some((read_feed(key)?, std::str::from_utf8(key.get(5..)?).ok()?.parse().ok()?))
 }
 
 /// A part of the large value whose row has this key.

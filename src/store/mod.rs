@@ -52,7 +52,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 pub use cases::StandingMarker;
 pub use checks::{BriefCheck, CheckRecord, CheckReference, FeedFreshness, FeedState, FreshnessRecord, MatchRecord};
 pub use engine::EngineError;
-pub use erasures::ErasureProgress;
+pub use erasures::StoredReceipt;
 pub use error::{OpenError, StoreError};
 pub use import::Import;
 pub use index::{FeedNo, Position};
@@ -63,9 +63,9 @@ pub use state::ForkRecord;
 
 use crate::domain::limits::{COMMIT_STALL, MAX_COMMIT_QUEUE, MAX_COMMIT_QUEUE_BYTES};
 use crate::domain::{
-    AllianceName, Audience, Clock, Entropy, FeedId, MemberId, Pseudonym, Seq, SignalRef, SubmissionTag, Timestamp,
+    AllianceName, Audience, Clock, Entropy, ErasureProgress, FeedId, MemberId, Pseudonym, Seq, SignalRef, SubmissionTag, Timestamp,
 };
-use crate::feed::{Entry, EntryBytes, ForkProof, Frontier, Hash, Leaf, SigningKey, ViewDigest};
+use crate::feed::{Entry, EntryBytes, ErasureReceipt, ForkProof, Frontier, Hash, Leaf, SigningKey, ViewDigest};
 use engine::{Commit, Engine};
 use hints::Hints;
 use index::Newest;
@@ -590,6 +590,22 @@ impl Store {
     pub fn erasure_progress(&self, feed: &FeedId) -> Option<ErasureProgress> {
         let state = self.shared.state.read();
         state.erasures.progress(state.number(feed)?)
+    }
+
+    /// What another member's node has signed of its copy of an own feed. In memory.
+    #[must_use]
+    pub fn receipt(&self, feed: &FeedId, holder: &MemberId) -> Option<StoredReceipt> {
+        let state = self.shared.state.read();
+        state.erasures.receipt(state.number(feed)?, holder).cloned()
+    }
+
+    /// Keeps what another member's node has signed of its copy of a feed, in the place of what it signed before. Whether it is rightly
+    /// signed is the caller's to know.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`].
+    pub async fn put_receipt(&self, receipt: ErasureReceipt, note: Bytes) -> Result<(), StoreError> {
+        self.request(|reply| Request::PutReceipt(Box::new(receipt), note, reply)).await
     }
 
     /// Since when something that was removed is to be purged, and when the last purge was; `None` where nothing is. In memory.

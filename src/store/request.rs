@@ -9,7 +9,7 @@ use super::overrides::Override;
 use super::pictures::PictureId;
 use super::{Append, Appended, Import, StoreError};
 use crate::domain::{FeedId, Seq};
-use crate::feed::{EntryBytes, ForkProof};
+use crate::feed::{EntryBytes, ErasureReceipt, ForkProof};
 
 /// About how many bytes a feed takes in a picture.
 const PICTURE_BYTES_A_FEED: usize = 64;
@@ -31,6 +31,7 @@ pub(super) enum Request {
     Rebuild(Reply<()>),
     Purge(Reply<bool>),
     Fill(FeedId, Vec<(Seq, EntryBytes)>, Reply<usize>),
+    PutReceipt(Box<ErasureReceipt>, bytes::Bytes, Reply<()>),
 }
 
 impl Request {
@@ -47,7 +48,8 @@ impl Request {
             | Self::PutOverride(..)
             | Self::RemoveOverride(..)
             | Self::Rebuild(_)
-            | Self::Purge(_) => 1,
+            | Self::Purge(_)
+            | Self::PutReceipt(..) => 1,
         }
     }
 
@@ -58,7 +60,7 @@ impl Request {
             Self::Import(import, _) => import.entries.iter().map(|(leaf, _)| leaf.size()).sum(),
             Self::RecordChecks(checks, _) => checks.iter().map(CheckRecord::weight).sum(),
             Self::KeepPicture(picture, _) => PICTURE_BYTES_A_FEED * picture.feeds.len(),
-            Self::PutRoster(note, _) => note.len(),
+            Self::PutRoster(note, _) | Self::PutReceipt(_, note, _) => note.len(),
             Self::Fill(_, entries, _) => entries.iter().map(|(_, bytes)| bytes.as_slice().len()).sum(),
             Self::PutOverride(made, _) => OVERRIDE_BYTES * made.pseudonyms.len(),
             Self::Quarantine(..)
@@ -78,9 +80,11 @@ impl Request {
             Self::PutOverride(_, reply) => answer(reply, Err(error)),
             Self::RemoveOverride(_, reply) | Self::Purge(reply) => answer(reply, Err(error)),
             Self::Fill(_, _, reply) => answer(reply, Err(error)),
-            Self::Quarantine(_, reply) | Self::MarkBehind(_, _, reply) | Self::PutRoster(_, reply) | Self::Rebuild(reply) => {
-                answer(reply, Err(error));
-            }
+            Self::Quarantine(_, reply)
+            | Self::MarkBehind(_, _, reply)
+            | Self::PutRoster(_, reply)
+            | Self::PutReceipt(_, _, reply)
+            | Self::Rebuild(reply) => answer(reply, Err(error)),
         }
     }
 }

@@ -296,6 +296,16 @@ pub(super) struct TombstoneRow {
     pub seq: u64,
 }
 
+/// What another member's node has said of its copy of an own feed.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ReceiptRow {
+    #[prost(message, required, tag = "1")]
+    pub progress: ErasedRow,
+    /// The signed note.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub note: bytes::Bytes,
+}
+
 /// How far a feed's erasures have been carried out here.
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
 pub(super) struct ErasedRow {

@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 use super::checks::{CheckBlock, CheckRecord, CheckReference};
 use super::engine::{Commit, EngineError, parts_of, read_parts};
 use super::erase::Erasing;
+use super::erasures::StoredReceipt;
 use super::frame;
 use super::hints::{Hints, Recalled};
 use super::index::FeedNo;
@@ -36,7 +37,7 @@ use super::suspension::Suspension;
 use super::tip::Tip;
 use super::{Append, Appended, Import, OpenError, Problem, Shared, StoreError, keys, state};
 use crate::domain::limits::{MAX_COMMIT_BYTES, MAX_COMMIT_ENTRIES, MAX_OVERRIDES};
-use crate::domain::{Audience, Entropy, FeedId, Seq, SignalContent, SubmissionTag, Timestamp};
+use crate::domain::{Audience, Entropy, FeedId, MemberId, Seq, SignalContent, SubmissionTag, Timestamp};
 use crate::feed::{Body, Checkpoint, Entry, EntryBytes, ForkProof, NotUnderstood, SignedCheckpoint, SigningKey};
 
 /// Overrides that have ended and are removed in one commit.
@@ -63,7 +64,7 @@ pub(super) struct Writer {
 /// What is being built into one commit.
 #[derive(Default)]
 pub(super) struct Group {
-    commit: Commit,
+    pub(super) commit: Commit,
     grown: BTreeMap<FeedId, Grown>,
     tags: HashMap<FeedId, HashMap<SubmissionTag, Submitted>>,
     withdrawn: HashSet<(FeedId, Seq)>,
@@ -79,6 +80,8 @@ pub(super) struct Group {
     roster: Option<bytes::Bytes>,
     /// Overrides that come or go.
     overrides: Vec<(u64, Option<Override>)>,
+    /// What other members' nodes have signed of their copies of own feeds.
+    pub(super) receipts: Vec<(FeedNo, MemberId, StoredReceipt)>,
     /// Something could not be staged whole, so that nothing of the group may be committed.
     broken: Option<EngineError>,
     /// The derived state is to be built anew after the commit.
@@ -389,6 +392,10 @@ impl Writer {
                 group.overrides.push((number, None));
                 group.replies.push(Box::new(move |r| answer(reply, r.map(|()| held))));
             }
+            Request::PutReceipt(receipt, note, reply) => {
+                self.stage_receipt(*receipt, note, group);
+                group.replies.push(Box::new(move |r| answer(reply, r)));
+            }
             Request::Purge(reply) => {
                 if let Some(other) = group.purge.replace(reply) {
                     answer(other, Ok(false));
@@ -674,6 +681,9 @@ impl Writer {
             state.behind.remove(&feed);
         }
         state.behind.extend(std::mem::take(&mut group.behind));
+        for (no, holder, receipt) in std::mem::take(&mut group.receipts) {
+            state.erasures.set_receipt(no, holder, receipt);
+        }
         drop(state);
         let mut overrides = self.shared.overrides.write();
         for (number, made) in std::mem::take(&mut group.overrides) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,7 +21,7 @@ use crate::domain::{
     Member, MemberId, MemberKind, MemberState, Policy, Pseudonym, PseudonymSet, Roster, Seq, SignalContent, Statement,
     SubmissionTag, Timestamp,
 };
-use crate::feed::{Body, Entry, Hash, SignedRoster, SigningKey, encode};
+use crate::feed::{Body, Entry, EntryBytes, Hash, SignedRoster, SigningKey, encode, leaf_hash};
 use crate::replication::{
     Dialer, Directory, FollowCommand, FollowEvent, FollowStream, Heads, Link, LinkError, Liveness, OwnFeeds, Pace, PeerStatus,
     Reader, Replicator, ServeContext, ServeError, Setup, Traffic, serve,
@@ -38,11 +38,21 @@ pub(super) const PACE: Pace = Pace {
 /// After this a condition counts as never coming true.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(super) struct TestClock;
+pub(super) struct TestClock(AtomicI64);
+
+impl TestClock {
+    fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(1_800_000_000_000)))
+    }
+
+    pub(super) fn pass_days(&self, days: i64) {
+        self.0.fetch_add(days * 86_400_000, Ordering::Relaxed);
+    }
+}
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_unix_ms(1_800_000_000_000)
+        Timestamp::from_unix_ms(self.0.load(Ordering::Relaxed))
     }
 }
 
@@ -149,6 +159,8 @@ pub(super) enum Fault {
     Unasked(FollowEvent),
     /// No batch of this feed arrives.
     Withheld(FeedId),
+    /// The entries of this feed arrive without their content.
+    Hollow(FeedId),
     /// The link breaks after so many entries, once.
     CutAfter(usize),
     /// The peer claims a roster of this serial, and shows this one.
@@ -226,6 +238,9 @@ impl Net {
                 }
                 (Fault::Roster(serial, _), [FollowEvent::Heartbeat(word), ..]) => word.roster_serial = *serial,
                 (Fault::Withheld(of), [FollowEvent::Batch { feed, .. }, ..]) if feed == of => events.clear(),
+                (Fault::Hollow(of), [FollowEvent::Batch { feed, entries, erased, .. }, ..]) if feed == of => {
+                    erased.extend(entries.iter_mut().map(|entry| leaf_hash(&std::mem::take(entry))));
+                }
                 (Fault::Unasked(batch), _) => events.push(batch.clone()),
                 (Fault::CutAfter(left), [FollowEvent::Batch { entries, .. }, ..]) => {
                     *left = left.saturating_sub(entries.len());
@@ -331,6 +346,20 @@ impl Link for MemoryLink {
         self.ask(async move |endpoint, me| endpoint.serving.frontier_for(&me, &feed, size).await).await
     }
 
+    async fn receipt(&self, feed: &FeedId) -> Result<Bytes, LinkError> {
+        let feed = feed.clone();
+        self.ask(async move |endpoint, me| endpoint.serving.receipt_for(&me, &feed).await).await
+    }
+
+    async fn entries(&self, feed: &FeedId, seqs: &[Seq]) -> Result<Vec<(Seq, EntryBytes)>, LinkError> {
+        let faults = self.net.faults.lock().get(&self.sent()).cloned().unwrap_or_default();
+        if faults.contains(&Fault::Hollow(feed.clone())) {
+            return Ok(Vec::new());
+        }
+        let (feed, seqs) = (feed.clone(), seqs.to_vec());
+        self.ask(async move |endpoint, me| endpoint.serving.entries_for(&me, &feed, seqs).await).await
+    }
+
     async fn follow(&self) -> Result<FollowStream, LinkError> {
         let endpoint = self.endpoint()?;
         let (commands, asked) = mpsc::channel(4);
@@ -414,6 +443,7 @@ impl Node {
 /// All of it.
 pub(super) struct World {
     pub(super) net: Arc<Net>,
+    pub(super) clock: Arc<TestClock>,
     folders: tempfile::TempDir,
     roster: Bytes,
     nodes: BTreeMap<String, Node>,
@@ -422,7 +452,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(roster: Roster) -> Self {
         let folders = tempfile::tempdir().expect("a folder");
-        Self { net: Arc::default(), folders, roster: signed(roster), nodes: BTreeMap::new() }
+        Self { net: Arc::default(), clock: TestClock::new(), folders, roster: signed(roster), nodes: BTreeMap::new() }
     }
 
     /// An alliance whose nodes all run.
@@ -459,7 +489,7 @@ impl World {
     /// Starts it with own feeds taken for that.
     pub(super) async fn start_with(&mut self, name: &str, member: &str, own: OwnFeeds) {
         let me = id(member);
-        let (clock, entropy) = (Arc::new(TestClock), Arc::new(Counter(AtomicU64::new(1))));
+        let (clock, entropy) = (self.clock.clone(), Arc::new(Counter(AtomicU64::new(1))));
         let options = Options {
             folder: self.folder(name),
             cache_bytes: 4 << 20,
@@ -476,7 +506,7 @@ impl World {
         let (tasks, shutdown, liveness) = (TaskTracker::new(), CancellationToken::new(), Arc::new(Liveness::new()));
         let reader = Reader::new(store.clone(), tasks.clone());
         let endpoint = Endpoint {
-            serving: ServeContext::new(reader.clone(), directory.clone(), PACE),
+            serving: ServeContext::new(reader.clone(), directory.clone(), PACE, key(member)),
             directory: directory.clone(),
             tasks: tasks.clone(),
             shutdown: shutdown.clone(),
