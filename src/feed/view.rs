@@ -267,6 +267,14 @@ impl FeedView {
         Ok(Effect::Erased { withdrawn, gone, since })
     }
 
+    /// The content at `seq` is gone from this node because its time had ended: a signal with that content counts no more.
+    pub fn expire(&mut self, seq: Seq, content: &SignalContent) {
+        if !self.is_withdrawn(seq) {
+            self.totals.digest.remove(signal_digest(seq, content));
+            self.withdrawn.insert(seq.get());
+        }
+    }
+
     fn note_erasure(&mut self, entry: Seq, by: Seq) {
         self.missing.remove(entry.get());
         self.retractions.insert(entry, by);

@@ -4,14 +4,14 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::engine::{Commit, EngineError};
-use super::index::Position;
+use super::index::{FeedNo, Position};
 use super::erasures::StoredReceipt;
 use super::rows::{ErasedRow, ReceiptRow};
 use super::state::read_leaf;
 use super::writer::{Group, Writer};
 use super::{StoreError, damaged, keys, segment};
 use crate::domain::{FeedId, Seq};
-use crate::feed::{Body, Entry, EntryBytes, ErasureReceipt, Leaf};
+use crate::feed::{Body, Entry, EntryBytes, ErasureReceipt, Hash, Leaf};
 
 /// Segments that are written anew in one commit: at most 8 MiB.
 const SEGMENTS_PER_COMMIT: usize = 64;
@@ -57,19 +57,16 @@ impl Writer {
             let number = segment::number_of(*first);
             let end = erasing.left.partition_point(|seq| segment::number_of(*seq) == number);
             let named: Vec<Seq> = erasing.left.drain(..end).collect();
-            redacted.extend(self.redact(erasing.at, number, &named)?);
+            redacted.extend(self.redact(erasing.at.feed(), number, &named, Leaf::Erased)?);
         }
-        for Redacted { number, leaves, .. } in &redacted {
-            let value = segment::pack(leaves).map_err(EngineError::Io)?;
-            commit.put(keys::segment(erasing.at.feed(), *number), value);
-        }
+        put_segments(erasing.at.feed(), &redacted, &mut commit)?;
         let done = erasing.left.is_empty();
         let row = done.then(|| self.shared().state.read().erasures.removed(erasing.at, self.shared().clock.now()));
         if let Some(row) = &row {
             commit.put(keys::erased(erasing.at.feed()), row.encode_to_vec());
         }
         self.shared().engine.commit(commit)?;
-        self.forget(erasing.at, redacted, row);
+        self.forget(erasing.at.feed(), redacted, row);
         self.erasing = (!done).then_some(erasing);
         Ok(())
     }
@@ -87,10 +84,16 @@ impl Writer {
         Ok(Some(Erasing { at, left }))
     }
 
-    /// The segment without what is `named` in it; `None` where nothing of that is there.
-    fn redact(&self, at: Position, number: u64, named: &[Seq]) -> Result<Option<Redacted>, EngineError> {
+    /// The segment without what is `named` in it, of which `left` stays; `None` where nothing of that is there.
+    fn redact(
+        &self,
+        no: FeedNo,
+        number: u64,
+        named: &[Seq],
+        left: fn(Hash) -> Leaf,
+    ) -> Result<Option<Redacted>, EngineError> {
         let damaged = || EngineError::Damaged("a segment cannot be read".into());
-        let value = self.shared().engine.get(&keys::segment(at.feed(), number))?.ok_or_else(damaged)?;
+        let value = self.shared().engine.get(&keys::segment(no, number))?.ok_or_else(damaged)?;
         let mut leaves = segment::unpack(&value).map_err(|_| damaged())?;
         let (mut forgotten, mut changed) = (Vec::new(), false);
         for seq in named {
@@ -100,31 +103,71 @@ impl Writer {
                 Ok(entry) => forgotten.push((*seq, entry.body)),
                 Err(_) => {}
             }
-            changed |= !matches!(leaf, Leaf::Erased(_));
-            *leaf = Leaf::Erased(leaf.hash());
+            let gone = left(leaf.hash());
+            changed |= *leaf != gone;
+            *leaf = gone;
         }
         Ok(changed.then_some(Redacted { number, leaves, forgotten }))
     }
 
     /// Drops from memory what is gone from disk.
-    fn forget(&mut self, at: Position, redacted: Vec<Redacted>, row: Option<ErasedRow>) {
+    fn forget(&mut self, no: FeedNo, redacted: Vec<Redacted>, row: Option<ErasedRow>) {
         let shared = self.shared().clone();
         shared.segments.clear();
         let mut state = shared.state.write();
-        let Some(feed) = state.feeds.get(&at.feed()).map(|record| record.id.clone()) else { return };
+        let Some(feed) = state.feeds.get(&no).map(|record| record.id.clone()) else { return };
         for Redacted { number, leaves, forgotten } in redacted {
             if let Some(tip) = self.tips_mut().get_mut(&feed) {
                 tip.replace(number, &leaves);
             }
             for (seq, body) in forgotten {
-                state.casebook.forget(Position::new(at.feed(), seq), &feed, &body);
+                state.expire(Position::new(no, seq), &feed, &body);
             }
         }
         if let Some(row) = row {
-            state.erasures.set(at.feed(), row);
+            state.erasures.set(no, row);
         }
         drop(state);
         shared.announce();
+    }
+
+    /// Removes content of another member's feed whose time has ended. The hints still hold parts of it: the next open reads the log.
+    pub(super) fn expire(&mut self, feed: &FeedId, mut seqs: Vec<Seq>) -> Result<usize, StoreError> {
+        if self.is_suspended() {
+            return Err(StoreError::unwritable(&EngineError::Suspended));
+        }
+        let shared = self.shared().clone();
+        let (no, size) = {
+            let state = shared.state.read();
+            let Some(no) = state.number(feed).filter(|_| feed.member != shared.member) else { return Ok(0) };
+            (no, state.feed(feed).map_or(Seq::ZERO, |record| record.frontier.size()))
+        };
+        seqs.retain(|seq| *seq < size);
+        seqs.sort_unstable();
+        let expired = self.try_expire(no, &seqs).map_err(|error| {
+            self.suspend(&error);
+            StoreError::unwritable(&error)
+        })?;
+        self.hints_mut().discard();
+        Ok(expired)
+    }
+
+    fn try_expire(&mut self, no: FeedNo, seqs: &[Seq]) -> Result<usize, EngineError> {
+        let mut expired = 0;
+        for part in seqs.chunks(SEGMENTS_PER_COMMIT) {
+            let mut redacted = Vec::new();
+            for named in part.chunk_by(|a, b| segment::number_of(*a) == segment::number_of(*b)) {
+                redacted.extend(self.redact(no, segment::number_of(named[0]), named, Leaf::Expired)?);
+            }
+            expired += redacted.iter().map(|redacted| redacted.forgotten.len()).sum::<usize>();
+            let row = self.shared().state.read().erasures.expired(no, self.shared().clock.now());
+            let mut commit = Commit::default();
+            put_segments(no, &redacted, &mut commit)?;
+            commit.put(keys::erased(no), row.encode_to_vec());
+            self.shared().engine.commit(commit)?;
+            self.forget(no, redacted, Some(row));
+        }
+        Ok(expired)
     }
 
     /// Puts back content that is missing, as far as it is what was signed; derived state is built anew with it.
@@ -217,4 +260,11 @@ impl Writer {
         let state = shared.state.read();
         self.hints_mut().redact(|no, seq| state.casebook.erased(no).is_some_and(|erased| erased.contains(seq.get())));
     }
+}
+
+fn put_segments(no: FeedNo, redacted: &[Redacted], commit: &mut Commit) -> Result<(), EngineError> {
+    for Redacted { number, leaves, .. } in redacted {
+        commit.put(keys::segment(no, *number), segment::pack(leaves).map_err(EngineError::Io)?);
+    }
+    Ok(())
 }

@@ -9,6 +9,8 @@
 //!   they are removed, because sled leaves old pages in the free room of its file, and the hints hold eight bytes of each pseudonym.
 //!   When whoever runs the store asks for it, since it takes as long as copying the store does.
 //!
+//! What other members' feeds hold beyond its time is removed in the same two steps, without an erasure: the member may have left.
+//!
 //! What nobody can promise: a file system that copies on write, a disk that moves its blocks (as flash does), a snapshot or a
 //! backup of the volume keep what was once written for as long as they do.
 //!
@@ -95,15 +97,22 @@ impl Erasures {
         ErasedRow { removed: at.seq().plus(1).get(), removed_at_ms: now.unix_ms(), ..row }
     }
 
+    /// The row of a feed of which content was removed because its time had ended.
+    pub(super) fn expired(&self, no: FeedNo, now: Timestamp) -> ErasedRow {
+        let row = self.row(no);
+        // After the last purge, also where the clock stands still or was set back.
+        ErasedRow { expired_at_ms: now.unix_ms().max(row.purged_at_ms + 1), ..row }
+    }
+
     /// The rows of the feeds of which something is removed and not purged, once it is.
     pub(super) fn purged(&self, now: Timestamp) -> Vec<(FeedNo, ErasedRow)> {
-        let due = self.0.iter().filter(|(_, feed)| feed.row.purged < feed.row.removed);
-        due.map(|(no, feed)| (*no, ErasedRow { purged: feed.row.removed, purged_at_ms: now.unix_ms(), ..feed.row })).collect()
+        let due = self.0.iter().filter(|(_, feed)| feed.row.is_purge_due());
+        due.map(|(no, feed)| (*no, feed.row.purged_at(now))).collect()
     }
 
     /// Whether something is removed and not purged.
     pub(super) fn is_purge_due(&self) -> bool {
-        self.0.values().any(|feed| feed.row.purged < feed.row.removed)
+        self.0.values().any(|feed| feed.row.is_purge_due())
     }
 
     /// When something was purged last; the epoch where nothing was.
@@ -131,6 +140,13 @@ impl Erasures {
     }
 }
 
+impl ErasedRow {
+    /// The same, once the files were written anew.
+    fn purged_at(self, now: Timestamp) -> Self {
+        Self { purged: self.removed, purged_at_ms: now.unix_ms().max(self.expired_at_ms), ..self }
+    }
+}
+
 fn read_progress(row: &ErasedRow) -> ErasureProgress {
     ErasureProgress {
         removed: Seq::new(row.removed),
@@ -147,6 +163,7 @@ impl From<&ErasureReceipt> for ErasedRow {
             removed_at_ms: progress.removed_at.unix_ms(),
             purged: progress.purged.get(),
             purged_at_ms: progress.purged_at.unix_ms(),
+            expired_at_ms: 0,
         }
     }
 }

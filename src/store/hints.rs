@@ -169,14 +169,12 @@ impl Hints {
     /// Writes the file anew without the pseudonyms of what is erased, and overwrites the old one. Where that fails, there is none any
     /// more: the next open of the store takes longer.
     pub(super) fn redact(&mut self, is_erased: impl Fn(FeedNo, Seq) -> bool) {
-        let end = self.writer.take().map_or_else(End::start, |(_, end)| end);
+        let Some((_, end)) = self.writer.take() else { return self.discard() };
         match self.rewrite(end, is_erased) {
             Ok(written) => self.writer = Some(written),
             Err(error) => {
                 self.give_up(&error);
-                if let Err(error) = wipe_file(&self.path) {
-                    tracing::error!(%error, "the old hints could not be removed; they may hold parts of erased pseudonyms");
-                }
+                self.discard();
             }
         }
     }
@@ -202,6 +200,16 @@ impl Hints {
         wipe_file(&self.path)?;
         std::fs::rename(&fresh, &self.path)?;
         Ok((file, written))
+    }
+
+    /// Throws the hints away.
+    pub(super) fn discard(&mut self) {
+        self.writer = None;
+        if let Err(error) = wipe_file(&self.path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::error!(%error, "the old hints could not be removed; they may hold parts of what has expired");
+        }
     }
 
     /// Writes no more: what would come next does not follow.

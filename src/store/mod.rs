@@ -624,6 +624,15 @@ impl Store {
         self.request(Request::Purge).await
     }
 
+    /// Removes content of another member's feed whose time has ended, 1 to 1,024 entries; whether it has is the caller's to know. Gives how
+    /// many were removed.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`], [`StoreError::Unreadable`].
+    pub async fn expire(&self, feed: FeedId, seqs: Vec<Seq>) -> Result<usize, StoreError> {
+        self.request(|reply| Request::Expire(feed, seqs, reply)).await
+    }
+
     /// Puts back content of entries that is missing though no erasure names them. What is not the content that was signed is passed
     /// over. Gives how many came back.
     ///

@@ -31,6 +31,7 @@ pub(super) enum Request {
     Rebuild(Reply<()>),
     Purge(Reply<bool>),
     Fill(FeedId, Vec<(Seq, EntryBytes)>, Reply<usize>),
+    Expire(FeedId, Vec<Seq>, Reply<usize>),
     PutReceipt(Box<ErasureReceipt>, bytes::Bytes, Reply<()>),
 }
 
@@ -41,6 +42,7 @@ impl Request {
             Self::Import(import, _) => import.entries.len(),
             Self::RecordChecks(checks, _) => checks.len(),
             Self::Fill(_, entries, _) => entries.len(),
+            Self::Expire(_, seqs, _) => seqs.len(),
             Self::KeepPicture(..)
             | Self::Quarantine(..)
             | Self::MarkBehind(..)
@@ -67,6 +69,7 @@ impl Request {
             | Self::MarkBehind(..)
             | Self::RemoveOverride(..)
             | Self::Rebuild(_)
+            | Self::Expire(..)
             | Self::Purge(_) => 0,
         }
     }
@@ -79,7 +82,7 @@ impl Request {
             Self::KeepPicture(_, reply) => answer(reply, Err(error)),
             Self::PutOverride(_, reply) => answer(reply, Err(error)),
             Self::RemoveOverride(_, reply) | Self::Purge(reply) => answer(reply, Err(error)),
-            Self::Fill(_, _, reply) => answer(reply, Err(error)),
+            Self::Fill(_, _, reply) | Self::Expire(_, _, reply) => answer(reply, Err(error)),
             Self::Quarantine(_, reply)
             | Self::MarkBehind(_, _, reply)
             | Self::PutRoster(_, reply)

@@ -319,6 +319,16 @@ pub(super) struct ErasedRow {
     pub purged: u64,
     #[prost(int64, tag = "4")]
     pub purged_at_ms: i64,
+    /// When content was last removed because its time had ended.
+    #[prost(int64, tag = "5")]
+    pub expired_at_ms: i64,
+}
+
+impl ErasedRow {
+    /// Whether something was removed that is still in the files.
+    pub(super) const fn is_purge_due(&self) -> bool {
+        self.purged < self.removed || self.purged_at_ms < self.expired_at_ms
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]

@@ -16,7 +16,7 @@ use super::effects::Effects;
 use super::engine::{Engine, EngineError};
 use super::erasures::Erasures;
 use super::hints::{FeedHint, Hints, Recalled, RecalledFeed};
-use super::index::{FeedNo, Position, PositionIndex};
+use super::index::{FeedNo, Position, PositionIndex, Postings as _};
 use super::rows::{CheckpointRow, ForkRow, HeadRow};
 use super::segment;
 use super::tip::{Tip, read_hashes};
@@ -222,6 +222,18 @@ impl State {
         self.casebook.take(&name, at, since, body);
         if matches!(body, Body::Erasure(_)) {
             self.erasures.note(at);
+        }
+    }
+
+    /// Drops what was kept of an entry whose content is gone. Where an erasure named it, its signal counted no more already.
+    pub(super) fn expire(&mut self, at: Position, feed: &FeedId, body: &Body) {
+        self.casebook.forget(at, feed, body);
+        if let Body::Signal { content, .. } = body {
+            let subjects = content.pseudonyms.iter().flat_map(|set| &set.pseudonyms);
+            subjects.for_each(|pseudonym| self.subjects.remove(pseudonym.into(), at));
+            if let Some(record) = self.feeds.get_mut(&at.feed()) {
+                record.view.expire(at.seq(), content);
+            }
         }
     }
 

@@ -86,6 +86,8 @@ pub(super) struct Group {
     broken: Option<EngineError>,
     /// The derived state is to be built anew after the commit.
     rebuild: bool,
+    /// What is to be removed of other members' feeds after the commit, because its time has ended.
+    expired: Vec<(FeedId, Vec<Seq>, Reply<usize>)>,
     /// Whoever asked that the files are written anew after the commit.
     purge: Option<Reply<bool>>,
     replies: Vec<GroupReply>,
@@ -280,6 +282,10 @@ impl Writer {
         }
         self.expire_checks();
         self.erase_some();
+        for (feed, seqs, reply) in std::mem::take(&mut group.expired) {
+            let expired = self.expire(&feed, seqs);
+            answer(reply, expired);
+        }
         if let Some(reply) = group.purge {
             let purged = self.purge();
             answer(reply, purged);
@@ -396,6 +402,7 @@ impl Writer {
                 self.stage_receipt(*receipt, note, group);
                 group.replies.push(Box::new(move |r| answer(reply, r)));
             }
+            Request::Expire(feed, seqs, reply) => group.expired.push((feed, seqs, reply)),
             Request::Purge(reply) => {
                 if let Some(other) = group.purge.replace(reply) {
                     answer(other, Ok(false));

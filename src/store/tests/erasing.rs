@@ -239,3 +239,33 @@ async fn a_purge_that_ended_at_any_step_is_taken_up() {
     copy("sled", "sled.old");
     reopened("before the old files were overwritten");
 }
+
+#[tokio::test]
+async fn what_has_expired_is_removed_without_an_erasure() {
+    let (one, two) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let (owner, replica) = (open(one.path(), "acme"), open(two.path(), "bolt"));
+    let (loud, needles): (Vec<_>, Vec<_>) = (0..16).map(loud_signal).unzip();
+    assert!(owner.append(loud).await.expect("durable").iter().all(Result::is_ok));
+    fill(&owner, 16..600).await;
+    follow(&owner, &replica, &feed(OWN), &key("acme")).await;
+    let expired: Vec<Seq> = [0, 20, 599].map(Seq::new).to_vec();
+    assert_eq!(owner.expire(feed(OWN), expired.clone()).await, Ok(0), "what is its own a member erases");
+    assert_eq!(replica.expire(feed(OWN), expired.clone()).await, Ok(3));
+    assert_eq!(replica.expire(feed(OWN), expired).await, Ok(0));
+    let summary = |store: &Store| store.feed(&feed(OWN)).map(|f| (f.root, f.live_signals, f.view_digest, f.missing));
+    let after = summary(&replica);
+    assert_eq!(after.map(|(_, live, _, missing)| (live, missing)), Some((597, 0)));
+    assert!(replica.positions(&pseudonym(20)).is_empty());
+    assert_eq!(replica.purge().await, Ok(true));
+    assert_eq!(holds(two.path(), &needles[0]), Vec::<std::path::PathBuf>::new());
+    drop(replica);
+    let replica = open(two.path(), "bolt");
+    assert_eq!((summary(&replica), replica.purge_due()), (after, None));
+    // Its member erases it later, and one that was there: that is an erasure like any other.
+    erase(&owner, &[20, 21]).await;
+    follow(&owner, &replica, &feed(OWN), &key("acme")).await;
+    removed(&replica, &feed(OWN)).await;
+    assert!(is_erased(&replica, 20) && is_erased(&replica, 21));
+    replica.rebuild().await.expect("rebuilt");
+    assert_eq!(replica.feed(&feed(OWN)).map(|f| (f.live_signals, f.missing)), Some((596, 0)));
+}
