@@ -319,7 +319,8 @@ fn stored(programs: &Programs, member: &str, references: &[String], evidence: &m
     for feed in MEMBERS.map(|author| format!("{author}/all")) {
         let id = feed.parse().expect("valid");
         let batch = store.batch_after(&id, Default::default()).expect("readable").expect("entries");
-        batch.entries.iter().for_each(|entry| evidence.add(format!("store of {member}: {feed}"), entry.as_slice()));
+        let entries = batch.leaves.iter().filter_map(|leaf| leaf.bytes());
+        entries.for_each(|entry| evidence.add(format!("store of {member}: {feed}"), entry.as_slice()));
     }
     let mut kept = 0;
     for reference in references {

@@ -281,6 +281,17 @@ fn a_power_loss_at_every_step_with_strays() {
     every_step(Stage::new, |step| Fate::Stray(seed ^ step << 20));
 }
 
+/// While content is removed, files are written anew and the old ones overwritten.
+#[test]
+fn a_crash_at_every_step_of_an_erasure() {
+    let seed = seed("a_crash_at_every_step_of_an_erasure");
+    let steps = steps(Stage::new(1), Load::Erasing);
+    every("erasing", SMALL_STEPS, steps, |step| {
+        let fate = Fate::any(&mut Random(seed ^ step << 20));
+        crash(&mut Stage::new(1), Load::Erasing, step, fate)
+    });
+}
+
 /// A store whose child was killed in the midst of its work, with a shadow of it.
 fn crashed() -> Stage {
     let mut stage = Stage::new(2);

@@ -9,7 +9,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::alliance::FirstMember;
 use super::cases::{
-    AmendArguments, DisputeCommand, MarkArguments, OpinionArguments, OverrideCommand, SignalArguments, UnmarkArguments,
+    AmendArguments, DisputeCommand, EraseArguments, ErasuresArguments, MarkArguments, OpinionArguments, OverrideCommand,
+    SignalArguments, UnmarkArguments,
 };
 use super::check::SellerArguments;
 use super::output::OutputFormat;
@@ -52,6 +53,10 @@ pub(super) enum Command {
     Signal(SignalArguments),
     /// Add evidence, actions or an outcome to an own signal.
     Amend(Box<AmendArguments>),
+    /// Take an own signal or marker away from every node, for good.
+    Erase(EraseArguments),
+    /// Show what this member has erased, and which nodes have done it.
+    Erasures(ErasuresArguments),
     /// A seller's rebuttal of signals, and what becomes of it.
     #[command(subcommand)]
     Dispute(DisputeCommand),
@@ -194,8 +199,10 @@ retracted by a file that has become shorter.
 
 Exit codes: 0 rows were taken, or there were none; 1 failed, or no row could be taken, or with --strict any row was refused.
 
-JSON: {lines, skipped_lines, rows, created, already_there, already_withdrawn, refused, refused_by_code: {CODE: count},
-unanswered}; rows = created + already_there + already_withdrawn + refused. A row whose answer was lost when a stream broke is
+JSON: {lines, skipped_lines, rows, created, already_there, already_withdrawn, already_erased, refused,
+refused_by_code: {CODE: count},
+unanswered}; rows = created + already_there + already_withdrawn +
+already_erased + refused. A row whose answer was lost when a stream broke is
 sent again, and counts as already there.";
 
 #[derive(Args)]
@@ -309,6 +316,21 @@ pub(super) struct StatusArguments {
 pub(super) enum StoreCommand {
     /// Build the index and all else that is derived anew from the feeds.
     Rebuild(StoreRebuildArguments),
+    /// Write the files anew without what was erased, now.
+    Purge(StorePurgeArguments),
+}
+
+const PURGE_HELP: &str = "\
+A node does this by itself within a day of an erasure. It takes as long as copying the store does, and as much room; submissions
+wait. Needs the role admin.
+
+JSON: {purged}.";
+
+#[derive(Args)]
+#[command(after_help = PURGE_HELP)]
+pub(super) struct StorePurgeArguments {
+    #[command(flatten)]
+    pub(super) node: NodeArguments,
 }
 
 const REBUILD_HELP: &str = "\

@@ -80,6 +80,8 @@ fn dispatch(command: Command, environment: &Environment, printer: &mut Printer) 
         Command::Retract(arguments) => wait_for(retract::run(*arguments, environment, printer)),
         Command::Signal(arguments) => wait_for(cases::signal(arguments, environment, printer)),
         Command::Amend(arguments) => wait_for(cases::amend(*arguments, environment, printer)),
+        Command::Erase(arguments) => wait_for(cases::erase(arguments, environment, printer)),
+        Command::Erasures(arguments) => wait_for(cases::erasures(arguments, environment, printer)),
         Command::Dispute(command) => wait_for(cases::dispute(command, environment, printer)),
         Command::Opinion(arguments) => wait_for(cases::opinion(arguments, environment, printer)),
         Command::Mark(arguments) => wait_for(cases::mark(*arguments, environment, printer)),
@@ -88,6 +90,7 @@ fn dispatch(command: Command, environment: &Environment, printer: &mut Printer) 
         Command::Ring(arguments) => wait_for(ring::run(*arguments, environment, printer)),
         Command::Status(arguments) => wait_for(status::run(&arguments, environment, printer)),
         Command::Store(StoreCommand::Rebuild(arguments)) => wait_for(store::rebuild(&arguments, environment, printer)),
+        Command::Store(StoreCommand::Purge(arguments)) => wait_for(store::purge(&arguments, environment, printer)),
         Command::Feed(FeedCommand::Verify(arguments)) => feed::verify(&arguments, printer),
     }
 }

@@ -246,6 +246,7 @@ mod tests {
             state: state as i32,
             live_signals: 4,
             not_understood: 0,
+            missing: 0,
         };
         State::of(GetStatusResponse {
             accuracy: vec![],

@@ -1,14 +1,14 @@
-//! `store rebuild`.
+//! `store rebuild` and `store purge`.
 
 use serde::Serialize;
 
 use super::Environment;
-use super::arguments::StoreRebuildArguments;
+use super::arguments::{StorePurgeArguments, StoreRebuildArguments};
 use super::connection::Node;
 use super::failure::{Failure, Outcome};
 use super::output::{Printer, Show, facts};
 use crate::rpc::proto::node_service_client::NodeServiceClient;
-use crate::rpc::proto::{RebuildIndexRequest, RebuildIndexResponse};
+use crate::rpc::proto::{PurgeStoreRequest, RebuildIndexRequest, RebuildIndexResponse};
 
 pub(super) async fn rebuild(
     arguments: &StoreRebuildArguments,
@@ -19,6 +19,32 @@ pub(super) async fn rebuild(
     let rebuilt = NodeServiceClient::new(node.channel).rebuild_index(RebuildIndexRequest {}).await?.into_inner();
     printer.show(&Rebuilt::of(rebuilt))?;
     Ok(Outcome::Done)
+}
+
+pub(super) async fn purge(
+    arguments: &StorePurgeArguments,
+    environment: &Environment,
+    printer: &mut Printer,
+) -> Result<Outcome, Failure> {
+    let node = Node::reach(arguments.node.config.as_deref(), environment).await?;
+    let purged = NodeServiceClient::new(node.channel).purge_store(PurgeStoreRequest {}).await?.into_inner().purged;
+    printer.show(&Purged { purged })?;
+    Ok(Outcome::Done)
+}
+
+/// What a purge came to. Its JSON fields are part of the interface.
+#[derive(Debug, Serialize)]
+struct Purged {
+    /// False where nothing was erased since the files were written.
+    purged: bool,
+}
+
+impl Show for Purged {
+    fn table(&self) -> String {
+        let outcome =
+            if self.purged { "the files were written anew" } else { "nothing was erased since the files were written" };
+        facts([("outcome", outcome.to_owned())])
+    }
 }
 
 /// What a rebuild came to. Its JSON fields are part of the interface.

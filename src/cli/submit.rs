@@ -160,6 +160,7 @@ struct Summary {
     created: u64,
     already_there: u64,
     already_withdrawn: u64,
+    already_erased: u64,
     refused: u64,
     refused_by_code: BTreeMap<String, u64>,
     /// Rows that were read and that the node did not answer.
@@ -173,7 +174,7 @@ impl Summary {
     }
 
     fn taken(&self) -> u64 {
-        self.created + self.already_there + self.already_withdrawn
+        self.created + self.already_there + self.already_withdrawn + self.already_erased
     }
 
     fn count(&mut self, result: &Result<SubmissionReceipt, Refused>) {
@@ -181,6 +182,7 @@ impl Summary {
         match result {
             Ok(receipt) if receipt.created => self.created += 1,
             Ok(receipt) if receipt.status == SignalStatus::Withdrawn.number() => self.already_withdrawn += 1,
+            Ok(receipt) if receipt.status == SignalStatus::Erased.number() => self.already_erased += 1,
             Ok(_) => self.already_there += 1,
             Err(refused) => {
                 self.refused += 1;
@@ -209,6 +211,10 @@ impl Summary {
             let stay = if self.already_withdrawn == 1 { "stays" } else { "stay" };
             notes.push(format!("{signals} had been retracted and {stay} so; to state one anew, give it a new submission id."));
         }
+        if self.already_erased > 0 {
+            let signals = counted(self.already_erased, "signal");
+            notes.push(format!("{signals} had been erased; to state one anew, give it a new submission id."));
+        }
         notes
     }
 }
@@ -222,7 +228,8 @@ impl Show for Summary {
             ("withdrawn", self.already_withdrawn),
             ("refused", self.refused),
         ];
-        let optional = [("unanswered", self.unanswered), ("skipped lines", self.skipped_lines)];
+        let optional =
+            [("erased", self.already_erased), ("unanswered", self.unanswered), ("skipped lines", self.skipped_lines)];
         let counts = counts.into_iter().chain(optional.into_iter().filter(|(_, count)| *count > 0));
         let codes = self.refused_by_code.iter().map(|(code, count)| format!("  {count:>8}  {}\n", plain(code)));
         let reasons: String = codes.collect();
@@ -275,7 +282,7 @@ mod tests {
     fn the_summary_as_json() {
         assert_eq!(
             serde_json::to_string(&summary()).expect("JSON"),
-            r#"{"lines":8,"skipped_lines":2,"rows":6,"created":2,"already_there":1,"already_withdrawn":1,"refused":2,"refused_by_code":{"IDENTIFIER_INVALID":2},"unanswered":0}"#
+            r#"{"lines":8,"skipped_lines":2,"rows":6,"created":2,"already_there":1,"already_withdrawn":1,"already_erased":0,"refused":2,"refused_by_code":{"IDENTIFIER_INVALID":2},"unanswered":0}"#
         );
     }
 

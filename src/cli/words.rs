@@ -25,6 +25,7 @@ words! {
     verdict: domain::Verdict,
     reason: domain::Reason,
     retraction: domain::RetractionReason,
+    erasure: domain::ErasureReason,
     ground: domain::DisputeGround,
     outcome: domain::DisputeOutcome,
     step: domain::AnswerStep,

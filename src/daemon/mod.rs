@@ -6,6 +6,7 @@
 //! end, then replication, then the store.
 
 mod configured;
+mod housekeeping;
 mod listeners;
 mod parts;
 mod reload;

@@ -5,6 +5,7 @@ use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::housekeeping::Housekeeping;
 use super::{NodeSetup, Options, Rights, StartError, Store, Tls};
 use crate::domain::{Clock, Entropy, MemberId};
 use crate::feed::SigningKey;
@@ -13,7 +14,8 @@ use crate::replication::{OwnFeeds, Pace, Reader, Replicator, ServeContext, Setup
 use crate::rpc::acceptor::OpenConnections;
 use crate::rpc::{AccessList, CaseServer, LeadServer, NodeServer, PeerDialer, ScreeningServer, SignalServer};
 use crate::service::{
-    AccuracyBoard, Cases, FreshnessBoard, LocalSecret, NodeState, Overrides, Pseudonymiser, Rings, Screener, Signals, Submitter,
+    AccuracyBoard, Cases, Eraser, FreshnessBoard, LocalSecret, NodeState, Overrides, Pseudonymiser, Retention, Rings, Screener,
+    Signals, Submitter,
 };
 
 /// What can fail, opened and compared: the store, the roster, and the keys that it names.
@@ -144,6 +146,11 @@ impl Parts {
             clock: clock.clone(),
             recording: tokio::sync::Mutex::default(),
         });
+        let eraser = Arc::new(Eraser { store: store.clone(), directory: directory.clone(), signals: signals.clone() });
+        let retention =
+            Retention { store: store.clone(), directory: directory.clone(), eraser: eraser.clone(), clock: clock.clone() };
+        let housekeeping = Housekeeping { store: store.clone(), retention, clock: clock.clone() };
+        tasks.spawn(housekeeping.run(working.clone()));
         let rings = Rings {
             store: store.clone(),
             directory: directory.clone(),
@@ -163,7 +170,13 @@ impl Parts {
         };
         Self {
             serve: Arc::new(ServeContext::new(reader, directory.clone(), pace, feed_key)),
-            signals: SignalServer { submitter: Arc::new(submitter), signals, cases: cases.clone(), access: access.clone() },
+            signals: SignalServer {
+                submitter: Arc::new(submitter),
+                signals,
+                cases: cases.clone(),
+                eraser,
+                access: access.clone(),
+            },
             leads: LeadServer { rings: Arc::new(rings), access: access.clone() },
             cases: CaseServer { cases, access: access.clone() },
             screening: ScreeningServer { screener: Arc::new(screener), overrides: Arc::new(overrides), access: access.clone() },

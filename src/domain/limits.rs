@@ -45,6 +45,14 @@ pub const MAX_ERASED_AT_ONCE: usize = 1_024;
 pub const MAX_ENTRIES_ASKED: usize = 256;
 /// Days that a signal may ask to be kept: ten years, the longest limitation period among the members' laws.
 pub const MAX_RETENTION_DAYS: u16 = 3_653;
+/// How long beyond its end other members' content stays where its member does not erase it: time for a node that was down.
+pub const RETENTION_GRACE: Duration = Duration::from_secs(30 * 86_400);
+/// How often a node looks for what is kept too long: an end is a day.
+pub const SWEEP_INTERVAL: Duration = Duration::from_secs(86_400);
+/// How often a node has its files written anew at most, where content was removed: it costs as much as copying the store.
+pub const PURGE_INTERVAL: Duration = Duration::from_secs(86_400);
+/// How often a node looks whether one of the two is due.
+pub const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(900);
 /// The earliest day that an observation may name: signals are about sellers on networks.
 pub const EARLIEST_YEAR: i16 = 1_990;
 

@@ -34,7 +34,8 @@ pub use referral::{LeadId, Referral, ReferralStage, Sentence};
 pub use role::Role;
 pub use roster::{FeedKey, Group, Member, MemberKind, MemberState, Platform, Roster, RosterKey, Scheme};
 pub use signal::{
-    Erasure, ErasureProgress, ErasureReason, Retraction, RetractionReason, SignalContent, SignalStatus, Submission, SubmissionId, SubmissionTag,
+    Erasure, ErasureProgress, ErasureReason, Retraction, RetractionReason, SignalContent, SignalStatus, Submission,
+    SubmissionId, SubmissionTag,
 };
 pub use statement::{
     Action, Currency, Evidence, EvidenceGrade, EvidenceKind, GoodsValue, Gtin, Infringement, Product, ProductClass, Region,

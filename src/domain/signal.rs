@@ -3,7 +3,9 @@ use std::str::FromStr;
 
 use super::limits::{MAX_ERASED_AT_ONCE, MAX_SUBMISSION_ID_BYTES};
 use super::vocabulary::vocabulary;
-use super::{Audience, EvidenceGrade, FieldError, Identifier, IdentifierKind, PseudonymSet, Seq, Statement, Subject, Timestamp};
+use super::{
+    Audience, EvidenceGrade, FieldError, Identifier, IdentifierKind, PseudonymSet, Seq, Statement, Subject, Timestamp,
+};
 
 /// The submitter's own name for a signal: 1 to 128 bytes of its choosing.
 ///

@@ -13,11 +13,7 @@ use crate::domain::limits::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_ENTRY_BYTES}
 /// [`BatchError::Empty`] and [`BatchError::TooLarge`] where it is no batch, [`BatchError::Stale`] where the checkpoint covers
 /// nothing new, [`BatchError::SizeMismatch`] where entries are missing or too many, [`BatchError::RootMismatch`] where they are not
 /// what was signed, or the histories do not agree.
-pub fn verify_batch(
-    frontier: &Frontier,
-    leaves: &[Leaf],
-    checkpoint: &SignedCheckpoint,
-) -> Result<Frontier, BatchError> {
+pub fn verify_batch(frontier: &Frontier, leaves: &[Leaf], checkpoint: &SignedCheckpoint) -> Result<Frontier, BatchError> {
     let signed = checkpoint.checkpoint();
     check_bounds(leaves)?;
     if signed.size <= frontier.size() {

@@ -17,7 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::reader::Shared;
 use super::{Directory, FollowCommand, FollowEvent, ForkParts, Heads, Pace, Reader, Refusal, ServeError, Word, heads_digest};
-use crate::domain::limits::{MAX_ENTRIES_ASKED, MAX_FOLLOWED_FEEDS, MAX_LISTED_FORKS, MAX_LOGGED_REFUSALS, MAX_PEER_MESSAGE_BYTES};
+use crate::domain::limits::{
+    MAX_ENTRIES_ASKED, MAX_FOLLOWED_FEEDS, MAX_LISTED_FORKS, MAX_LOGGED_REFUSALS, MAX_PEER_MESSAGE_BYTES,
+};
 use crate::domain::{FeedId, MemberId, Seq, SignalRef};
 use crate::feed::{EntryBytes, ErasureReceipt, Hash, Leaf, SigningKey};
 use crate::store::{StoreError, StoredBatch};

@@ -452,7 +452,13 @@ impl<'a> Session<'a> {
         Ok(own.map(|feed| (feed.clone(), size(&feed))).collect())
     }
 
-    async fn batch(&mut self, feed: &FeedId, first: Seq, parts: (Vec<Bytes>, Vec<Hash>), checkpoint: Bytes) -> Result<(), SessionError> {
+    async fn batch(
+        &mut self,
+        feed: &FeedId,
+        first: Seq,
+        parts: (Vec<Bytes>, Vec<Hash>),
+        checkpoint: Bytes,
+    ) -> Result<(), SessionError> {
         if !self.asked.contains(feed) {
             return Err(Misbehaviour::NotAsked.into());
         }

@@ -99,7 +99,8 @@ async fn content_wanted(ctx: &Context, peer: &MemberId) -> Result<Vec<(FeedId, V
     let (signed, peer, me) = (ctx.directory.roster(), peer.clone(), ctx.directory.member().clone());
     let wanted = move |store: &crate::store::Store| {
         let feeds = store.feeds().into_iter().filter(|head| head.missing > 0).map(|head| head.feed);
-        let shared = feeds.filter(|feed| signed.roster().may_read_feed(&peer, feed) && signed.roster().may_read_feed(&me, feed));
+        let shared =
+            feeds.filter(|feed| signed.roster().may_read_feed(&peer, feed) && signed.roster().may_read_feed(&me, feed));
         shared.map(|feed| (feed.clone(), store.missing(&feed, MAX_ENTRIES_ASKED))).collect()
     };
     ctx.reader.run(wanted).await

@@ -3,15 +3,16 @@
 use super::proto;
 use crate::domain::limits::{MAX_IDENTIFIER_BYTES, MAX_IDENTIFIERS};
 use crate::domain::{
-    DisputeGround, DisputeOutcome, FieldError, Identifier, IdentifierKind, RetractionReason, SignalRef, Strength, Submission,
-    Timestamp, Verdict,
+    DisputeGround, DisputeOutcome, FieldError, Identifier, IdentifierKind, RetractionReason, Seq, SignalRef, Strength,
+    Submission, Timestamp, Verdict,
 };
 use crate::feed::{
     Amended, DisputeEnd, Disputed, Opined, change_to_wire, digests_to_wire, required_word, stance_to_wire, statement_from_wire,
     statement_to_wire,
 };
 use crate::service::{
-    Answer, CaseRecord, CaseSignal, MarkerMatch, OverrideDraft, OverrideMatch, PastCheck, Receipt, SignalMatch, SignalRecord,
+    Answer, CaseRecord, CaseSignal, ErasurePage, ErasureRecord, MarkerMatch, OverrideDraft, OverrideMatch, PastCheck, Receipt,
+    Replica, SignalMatch, SignalRecord,
 };
 use crate::store::{FeedFreshness, FreshnessRecord, Override, OverrideId};
 
@@ -80,6 +81,32 @@ pub(super) fn record(record: &SignalRecord) -> proto::SignalRecord {
         disputes: life.iter().flat_map(|life| &life.disputes).map(dispute).collect(),
         opinions: life.iter().flat_map(|life| &life.opinions).map(opinion).collect(),
         answer_until_ms: life.and_then(|life| life.answer_until).map_or(0, Timestamp::unix_ms),
+    }
+}
+
+pub(super) fn erasures(page: &ErasurePage) -> proto::ListErasuresResponse {
+    let erasure = |record: &ErasureRecord| proto::ErasureRecord {
+        erasure: record.erasure.to_string(),
+        recorded_at_ms: record.recorded_at.unix_ms(),
+        reason: record.reason.number(),
+        entries: u32::try_from(record.entries).unwrap_or(u32::MAX),
+    };
+    proto::ListErasuresResponse {
+        erasures: page.erasures.iter().map(erasure).collect(),
+        replicas: page.replicas.iter().map(replica).collect(),
+        next_seq: page.next.map_or(0, Seq::get),
+    }
+}
+
+fn replica(replica: &Replica) -> proto::ErasureReplica {
+    let progress = replica.progress;
+    proto::ErasureReplica {
+        member: replica.member.to_string(),
+        removed_before_seq: progress.map_or(0, |progress| progress.removed.get()),
+        removed_at_ms: progress.map_or(0, |progress| progress.removed_at.unix_ms()),
+        purged_before_seq: progress.map_or(0, |progress| progress.purged.get()),
+        purged_at_ms: progress.map_or(0, |progress| progress.purged_at.unix_ms()),
+        receipt: replica.receipt.clone(),
     }
 }
 
@@ -223,6 +250,7 @@ pub(super) fn freshness(freshness: &FreshnessRecord) -> proto::Freshness {
         state: f.state.number(),
         live_signals: f.live_signals,
         not_understood: f.not_understood,
+        missing: f.missing,
     };
     proto::Freshness { as_of_ms: freshness.as_of.unix_ms(), feeds: freshness.feeds.iter().map(feed).collect() }
 }

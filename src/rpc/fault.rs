@@ -156,6 +156,7 @@ impl From<SignalError> for Fault {
             SignalError::Field(error) => error.into(),
             SignalError::NotFound => Self::new(Code::NotFound, error.code(), error.to_string()),
             SignalError::NotOwn => Self::new(Code::PermissionDenied, error.code(), error.to_string()),
+            SignalError::Erased => Self::new(Code::FailedPrecondition, error.code(), error.to_string()),
             SignalError::Store(error) => error.into(),
             SignalError::Entry(error) => error.into(),
             SignalError::Panicked(error) => error.into(),

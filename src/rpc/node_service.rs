@@ -9,7 +9,9 @@ use super::convert;
 use super::fault::Fault;
 use super::proto;
 use super::proto::node_service_server::NodeService;
-use super::proto::{GetStatusRequest, GetStatusResponse, RebuildIndexRequest, RebuildIndexResponse};
+use super::proto::{
+    GetStatusRequest, GetStatusResponse, PurgeStoreRequest, PurgeStoreResponse, RebuildIndexRequest, RebuildIndexResponse,
+};
 use crate::domain::{MemberId, Role, Timestamp};
 use crate::replication::PeerStatus;
 use crate::service::{Accuracy, NodeReport, NodeState};
@@ -42,6 +44,12 @@ impl NodeService for NodeServer {
             index_rows_before: before.index_rows,
             index_rows_after: after.index_rows,
         }))
+    }
+
+    async fn purge_store(&self, request: Request<PurgeStoreRequest>) -> Result<Response<PurgeStoreResponse>, Status> {
+        self.access.load().require(&request, &[Role::Admin])?;
+        let purged = self.state.store.purge().await.map_err(Fault::from)?;
+        Ok(Response::new(PurgeStoreResponse { purged }))
     }
 }
 

@@ -4,7 +4,9 @@ use bytes::Bytes;
 
 use super::proto;
 use super::proto::{follow_feeds_request, follow_feeds_response};
-use crate::domain::limits::{MAX_BATCH_ENTRIES, MAX_ENTRIES_ASKED, MAX_FRONTIER_HASHES, MAX_LISTED_CHECKPOINTS, MAX_LISTED_FORKS};
+use crate::domain::limits::{
+    MAX_BATCH_ENTRIES, MAX_ENTRIES_ASKED, MAX_FRONTIER_HASHES, MAX_LISTED_CHECKPOINTS, MAX_LISTED_FORKS,
+};
 use crate::domain::{FeedId, FieldError, Seq};
 use crate::feed::{EntryBytes, Hash};
 use crate::replication::{FollowCommand, FollowEvent, ForkParts, Heads, Refusal, Word};

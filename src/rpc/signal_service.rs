@@ -8,15 +8,16 @@ use super::convert;
 use super::fault::{Fault, log_rows};
 use super::proto::signal_service_server::SignalService;
 use super::proto::{
-    AmendSignalRequest, AmendSignalResponse, GetSignalRequest, GetSignalResponse, ListSignalsRequest, ListSignalsResponse,
-    RetractSignalRequest, RetractSignalResponse, Submission, SubmissionReceipt, SubmitSignalRequest, SubmitSignalResponse,
-    SubmitSignalsRequest, SubmitSignalsResponse, amend_signal_request, retract_signal_request, submit_signals_response,
+    AmendSignalRequest, AmendSignalResponse, EraseSignalRequest, EraseSignalResponse, GetSignalRequest, GetSignalResponse,
+    ListErasuresRequest, ListErasuresResponse, ListSignalsRequest, ListSignalsResponse, RetractSignalRequest,
+    RetractSignalResponse, Submission, SubmissionReceipt, SubmitSignalRequest, SubmitSignalResponse, SubmitSignalsRequest,
+    SubmitSignalsResponse, amend_signal_request, erase_signal_request, retract_signal_request, submit_signals_response,
 };
 use super::rows::{self, Responses};
 use crate::domain::limits::MAX_PAGE;
-use crate::domain::{FieldError, Role, Seq};
-use crate::feed::change_from_wire;
-use crate::service::{Cases, Signals, Submitter, Target};
+use crate::domain::{ErasureReason, FieldError, Role, Seq};
+use crate::feed::{change_from_wire, required_word};
+use crate::service::{Cases, Eraser, Signals, Submitter, Target};
 
 const USUAL_PAGE: usize = 100;
 
@@ -29,6 +30,8 @@ pub struct SignalServer {
     pub signals: Arc<Signals>,
     /// Adds to them.
     pub cases: Arc<Cases>,
+    /// Erases them.
+    pub eraser: Arc<Eraser>,
     /// Who may do so.
     pub access: Arc<ArcSwap<AccessList>>,
 }
@@ -67,6 +70,33 @@ impl SignalService for SignalServer {
         let reason = convert::reason(request.reason).map_err(Fault::from)?;
         let withdrawal = self.signals.retract(target, reason).await.map_err(Fault::from)?;
         Ok(Response::new(RetractSignalResponse { signal: withdrawal.signal.to_string(), newly_withdrawn: withdrawal.newly }))
+    }
+
+    async fn erase_signal(&self, request: Request<EraseSignalRequest>) -> Result<Response<EraseSignalResponse>, Status> {
+        self.access.load().require(&request, &[Role::Cases])?;
+        let EraseSignalRequest { target, audience, reason } = request.into_inner();
+        let target = match target {
+            Some(erase_signal_request::Target::Signal(signal)) => by_name(&signal, &audience),
+            Some(erase_signal_request::Target::SubmissionId(id)) => by_submission(&id, &audience),
+            None => Err(no_target()),
+        };
+        let reason = required_word(reason, ErasureReason::from_number, "ERASURE_REASON_UNKNOWN", "reason");
+        let erased =
+            self.eraser.erase(target.map_err(Fault::from)?, reason.map_err(Fault::from)?).await.map_err(Fault::from)?;
+        Ok(Response::new(EraseSignalResponse {
+            signal: erased.entry.to_string(),
+            erasure: erased.erasure.map(|erasure| erasure.to_string()).unwrap_or_default(),
+            newly_erased: erased.newly,
+        }))
+    }
+
+    async fn list_erasures(&self, request: Request<ListErasuresRequest>) -> Result<Response<ListErasuresResponse>, Status> {
+        self.access.load().require(&request, &[Role::Cases, Role::Admin])?;
+        let ListErasuresRequest { audience, before_seq } = request.into_inner();
+        let audience = audience.parse().map_err(Fault::from)?;
+        let before = (before_seq > 0).then_some(Seq::new(before_seq));
+        let page = self.eraser.list(audience, before).await.map_err(Fault::from)?;
+        Ok(Response::new(convert::erasures(&page)))
     }
 
     async fn amend_signal(&self, request: Request<AmendSignalRequest>) -> Result<Response<AmendSignalResponse>, Status> {

@@ -250,6 +250,7 @@ impl From<SignalError> for CaseError {
             SignalError::Field(error) => Self::Field(error),
             SignalError::NotFound => Self::NotFound("signal"),
             SignalError::NotOwn => Self::NotOwn("this signal is another member's; only that member can change it"),
+            SignalError::Erased => Self::transition("SIGNAL_ERASED", "this signal was erased; nothing of it is left to change"),
             SignalError::Store(error) => Self::Store(error),
             SignalError::Entry(error) => Self::Entry(error),
             SignalError::Entropy(error) => Self::Entropy(error),

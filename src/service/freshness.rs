@@ -150,6 +150,7 @@ impl FreshnessBoard {
             },
             live_signals: held.as_ref().map_or(0, |f| f.live_signals),
             not_understood: held.as_ref().map_or(0, |f| f.not_understood),
+            missing: held.as_ref().map_or(0, |f| f.missing),
             feed,
         }
     }

@@ -59,13 +59,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What the entry says that stands there.
+    /// What the entry says that stands there; `None` where it is no signal, or erased.
     pub(super) fn record_of(&self, signal: SignalRef, leaf: &Leaf) -> Result<Option<SignalRecord>, StoreError> {
         let Ok(Entry { recorded_at, body: Body::Signal { content, .. } }) = leaf.read() else { return Ok(None) };
         let (gone, retraction) = match self.store.retraction_of(&signal.feed, signal.seq) {
             Some(at) => self.taken_away(&signal, at)?,
             None => (None, None),
         };
+        // What is to be gone is not read any more, also while it is still there.
+        if gone == Some(SignalStatus::Erased) {
+            return Ok(None);
+        }
         let life = if self.store.speaks_of(&signal) {
             let notes = self.store.notes_about(&signal)?;
             let told = Told { signal: &signal, recorded_at, statement: &content.statement, gone, notes: &notes };

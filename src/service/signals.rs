@@ -68,6 +68,9 @@ pub enum SignalError {
     /// Only its own member can withdraw it.
     #[error("this signal is another member's; only that member can withdraw it")]
     NotOwn,
+    /// It was erased.
+    #[error("this signal was erased; nothing of it is left to read or change")]
+    Erased,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -90,6 +93,7 @@ impl SignalError {
             Self::Field(error) => error.code,
             Self::NotFound => "SIGNAL_NOT_FOUND",
             Self::NotOwn => "SIGNAL_NOT_OWN",
+            Self::Erased => "SIGNAL_ERASED",
             Self::Store(error) => error.code(),
             Self::Entry(error) => error.code(),
             Self::Entropy(_) => "NO_ENTROPY",
@@ -102,9 +106,12 @@ impl Signals {
     /// Withdraws one signal for every member of its audience. Durable when this returns.
     ///
     /// # Errors
-    /// [`SignalError::NotFound`], [`SignalError::NotOwn`], or the store's.
+    /// [`SignalError::NotFound`], [`SignalError::NotOwn`], [`SignalError::Erased`], or the store's.
     pub async fn retract(&self, target: Target, reason: RetractionReason) -> Result<Withdrawal, SignalError> {
         let signal = self.resolve(target).await?;
+        if self.store.is_erased(&signal) {
+            return Err(SignalError::Erased);
+        }
         let (entry, bytes) = self.entry(Body::Retraction(Retraction { signal: signal.seq, reason }))?;
         let audience = signal.feed.audience.clone();
         let outcome = self.store.append(vec![Append::Retraction { audience, signal: signal.seq, entry, bytes }]).await?;
@@ -143,13 +150,16 @@ impl Signals {
     /// Reads one signal that this node holds.
     ///
     /// # Errors
-    /// [`SignalError::NotFound`] where it is not held, is no signal, or is not for this member.
+    /// [`SignalError::NotFound`] where it is not held, is no signal, or is not for this member; [`SignalError::Erased`].
     pub async fn get(&self, signal: SignalRef) -> Result<SignalRecord, SignalError> {
         let own = signal.feed.member == *self.directory.member();
         if !own && !self.directory.roster().roster().may_read_feed(self.directory.member(), &signal.feed) {
             return Err(SignalError::NotFound);
         }
         let (store, directory, clock) = (self.store.clone(), self.directory.clone(), self.clock.clone());
+        if store.is_erased(&signal) {
+            return Err(SignalError::Erased);
+        }
         let read = move || Reader::new(&store, &directory, &*clock).signal(signal);
         off_thread(read).await??.ok_or(SignalError::NotFound)
     }

@@ -271,8 +271,11 @@ impl Submitter {
                     return Some(reader.status_alone(content, known.recorded_at));
                 }
                 // What was acknowledged stands; a disk that cannot be read now says so when the signal is read.
-                let read = reader.signal(signal).ok().flatten();
-                Some(read.map_or_else(|| content.live_status(), |record| record.status))
+                Some(match reader.signal(signal) {
+                    Ok(Some(record)) => record.status,
+                    Ok(None) => SignalStatus::Erased,
+                    Err(_) => content.live_status(),
+                })
             }
             _ => None,
         }

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod cases;
+mod erasing;
 mod freshness;
 mod keys;
 mod rings;

@@ -152,10 +152,7 @@ impl Casebook {
         let about = self.about.get(signal).into_iter().flatten();
         let kept = about.filter(|((kind, _), _)| matches!(kind, Kind::Amendment | Kind::Dispute | Kind::Opinion));
         let noted = kept.flat_map(|((kind, _), noted)| noted.iter().map(move |noted| (*kind, *noted)));
-        noted
-            .filter(|(kind, noted)| *kind == Kind::Dispute || !self.is_erased(noted.at))
-            .map(|(_, noted)| noted)
-            .collect()
+        noted.filter(|(kind, noted)| *kind == Kind::Dispute || !self.is_erased(noted.at)).map(|(_, noted)| noted).collect()
     }
 
     /// How a dispute was decided by the member of the feed `of`, and whether the seller took it back.

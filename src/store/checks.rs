@@ -211,6 +211,8 @@ pub struct FeedFreshness {
     pub live_signals: u64,
     /// Entries that this version draws nothing from.
     pub not_understood: u64,
+    /// Entries whose content is missing though no erasure names them.
+    pub missing: u64,
 }
 
 /// Whether a feed is followed.
@@ -357,6 +359,7 @@ pub(super) fn encode_freshness(freshness: &FreshnessRecord) -> FreshnessRow {
         state: f.state.number(),
         live_signals: f.live_signals,
         not_understood: f.not_understood,
+        missing: f.missing,
     };
     FreshnessRow { as_of_ms: freshness.as_of.unix_ms(), feeds: freshness.feeds.iter().map(feed).collect() }
 }
@@ -393,6 +396,7 @@ pub(super) fn decode_freshness(row: &FreshnessRow) -> Option<FreshnessRecord> {
             state: FeedState::from_number(f.state)?,
             live_signals: f.live_signals,
             not_understood: f.not_understood,
+            missing: f.missing,
         })
     };
     let feeds = row.feeds.iter().map(feed).collect::<Option<_>>()?;

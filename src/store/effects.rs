@@ -221,7 +221,10 @@ impl Effects {
     pub(super) fn bytes(&self) -> usize {
         let touched = self.withdrawn.iter().chain(&self.strengthened);
         let touched = touched.map(|touched| 16 + 8 * touched.subjects.len()).sum::<usize>();
-        2 * self.added.len() + 8 * (self.subjects.len() + self.submissions.len()) + 16 * (self.noted.len() + self.gone.len() + self.tombstones.len()) + touched
+        2 * self.added.len()
+            + 8 * (self.subjects.len() + self.submissions.len())
+            + 16 * (self.noted.len() + self.gone.len() + self.tombstones.len())
+            + touched
     }
 
     /// Takes them into the index of pseudonyms. A withdrawn signal is found by no check any more.
@@ -255,10 +258,7 @@ impl Effects {
 }
 
 /// The submissions of those signals among what an erasure names that are in `came_empty`.
-fn tombstones(
-    entry: Result<&Entry, &NotUnderstood>,
-    came_empty: &BTreeSet<Seq>,
-) -> impl Iterator<Item = (Fingerprint, Seq)> {
+fn tombstones(entry: Result<&Entry, &NotUnderstood>, came_empty: &BTreeSet<Seq>) -> impl Iterator<Item = (Fingerprint, Seq)> {
     let erasure = entry.ok().and_then(|entry| match &entry.body {
         Body::Erasure(erasure) => Some(erasure),
         _ => None,

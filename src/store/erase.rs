@@ -4,8 +4,8 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::engine::{Commit, EngineError};
-use super::index::{FeedNo, Position};
 use super::erasures::StoredReceipt;
+use super::index::{FeedNo, Position};
 use super::rows::{ErasedRow, ReceiptRow};
 use super::state::read_leaf;
 use super::writer::{Group, Writer};
@@ -34,7 +34,7 @@ struct Redacted {
 impl Writer {
     /// Whether something is to be removed.
     pub(super) fn has_to_erase(&self) -> bool {
-        !self.is_suspended() && (self.erasing.is_some() || self.shared().state.read().erasures.next().is_some())
+        !self.is_suspended() && (self.erasing.is_some() || self.shared.state.read().erasures.next().is_some())
     }
 
     /// Removes some of what is to be removed. A failure suspends writing.
@@ -61,11 +61,11 @@ impl Writer {
         }
         put_segments(erasing.at.feed(), &redacted, &mut commit)?;
         let done = erasing.left.is_empty();
-        let row = done.then(|| self.shared().state.read().erasures.removed(erasing.at, self.shared().clock.now()));
+        let row = done.then(|| self.shared.state.read().erasures.removed(erasing.at, self.shared.clock.now()));
         if let Some(row) = &row {
             commit.put(keys::erased(erasing.at.feed()), row.encode_to_vec());
         }
-        self.shared().engine.commit(commit)?;
+        self.shared.engine.commit(commit)?;
         self.forget(erasing.at.feed(), redacted, row);
         self.erasing = (!done).then_some(erasing);
         Ok(())
@@ -75,8 +75,11 @@ impl Writer {
         if let Some(erasing) = self.erasing.take() {
             return Ok(Some(erasing));
         }
-        let Some(at) = self.shared().state.read().erasures.next() else { return Ok(None) };
-        let entry = read_leaf(&self.shared().engine, at.feed(), at.seq())?.map(|leaf| leaf.read());
+        let Some(at) = self.shared.state.read().erasures.next() else { return Ok(None) };
+        // Hints that tell of the erasure need not be thrown away after a crash.
+        let last = self.shared.state.write().all_hints();
+        self.hints.append(last);
+        let entry = read_leaf(&self.shared.engine, at.feed(), at.seq())?.map(|leaf| leaf.read());
         let Some(Ok(Entry { body: Body::Erasure(erasure), .. })) = entry else {
             return Err(EngineError::Damaged("an erasure is missing".into()));
         };
@@ -85,15 +88,9 @@ impl Writer {
     }
 
     /// The segment without what is `named` in it, of which `left` stays; `None` where nothing of that is there.
-    fn redact(
-        &self,
-        no: FeedNo,
-        number: u64,
-        named: &[Seq],
-        left: fn(Hash) -> Leaf,
-    ) -> Result<Option<Redacted>, EngineError> {
+    fn redact(&self, no: FeedNo, number: u64, named: &[Seq], left: fn(Hash) -> Leaf) -> Result<Option<Redacted>, EngineError> {
         let damaged = || EngineError::Damaged("a segment cannot be read".into());
-        let value = self.shared().engine.get(&keys::segment(no, number))?.ok_or_else(damaged)?;
+        let value = self.shared.engine.get(&keys::segment(no, number))?.ok_or_else(damaged)?;
         let mut leaves = segment::unpack(&value).map_err(|_| damaged())?;
         let (mut forgotten, mut changed) = (Vec::new(), false);
         for seq in named {
@@ -112,12 +109,12 @@ impl Writer {
 
     /// Drops from memory what is gone from disk.
     fn forget(&mut self, no: FeedNo, redacted: Vec<Redacted>, row: Option<ErasedRow>) {
-        let shared = self.shared().clone();
+        let shared = self.shared.clone();
         shared.segments.clear();
         let mut state = shared.state.write();
         let Some(feed) = state.feeds.get(&no).map(|record| record.id.clone()) else { return };
         for Redacted { number, leaves, forgotten } in redacted {
-            if let Some(tip) = self.tips_mut().get_mut(&feed) {
+            if let Some(tip) = self.tips.get_mut(&feed) {
                 tip.replace(number, &leaves);
             }
             for (seq, body) in forgotten {
@@ -136,7 +133,7 @@ impl Writer {
         if self.is_suspended() {
             return Err(StoreError::unwritable(&EngineError::Suspended));
         }
-        let shared = self.shared().clone();
+        let shared = self.shared.clone();
         let (no, size) = {
             let state = shared.state.read();
             let Some(no) = state.number(feed).filter(|_| feed.member != shared.member) else { return Ok(0) };
@@ -144,12 +141,11 @@ impl Writer {
         };
         seqs.retain(|seq| *seq < size);
         seqs.sort_unstable();
-        let expired = self.try_expire(no, &seqs).map_err(|error| {
+        self.hints.discard();
+        self.try_expire(no, &seqs).map_err(|error| {
             self.suspend(&error);
             StoreError::unwritable(&error)
-        })?;
-        self.hints_mut().discard();
-        Ok(expired)
+        })
     }
 
     fn try_expire(&mut self, no: FeedNo, seqs: &[Seq]) -> Result<usize, EngineError> {
@@ -160,11 +156,11 @@ impl Writer {
                 redacted.extend(self.redact(no, segment::number_of(named[0]), named, Leaf::Expired)?);
             }
             expired += redacted.iter().map(|redacted| redacted.forgotten.len()).sum::<usize>();
-            let row = self.shared().state.read().erasures.expired(no, self.shared().clock.now());
+            let row = self.shared.state.read().erasures.expired(no, self.shared.clock.now());
             let mut commit = Commit::default();
             put_segments(no, &redacted, &mut commit)?;
             commit.put(keys::erased(no), row.encode_to_vec());
-            self.shared().engine.commit(commit)?;
+            self.shared.engine.commit(commit)?;
             self.forget(no, redacted, Some(row));
         }
         Ok(expired)
@@ -177,7 +173,7 @@ impl Writer {
         mut entries: Vec<(Seq, EntryBytes)>,
         group: &mut Group,
     ) -> Result<usize, StoreError> {
-        let shared = self.shared().clone();
+        let shared = self.shared.clone();
         let no = {
             let state = shared.state.read();
             let (Some(no), Some(record)) = (state.number(feed), state.feed(feed)) else { return Ok(0) };
@@ -210,10 +206,11 @@ impl Writer {
 
     /// Keeps a receipt, unless one that says more is kept.
     pub(super) fn stage_receipt(&self, receipt: ErasureReceipt, note: Bytes, group: &mut Group) {
-        let state = self.shared().state.read();
+        let state = self.shared.state.read();
         let Some(no) = state.number(&receipt.feed) else { return };
         let ErasureReceipt { holder, progress, .. } = &receipt;
-        let says_more = |held: &StoredReceipt| (held.progress.removed, held.progress.purged) > (progress.removed, progress.purged);
+        let says_more =
+            |held: &StoredReceipt| (held.progress.removed, held.progress.purged) > (progress.removed, progress.purged);
         if state.erasures.receipt(no, holder).is_some_and(says_more) {
             return;
         }
@@ -224,7 +221,7 @@ impl Writer {
 
     /// Writes the files anew without what was removed.
     pub(super) fn purge(&mut self) -> Result<bool, StoreError> {
-        let shared = self.shared().clone();
+        let shared = self.shared.clone();
         while self.has_to_erase() {
             self.erase_some();
         }
@@ -254,11 +251,11 @@ impl Writer {
     }
 
     fn redact_hints(&mut self) {
-        let shared = self.shared().clone();
+        let shared = self.shared.clone();
         let last = shared.state.write().all_hints();
-        self.hints_mut().append(last);
+        self.hints.append(last);
         let state = shared.state.read();
-        self.hints_mut().redact(|no, seq| state.casebook.erased(no).is_some_and(|erased| erased.contains(seq.get())));
+        self.hints.redact(|no, seq| state.casebook.erased(no).is_some_and(|erased| erased.contains(seq.get())));
     }
 }
 

@@ -21,13 +21,13 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::OpenError;
 use super::engine::Engine;
 use super::index::{FeedNo, Position};
-use super::keys;
+use super::request::Request;
 use super::rows::{ErasedRow, ReceiptRow};
-use crate::domain::{ErasureProgress, MemberId, Seq, Timestamp};
-use crate::feed::ErasureReceipt;
+use super::{OpenError, Store, StoreError, keys};
+use crate::domain::{ErasureProgress, FeedId, MemberId, Seq, SignalRef, Timestamp};
+use crate::feed::{EntryBytes, ErasureReceipt};
 
 /// A receipt as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,6 +137,85 @@ impl Erasures {
 
     fn row(&self, no: FeedNo) -> ErasedRow {
         self.0.get(&no).map(|feed| feed.row).unwrap_or_default()
+    }
+}
+
+impl Store {
+    /// Whether an erasure names the entry. In memory.
+    #[must_use]
+    pub fn is_erased(&self, entry: &SignalRef) -> bool {
+        self.shared.is_erased(&entry.feed, entry.seq)
+    }
+
+    /// Entries of a feed whose content is missing though no erasure names them, at most `count`. In memory.
+    #[must_use]
+    pub fn missing(&self, feed: &FeedId, count: usize) -> Vec<Seq> {
+        let state = self.shared.state.read();
+        state.feed(feed).map_or_else(Vec::new, |record| record.view.first_missing(count).collect())
+    }
+
+    /// Where the erasures of a feed stand, ascending. In memory.
+    #[must_use]
+    pub fn erasures(&self, feed: &FeedId) -> Vec<Seq> {
+        let state = self.shared.state.read();
+        state.number(feed).map_or_else(Vec::new, |no| state.erasures.of(no).to_vec())
+    }
+
+    /// How far this node has carried out the erasures of a feed; `None` where there are none. In memory.
+    #[must_use]
+    pub fn erasure_progress(&self, feed: &FeedId) -> Option<ErasureProgress> {
+        let state = self.shared.state.read();
+        state.erasures.progress(state.number(feed)?)
+    }
+
+    /// What another member's node has signed of its copy of an own feed. In memory.
+    #[must_use]
+    pub fn receipt(&self, feed: &FeedId, holder: &MemberId) -> Option<StoredReceipt> {
+        let state = self.shared.state.read();
+        state.erasures.receipt(state.number(feed)?, holder).cloned()
+    }
+
+    /// Keeps what another member's node has signed of its copy of a feed, in the place of what it signed before. Whether it is rightly
+    /// signed is the caller's to know.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`].
+    pub async fn put_receipt(&self, receipt: ErasureReceipt, note: Bytes) -> Result<(), StoreError> {
+        self.request(|reply| Request::PutReceipt(Box::new(receipt), note, reply)).await
+    }
+
+    /// Since when something that was removed is to be purged, and when the last purge was; `None` where nothing is. In memory.
+    #[must_use]
+    pub fn purge_due(&self) -> Option<Timestamp> {
+        let state = self.shared.state.read();
+        state.erasures.is_purge_due().then(|| state.erasures.last_purge())
+    }
+
+    /// Writes the files anew without what erasures have removed; false where there is nothing of that kind. Takes as long as copying the
+    /// store does, and as much room; nothing is committed meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`] where there is no room. The store goes on as it was.
+    pub async fn purge(&self) -> Result<bool, StoreError> {
+        self.request(Request::Purge).await
+    }
+
+    /// Removes content of another member's feed whose time has ended, 1 to 1,024 entries; whether it has is the caller's to know. Gives how
+    /// many were removed.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`], [`StoreError::Unreadable`].
+    pub async fn expire(&self, feed: FeedId, seqs: Vec<Seq>) -> Result<usize, StoreError> {
+        self.request(|reply| Request::Expire(feed, seqs, reply)).await
+    }
+
+    /// Puts back content of entries that is missing though no erasure names them. What is not the content that was signed is passed
+    /// over. Gives how many came back.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`].
+    pub async fn fill(&self, feed: FeedId, entries: Vec<(Seq, EntryBytes)>) -> Result<usize, StoreError> {
+        self.request(|reply| Request::Fill(feed, entries, reply)).await
     }
 }
 

@@ -62,10 +62,8 @@ pub use reading::StoredBatch;
 pub use state::ForkRecord;
 
 use crate::domain::limits::{COMMIT_STALL, MAX_COMMIT_QUEUE, MAX_COMMIT_QUEUE_BYTES};
-use crate::domain::{
-    AllianceName, Audience, Clock, Entropy, ErasureProgress, FeedId, MemberId, Pseudonym, Seq, SignalRef, SubmissionTag, Timestamp,
-};
-use crate::feed::{Entry, EntryBytes, ErasureReceipt, ForkProof, Frontier, Hash, Leaf, SigningKey, ViewDigest};
+use crate::domain::{AllianceName, Audience, Clock, Entropy, FeedId, MemberId, Pseudonym, Seq, SubmissionTag, Timestamp};
+use crate::feed::{Entry, EntryBytes, ForkProof, Frontier, Hash, Leaf, SigningKey, ViewDigest};
 use engine::{Commit, Engine};
 use hints::Hints;
 use index::Newest;
@@ -563,83 +561,6 @@ impl Store {
     #[must_use]
     pub fn retraction_of(&self, feed: &FeedId, seq: Seq) -> Option<Seq> {
         self.shared.state.read().feed(feed)?.view.retraction_of(seq)
-    }
-
-    /// Whether an erasure names the entry. In memory.
-    #[must_use]
-    pub fn is_erased(&self, entry: &SignalRef) -> bool {
-        self.shared.is_erased(&entry.feed, entry.seq)
-    }
-
-    /// Entries of a feed whose content is missing though no erasure names them, at most `count`. In memory.
-    #[must_use]
-    pub fn missing(&self, feed: &FeedId, count: usize) -> Vec<Seq> {
-        let state = self.shared.state.read();
-        state.feed(feed).map_or_else(Vec::new, |record| record.view.first_missing(count).collect())
-    }
-
-    /// Where the erasures of a feed stand, ascending. In memory.
-    #[must_use]
-    pub fn erasures(&self, feed: &FeedId) -> Vec<Seq> {
-        let state = self.shared.state.read();
-        state.number(feed).map_or_else(Vec::new, |no| state.erasures.of(no).to_vec())
-    }
-
-    /// How far this node has carried out the erasures of a feed; `None` where there are none. In memory.
-    #[must_use]
-    pub fn erasure_progress(&self, feed: &FeedId) -> Option<ErasureProgress> {
-        let state = self.shared.state.read();
-        state.erasures.progress(state.number(feed)?)
-    }
-
-    /// What another member's node has signed of its copy of an own feed. In memory.
-    #[must_use]
-    pub fn receipt(&self, feed: &FeedId, holder: &MemberId) -> Option<StoredReceipt> {
-        let state = self.shared.state.read();
-        state.erasures.receipt(state.number(feed)?, holder).cloned()
-    }
-
-    /// Keeps what another member's node has signed of its copy of a feed, in the place of what it signed before. Whether it is rightly
-    /// signed is the caller's to know.
-    ///
-    /// # Errors
-    /// [`StoreError::Unwritable`].
-    pub async fn put_receipt(&self, receipt: ErasureReceipt, note: Bytes) -> Result<(), StoreError> {
-        self.request(|reply| Request::PutReceipt(Box::new(receipt), note, reply)).await
-    }
-
-    /// Since when something that was removed is to be purged, and when the last purge was; `None` where nothing is. In memory.
-    #[must_use]
-    pub fn purge_due(&self) -> Option<Timestamp> {
-        let state = self.shared.state.read();
-        state.erasures.is_purge_due().then(|| state.erasures.last_purge())
-    }
-
-    /// Writes the files anew without what erasures have removed; false where there is nothing of that kind. Takes as long as copying the
-    /// store does, and as much room; nothing is committed meanwhile.
-    ///
-    /// # Errors
-    /// [`StoreError::Unwritable`] where there is no room. The store goes on as it was.
-    pub async fn purge(&self) -> Result<bool, StoreError> {
-        self.request(Request::Purge).await
-    }
-
-    /// Removes content of another member's feed whose time has ended, 1 to 1,024 entries; whether it has is the caller's to know. Gives how
-    /// many were removed.
-    ///
-    /// # Errors
-    /// [`StoreError::Unwritable`], [`StoreError::Unreadable`].
-    pub async fn expire(&self, feed: FeedId, seqs: Vec<Seq>) -> Result<usize, StoreError> {
-        self.request(|reply| Request::Expire(feed, seqs, reply)).await
-    }
-
-    /// Puts back content of entries that is missing though no erasure names them. What is not the content that was signed is passed
-    /// over. Gives how many came back.
-    ///
-    /// # Errors
-    /// [`StoreError::Unwritable`].
-    pub async fn fill(&self, feed: FeedId, entries: Vec<(Seq, EntryBytes)>) -> Result<usize, StoreError> {
-        self.request(|reply| Request::Fill(feed, entries, reply)).await
     }
 
     /// The own signal that was made of the submission with this tag.

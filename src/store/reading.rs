@@ -49,6 +49,21 @@ impl Store {
         Ok(Some(StoredBatch { first: size, leaves: self.range(no, size, end)?, checkpoint }))
     }
 
+    /// What stands at `from` and after it, at most `count`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`].
+    pub fn run_of(&self, feed: &FeedId, from: Seq, count: usize) -> Result<Vec<Leaf>, StoreError> {
+        let (no, size) = {
+            let state = self.shared.state.read();
+            match (state.number(feed), state.feed(feed)) {
+                (Some(no), Some(record)) if record.frontier.size() > from => (no, record.frontier.size()),
+                _ => return Ok(Vec::new()),
+            }
+        };
+        self.range(no, from, size.min(from.plus(count)))
+    }
+
     fn range(&self, no: FeedNo, from: Seq, to: Seq) -> Result<Vec<Leaf>, StoreError> {
         let mut leaves = Vec::new();
         let mut number = segment::number_of(from);

@@ -218,6 +218,8 @@ pub(super) struct FeedFreshnessRow {
     pub live_signals: u64,
     #[prost(uint64, tag = "7")]
     pub not_understood: u64,
+    #[prost(uint64, tag = "8")]
+    pub missing: u64,
 }
 
 /// What a hint says, feed by feed.

@@ -147,12 +147,13 @@ impl State {
     ) -> Result<Tip, OpenError> {
         let signed = read_frontier(&row.checkpoint, id)?;
         self.add_feed(no, id.clone());
-        let mut grown = Frontier::empty();
+        let (mut grown, mut hinted) = (Frontier::empty(), Seq::ZERO);
         if let Some(recalled) = recalled {
             if recalled.id != *id || recalled.frontier.size() > signed.size() {
                 return Err(OpenError::damaged(format!("entries of {id} are missing")));
             }
             grown = recalled.frontier;
+            hinted = grown.size();
             let record = self.record(no)?;
             record.unhinted = Effects::from(grown.size());
             record.view = recalled.view;
@@ -171,6 +172,9 @@ impl State {
             tail = entries.into_iter().take(known.saturating_add(left)).collect();
             let new = tail.get(known..).unwrap_or_default();
             let read: Vec<_> = new.iter().map(Leaf::read).collect();
+            for (i, entry) in read.iter().enumerate() {
+                self.check_erased(engine, no, grown.size().plus(i), entry, hinted)?;
+            }
             self.fold(no, grown.size(), read.iter().map(Result::as_ref), |at| read_signal(engine, no, at))?;
             new.iter().for_each(|leaf| grown.push(leaf.hash()));
             if self.is_hint_due() {
@@ -196,6 +200,30 @@ impl State {
         record.frontier = grown.clone();
         record.note = row.checkpoint.note.clone();
         Ok(Tip::restore(id.clone(), no, grown, tail, row))
+    }
+
+    /// Makes sure that what the entry at `at` erases of those before `hinted` was still there when the hints were written, or erased by
+    /// then: what they tell of it could not be taken back any more.
+    fn check_erased(
+        &self,
+        engine: &Engine,
+        no: FeedNo,
+        at: Seq,
+        entry: &Result<Entry, NotUnderstood>,
+        hinted: Seq,
+    ) -> Result<(), OpenError> {
+        let Ok(Entry { body: Body::Erasure(erasure), .. }) = entry else { return Ok(()) };
+        let view = self.feeds.get(&no).map(|record| &record.view);
+        let is_known_gone = |seq: Seq| {
+            let position = Position::new(no, seq);
+            self.casebook.is_erased(position) || view.is_some_and(|view| view.is_withdrawn(seq) || view.is_missing(seq))
+        };
+        for seq in erasure.entries.iter().copied().filter(|seq| *seq < at.min(hinted) && !is_known_gone(*seq)) {
+            if read_leaf(engine, no, seq)?.is_some_and(|leaf| leaf.bytes().is_none()) {
+                return Err(OpenError::damaged("the hints are older than what was erased"));
+            }
+        }
+        Ok(())
     }
 
     /// Reads again what the hints only name: each segment once, however many of its entries are notes.

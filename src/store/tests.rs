@@ -474,6 +474,7 @@ fn picture(n: u64, as_of: i64) -> Arc<FreshnessRecord> {
         state: FeedState::Followed,
         live_signals: size,
         not_understood: 0,
+        missing: 0,
     };
     let feeds = (0..40).map(|i| feed(&format!("member-{i}"), if i == 7 { n } else { 1 })).collect();
     Arc::new(FreshnessRecord { as_of: Timestamp::from_unix_ms(as_of), feeds })

@@ -19,16 +19,15 @@ use std::sync::Arc;
 use prost::Message as _;
 use tokio::sync::mpsc;
 
-use super::checks::{CheckBlock, CheckRecord, CheckReference};
-use super::engine::{Commit, EngineError, parts_of, read_parts};
+use super::checks::CheckBlock;
+use super::engine::{Commit, EngineError, parts_of};
 use super::erase::Erasing;
 use super::erasures::StoredReceipt;
 use super::frame;
 use super::hints::{Hints, Recalled};
 use super::index::FeedNo;
 use super::overrides::{Override, Overrides};
-use super::pictures::{self, Album};
-use super::records::expired_before;
+use super::pictures::Album;
 use super::reading::Submitted;
 use super::request::{Queued, Reply, Request, answer};
 use super::rows::ForkRow;
@@ -37,26 +36,24 @@ use super::suspension::Suspension;
 use super::tip::Tip;
 use super::{Append, Appended, Import, OpenError, Problem, Shared, StoreError, keys, state};
 use crate::domain::limits::{MAX_COMMIT_BYTES, MAX_COMMIT_ENTRIES, MAX_OVERRIDES};
-use crate::domain::{Audience, Entropy, FeedId, MemberId, Seq, SignalContent, SubmissionTag, Timestamp};
+use crate::domain::{Audience, Entropy, FeedId, MemberId, Seq, SignalContent, SubmissionTag};
 use crate::feed::{Body, Checkpoint, Entry, EntryBytes, ForkProof, NotUnderstood, SignedCheckpoint, SigningKey};
 
 /// Overrides that have ended and are removed in one commit.
 const ENDED_PER_COMMIT: usize = 64;
-/// Blocks of expired checks that are removed in one commit.
-const EXPIRED_PER_COMMIT: usize = 1_024;
 
 pub(super) struct Writer {
-    shared: Arc<Shared>,
-    tips: BTreeMap<FeedId, Tip>,
-    hints: Hints,
+    pub(super) shared: Arc<Shared>,
+    pub(super) tips: BTreeMap<FeedId, Tip>,
+    pub(super) hints: Hints,
     next_feed: u32,
     next_block: u64,
     album: Album,
     key: Arc<SigningKey>,
-    entropy: Arc<dyn Entropy>,
+    pub(super) entropy: Arc<dyn Entropy>,
     /// Set after a failure, until the store has been opened anew.
     suspended: Option<Suspension>,
-    expired_until: u16,
+    pub(super) expired_until: u16,
     /// The erasure that is being carried out, as far as its last part did not finish it.
     pub(super) erasing: Option<Erasing>,
 }
@@ -70,9 +67,9 @@ pub(super) struct Group {
     withdrawn: HashSet<(FeedId, Seq)>,
     erased: HashMap<FeedId, HashSet<Seq>>,
     /// Blocks of check records: their day, the number of the first, and each in turn.
-    day: u16,
-    first_block: u64,
-    blocks: Vec<CheckBlock>,
+    pub(super) day: u16,
+    pub(super) first_block: u64,
+    pub(super) blocks: Vec<CheckBlock>,
     forks: Vec<(FeedId, ForkRecord)>,
     behind: Vec<(FeedId, Seq)>,
     /// Own feeds that are behind no more.
@@ -90,11 +87,11 @@ pub(super) struct Group {
     expired: Vec<(FeedId, Vec<Seq>, Reply<usize>)>,
     /// Whoever asked that the files are written anew after the commit.
     purge: Option<Reply<bool>>,
-    replies: Vec<GroupReply>,
+    pub(super) replies: Vec<GroupReply>,
 }
 
 /// Answers one request with what became of its group.
-type GroupReply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+pub(super) type GroupReply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 impl Group {
     fn broke(&mut self, error: std::io::Error) -> StoreError {
@@ -179,14 +176,6 @@ impl Writer {
         &self.shared
     }
 
-    pub(super) fn tips_mut(&mut self) -> &mut BTreeMap<FeedId, Tip> {
-        &mut self.tips
-    }
-
-    pub(super) fn hints_mut(&mut self) -> &mut Hints {
-        &mut self.hints
-    }
-
     pub(super) fn is_suspended(&self) -> bool {
         self.suspended.is_some()
     }
@@ -199,19 +188,6 @@ impl Writer {
         self.next_block = self.highest_block()?.map_or(0, |block| block + 1);
         self.album = Album::open(&self.shared.engine)?;
         Ok(())
-    }
-
-    /// The highest number of any block of check records. The newest day need not have it: the clock may have been set back.
-    fn highest_block(&self) -> Result<Option<u64>, EngineError> {
-        let mut highest = None;
-        let mut until = keys::checks(u16::MAX, u64::MAX);
-        while let Some((key, _)) = self.shared.engine.last_until(&keys::all_checks(), &until)? {
-            let Some((day, block)) = keys::read_checks(&key) else { break };
-            highest = highest.max(Some(block));
-            let Some(before) = day.checked_sub(1) else { break };
-            until = keys::checks(before, u64::MAX);
-        }
-        Ok(highest)
     }
 
     /// Works until every sender is gone. After a panic everything is refused, and nothing more is touched.
@@ -496,7 +472,8 @@ impl Writer {
             }
             Append::Erasure { entries, entry, bytes, .. } => {
                 let erased = group.erased.get(feed);
-                let is_gone = |seq: &Seq| self.shared.is_erased(feed, *seq) || erased.is_some_and(|erased| erased.contains(seq));
+                let is_gone =
+                    |seq: &Seq| self.shared.is_erased(feed, *seq) || erased.is_some_and(|erased| erased.contains(seq));
                 if entries.iter().all(is_gone) {
                     return Ok(Appended::Gone);
                 }
@@ -581,18 +558,6 @@ impl Writer {
             group.level.push(import.feed);
         }
         Ok(size)
-    }
-
-    fn stage_checks(&mut self, checks: Vec<CheckRecord>, reply: Reply<Vec<CheckReference>>, group: &mut Group) {
-        let mut secrets = vec![0; checks.len() * 8];
-        if self.entropy.fill(&mut secrets).is_err() {
-            let detail = "the operating system gave no random bytes".to_owned();
-            return answer(reply, Err(StoreError::Unwritable { code: "NO_ENTROPY", detail }));
-        }
-        let secrets: Vec<u64> = secrets.chunks_exact(8).map(|c| c.try_into().map_or(0, u64::from_be_bytes)).collect();
-        let placed = secrets.into_iter().zip(&checks).map(|(secret, check)| place_check(secret, check, group));
-        let references: Vec<_> = placed.collect();
-        group.replies.push(Box::new(move |result| answer(reply, result.map(|()| references))));
     }
 
     fn stage_behind(&self, feed: FeedId, size: Seq, group: &mut Group) {
@@ -728,48 +693,4 @@ impl Writer {
         }
         Ok(signals)
     }
-
-    /// Removes, some at a time, records of checks and pictures that are older than anyone may ask for.
-    fn expire_checks(&mut self) {
-        let until = expired_before(self.shared.today());
-        if until <= self.expired_until || self.suspended.is_some() {
-            return;
-        }
-        match self.expire_some(until) {
-            Ok(true) => self.expired_until = until,
-            Ok(false) => {}
-            Err(error) => self.suspend(&error),
-        }
-    }
-
-    /// True where nothing older than `until` is left.
-    fn expire_some(&self, until: u16) -> Result<bool, EngineError> {
-        let mut commit = Commit::default();
-        let mut from = keys::all_checks();
-        for _ in 0..EXPIRED_PER_COMMIT {
-            let Some((key, row)) = self.shared.engine.first_from(&keys::all_checks(), &from)? else { break };
-            if keys::read_checks(&key).is_none_or(|(day, _)| day >= until) {
-                break;
-            }
-            commit.remove_large(&key, read_parts(&row).unwrap_or(0));
-            from = key;
-            from.push(0);
-        }
-        let oldest = Timestamp::from_unix_ms(i64::from(until) * 86_400_000);
-        if commit.is_empty() && !pictures::expire_one(&self.shared.engine, oldest, &mut commit)? {
-            return Ok(true);
-        }
-        self.shared.engine.commit(commit)?;
-        Ok(false)
-    }
-}
-
-/// Puts a check into the last block of the group, or into a new one.
-fn place_check(secret: u64, check: &CheckRecord, group: &mut Group) -> CheckReference {
-    if group.blocks.last().is_none_or(CheckBlock::is_full) {
-        group.blocks.push(CheckBlock::default());
-    }
-    let last = group.blocks.len() - 1;
-    let place = group.blocks[last].push(secret, check);
-    CheckReference { day: group.day, block: group.first_block + last as u64, place, secret }
 }

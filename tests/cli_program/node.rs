@@ -16,9 +16,10 @@ use countermark::rpc::proto::screening_service_server::{ScreeningService, Screen
 use countermark::rpc::proto::signal_service_server::{SignalService, SignalServiceServer};
 use countermark::rpc::proto::{
     AmendSignalRequest, AmendSignalResponse, CheckAnswer, CheckSellerRequest, CheckSellerResponse, CheckSellersRequest,
-    CheckSellersResponse, FeedFreshness, FeedState, Freshness, GetCheckRequest, GetCheckResponse, GetSignalRequest,
-    GetSignalResponse, GetStatusRequest, GetStatusResponse, Identifier, ListOverridesRequest, ListOverridesResponse,
-    ListSignalsRequest, ListSignalsResponse, MatchedIdentifier, RebuildIndexRequest, RebuildIndexResponse,
+    CheckSellersResponse, EraseSignalRequest, EraseSignalResponse, FeedFreshness, FeedState, Freshness, GetCheckRequest,
+    GetCheckResponse, GetSignalRequest, GetSignalResponse, GetStatusRequest, GetStatusResponse, Identifier,
+    ListErasuresRequest, ListErasuresResponse, ListOverridesRequest, ListOverridesResponse, ListSignalsRequest,
+    ListSignalsResponse, MatchedIdentifier, PurgeStoreRequest, PurgeStoreResponse, RebuildIndexRequest, RebuildIndexResponse,
     RemoveOverrideRequest, RemoveOverrideResponse, RetractSignalRequest, RetractSignalResponse, RowError, SetOverrideRequest,
     SetOverrideResponse, SignalMatch, Strength, SubmissionReceipt, SubmitSignalRequest, SubmitSignalResponse,
     SubmitSignalsRequest, SubmitSignalsResponse, check_sellers_response, retract_signal_request, submit_signals_response,
@@ -138,6 +139,7 @@ fn freshness() -> Freshness {
         state: FeedState::Followed as i32,
         live_signals: 5,
         not_understood: 0,
+        missing: 0,
     };
     Freshness { as_of_ms: NOW_MS, feeds: vec![feed("a", 5), feed("globex", 9)] }
 }
@@ -168,6 +170,14 @@ impl SignalService for Node {
             }
         });
         Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn erase_signal(&self, _: Request<EraseSignalRequest>) -> Result<Response<EraseSignalResponse>, Status> {
+        Err(Status::unimplemented("not played"))
+    }
+
+    async fn list_erasures(&self, _: Request<ListErasuresRequest>) -> Result<Response<ListErasuresResponse>, Status> {
+        Err(Status::unimplemented("not played"))
     }
 
     async fn amend_signal(&self, _: Request<AmendSignalRequest>) -> Result<Response<AmendSignalResponse>, Status> {
@@ -254,6 +264,10 @@ impl NodeService for Node {
             own_live_signals,
             ..GetStatusResponse::default()
         }))
+    }
+
+    async fn purge_store(&self, _: Request<PurgeStoreRequest>) -> Result<Response<PurgeStoreResponse>, Status> {
+        Ok(Response::new(PurgeStoreResponse { purged: true }))
     }
 
     async fn rebuild_index(&self, _: Request<RebuildIndexRequest>) -> Result<Response<RebuildIndexResponse>, Status> {
@@ -369,7 +383,7 @@ async fn a_list_is_submitted_row_by_row_and_once_more_without_change() {
     let again = world.run(&submit("list.txt", &["--output", "json"])).await.expect(0);
     assert_eq!(
         again.json(),
-        json!({"lines": 6, "skipped_lines": 2, "rows": 4, "created": 0, "already_there": 1, "already_withdrawn": 1, "refused": 2,
+        json!({"lines": 6, "skipped_lines": 2, "rows": 4, "created": 0, "already_there": 1, "already_withdrawn": 1, "already_erased": 0, "refused": 2,
             "refused_by_code": {"IDENTIFIER_INVALID": 1, "LINE_SEVERAL_VALUES": 1}, "unanswered": 0})
     );
     assert!(again.err.contains("give it a new submission id"), "{}", again.err);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{Run, folder, run, run_with};
 
@@ -94,6 +94,19 @@ impl World {
         (count("created"), count("already_there"))
     }
 
+    /// Asks again until `holds` of what is printed.
+    fn until_json(&self, member: &str, arguments: &[&str], holds: impl Fn(&Value) -> bool) -> Value {
+        let began = Instant::now();
+        let arguments: Vec<&str> = ["--output", "json"].iter().chain(arguments).copied().collect();
+        loop {
+            let shown = self.run(member, &arguments, "").expect(0).json();
+            if holds(&shown) {
+                return shown;
+            }
+            assert!(began.elapsed() < PATIENCE, "{arguments:?} at {member}: {shown}");
+        }
+    }
+
     fn live(&self) -> u64 {
         let status = self.run("a", &["status", "--output", "json"], "").expect(0).json();
         status["own_live_signals"].as_u64().expect("a count")
@@ -142,4 +155,38 @@ fn a_list_may_come_again_or_shrink_and_only_a_retraction_retracts() {
     assert_eq!(world.live(), 1);
     world.until("b", &["check", "--domain", "outlet-39.test"], 0);
     world.until("b", &["check", "--domain", "outlet-40.test"], 3);
+}
+
+#[test]
+fn what_is_erased_is_gone_at_every_node_and_each_says_so() {
+    let world = World::new();
+    world.write("list.csv", list(20));
+    assert_eq!(world.submit(&["list.csv"], ""), (20, 0));
+    world.until("b", &["check", "--domain", "outlet-7.test"], 3);
+    let erase = ["erase", "--submission-id", "case-7", "--audience", "all", "--reason", "request", "--output", "json"];
+    let erased = world.run("a", &erase, "").expect(0).json();
+    assert_eq!(erased["newly_erased"], true);
+    assert_eq!(world.run("a", &erase, "").expect(0).json()["newly_erased"], false, "again, and nothing happens");
+    world.until("b", &["check", "--domain", "outlet-7.test"], 0);
+    let signal = erased["signal"].as_str().expect("a name");
+    for member in ["a", "b"] {
+        let shown = world.run(member, &["signal", signal], "").expect(1);
+        assert!(shown.err.contains("error[SIGNAL_ERASED]"), "{}", shown.err);
+    }
+    let removed = world.until_json("a", &["erasures"], |shown| shown["erasures"][0]["removed_by"] == 2);
+    assert_eq!((&removed["erasures"][0]["waiting_for"], &removed["erasures"][0]["purged_by"]), (&json!([]), &json!(0)));
+    assert!(removed["replicas"][1]["receipt"].as_str().expect("a note").starts_with("countermark erasure receipt v1\n"));
+    for member in ["a", "b"] {
+        let purged = world.run(member, &["store", "purge"], "").expect(0);
+        assert_eq!(purged.out, "outcome        the files were written anew\n");
+    }
+    world.until_json("a", &["erasures"], |shown| shown["erasures"][0]["purged_by"] == 2);
+    let table = world.run("a", &["erasures"], "").expect(0).out;
+    assert!(table.contains("2 of 2") && table.ends_with("copies are held by 2 members\n"), "{table}");
+
+    let again = world.run("a", &["submit", "list.csv", "--output", "json"], "").expect(0);
+    assert_eq!((&again.json()["already_erased"], &again.json()["already_there"]), (&json!(1), &json!(19)));
+    assert!(again.err.contains("1 signal had been erased"), "{}", again.err);
+    world.until("b", &["check", "--domain", "outlet-7.test"], 0);
+    assert_eq!(world.live(), 19);
 }

@@ -14,7 +14,8 @@ use countermark::rpc::connector::connect;
 use countermark::rpc::proto::peer_service_client::PeerServiceClient;
 use countermark::rpc::proto::peer_service_server::{PeerService, PeerServiceServer};
 use countermark::rpc::proto::{
-    FollowFeedsRequest, FollowFeedsResponse, GetFrontierRequest, GetFrontierResponse, GetRosterRequest, GetRosterResponse,
+    FollowFeedsRequest, FollowFeedsResponse, GetEntriesRequest, GetEntriesResponse, GetErasureReceiptRequest,
+    GetErasureReceiptResponse, GetFrontierRequest, GetFrontierResponse, GetRosterRequest, GetRosterResponse,
     ListCheckpointsRequest, ListCheckpointsResponse,
 };
 use countermark::rpc::tls::{Credentials, TrustAnchors, client_config, server_config};
@@ -122,6 +123,17 @@ impl PeerService for Pass {
         let mut response = self.on(&request).await?.list_checkpoints(request.into_inner()).await?.into_inner();
         self.manner.heads(&mut response);
         Ok(Response::new(response))
+    }
+
+    async fn get_erasure_receipt(
+        &self,
+        request: Request<GetErasureReceiptRequest>,
+    ) -> Result<Response<GetErasureReceiptResponse>, Status> {
+        self.on(&request).await?.get_erasure_receipt(request.into_inner()).await
+    }
+
+    async fn get_entries(&self, request: Request<GetEntriesRequest>) -> Result<Response<GetEntriesResponse>, Status> {
+        self.on(&request).await?.get_entries(request.into_inner()).await
     }
 
     async fn get_frontier(&self, request: Request<GetFrontierRequest>) -> Result<Response<GetFrontierResponse>, Status> {

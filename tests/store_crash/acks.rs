@@ -28,6 +28,10 @@ pub enum Line {
         audience: String,
         signal: Seq,
     },
+    Erased {
+        audience: String,
+        signal: Seq,
+    },
     Check {
         n: u64,
         reference: CheckReference,
@@ -54,6 +58,7 @@ impl fmt::Display for Line {
             Self::Try { audience, n } => writeln!(f, "try {audience} {n}"),
             Self::Signal { audience, n, seq } => writeln!(f, "signal {audience} {n} {seq}"),
             Self::Retracted { audience, signal } => writeln!(f, "retracted {audience} {signal}"),
+            Self::Erased { audience, signal } => writeln!(f, "erased {audience} {signal}"),
             Self::Check { n, reference } => writeln!(f, "check {n} {reference}"),
             Self::Imported { size } => writeln!(f, "imported {size}"),
             Self::Roster { n } => writeln!(f, "roster {n}"),
@@ -79,6 +84,7 @@ impl Line {
             ["retracted", audience, signal] => {
                 Self::Retracted { audience: audience.to_owned(), signal: Seq::new(number(signal)) }
             }
+            ["erased", audience, signal] => Self::Erased { audience: audience.to_owned(), signal: Seq::new(number(signal)) },
             ["check", n, reference] => Self::Check { n: number(n), reference: reference.parse().expect("a reference") },
             ["imported", size] => Self::Imported { size: Seq::new(number(size)) },
             ["roster", n] => Self::Roster { n: number(n) },

@@ -9,11 +9,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use countermark::domain::limits::SALT_BYTES;
 use countermark::domain::{
-    AllianceName, Audience, Clock, Entropy, EntropyError, Evidence, EvidenceGrade, EvidenceKind, FeedId, IdentifierKind,
-    Infringement, Judgment, Pseudonym, PseudonymSet, Reason, Retraction, RetractionReason, Seq, Sha256Digest, SignalContent,
-    SignalStatus, Statement, SubmissionTag, Timestamp, Verdict,
+    AllianceName, Audience, Clock, Entropy, EntropyError, Erasure, ErasureReason, Evidence, EvidenceGrade, EvidenceKind,
+    FeedId, IdentifierKind, Infringement, Judgment, Pseudonym, PseudonymSet, Reason, Retraction, RetractionReason, Seq,
+    Sha256Digest, SignalContent, SignalStatus, Statement, SubmissionTag, Timestamp, Verdict,
 };
-use countermark::feed::{Body, Checkpoint, Entry, EntryBytes, ForkProof, Frontier, Hash, SignedCheckpoint, SigningKey, encode};
+use countermark::feed::{
+    Body, Checkpoint, Entry, EntryBytes, ForkProof, Frontier, Hash, Leaf, SignedCheckpoint, SigningKey, encode,
+};
 use countermark::store::{Append, CheckRecord, FeedFreshness, FeedState, FreshnessRecord, Import, MatchRecord, Options, Store};
 
 /// Signals with this bit in their number are about as large as an entry may be, and do not compress.
@@ -162,6 +164,15 @@ pub fn signal(name: &str, n: u64) -> Append {
     Append::Signal { audience: audience(name), tag: tag(n), known_as: vec![], entry: entry.into(), bytes }
 }
 
+/// Erases signals of an own feed, as its node would.
+pub fn erasure(name: &str, signals: &[Seq]) -> Append {
+    let mut entries = signals.to_vec();
+    entries.sort_unstable();
+    let body = Body::Erasure(Erasure { entries: entries.clone(), tags: vec![], reason: ErasureReason::Request });
+    let (entry, bytes) = encoded(body, entries[0].get());
+    Append::Erasure { audience: audience(name), entries, entry: entry.into(), bytes }
+}
+
 pub fn retraction(name: &str, signal: Seq) -> Append {
     let body = Body::Retraction(Retraction { signal, reason: RetractionReason::EntryError });
     let (entry, bytes) = encoded(body, signal.get());
@@ -177,6 +188,7 @@ pub fn check_record(n: u64) -> CheckRecord {
         state: FeedState::Followed,
         live_signals: n,
         not_understood: 0,
+        missing: 0,
     };
     CheckRecord {
         checked_at: Timestamp::from_unix_ms(5),
@@ -227,11 +239,11 @@ pub fn next_import(store: &Store) -> Import {
             break;
         }
     }
-    let entries: Vec<_> = (start..end).map(|i| signal_entry(imported(i)).1.into()).collect();
+    let entries: Vec<_> = (start..end).map(|i| signal_entry(imported(i)).1).collect();
     let grown = grow(frontier.clone(), &entries);
     let checkpoint = Checkpoint { feed: imported_feed(), size: grown.size(), root: grown.root() };
     let signed = SignedCheckpoint::sign(checkpoint, &alliance(), &key("bolt"));
-    Import::verify(&frontier, entries, signed).expect("as signed")
+    Import::verify(&frontier, entries.into_iter().map(Leaf::from).collect(), signed).expect("as signed")
 }
 
 /// The feed whose member signed two histories.

@@ -33,6 +33,8 @@ pub enum Load {
     Large,
     /// Writes so much, and so much of it anew, that segments of the engine fill up, are freed and used again.
     Rolling,
+    /// Erases, and has the files written anew.
+    Erasing,
     /// Like `Large`, without an end.
     Endless,
     /// Submits until the disk fails, and knows what to expect then.
@@ -52,7 +54,8 @@ const FILLED_IN: u64 = 48_000;
 /// Longer than the store ever waits between two attempts to write again.
 const LONGEST_WAIT: Duration = Duration::from_secs(61);
 
-const LOADS: [(&str, Load); 9] = [
+const LOADS: [(&str, Load); 10] = [
+    ("erasing", Load::Erasing),
     ("unsound", Load::Unsound),
     ("open", Load::Open),
     ("small", Load::Small),
@@ -122,6 +125,7 @@ pub fn work(task: &Task) {
         Load::Small => runtime.block_on(worker(0).small()),
         Load::Large => runtime.block_on(large(worker, Some(1))),
         Load::Rolling => runtime.block_on(worker(0).rolling()),
+        Load::Erasing => runtime.block_on(worker(0).erasing()),
         Load::Endless => runtime.block_on(large(worker, None)),
         Load::Unsound => runtime.block_on(worker(0).unsound()),
         Load::Full => runtime.block_on(full(worker, &task.full_flag())),
@@ -279,6 +283,29 @@ impl Worker {
         let outcomes = self.store.append(vec![fixture::retraction("all", signal)]).await.expect("durable");
         assert!(outcomes[0].is_ok(), "{outcomes:?}");
         self.acks.write(&[Line::Retracted { audience: "all".into(), signal }]);
+    }
+
+    /// Erases two signals that were acknowledged to this worker.
+    async fn erase_two(&mut self) {
+        let signals = [(); 2].map(|()| {
+            let at = self.random.below(self.own.len() as u64);
+            self.own.swap_remove(usize::try_from(at).expect("small"))
+        });
+        let outcomes = self.store.append(vec![fixture::erasure("all", &signals)]).await.expect("durable");
+        assert!(outcomes[0].is_ok(), "{outcomes:?}");
+        self.acks.write(&signals.map(|signal| Line::Erased { audience: "all".into(), signal }));
+    }
+
+    async fn erasing(&mut self) {
+        self.append("all", 40).await;
+        self.import().await;
+        self.erase_two().await;
+        self.append("all", 3).await;
+        self.erase_two().await;
+        assert_eq!(self.store.purge().await, Ok(true));
+        self.append("all", 2).await;
+        self.erase_two().await;
+        self.append("north", 1).await;
     }
 
     async fn checks(&mut self, count: u64) -> (u64, countermark::store::CheckReference) {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use countermark::domain::{FeedId, Seq, SubmissionTag};
-use countermark::feed::{Body, EntryBytes, Frontier, SignedCheckpoint, decode, verify_batch};
+use countermark::domain::{FeedId, Seq, SignalRef, SubmissionTag};
+use countermark::feed::{Body, Frontier, Leaf, SignedCheckpoint, verify_batch};
 use countermark::store::{Append, Appended, FeedState, FeedSummary, Store};
 
 use crate::acks::{self, Acks, Line};
@@ -41,7 +41,7 @@ fn same(before: &[FeedSummary], after: &[FeedSummary]) {
 }
 
 /// Reads each feed as a follower would, every kept checkpoint and the newest verified over all entries before it.
-fn whole_feeds(store: &Store) -> HashMap<FeedId, Vec<EntryBytes>> {
+fn whole_feeds(store: &Store) -> HashMap<FeedId, Vec<Leaf>> {
     let mut feeds = HashMap::new();
     for summary in store.feeds() {
         let mut entries = Vec::new();
@@ -61,7 +61,7 @@ fn whole_feeds(store: &Store) -> HashMap<FeedId, Vec<EntryBytes>> {
     feeds
 }
 
-fn nothing_is_lost(store: &Store, feeds: &HashMap<FeedId, Vec<EntryBytes>>, lines: &[Line]) {
+fn nothing_is_lost(store: &Store, feeds: &HashMap<FeedId, Vec<Leaf>>, lines: &[Line]) {
     let entry = |feed: &FeedId, seq: Seq| feeds.get(feed).and_then(|entries| entries.get(usize::try_from(seq.get()).ok()?));
     let mut roster = None;
     let expired = lines.iter().rposition(|line| *line == Line::Expire).unwrap_or(0);
@@ -71,14 +71,22 @@ fn nothing_is_lost(store: &Store, feeds: &HashMap<FeedId, Vec<EntryBytes>>, line
             Line::Forked => assert_eq!(store.feed_state(&fixture::forked_feed()), FeedState::Quarantined),
             Line::Behind => assert_eq!(store.feed_state(&fixture::behind_feed()), FeedState::Behind),
             Line::Signal { audience, n, seq } => {
-                let held = entry(&fixture::own_feed(audience), *seq);
-                assert!(held == Some(&fixture::signal_entry(*n).1), "{line} is not there");
+                let feed = fixture::own_feed(audience);
+                let was = Leaf::from(fixture::signal_entry(*n).1);
+                let erased = store.is_erased(&SignalRef { feed: feed.clone(), seq: *seq }).then(|| Leaf::Erased(was.hash()));
+                let held = entry(&feed, *seq);
+                assert!(held == Some(&was) || held.is_some() && held == erased.as_ref(), "{line} is not there");
             }
             Line::Retracted { audience, signal } => {
                 let feed = fixture::own_feed(audience);
                 let by = store.retraction_of(&feed, *signal).unwrap_or_else(|| panic!("{line} is not there"));
-                let body = entry(&feed, by).map(|bytes| decode(bytes).expect("understood").body);
+                let body = entry(&feed, by).map(|leaf| leaf.read().expect("understood").body);
                 assert!(matches!(body, Some(Body::Retraction(r)) if r.signal == *signal), "{line}");
+            }
+            Line::Erased { audience, signal } => {
+                let feed = fixture::own_feed(audience);
+                assert!(store.retraction_of(&feed, *signal).is_some(), "{line} is not there");
+                assert!(store.is_erased(&SignalRef { feed, seq: *signal }), "{line} is not there");
             }
             Line::Check { n, reference } => {
                 let held = store.check(reference).expect("readable");
@@ -92,8 +100,8 @@ fn nothing_is_lost(store: &Store, feeds: &HashMap<FeedId, Vec<EntryBytes>>, line
     let held = store.roster();
     assert!(held.as_ref().map(|note| fixture::roster_number(note)) >= roster, "the roster {roster:?} is not there");
     assert!(held.is_none_or(|note| note == fixture::roster(fixture::roster_number(&note))), "half a roster");
-    for (i, bytes) in feeds.get(&fixture::imported_feed()).into_iter().flatten().enumerate() {
-        assert!(*bytes == fixture::signal_entry(fixture::imported(i as u64)).1, "imported entry {i}");
+    for (i, leaf) in feeds.get(&fixture::imported_feed()).into_iter().flatten().enumerate() {
+        assert!(*leaf == fixture::signal_entry(fixture::imported(i as u64)).1.into(), "imported entry {i}");
     }
     for (feed, entries) in feeds {
         found_once(store, feed, entries);
@@ -101,11 +109,14 @@ fn nothing_is_lost(store: &Store, feeds: &HashMap<FeedId, Vec<EntryBytes>>, line
 }
 
 /// Each tag stands once, and each live signal is found by its pseudonym, a withdrawn one is not.
-fn found_once(store: &Store, feed: &FeedId, entries: &[EntryBytes]) {
+fn found_once(store: &Store, feed: &FeedId, entries: &[Leaf]) {
     let mut tags: BTreeMap<SubmissionTag, Seq> = BTreeMap::new();
-    for (i, bytes) in entries.iter().enumerate() {
+    for (i, leaf) in entries.iter().enumerate() {
         let seq = Seq::ZERO.plus(i);
-        let Body::Signal { tag, content } = decode(bytes).expect("understood").body else { continue };
+        if *leaf == Leaf::Erased(leaf.hash()) {
+            continue;
+        }
+        let Body::Signal { tag, content } = leaf.read().expect("understood").body else { continue };
         let twice = tags.insert(tag, seq);
         assert_eq!(twice, None, "{feed} has one submission at {twice:?} and {seq}");
         let positions = store.positions(&content.pseudonyms[0].pseudonyms[0]);

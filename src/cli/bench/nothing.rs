@@ -23,10 +23,11 @@ use crate::rpc::proto::screening_service_server::{ScreeningService, ScreeningSer
 use crate::rpc::proto::signal_service_server::{SignalService, SignalServiceServer};
 use crate::rpc::proto::{
     AmendSignalRequest, AmendSignalResponse, CheckSellerRequest, CheckSellerResponse, CheckSellersRequest,
-    CheckSellersResponse, GetCheckRequest, GetCheckResponse, GetSignalRequest, GetSignalResponse, ListOverridesRequest,
-    ListOverridesResponse, ListSignalsRequest, ListSignalsResponse, RemoveOverrideRequest, RemoveOverrideResponse,
-    RetractSignalRequest, RetractSignalResponse, SetOverrideRequest, SetOverrideResponse, SubmitSignalRequest,
-    SubmitSignalResponse, SubmitSignalsRequest, SubmitSignalsResponse, check_sellers_response, submit_signals_response,
+    CheckSellersResponse, EraseSignalRequest, EraseSignalResponse, GetCheckRequest, GetCheckResponse, GetSignalRequest,
+    GetSignalResponse, ListErasuresRequest, ListErasuresResponse, ListOverridesRequest, ListOverridesResponse,
+    ListSignalsRequest, ListSignalsResponse, RemoveOverrideRequest, RemoveOverrideResponse, RetractSignalRequest,
+    RetractSignalResponse, SetOverrideRequest, SetOverrideResponse, SubmitSignalRequest, SubmitSignalResponse,
+    SubmitSignalsRequest, SubmitSignalsResponse, check_sellers_response, submit_signals_response,
 };
 use crate::rpc::tls::server_config;
 
@@ -137,6 +138,14 @@ impl SignalService for Nothing {
     }
 
     async fn amend_signal(&self, _: Request<AmendSignalRequest>) -> Result<Response<AmendSignalResponse>, Status> {
+        Err(not_measured())
+    }
+
+    async fn erase_signal(&self, _: Request<EraseSignalRequest>) -> Result<Response<EraseSignalResponse>, Status> {
+        Err(not_measured())
+    }
+
+    async fn list_erasures(&self, _: Request<ListErasuresRequest>) -> Result<Response<ListErasuresResponse>, Status> {
         Err(not_measured())
     }
 

@@ -12,7 +12,9 @@ use crate::cli::failure::Failure;
 use crate::config::{LoadedConfig, Materials, NodeConfig};
 use crate::domain::limits::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, SALT_BYTES};
 use crate::domain::{AllianceName, Audience, Entropy, FeedId, Identifier, SignalContent, SubmissionTag};
-use crate::feed::{Body, Checkpoint, Entry, EntryBytes, Frontier, Leaf, SignedCheckpoint, SigningKey, encode, statement_from_wire};
+use crate::feed::{
+    Body, Checkpoint, Entry, EntryBytes, Frontier, Leaf, SignedCheckpoint, SigningKey, encode, statement_from_wire,
+};
 use crate::population::Find;
 use crate::pseudonym::{Canonicaliser, KeyRing, Purpose};
 use crate::store::{Import, Options, Store};

@@ -1,7 +1,9 @@
-//! What is said of signals after they were stated: `signal`, `amend`, `dispute`, `opinion`, `mark`, `unmark`, `override`.
+//! What becomes of signals after they were stated: `signal`, `amend`, `erase`, `erasures`, `dispute`, `opinion`, `mark`, `unmark`,
+//! `override`.
 
 mod amend;
 mod dispute;
+mod erase;
 mod marker;
 mod opinion;
 mod overrides;
@@ -9,6 +11,7 @@ mod signal;
 
 pub(super) use amend::{AmendArguments, amend};
 pub(super) use dispute::{DisputeCommand, dispute};
+pub(super) use erase::{EraseArguments, ErasuresArguments, erase, erasures};
 pub(super) use marker::{MarkArguments, UnmarkArguments, mark, unmark};
 pub(super) use opinion::{OpinionArguments, opinion};
 pub(super) use overrides::{Override, OverrideCommand, overrides};

@@ -31,11 +31,14 @@ pub(in crate::cli) struct FeedView {
     behind: u64,
     live_signals: u64,
     not_understood: u64,
+    /// Entries that came without their content, of which no erasure is known.
+    missing: u64,
     /// RFC 3339; null for never.
     last_heard: Option<String>,
     /// Milliseconds from the last word of the member to `as_of`; null for never.
     silent_ms: Option<i64>,
-    /// Codes of what stands out: quarantined, expelled, recovering, behind, silent, never_heard, not_understood.
+    /// Codes of what stands out: quarantined, expelled, recovering, behind, silent, never_heard, not_understood,
+    /// content_missing.
     notices: Vec<&'static str>,
 }
 
@@ -82,6 +85,7 @@ impl FeedView {
             (silent_ms.is_some_and(|ms| u128::from(ms.unsigned_abs()) > longest), "silent"),
             (silent_ms.is_none(), "never_heard"),
             (feed.not_understood > 0, "not_understood"),
+            (feed.missing > 0, "content_missing"),
         ];
         Self {
             state: words::feed_state(feed.state),
@@ -89,6 +93,7 @@ impl FeedView {
             behind,
             live_signals: feed.live_signals,
             not_understood: feed.not_understood,
+            missing: feed.missing,
             last_heard: words::instant(feed.last_heard_ms),
             silent_ms,
             notices: notices.into_iter().filter(|(holds, _)| *holds).map(|(_, notice)| notice).collect(),

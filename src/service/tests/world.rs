@@ -16,8 +16,8 @@ use crate::feed::{SignedCheckpoint, SignedRoster, SigningKey};
 use crate::membership::{Directory, Liveness};
 use crate::pseudonym::HmacKey;
 use crate::service::{
-    AccuracyBoard, Answer, Cases, FreshnessBoard, KeySecrets, LocalSecret, Overrides, Pseudonymiser, Receipt, Rings,
-    ScreenError, Screener, Signals, SubmitError, Submitter,
+    AccuracyBoard, Answer, Cases, Eraser, FreshnessBoard, KeySecrets, LocalSecret, Overrides, Pseudonymiser, Receipt,
+    Retention, Rings, ScreenError, Screener, Signals, SubmitError, Submitter,
 };
 use crate::store::{Import, Options, Store};
 
@@ -93,6 +93,8 @@ pub(crate) struct TestNode {
     pub(crate) submitter: Submitter,
     pub(crate) signals: Arc<Signals>,
     pub(crate) cases: Cases,
+    pub(crate) eraser: Arc<Eraser>,
+    pub(crate) retention: Retention,
     pub(crate) accuracy: Arc<AccuracyBoard>,
     pub(crate) overrides: Overrides,
     pub(crate) rings: Rings,
@@ -215,7 +217,12 @@ impl World {
             pseudonymiser: pseudonymiser.clone(),
             clock: clock.clone(),
         };
+        let eraser = Arc::new(Eraser { store: store.clone(), directory: directory.clone(), signals: signals.clone() });
+        let retention =
+            Retention { store: store.clone(), directory: directory.clone(), eraser: eraser.clone(), clock: clock.clone() };
         TestNode {
+            eraser,
+            retention,
             submitter: Submitter {
                 store: store.clone(),
                 directory: directory.clone(),

@@ -47,8 +47,7 @@ fn seen(store: &Store) -> impl PartialEq + std::fmt::Debug + use<> {
     let of = feed(OWN);
     let summary = store.feed(&of).expect("held");
     let positions: Vec<_> = (0..60).map(|n| store.positions(&pseudonym(n))).collect();
-    let submissions: Vec<_> =
-        (0..60).map(|n| store.find_submission(&Audience::Alliance, &tag(n)).expect("readable")).collect();
+    let submissions: Vec<_> = (0..60).map(|n| store.find_submission(&Audience::Alliance, &tag(n)).expect("readable")).collect();
     let by: Vec<_> = (0..60).map(|n| store.retraction_of(&of, Seq::new(n))).collect();
     let leaves: Vec<_> = (0..60).map(|n| store.read(&of, Seq::new(n)).expect("readable")).collect();
     (summary.root, summary.live_signals, summary.view_digest, summary.missing, positions, submissions, by, leaves)
@@ -95,7 +94,10 @@ async fn what_was_erased_is_not_taken_again() {
     follow(&store, &replica, &feed(OWN), &key("acme")).await;
     let recovered = open(lost.path(), "acme");
     follow(&replica, &recovered, &feed(OWN), &key("acme")).await;
-    assert_eq!(recovered.append(vec![signal(7), signal(8)]).await.map(|outcomes| outcomes[0].clone()), Ok(Ok(Appended::Erased(Seq::new(7)))));
+    assert_eq!(
+        recovered.append(vec![signal(7), signal(8)]).await.map(|outcomes| outcomes[0].clone()),
+        Ok(Ok(Appended::Erased(Seq::new(7))))
+    );
 }
 
 #[tokio::test]
@@ -125,8 +127,7 @@ async fn a_relay_that_withholds_content_is_seen_and_made_good() {
     let leaves = batch.leaves.iter().enumerate();
     let withheld = leaves.map(|(i, leaf)| if [3, 39].contains(&i) { Leaf::Erased(leaf.hash()) } else { leaf.clone() });
     let alliance = "alliance.example".parse().expect("valid");
-    let checkpoint =
-        SignedCheckpoint::open(batch.checkpoint, &alliance, |_| Some(key("acme").public())).expect("signed");
+    let checkpoint = SignedCheckpoint::open(batch.checkpoint, &alliance, |_| Some(key("acme").public())).expect("signed");
     let import = Import::verify(&Frontier::empty(), withheld.collect(), checkpoint).expect("as signed");
     replica.import(import).await.expect("stored");
     let missing = || replica.missing(&feed(OWN), 10);
@@ -268,4 +269,23 @@ async fn what_has_expired_is_removed_without_an_erasure() {
     assert!(is_erased(&replica, 20) && is_erased(&replica, 21));
     replica.rebuild().await.expect("rebuilt");
     assert_eq!(replica.feed(&feed(OWN)).map(|f| (f.live_signals, f.missing)), Some((596, 0)));
+}
+
+#[tokio::test]
+async fn hints_from_before_an_erasure_are_not_believed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let hints = folder.path().join("hints");
+    let store = open(folder.path(), "acme");
+    fill(&store, 0..40).await;
+    drop(store);
+    let old = std::fs::read(&hints).expect("there are hints");
+    let store = open(folder.path(), "acme");
+    erase(&store, &[3, 30]).await;
+    let before = seen(&store);
+    drop(store);
+    // As a loss of power may leave it: the log is forced, and the hints are not.
+    std::fs::write(&hints, old).expect("written");
+    let reopened = open(folder.path(), "acme");
+    assert_eq!(reopened.retraction_of(&feed(OWN), Seq::new(30)), Some(Seq::new(40)));
+    assert!(seen(&reopened) == before);
 }

@@ -16,6 +16,7 @@ fn feed(member: &str, change: impl FnOnce(&mut FeedFreshness)) -> FeedFreshness 
         state: proto::FeedState::Followed as i32,
         live_signals: 9,
         not_understood: 0,
+        missing: 0,
     };
     change(&mut feed);
     feed
@@ -159,7 +160,7 @@ fn an_answer_for_a_program() {
     assert_eq!(json["own"][0], expected);
     let expected = serde_json::json!({
         "member": "globex", "audience": "all", "state": "followed", "size": 10, "behind": 4, "live_signals": 9,
-        "not_understood": 0, "last_heard": "2026-11-21T23:00:00Z", "silent_ms": 3_600_000, "notices": ["behind", "silent"]
+        "not_understood": 0, "missing": 0, "last_heard": "2026-11-21T23:00:00Z", "silent_ms": 3_600_000, "notices": ["behind", "silent"]
     });
     assert_eq!(json["freshness"]["feeds"][1], expected);
 }
