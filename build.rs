@@ -6,13 +6,14 @@
 use std::path::{Path, PathBuf};
 
 const ENTRY: &str = "countermark/v1/entry.proto";
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
     "countermark/v1/case.proto",
     "countermark/v1/lead.proto",
     "countermark/v1/node.proto",
     "countermark/v1/peer.proto",
     "countermark/v1/screening.proto",
     "countermark/v1/signal.proto",
+    "countermark/v1/watch.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -181,7 +181,7 @@ async fn clients_do_what_their_roles_allow_and_no_more() {
     let refused = signals.submit_signal(request).await.expect_err("no such role");
     assert_eq!(code(&refused), (Code::PermissionDenied, "ROLE_MISSING".into()));
     let identifiers = vec![identifier(Kind::Domain, "a.test")];
-    assert!(screening.check_seller(proto::CheckSellerRequest { identifiers }).await.is_ok());
+    assert!(screening.check_seller(proto::CheckSellerRequest { identifiers, watch: None }).await.is_ok());
     // A client with a good certificate that the configuration does not list may do nothing, not even ask for the node's health.
     let refused = alliance.try_channel("aurelle", "stranger").await.expect_err("not listed");
     assert_eq!(refused.code(), "PEER_REFUSED_IDENTITY");
@@ -338,7 +338,7 @@ async fn with_every_peer_gone_checks_are_answered_and_say_how_old_they_are() {
             async move { bazaar.status().await.freshness.expect("freshness").as_of_ms >= gone_at + pause_ms }
         })
         .await;
-        let request = proto::CheckSellerRequest { identifiers: seller() };
+        let request = proto::CheckSellerRequest { identifiers: seller(), watch: None };
         let response = bazaar.screening.check_seller(request).await.expect("answered").into_inner();
         let (answer, freshness) = (response.answer.expect("an answer"), response.freshness.expect("freshness"));
         assert_eq!((answer.verdict(), answer.members_elsewhere), (Verdict::Alleged, 1));

@@ -54,7 +54,7 @@ impl Acknowledged {
         let sending = tokio::spawn(async move {
             for i in 0.. {
                 let row = proto::SubmitSignalsRequest { submission: Some(signal(&name(i))) };
-                let question = proto::CheckSellersRequest { identifiers: seller(&name(i)) };
+                let question = proto::CheckSellersRequest { identifiers: seller(&name(i)), watch: None };
                 if rows.send(row).await.is_err() || questions.send(question).await.is_err() {
                     return;
                 }

@@ -16,6 +16,7 @@ use super::check::SellerArguments;
 use super::output::OutputFormat;
 use super::reading::{ReadArguments, StatementArguments};
 use super::ring::RingArguments;
+use super::watch::{AlertsArguments, WatchArguments};
 use crate::domain::{AllianceName, Audience, ClientName, GroupName, MemberId, MemberKind, RetractionReason, Role, SignalRef};
 
 const EXIT_CODES: &str = "Exit codes: 0 done (for `check`: nothing known), 1 failed, 2 usage, 3 flagged.\n\
@@ -69,6 +70,10 @@ pub(super) enum Command {
     /// This member's own word about sellers, which its node answers whatever the members say.
     #[command(subcommand)]
     Override(OverrideCommand),
+    /// Follow alerts: the answers to standing checks that have changed. And make, list and end such watches.
+    Watch(WatchArguments),
+    /// Show the alerts that nobody has acknowledged, and acknowledge them.
+    Alerts(AlertsArguments),
     /// Sellers who belong together, by strong identifiers that they share.
     Ring(Box<RingArguments>),
     /// Show the state of the node.
@@ -200,10 +205,8 @@ retracted by a file that has become shorter.
 Exit codes: 0 rows were taken, or there were none; 1 failed, or no row could be taken, or with --strict any row was refused.
 
 JSON: {lines, skipped_lines, rows, created, already_there, already_withdrawn, already_erased, refused,
-refused_by_code: {CODE: count},
-unanswered}; rows = created + already_there + already_withdrawn +
-already_erased + refused. A row whose answer was lost when a stream broke is
-sent again, and counts as already there.";
+refused_by_code: {CODE: count}, unanswered}; rows = created + already_there + already_withdrawn + already_erased + refused. A row
+whose answer was lost when a stream broke is sent again, and counts as already there.";
 
 #[derive(Args)]
 #[command(after_long_help = SUBMIT_HELP)]
@@ -234,9 +237,10 @@ Exit codes: 0 nothing is known of any seller; 3 at least one is flagged; 1 faile
 not be understood, and no seller is flagged.
 
 JSON of one seller: {reference, checked_at, verdict, reasons, score, members_elsewhere, elsewhere: [signal], own: [signal],
-markers: [marker], overrides: [override], matches_omitted, reference_error, asked, freshness: {as_of, feeds: [feed]}}.
-JSON of a file, an object a line: {line, verdict, members_elsewhere, own, flagged_by, matches_omitted, reference, reference_error}
-or {line, error: {code, field, message}}, and at the end {summary: {...}, freshness: {...}}.
+markers: [marker], overrides: [override], matches_omitted, reference_error, watch, watch_error, asked, freshness: {as_of, feeds:
+[feed]}}.
+JSON of a file, an object a line: {line, verdict, members_elsewhere, own, flagged_by, matches_omitted, reference, reference_error,
+watch, watch_error} or {line, error: {code, field, message}}, and at the end {summary: {...}, freshness: {...}}.
 verdict is one of none_known, alleged, confirmed, repeat_offender, disputed, known_good; unknown is one that this version does not
 know, and is no clean answer.";
 
@@ -251,6 +255,15 @@ pub(super) struct CheckArguments {
     /// Read the answer of an earlier check again.
     #[arg(long, value_name = "REFERENCE")]
     pub(super) reference: Option<String>,
+    /// Leave a watch where nobody flags the seller: an alert tells when that changes (`countermark watch`).
+    #[arg(long, conflicts_with = "reference")]
+    pub(super) watch: bool,
+    /// Days that the watch runs, 1 to 3653; by default those of the alliance's policy.
+    #[arg(long, value_name = "DAYS", requires = "watch", default_value_t = 0, hide_default_value = true)]
+    pub(super) watch_days: u32,
+    /// Your own name for the watch, at most 120 characters; in a file a row's submission_id takes its place. It must not name the seller.
+    #[arg(long, value_name = "TEXT", requires = "watch", default_value = "", hide_default_value = true)]
+    pub(super) watch_label: String,
     #[command(flatten)]
     pub(super) read: ReadArguments,
     /// Show every feed that the answer rests on, not only those that stand out.

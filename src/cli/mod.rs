@@ -32,6 +32,7 @@ mod status;
 mod store;
 mod submit;
 mod usage;
+mod watch;
 mod words;
 
 use std::ffi::OsString;
@@ -87,6 +88,8 @@ fn dispatch(command: Command, environment: &Environment, printer: &mut Printer) 
         Command::Mark(arguments) => wait_for(cases::mark(*arguments, environment, printer)),
         Command::Unmark(arguments) => wait_for(cases::unmark(arguments, environment, printer)),
         Command::Override(command) => wait_for(cases::overrides(command, environment, printer)),
+        Command::Watch(arguments) => wait_for(watch::watch(arguments, environment, printer)),
+        Command::Alerts(arguments) => wait_for(watch::alerts(arguments, environment, printer)),
         Command::Ring(arguments) => wait_for(ring::run(*arguments, environment, printer)),
         Command::Status(arguments) => wait_for(status::run(&arguments, environment, printer)),
         Command::Store(StoreCommand::Rebuild(arguments)) => wait_for(store::rebuild(&arguments, environment, printer)),

@@ -184,7 +184,7 @@ async fn collect(
         }
         return Ok(());
     }
-    let call = CheckRows(ScreeningServiceClient::new(node.channel.clone()));
+    let call = CheckRows::new(ScreeningServiceClient::new(node.channel.clone()), None);
     let mut collecting = Collecting { found, audience, printer };
     exchange(&call, &mut rows, &mut collecting).await.map_err(|(_, failure)| failure.advise("nothing has been retracted"))
 }

@@ -26,6 +26,7 @@ words! {
     reason: domain::Reason,
     retraction: domain::RetractionReason,
     erasure: domain::ErasureReason,
+    alert: domain::AlertKind,
     ground: domain::DisputeGround,
     outcome: domain::DisputeOutcome,
     step: domain::AnswerStep,

@@ -1,5 +1,5 @@
-//! What a node does by itself now and then: it looks for what is kept too long, and has its files written anew where content was
-//! removed.
+//! What a node does by itself now and then: it looks for what is kept too long and for watches that are over, and has its files written anew
+//! where content was removed.
 
 use std::sync::Arc;
 
@@ -8,12 +8,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::limits::{HOUSEKEEPING_INTERVAL, PURGE_INTERVAL, SWEEP_INTERVAL};
 use crate::domain::{Clock, Timestamp};
-use crate::service::Retention;
+use crate::service::{Retention, Watches};
 use crate::store::Store;
 
 pub(super) struct Housekeeping {
     pub(super) store: Arc<Store>,
     pub(super) retention: Retention,
+    pub(super) watches: Arc<Watches>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -46,6 +47,11 @@ impl Housekeeping {
             }
             Ok(_) => {}
             Err(error) => tracing::warn!(code = error.code(), %error, "what is kept too long could not be looked for"),
+        }
+        match self.watches.sweep().await {
+            Ok(ended) if ended > 0 => tracing::info!(ended, "watches whose time is over have ended"),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(code = error.code(), %error, "watches that are over could not be looked for"),
         }
     }
 

@@ -23,7 +23,8 @@ use crate::rpc::proto::node_service_server::NodeServiceServer;
 use crate::rpc::proto::peer_service_server::PeerServiceServer;
 use crate::rpc::proto::screening_service_server::ScreeningServiceServer;
 use crate::rpc::proto::signal_service_server::SignalServiceServer;
-use crate::rpc::{CaseServer, Gate, LeadServer, NodeServer, PeerServer, ScreeningServer, SignalServer};
+use crate::rpc::proto::watch_service_server::WatchServiceServer;
+use crate::rpc::{CaseServer, Gate, LeadServer, NodeServer, PeerServer, ScreeningServer, SignalServer, WatchServer};
 
 type Layers = Stack<Gate, Identity>;
 pub(super) type Serving = JoinHandle<Result<(), tonic::transport::Error>>;
@@ -35,13 +36,14 @@ pub(super) struct Listening {
 }
 
 /// The services of the client listener by name, the empty one for the node as a whole, as the health service knows them.
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
     "",
     <CaseServiceServer<CaseServer> as NamedService>::NAME,
     <LeadServiceServer<LeadServer> as NamedService>::NAME,
     <SignalServiceServer<SignalServer> as NamedService>::NAME,
     <ScreeningServiceServer<ScreeningServer> as NamedService>::NAME,
     <NodeServiceServer<NodeServer> as NamedService>::NAME,
+    <WatchServiceServer<WatchServer> as NamedService>::NAME,
 ];
 
 /// What the health service tells.
@@ -84,6 +86,8 @@ impl Parts {
         let (reporter, health_service) = health_reporter();
         let health = Health(reporter);
         health.begin().await;
+        let (watches, access) = (self.watches.clone(), self.access.clone());
+        let watches = WatchServer { watches, access, shutdown: serving.clone() };
         let router = server(serving, MAX_STREAMS_PER_CONNECTION)
             .add_service(health_service)
             .add_service(SignalServiceServer::new(self.signals.clone()).max_decoding_message_size(MAX_CLIENT_MESSAGE_BYTES))
@@ -91,6 +95,7 @@ impl Parts {
                 ScreeningServiceServer::new(self.screening.clone()).max_decoding_message_size(MAX_CLIENT_MESSAGE_BYTES),
             )
             .add_service(CaseServiceServer::new(self.cases.clone()).max_decoding_message_size(MAX_CLIENT_MESSAGE_BYTES))
+            .add_service(WatchServiceServer::new(watches).max_decoding_message_size(MAX_CLIENT_MESSAGE_BYTES))
             .add_service(LeadServiceServer::new(self.leads.clone()).max_decoding_message_size(MAX_CLIENT_MESSAGE_BYTES))
             .add_service(NodeServiceServer::new(self.node.clone()).max_decoding_message_size(MAX_CLIENT_MESSAGE_BYTES));
         let router = with_reflection(router);

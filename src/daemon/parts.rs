@@ -15,7 +15,7 @@ use crate::rpc::acceptor::OpenConnections;
 use crate::rpc::{AccessList, CaseServer, LeadServer, NodeServer, PeerDialer, ScreeningServer, SignalServer};
 use crate::service::{
     AccuracyBoard, Cases, Eraser, FreshnessBoard, LocalSecret, NodeState, Overrides, Pseudonymiser, Retention, Rings, Screener,
-    Signals, Submitter,
+    Signals, Submitter, Watcher, Watches,
 };
 
 /// What can fail, opened and compared: the store, the roster, and the keys that it names.
@@ -80,6 +80,7 @@ pub(super) struct Parts {
     pub(super) cases: CaseServer,
     pub(super) leads: LeadServer,
     pub(super) screening: ScreeningServer,
+    pub(super) watches: Arc<Watches>,
     pub(super) node: NodeServer,
     pub(super) access: Arc<ArcSwap<AccessList>>,
     pseudonymiser: Arc<Pseudonymiser>,
@@ -149,7 +150,16 @@ impl Parts {
         let eraser = Arc::new(Eraser { store: store.clone(), directory: directory.clone(), signals: signals.clone() });
         let retention =
             Retention { store: store.clone(), directory: directory.clone(), eraser: eraser.clone(), clock: clock.clone() };
-        let housekeeping = Housekeeping { store: store.clone(), retention, clock: clock.clone() };
+        let watches = Arc::new(Watches {
+            store: store.clone(),
+            directory: directory.clone(),
+            pseudonymiser: pseudonymiser.clone(),
+            clock: clock.clone(),
+        });
+        let screener = Arc::new(screener);
+        let watcher = Watcher { store: store.clone(), screener: screener.clone(), clock: clock.clone() };
+        tasks.spawn(watcher.run(working.clone()));
+        let housekeeping = Housekeeping { store: store.clone(), retention, watches: watches.clone(), clock: clock.clone() };
         tasks.spawn(housekeeping.run(working.clone()));
         let rings = Rings {
             store: store.clone(),
@@ -179,7 +189,13 @@ impl Parts {
             },
             leads: LeadServer { rings: Arc::new(rings), access: access.clone() },
             cases: CaseServer { cases, access: access.clone() },
-            screening: ScreeningServer { screener: Arc::new(screener), overrides: Arc::new(overrides), access: access.clone() },
+            screening: ScreeningServer {
+                screener,
+                overrides: Arc::new(overrides),
+                watches: watches.clone(),
+                access: access.clone(),
+            },
+            watches,
             node: NodeServer { state: Arc::new(state), access: access.clone() },
             store,
             directory,

@@ -39,6 +39,14 @@ pub const MAX_HUB_SELLERS: u16 = 1_000;
 /// Overrides that a member may have: they are in memory, usually about half a kibibyte each, and up to 8 KiB with 32 identifiers under
 /// four keys.
 pub const MAX_OVERRIDES: usize = 100_000;
+/// Watches that a member may have: about a hundred bytes of memory each with three identifiers, and twice that on disk.
+pub const MAX_WATCHES: u64 = 2_000_000;
+/// Alerts that nobody has acknowledged; beyond them watches wait to be looked at, and nothing is lost.
+pub const MAX_ALERTS: u64 = 1_000_000;
+/// Days that a watch may run: ten years, as long as anything is kept.
+pub const MAX_WATCH_DAYS: u16 = 3_653;
+/// How often watches are looked at that are not unknown: what they come to may change with time alone.
+pub const LOOK_AGAIN_INTERVAL: Duration = Duration::from_secs(3_600);
 /// Entries that one erasure names, so that what a node does about it is bounded; two bytes each and more.
 pub const MAX_ERASED_AT_ONCE: usize = 1_024;
 /// Entries whose content is asked for at once, where it came without an erasure: at most 2 MiB.

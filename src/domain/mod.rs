@@ -21,6 +21,7 @@ mod statement;
 mod time;
 mod verdict;
 mod vocabulary;
+mod watch;
 
 pub use calendar::{Calendar, DayOfWeek};
 pub use case::{Amendment, AnswerStep, CaseTag, Change, Decision, Dispute, DisputeGround, DisputeOutcome, Opinion, Stance};
@@ -43,3 +44,4 @@ pub use statement::{
 };
 pub use time::Timestamp;
 pub use verdict::{Circumstances, Judgment, Reason, Testimony, Verdict, judge};
+pub use watch::{Alert, AlertId, AlertKind, Standing, Watch, WatchId};

@@ -29,6 +29,8 @@ pub struct Policy {
     pub retention: Vec<RetentionRule>,
     /// Sellers with one identifier up to which it links them; on more it is a hub (an agent, a placeholder) and links nobody.
     pub hub_sellers: u16,
+    /// Days that a watch runs where it does not say otherwise.
+    pub watch_days: u16,
     /// A seller's right to answer.
     pub answers: AnswerPolicy,
     /// How long markers hold.
@@ -45,6 +47,7 @@ impl Default for Policy {
             retention_days: 1_826,
             retention: Vec::new(),
             hub_sellers: 50,
+            watch_days: 360,
             answers: AnswerPolicy::default(),
             markers: MarkerPolicy::default(),
             verdict: VerdictPolicy::default(),
@@ -66,6 +69,7 @@ impl Policy {
         if !(2..=MAX_HUB_SELLERS).contains(&self.hub_sellers) {
             return Err(FieldError::new("HUB_LIMIT_INVALID", "hub_sellers", "give 2 to 1000 sellers"));
         }
+        days("watch_days", self.watch_days)?;
         self.answers.validate().map_err(|error| error.inside("answers"))?;
         self.markers.validate().map_err(|error| error.inside("markers"))?;
         self.verdict.validate().map_err(|error| error.inside("verdict"))

@@ -3,8 +3,8 @@
 use super::proto;
 use crate::domain::limits::{MAX_IDENTIFIER_BYTES, MAX_IDENTIFIERS};
 use crate::domain::{
-    DisputeGround, DisputeOutcome, FieldError, Identifier, IdentifierKind, RetractionReason, Seq, SignalRef, Strength,
-    Submission, Timestamp, Verdict,
+    Alert, AlertId, DisputeGround, DisputeOutcome, FieldError, Identifier, IdentifierKind, RetractionReason, Seq, SignalRef,
+    Standing, Strength, Submission, Timestamp, Verdict, Watch, WatchId,
 };
 use crate::feed::{
     Amended, DisputeEnd, Disputed, Opined, change_to_wire, digests_to_wire, required_word, stance_to_wire, statement_from_wire,
@@ -173,6 +173,8 @@ pub(super) fn answer(answer: &Answer) -> proto::CheckAnswer {
         matches_omitted: answer.omitted,
         reference_error,
         own_omitted: answer.own_omitted,
+        watch: String::new(),
+        watch_error: String::new(),
     }
 }
 
@@ -205,6 +207,34 @@ pub(super) fn override_record(id: OverrideId, made: &Override) -> proto::Overrid
 
 fn override_match(found: &OverrideMatch) -> proto::OverrideRecord {
     proto::OverrideRecord { kinds: Vec::new(), indices: found.indices.clone(), ..override_record(found.id, &found.made) }
+}
+
+fn standing(standing: Standing) -> Option<proto::Standing> {
+    Some(proto::Standing { verdict: standing.verdict.number(), members_elsewhere: standing.members })
+}
+
+pub(super) fn watch(id: WatchId, watch: &Watch) -> proto::WatchRecord {
+    proto::WatchRecord {
+        watch: id.to_string(),
+        kinds: watch.kinds.iter().map(|kind| kind.number()).collect(),
+        made_at_ms: watch.made_at.unix_ms(),
+        until_ms: watch.until.unix_ms(),
+        label: watch.label.clone(),
+        standing: standing(watch.standing),
+    }
+}
+
+pub(super) fn alert(id: AlertId, alert: &Alert) -> proto::Alert {
+    proto::Alert {
+        alert: id.to_string(),
+        watch: alert.watch.to_string(),
+        label: alert.label.clone(),
+        kind: alert.kind.number(),
+        raised_at_ms: alert.raised_at.unix_ms(),
+        before: standing(alert.before),
+        after: standing(alert.after),
+        signal: alert.signal.as_ref().map(ToString::to_string).unwrap_or_default(),
+    }
 }
 
 fn marker_match(found: &MarkerMatch) -> proto::MarkerMatch {

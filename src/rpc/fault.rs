@@ -103,7 +103,7 @@ impl From<StoreError> for Fault {
             StoreError::OwnFeedBehind | StoreError::Quarantined => Code::FailedPrecondition,
             StoreError::OutOfOrder { .. } => Code::Internal,
             StoreError::NoSuchSignal => Code::NotFound,
-            StoreError::OverridesFull => Code::FailedPrecondition,
+            StoreError::OverridesFull | StoreError::WatchesFull => Code::FailedPrecondition,
         };
         Self::new(grpc, error.code(), error.to_string())
     }

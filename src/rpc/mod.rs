@@ -23,6 +23,7 @@ mod rows;
 mod screening_service;
 mod signal_service;
 pub mod tls;
+mod watch_service;
 
 pub use access::AccessList;
 pub use case_service::CaseServer;
@@ -33,3 +34,4 @@ pub use peer_link::PeerDialer;
 pub use peer_service::PeerServer;
 pub use screening_service::ScreeningServer;
 pub use signal_service::SignalServer;
+pub use watch_service::WatchServer;

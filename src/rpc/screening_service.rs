@@ -9,14 +9,15 @@ use super::convert;
 use super::fault::{Fault, log_rows};
 use super::proto::screening_service_server::ScreeningService;
 use super::proto::{
-    CheckSellerRequest, CheckSellerResponse, CheckSellersRequest, CheckSellersResponse, GetCheckRequest, GetCheckResponse,
-    Identifier, ListOverridesRequest, ListOverridesResponse, RemoveOverrideRequest, RemoveOverrideResponse, SetOverrideRequest,
-    SetOverrideResponse, check_sellers_response,
+    AddWatchRequest, CheckAnswer, CheckSellerRequest, CheckSellerResponse, CheckSellersRequest, CheckSellersResponse,
+    GetCheckRequest, GetCheckResponse, LeaveWatch, ListOverridesRequest, ListOverridesResponse, RemoveOverrideRequest,
+    RemoveOverrideResponse, SetOverrideRequest, SetOverrideResponse, check_sellers_response,
 };
 use super::rows::{self, Responses};
 use super::signal_service::page_size;
+use super::watch_service::draft as draft_of;
 use crate::domain::Role;
-use crate::service::{Answer, Overrides, Screener};
+use crate::service::{Answer, Overrides, Screener, WatchDraft, Watches};
 use crate::store::FreshnessRecord;
 
 /// `countermark.v1.ScreeningService`.
@@ -26,6 +27,8 @@ pub struct ScreeningServer {
     pub screener: Arc<Screener>,
     /// This member's own word.
     pub overrides: Arc<Overrides>,
+    /// What is left of checks that found nothing.
+    pub watches: Arc<Watches>,
     /// Who may ask.
     pub access: Arc<ArcSwap<AccessList>>,
 }
@@ -34,12 +37,10 @@ pub struct ScreeningServer {
 impl ScreeningService for ScreeningServer {
     async fn check_seller(&self, request: Request<CheckSellerRequest>) -> Result<Response<CheckSellerResponse>, Status> {
         self.access.load().require(&request, &[Role::Check])?;
-        let outcome = check(&self.screener, vec![request.into_inner().identifiers]).await.pop();
-        let answer = outcome.unwrap_or_else(|| Err(no_outcome()))?;
-        Ok(Response::new(CheckSellerResponse {
-            answer: Some(convert::answer(&answer)),
-            freshness: Some(convert::freshness(&answer.freshness)),
-        }))
+        let CheckSellerRequest { identifiers, watch } = request.into_inner();
+        let outcome = self.check(vec![CheckSellersRequest { identifiers, watch }]).await.pop();
+        let (answer, found) = outcome.unwrap_or_else(|| Err(no_outcome()))?;
+        Ok(Response::new(CheckSellerResponse { answer: Some(answer), freshness: Some(convert::freshness(&found.freshness)) }))
     }
 
     type CheckSellersStream = Responses<CheckSellersResponse>;
@@ -49,11 +50,11 @@ impl ScreeningService for ScreeningServer {
         request: Request<Streaming<CheckSellersRequest>>,
     ) -> Result<Response<Self::CheckSellersStream>, Status> {
         self.access.load().require(&request, &[Role::Check])?;
-        let screener = self.screener.clone();
+        let server = self.clone();
         let answers = rows::answer(request.into_inner(), move |rows: Vec<CheckSellersRequest>| {
-            let screener = screener.clone();
+            let server = server.clone();
             async move {
-                let outcomes = check(&screener, rows.into_iter().map(|row| row.identifiers).collect()).await;
+                let outcomes = server.check(rows).await;
                 log_rows(&outcomes);
                 outcomes
             }
@@ -101,24 +102,72 @@ fn no_outcome() -> Fault {
     Fault::new(Code::Internal, "NO_OUTCOME", "nothing came of it")
 }
 
-/// Questions that cannot be read are refused here; the rest is answered together. One outcome for each, in order.
-async fn check(screener: &Arc<Screener>, rows: Vec<Vec<Identifier>>) -> Vec<Result<Answer, Fault>> {
-    let mut good = Vec::with_capacity(rows.len());
-    let read: Vec<Result<(), Fault>> =
-        rows.into_iter().map(|row| convert::identifiers(row).map(|q| good.push(q)).map_err(Fault::from)).collect();
-    let mut outcomes = screener.check(good).await.into_iter();
-    let mut next = |()| outcomes.next().map_or_else(|| Err(no_outcome()), |outcome| outcome.map_err(Fault::from));
-    read.into_iter().map(|row| row.and_then(&mut next)).collect()
+/// An answer on its way, and what it was made of.
+type Answered = (CheckAnswer, Answer);
+
+impl ScreeningServer {
+    /// Questions that cannot be read are refused here; the rest is answered together. One outcome for each, in order.
+    async fn check(&self, rows: Vec<CheckSellersRequest>) -> Vec<Result<Answered, Fault>> {
+        let mut good = Vec::with_capacity(rows.len());
+        let mut wanted: Vec<Option<WatchDraft>> = Vec::new();
+        let mut read: Vec<Result<(), Fault>> = Vec::with_capacity(rows.len());
+        for row in rows {
+            let draft = row.watch.map(|LeaveWatch { days, label }| AddWatchRequest {
+                identifiers: row.identifiers.clone(),
+                days,
+                label,
+            });
+            let question =
+                convert::identifiers(row.identifiers).and_then(|question| Ok((question, draft.map(draft_of).transpose()?)));
+            read.push(
+                question
+                    .map(|(question, draft)| {
+                        good.push(question);
+                        wanted.push(draft);
+                    })
+                    .map_err(Fault::from),
+            );
+        }
+        let outcomes = self.screener.check(good).await;
+        let outcomes = outcomes.into_iter().map(|outcome| outcome.map(|answer| (convert::answer(&answer), answer)));
+        let mut outcomes: Vec<_> = outcomes.map(|outcome| outcome.map_err(Fault::from)).collect();
+        self.leave_watches(&mut outcomes, wanted).await;
+        let mut outcomes = outcomes.into_iter();
+        let mut next = |()| outcomes.next().unwrap_or_else(|| Err(no_outcome()));
+        read.into_iter().map(|row| row.and_then(&mut next)).collect()
+    }
+
+    /// Leaves the watches that were asked for where nobody flags the seller.
+    async fn leave_watches(&self, outcomes: &mut [Result<Answered, Fault>], wanted: Vec<Option<WatchDraft>>) {
+        let (mut places, mut drafts) = (Vec::new(), Vec::new());
+        for (place, (outcome, draft)) in outcomes.iter().zip(wanted).enumerate() {
+            let unflagged = outcome.as_ref().is_ok_and(|(_, answer)| !answer.judgment.verdict.is_flagged());
+            if let Some(draft) = draft.filter(|_| unflagged) {
+                places.push(place);
+                drafts.push(draft);
+            }
+        }
+        if drafts.is_empty() {
+            return;
+        }
+        for (place, left) in places.into_iter().zip(self.watches.add(drafts).await) {
+            let Ok((answer, _)) = &mut outcomes[place] else { continue };
+            match left {
+                Ok(watch) => answer.watch = watch.to_string(),
+                Err(error) => error.code().clone_into(&mut answer.watch_error),
+            }
+        }
+    }
 }
 
 /// Freshness goes with the first answer, and whenever it differs from what was told last.
-fn response(outcome: Result<Answer, Fault>, told: &mut Option<Arc<FreshnessRecord>>) -> CheckSellersResponse {
+fn response(outcome: Result<Answered, Fault>, told: &mut Option<Arc<FreshnessRecord>>) -> CheckSellersResponse {
     match outcome {
-        Ok(answer) => {
+        Ok((shown, answer)) => {
             let news = told.as_ref().is_none_or(|told| told.feeds != answer.freshness.feeds);
             let freshness = news.then(|| convert::freshness(&answer.freshness));
             *told = Some(answer.freshness.clone());
-            CheckSellersResponse { result: Some(check_sellers_response::Result::Answer(convert::answer(&answer))), freshness }
+            CheckSellersResponse { result: Some(check_sellers_response::Result::Answer(shown)), freshness }
         }
         Err(fault) => {
             CheckSellersResponse { result: Some(check_sellers_response::Result::Error(fault.into())), freshness: None }

@@ -19,6 +19,7 @@ mod screen;
 mod signals;
 mod submit;
 mod tags;
+mod watches;
 
 pub use accuracy::{Accuracy, AccuracyBoard};
 pub use blocking::Panicked;
@@ -36,6 +37,7 @@ pub use screen::{Answer, MarkerMatch, MatchedIdentifier, OverrideMatch, PastChec
 pub use signals::{SignalError, SignalPage, Signals, Target, Withdrawal};
 pub use submit::{Receipt, SubmitError, Submitter};
 pub use tags::LocalSecret;
+pub use watches::{WatchDraft, Watcher, Watches};
 
 #[cfg(test)]
 mod tests;

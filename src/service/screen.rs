@@ -10,8 +10,8 @@ use super::reference::{MAX_SEALED_MATCHES, Seal, digest};
 use super::{AccuracyBoard, FreshnessBoard, LocalSecret, Pseudonymiser, Reference, SealedReference};
 use crate::domain::limits::{CHECK_RETENTION, MAX_IDENTIFIERS, MAX_MATCHES, MAX_OWN_MATCHES};
 use crate::domain::{
-    Circumstances, Clock, FieldError, Identifier, IdentifierKind, Judgment, MemberId, PseudonymSet, Roster, SignalStatus,
-    Stance, Strength, Testimony, Timestamp, judge,
+    Circumstances, Clock, FieldError, Identifier, IdentifierKind, Judgment, MemberId, PseudonymSet, Roster, SignalRef,
+    SignalStatus, Stance, Standing, Strength, Testimony, Timestamp, Watch, judge,
 };
 use crate::membership::Directory;
 use crate::pseudonym::{CanonicalIdentifier, PseudonymError};
@@ -216,6 +216,20 @@ impl Screener {
             Err(error) => questions.iter().for_each(|question| outcomes[question.row] = Some(Err(error.clone().into()))),
         }
         outcomes.into_iter().map(|o| o.unwrap_or(Err(ScreenError::Panicked(Panicked)))).collect()
+    }
+
+    /// What a check of a watched seller would come to now, and a signal that bears on it. Reads entries.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`].
+    pub(super) fn standing_of(&self, watch: &Watch) -> Result<(Standing, Option<SignalRef>), StoreError> {
+        let asked = (0..).zip(watch.kinds.iter().copied()).collect();
+        let question = Question { row: 0, kinds: watch.kinds.clone(), asked, pseudonyms: watch.pseudonyms.clone() };
+        let freshness = self.freshness.now();
+        let found = self.read(&question, self.choose(&question, &freshness), &freshness)?;
+        let answer = self.sum_up(found, self.clock.now(), freshness);
+        let signal = answer.matches.iter().find(|found| found.counts).map(|found| found.record.signal.clone());
+        Ok((Standing { verdict: answer.judgment.verdict, members: answer.members_elsewhere }, signal))
     }
 
     fn canonical(&self, identifiers: &[Identifier]) -> Result<Vec<(u32, CanonicalIdentifier)>, FieldError> {

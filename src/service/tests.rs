@@ -8,4 +8,5 @@ mod keys;
 mod rings;
 mod screening;
 mod signals;
+mod watches;
 pub(super) mod world;

@@ -1,5 +1,6 @@
 use super::engine::EngineError;
 use crate::domain::Seq;
+use crate::domain::limits::MAX_WATCHES;
 
 /// Why a store does not open.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +73,9 @@ pub enum StoreError {
     /// There are as many overrides as there may be.
     #[error("there are 100000 overrides; take back some that are not needed any more")]
     OverridesFull,
+    /// There are as many watches as there may be.
+    #[error("there are {MAX_WATCHES} watches; end some that are not needed any more")]
+    WatchesFull,
     /// The store has been closed.
     #[error("the node is stopping")]
     Closed,
@@ -107,6 +111,7 @@ impl StoreError {
         match self {
             Self::Unwritable { code, .. } | Self::Unreadable { code, .. } => code,
             Self::OverridesFull => "OVERRIDES_FULL",
+            Self::WatchesFull => "WATCHES_FULL",
             Self::Closed => "NODE_STOPPING",
             Self::OwnFeedBehind => "OWN_FEED_BEHIND",
             Self::OwnFeedUnconfirmed => "OWN_FEED_UNCONFIRMED",

@@ -21,6 +21,11 @@ const OVERRIDE: u8 = 0x0a;
 const LAST_OVERRIDE: u8 = 0x0b;
 const ERASED: u8 = 0x0c;
 const RECEIPT: u8 = 0x0d;
+const WATCH: u8 = 0x0e;
+const LAST_WATCH: u8 = 0x0f;
+const LOOK: u8 = 0x10;
+const ALERT: u8 = 0x11;
+const LAST_ALERT: u8 = 0x12;
 
 /// The row that says which schema this store has and whose it is.
 pub(super) fn schema() -> Vec<u8> {
@@ -148,12 +153,7 @@ pub(super) fn last_override() -> Vec<u8> {
 
 /// An override of this member.
 pub(super) fn override_of(number: u64) -> Vec<u8> {
-    [&overrides()[..], &number.to_be_bytes()].concat()
-}
-
-/// The number of a key made by [`override_of`].
-pub(super) fn read_override(key: &[u8]) -> Option<u64> {
-    Some(u64::from_be_bytes(key.strip_prefix(&[OVERRIDE])?.try_into().ok()?))
+    numbered(OVERRIDE, number)
 }
 
 /// How far a feed's erasures are carried out.
@@ -179,6 +179,55 @@ pub(super) fn all_receipts() -> Vec<u8> {
 /// Feed and holder of a key made by [`receipt`].
 pub(super) fn read_receipt(key: &[u8]) -> Option<(FeedNo, MemberId)> {
     Some((read_feed(key)?, std::str::from_utf8(key.get(5..)?).ok()?.parse().ok()?))
+}
+
+/// Prefix of all watches.
+pub(super) fn watches() -> Vec<u8> {
+    vec![WATCH]
+}
+
+/// A watch of this member.
+pub(super) fn watch(number: u64) -> Vec<u8> {
+    numbered(WATCH, number)
+}
+
+/// The number of the newest watch there ever was, so that none is given twice.
+pub(super) fn last_watch() -> Vec<u8> {
+    vec![LAST_WATCH]
+}
+
+/// Prefix of the rows made with [`look`].
+pub(super) fn looks() -> Vec<u8> {
+    vec![LOOK]
+}
+
+/// That a watch is to be looked at.
+pub(super) fn look(watch: u64) -> Vec<u8> {
+    numbered(LOOK, watch)
+}
+
+/// Prefix of all alerts that nobody acknowledged.
+pub(super) fn alerts() -> Vec<u8> {
+    vec![ALERT]
+}
+
+/// An alert.
+pub(super) fn alert(number: u64) -> Vec<u8> {
+    numbered(ALERT, number)
+}
+
+/// The number of the newest alert there ever was.
+pub(super) fn last_alert() -> Vec<u8> {
+    vec![LAST_ALERT]
+}
+
+/// The number of a key made by [`watch`], [`look`], [`alert`] or [`override_of`].
+pub(super) fn read_numbered(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.get(1..)?.try_into().ok()?))
+}
+
+fn numbered(tag: u8, number: u64) -> Vec<u8> {
+    [&[tag], &number.to_be_bytes()[..]].concat()
 }
 
 /// A part of the large value whose row has this key.

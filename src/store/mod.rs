@@ -7,7 +7,7 @@
 //! - `request`, `tip` and `writer` are the one way to commit.
 //! - `state` and `index` are derived, in memory; `effects` is what entries do to them. `hints` lets a store open without reading
 //!   all of its log.
-//! - `erasures` and `erase` take content away for good.
+//! - `erasures` and `erase` take content away for good; `watches` and `watching` find what this member waits for.
 //!
 //! What holds at any instant, whatever happens: an acknowledged entry is on disk and under a signed checkpoint; a feed on disk
 //! is whole up to its newest checkpoint; nothing is served or found that was not forced to disk.
@@ -37,6 +37,8 @@ mod segments;
 mod state;
 mod suspension;
 mod tip;
+mod watches;
+mod watching;
 mod writer;
 
 use std::collections::BTreeSet;
@@ -60,6 +62,7 @@ pub use overrides::{Override, OverrideId};
 pub use pictures::PictureId;
 pub use reading::StoredBatch;
 pub use state::ForkRecord;
+pub use watches::Look;
 
 use crate::domain::limits::{COMMIT_STALL, MAX_COMMIT_QUEUE, MAX_COMMIT_QUEUE_BYTES};
 use crate::domain::{AllianceName, Audience, Clock, Entropy, FeedId, MemberId, Pseudonym, Seq, SubmissionTag, Timestamp};
@@ -72,6 +75,7 @@ use request::{Queued, Reply, Request};
 use rows::SchemaRow;
 use segments::RecentSegments;
 use state::{FeedRecord, State};
+use watches::Watches;
 use writer::Writer;
 
 /// The layout on disk. A store with a higher number is refused.
@@ -257,6 +261,7 @@ struct Shared {
     roster: RwLock<Option<Bytes>>,
     problem: RwLock<Option<Problem>>,
     overrides: RwLock<Overrides>,
+    watches: RwLock<Watches>,
     /// The own feeds that may be written to; `None` for all of them.
     confirmed: RwLock<Option<BTreeSet<FeedId>>>,
     changes: watch::Sender<u64>,
@@ -617,6 +622,7 @@ fn open_writer(options: Options) -> Result<Writer, OpenError> {
     tracing::info!(entries = state.entries(), by_hints, ms, "the store is open");
     let roster = engine.get_large(&keys::roster())?.map(Bytes::from);
     let overrides = Overrides::load(&engine)?;
+    let watches = Watches::load(&engine)?;
     let shared = Arc::new(Shared {
         alliance: options.alliance,
         member: options.member,
@@ -626,6 +632,7 @@ fn open_writer(options: Options) -> Result<Writer, OpenError> {
         roster: RwLock::new(roster),
         problem: RwLock::new(None),
         overrides: RwLock::new(overrides),
+        watches: RwLock::new(watches),
         confirmed: RwLock::new(None),
         changes: watch::Sender::new(0),
         panicked: watch::Sender::new(false),

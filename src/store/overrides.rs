@@ -107,7 +107,7 @@ impl Overrides {
     pub(super) fn load(engine: &Engine) -> Result<Self, OpenError> {
         let mut overrides = Self::default();
         engine.scan(&keys::overrides(), |key, value| {
-            let number = keys::read_override(key);
+            let number = keys::read_numbered(key);
             let read = OverrideRow::decode(value).ok().and_then(Override::from_row);
             let (Some(number), Some(read)) = (number, read) else { return Err(OpenError::damaged("an override")) };
             overrides.put(number, read);

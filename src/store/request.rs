@@ -7,8 +7,9 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::checks::{CheckRecord, CheckReference, FreshnessRecord};
 use super::overrides::Override;
 use super::pictures::PictureId;
+use super::watches::Look;
 use super::{Append, Appended, Import, StoreError};
-use crate::domain::{FeedId, Seq};
+use crate::domain::{Alert, AlertId, FeedId, Seq, Standing, Watch, WatchId};
 use crate::feed::{EntryBytes, ErasureReceipt, ForkProof};
 
 /// About how many bytes a feed takes in a picture.
@@ -28,6 +29,11 @@ pub(super) enum Request {
     PutRoster(bytes::Bytes, Reply<()>),
     PutOverride(Box<Override>, Reply<u64>),
     RemoveOverride(u64, Reply<bool>),
+    PutWatches(Vec<Watch>, Reply<Vec<WatchId>>),
+    RemoveWatches(Vec<WatchId>, Reply<usize>),
+    SettleLooks(Vec<(Look, Standing, Option<Alert>)>, Reply<()>),
+    LookAgain(Reply<()>),
+    Acknowledge(AlertId, Reply<bool>),
     Rebuild(Reply<()>),
     Purge(Reply<bool>),
     Fill(FeedId, Vec<(Seq, EntryBytes)>, Reply<usize>),
@@ -43,6 +49,9 @@ impl Request {
             Self::RecordChecks(checks, _) => checks.len(),
             Self::Fill(_, entries, _) => entries.len(),
             Self::Expire(_, seqs, _) => seqs.len(),
+            Self::PutWatches(watches, _) => watches.len(),
+            Self::RemoveWatches(ids, _) => ids.len(),
+            Self::SettleLooks(settled, _) => settled.len(),
             Self::KeepPicture(..)
             | Self::Quarantine(..)
             | Self::MarkBehind(..)
@@ -51,6 +60,8 @@ impl Request {
             | Self::RemoveOverride(..)
             | Self::Rebuild(_)
             | Self::Purge(_)
+            | Self::LookAgain(_)
+            | Self::Acknowledge(..)
             | Self::PutReceipt(..) => 1,
         }
     }
@@ -64,12 +75,17 @@ impl Request {
             Self::KeepPicture(picture, _) => PICTURE_BYTES_A_FEED * picture.feeds.len(),
             Self::PutRoster(note, _) | Self::PutReceipt(_, note, _) => note.len(),
             Self::Fill(_, entries, _) => entries.iter().map(|(_, bytes)| bytes.as_slice().len()).sum(),
+            Self::PutWatches(watches, _) => watches.iter().map(|watch| OVERRIDE_BYTES * watch.pseudonyms.len()).sum(),
             Self::PutOverride(made, _) => OVERRIDE_BYTES * made.pseudonyms.len(),
             Self::Quarantine(..)
             | Self::MarkBehind(..)
             | Self::RemoveOverride(..)
             | Self::Rebuild(_)
             | Self::Expire(..)
+            | Self::RemoveWatches(..)
+            | Self::SettleLooks(..)
+            | Self::LookAgain(_)
+            | Self::Acknowledge(..)
             | Self::Purge(_) => 0,
         }
     }
@@ -81,12 +97,15 @@ impl Request {
             Self::RecordChecks(_, reply) => answer(reply, Err(error)),
             Self::KeepPicture(_, reply) => answer(reply, Err(error)),
             Self::PutOverride(_, reply) => answer(reply, Err(error)),
-            Self::RemoveOverride(_, reply) | Self::Purge(reply) => answer(reply, Err(error)),
-            Self::Fill(_, _, reply) | Self::Expire(_, _, reply) => answer(reply, Err(error)),
+            Self::PutWatches(_, reply) => answer(reply, Err(error)),
+            Self::RemoveOverride(_, reply) | Self::Purge(reply) | Self::Acknowledge(_, reply) => answer(reply, Err(error)),
+            Self::Fill(_, _, reply) | Self::Expire(_, _, reply) | Self::RemoveWatches(_, reply) => answer(reply, Err(error)),
             Self::Quarantine(_, reply)
             | Self::MarkBehind(_, _, reply)
             | Self::PutRoster(_, reply)
             | Self::PutReceipt(_, _, reply)
+            | Self::SettleLooks(_, reply)
+            | Self::LookAgain(reply)
             | Self::Rebuild(reply) => answer(reply, Err(error)),
         }
     }

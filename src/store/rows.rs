@@ -172,6 +172,62 @@ pub(super) struct OverrideRow {
     pub note: String,
 }
 
+/// What a seller comes to, in short.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct StandingRow {
+    #[prost(int32, tag = "1")]
+    pub verdict: i32,
+    #[prost(uint32, tag = "2")]
+    pub members: u32,
+}
+
+/// A standing check.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct WatchRow {
+    #[prost(int32, repeated, tag = "1")]
+    pub kinds: Vec<i32>,
+    #[prost(message, repeated, tag = "2")]
+    pub pseudonyms: Vec<PseudonymSetRow>,
+    #[prost(int64, tag = "3")]
+    pub made_at_ms: i64,
+    #[prost(int64, tag = "4")]
+    pub until_ms: i64,
+    #[prost(string, tag = "5")]
+    pub label: String,
+    #[prost(message, required, tag = "6")]
+    pub standing: StandingRow,
+}
+
+/// That a watch is to be looked at.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct LookRow {
+    /// Another one for each time that it was asked for.
+    #[prost(uint64, tag = "1")]
+    pub mark: u64,
+    /// `member/audience/sequence` of the signal or marker that it was first asked for by; empty for none.
+    #[prost(string, tag = "2")]
+    pub cause: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct AlertRow {
+    #[prost(uint64, tag = "1")]
+    pub watch: u64,
+    #[prost(string, tag = "2")]
+    pub label: String,
+    #[prost(int32, tag = "3")]
+    pub kind: i32,
+    #[prost(int64, tag = "4")]
+    pub raised_at_ms: i64,
+    #[prost(message, required, tag = "5")]
+    pub before: StandingRow,
+    #[prost(message, required, tag = "6")]
+    pub after: StandingRow,
+    /// `member/audience/sequence`, or empty.
+    #[prost(string, tag = "7")]
+    pub signal: String,
+}
+
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct MatchRow {
     /// `member/audience/sequence`.

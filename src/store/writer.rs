@@ -34,9 +34,10 @@ use super::rows::ForkRow;
 use super::state::{ForkRecord, read_signal};
 use super::suspension::Suspension;
 use super::tip::Tip;
+use super::watches::{WatchChanges, Watches};
 use super::{Append, Appended, Import, OpenError, Problem, Shared, StoreError, keys, state};
 use crate::domain::limits::{MAX_COMMIT_BYTES, MAX_COMMIT_ENTRIES, MAX_OVERRIDES};
-use crate::domain::{Audience, Entropy, FeedId, MemberId, Seq, SignalContent, SubmissionTag};
+use crate::domain::{AlertId, Audience, Entropy, FeedId, MemberId, Seq, SignalContent, SubmissionTag};
 use crate::feed::{Body, Checkpoint, Entry, EntryBytes, ForkProof, NotUnderstood, SignedCheckpoint, SigningKey};
 
 /// Overrides that have ended and are removed in one commit.
@@ -62,7 +63,7 @@ pub(super) struct Writer {
 #[derive(Default)]
 pub(super) struct Group {
     pub(super) commit: Commit,
-    grown: BTreeMap<FeedId, Grown>,
+    pub(super) grown: BTreeMap<FeedId, Grown>,
     tags: HashMap<FeedId, HashMap<SubmissionTag, Submitted>>,
     withdrawn: HashSet<(FeedId, Seq)>,
     erased: HashMap<FeedId, HashSet<Seq>>,
@@ -79,6 +80,11 @@ pub(super) struct Group {
     overrides: Vec<(u64, Option<Override>)>,
     /// What other members' nodes have signed of their copies of own feeds.
     pub(super) receipts: Vec<(FeedNo, MemberId, StoredReceipt)>,
+    /// Watches that come or go, and what is to be looked at.
+    pub(super) watches: WatchChanges,
+    /// The newest mark of a look in this group.
+    pub(super) last_mark: u64,
+    pub(super) acknowledged: HashSet<AlertId>,
     /// Something could not be staged whole, so that nothing of the group may be committed.
     broken: Option<EngineError>,
     /// The derived state is to be built anew after the commit.
@@ -110,6 +116,14 @@ impl Group {
         grown.entries.push(entry);
     }
 
+    /// Answers a request with what was staged for it once the group is durable, or at once that nothing was.
+    pub(super) fn answer_after<T: Send + 'static>(&mut self, reply: Reply<T>, staged: Result<T, StoreError>) {
+        match staged {
+            Ok(staged) => self.replies.push(Box::new(move |result| answer(reply, result.map(|()| staged)))),
+            Err(error) => answer(reply, Err(error)),
+        }
+    }
+
     pub(super) fn has_grown(&self, feed: &FeedId) -> bool {
         self.grown.contains_key(feed)
     }
@@ -137,9 +151,9 @@ impl Group {
 
 /// What a feed gains in a group.
 #[derive(Default)]
-struct Grown {
-    first: Seq,
-    entries: Vec<Result<Arc<Entry>, NotUnderstood>>,
+pub(super) struct Grown {
+    pub(super) first: Seq,
+    pub(super) entries: Vec<Result<Arc<Entry>, NotUnderstood>>,
     note: bytes::Bytes,
 }
 
@@ -321,6 +335,7 @@ impl Writer {
         *self.shared.state.write() = state;
         *self.shared.roster.write() = self.shared.engine.get_large(&keys::roster())?.map(Into::into);
         *self.shared.overrides.write() = Overrides::load(&self.shared.engine)?;
+        *self.shared.watches.write() = Watches::load(&self.shared.engine)?;
         self.shared.announce();
         Ok(())
     }
@@ -338,45 +353,65 @@ impl Writer {
         match request {
             Request::Append(items, reply) => {
                 let appended = self.stage_items(items, group);
-                group.replies.push(Box::new(move |r| answer(reply, r.map(|_| appended))));
+                group.answer_after(reply, Ok(appended));
             }
-            Request::Import(import, reply) => match self.stage_import(*import, group) {
-                Ok(size) => group.replies.push(Box::new(move |r| answer(reply, r.map(|_| size)))),
-                Err(error) => answer(reply, Err(error)),
-            },
+            Request::Import(import, reply) => {
+                let staged = self.stage_import(*import, group);
+                group.answer_after(reply, staged);
+            }
             Request::RecordChecks(checks, reply) => self.stage_checks(checks, reply, group),
-            Request::KeepPicture(picture, reply) => match self.album.put(&picture, &mut group.commit) {
-                Ok(id) => group.replies.push(Box::new(move |r| answer(reply, r.map(|()| id)))),
-                Err(error) => answer(reply, Err(group.broke(error))),
-            },
+            Request::KeepPicture(picture, reply) => {
+                let staged = self.album.put(&picture, &mut group.commit).map_err(|error| group.broke(error));
+                group.answer_after(reply, staged);
+            }
             Request::Quarantine(proof, reply) => {
                 self.stage_fork(&proof, group);
-                group.replies.push(Box::new(move |r| answer(reply, r.map(|_| ()))));
+                group.answer_after(reply, Ok(()));
             }
             Request::MarkBehind(feed, size, reply) => {
                 // What the other member holds may have been imported since it was heard of.
                 if self.tips.get(&feed).is_none_or(|tip| tip.frontier.size() < size) {
                     self.stage_behind(feed, size, group);
                 }
-                group.replies.push(Box::new(move |r| answer(reply, r.map(|_| ()))));
+                group.answer_after(reply, Ok(()));
             }
             Request::PutRoster(note, reply) => {
                 group.roster = Some(note);
-                group.replies.push(Box::new(move |r| answer(reply, r.map(|_| ()))));
+                group.answer_after(reply, Ok(()));
             }
-            Request::PutOverride(made, reply) => match self.stage_override(*made, group) {
-                Ok(number) => group.replies.push(Box::new(move |r| answer(reply, r.map(|()| number)))),
-                Err(error) => answer(reply, Err(error)),
-            },
+            Request::PutOverride(made, reply) => {
+                let staged = self.stage_override(*made, group);
+                group.answer_after(reply, staged);
+            }
             Request::RemoveOverride(number, reply) => {
                 let held = self.shared.overrides.read().contains(number);
                 group.commit.remove(&keys::override_of(number));
                 group.overrides.push((number, None));
-                group.replies.push(Box::new(move |r| answer(reply, r.map(|()| held))));
+                group.answer_after(reply, Ok(held));
             }
             Request::PutReceipt(receipt, note, reply) => {
                 self.stage_receipt(*receipt, note, group);
-                group.replies.push(Box::new(move |r| answer(reply, r)));
+                group.answer_after(reply, Ok(()));
+            }
+            Request::PutWatches(watches, reply) => {
+                let staged = self.stage_watches(watches, group);
+                group.answer_after(reply, staged);
+            }
+            Request::RemoveWatches(ids, reply) => {
+                let staged = self.stage_removal(&ids, group);
+                group.answer_after(reply, staged);
+            }
+            Request::SettleLooks(settled, reply) => {
+                let staged = self.stage_settled(settled, group);
+                group.answer_after(reply, staged);
+            }
+            Request::LookAgain(reply) => {
+                self.stage_look_again(group);
+                group.answer_after(reply, Ok(()));
+            }
+            Request::Acknowledge(id, reply) => {
+                let staged = self.stage_acknowledged(id, group);
+                group.answer_after(reply, staged);
             }
             Request::Expire(feed, seqs, reply) => group.expired.push((feed, seqs, reply)),
             Request::Purge(reply) => {
@@ -384,13 +419,13 @@ impl Writer {
                     answer(other, Ok(false));
                 }
             }
-            Request::Fill(feed, entries, reply) => match self.stage_fill(&feed, entries, group) {
-                Ok(filled) => group.replies.push(Box::new(move |r| answer(reply, r.map(|()| filled)))),
-                Err(error) => answer(reply, Err(error)),
-            },
+            Request::Fill(feed, entries, reply) => {
+                let staged = self.stage_fill(&feed, entries, group);
+                group.answer_after(reply, staged);
+            }
             Request::Rebuild(reply) => {
                 group.rebuild = true;
-                group.replies.push(Box::new(move |r| answer(reply, r.map(|_| ()))));
+                group.answer_after(reply, Ok(()));
             }
         }
     }
@@ -599,6 +634,7 @@ impl Writer {
         if let Some(error) = group.broken.take() {
             return Err(error);
         }
+        self.find_watched(group)?;
         let own = self.shared.member.clone();
         for feed in group.grown.keys().cloned().collect::<Vec<_>>() {
             // What came back from another member is signed already.
@@ -665,6 +701,9 @@ impl Writer {
             }
         }
         drop(overrides);
+        if !group.watches.is_empty() {
+            self.shared.watches.write().take(std::mem::take(&mut group.watches));
+        }
         if let Some(note) = group.roster.take() {
             *self.shared.roster.write() = Some(note);
         }

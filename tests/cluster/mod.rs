@@ -392,13 +392,14 @@ impl Client {
     }
 
     pub async fn check(&mut self, identifiers: Vec<proto::Identifier>) -> Result<proto::CheckAnswer, tonic::Status> {
-        let request = proto::CheckSellerRequest { identifiers };
+        let request = proto::CheckSellerRequest { identifiers, watch: None };
         self.screening.check_seller(request).await.map(|r| r.into_inner().answer.expect("an answer"))
     }
 
     /// Checks all on one stream. One result for each, in order.
     pub async fn check_all(&mut self, rows: Vec<Vec<proto::Identifier>>) -> Vec<Result<proto::CheckAnswer, proto::RowError>> {
-        let requests: Vec<_> = rows.into_iter().map(|identifiers| proto::CheckSellersRequest { identifiers }).collect();
+        let requests: Vec<_> =
+            rows.into_iter().map(|identifiers| proto::CheckSellersRequest { identifiers, watch: None }).collect();
         let responses = self.screening.check_sellers(tokio_stream::iter(requests)).await.expect("a stream");
         let mut responses = responses.into_inner();
         let mut results = Vec::new();

@@ -211,7 +211,7 @@ impl Stage {
     /// A node's own answers, for the server that does nothing.
     async fn canned(&mut self) -> Result<Canned, Failure> {
         let question = self.questions(64).into_iter().next().map(|row| row.identifiers).unwrap_or_default();
-        let request = CheckSellerRequest { identifiers: question };
+        let request = CheckSellerRequest { identifiers: question, watch: None };
         let checked = ScreeningServiceClient::new(self.node.channel(0)).check_seller(request).await?.into_inner();
         let submission = self.submissions(1).into_iter().next().and_then(|row| row.submission);
         let mut submitter = SignalServiceClient::new(self.node.channel(0));
@@ -220,7 +220,7 @@ impl Stage {
     }
 
     fn questions(&self, count: usize) -> Vec<CheckSellersRequest> {
-        let row = |question| CheckSellersRequest { identifiers: messages::identifiers(&question) };
+        let row = |question| CheckSellersRequest { identifiers: messages::identifiers(&question), watch: None };
         self.population.questions(HITS, self.finds.controllers()).take(count).map(row).collect()
     }
 
@@ -248,7 +248,7 @@ impl Stage {
             calls(questions.clone(), move |caller, row: CheckSellersRequest| {
                 let mut client = ScreeningServiceClient::new(channels[caller % channels.len()].clone());
                 async move {
-                    client.check_seller(CheckSellerRequest { identifiers: row.identifiers }).await?;
+                    client.check_seller(CheckSellerRequest { identifiers: row.identifiers, watch: None }).await?;
                     Ok(())
                 }
             })
@@ -397,7 +397,7 @@ impl Stage {
             submitter.submit_signal(SubmitSignalRequest { submission: Some(row) }).await?;
             let acknowledged = Instant::now();
             loop {
-                let request = CheckSellerRequest { identifiers: vec![seller.clone()] };
+                let request = CheckSellerRequest { identifiers: vec![seller.clone()], watch: None };
                 let answer = screener.check_seller(request).await?.into_inner().answer.unwrap_or_default();
                 if answer.members_elsewhere > 0 {
                     break;

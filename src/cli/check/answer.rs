@@ -40,6 +40,10 @@ pub(super) struct Answer {
     overrides: Vec<Override>,
     matches_omitted: u32,
     reference_error: String,
+    /// The watch that was left, where one was asked for and nobody flags the seller.
+    watch: String,
+    /// Code of why none could be left.
+    watch_error: String,
     /// Kind of each identifier that was asked about.
     asked: Vec<&'static str>,
     freshness: FreshnessView,
@@ -62,6 +66,8 @@ impl Answer {
             own: answer.own.into_iter().map(Signal::of).collect(),
             matches_omitted: answer.matches_omitted,
             reference_error: answer.reference_error,
+            watch: answer.watch,
+            watch_error: answer.watch_error,
             asked: kinds.iter().map(|kind| words::kind(*kind)).collect(),
             freshness: FreshnessView::of(freshness),
             verbose,
@@ -113,6 +119,7 @@ impl Show for Answer {
             ("reference", self.reference_line()),
             ("checked at", self.checked_at.clone().unwrap_or_default()),
             ("because", self.because()),
+            ("watch", if self.watch_error.is_empty() { self.watch.clone() } else { format!("none: {}", self.watch_error) }),
             ("your own word", self.overrides.iter().map(Override::in_words).collect::<Vec<_>>().join("; ")),
             ("asked", self.asked.join(", ")),
         ];

@@ -18,22 +18,19 @@ use crate::cli::reading::{Plan, Reading};
 use crate::cli::words;
 use crate::domain::Verdict;
 use crate::rpc::proto::screening_service_client::ScreeningServiceClient;
-use crate::rpc::proto::{self, CheckAnswer, CheckSellersRequest, CheckSellersResponse, Freshness, check_sellers_response};
+use crate::rpc::proto::{
+    self, CheckAnswer, CheckSellersRequest, CheckSellersResponse, Freshness, LeaveWatch, check_sellers_response,
+};
 
 /// Rows between two changes of the progress line.
 const PROGRESS_EVERY: u64 = 64;
 const HEAD: &str = "    LINE  VERDICT          ELSEWHERE  OWN  REFERENCE                     FLAGGED BY\n";
 
-pub(super) async fn run(
-    client: ScreeningServiceClient<Channel>,
-    plan: Plan,
-    verbose: bool,
-    printer: &mut Printer,
-) -> Result<Outcome, Failure> {
+pub(super) async fn run(call: CheckRows, plan: Plan, verbose: bool, printer: &mut Printer) -> Result<Outcome, Failure> {
     let mut rows = Reading::start(plan);
     printer.heading(HEAD)?;
     let mut asking = Asking { summary: Summary::default(), freshness: None, printer };
-    let sent = exchange(&CheckRows(client), &mut rows, &mut asking).await;
+    let sent = exchange(&call, &mut rows, &mut asking).await;
     let Asking { mut summary, freshness, printer } = asking;
     printer.end_progress();
     summary.skipped_lines = rows.totals().skipped;
@@ -47,7 +44,17 @@ pub(super) async fn run(
 }
 
 /// ScreeningService.CheckSellers.
-pub(in crate::cli) struct CheckRows(pub(in crate::cli) ScreeningServiceClient<Channel>);
+pub(in crate::cli) struct CheckRows {
+    client: ScreeningServiceClient<Channel>,
+    /// What is left where nobody flags the seller.
+    watch: Option<LeaveWatch>,
+}
+
+impl CheckRows {
+    pub(in crate::cli) const fn new(client: ScreeningServiceClient<Channel>, watch: Option<LeaveWatch>) -> Self {
+        Self { client, watch }
+    }
+}
 
 impl Exchange for CheckRows {
     type Request = CheckSellersRequest;
@@ -55,14 +62,17 @@ impl Exchange for CheckRows {
     type Answer = (CheckAnswer, Option<Freshness>);
 
     fn request(&self, row: proto::Submission) -> CheckSellersRequest {
-        CheckSellersRequest { identifiers: row.identifiers }
+        let label =
+            |watch: &LeaveWatch| if row.submission_id.is_empty() { watch.label.clone() } else { row.submission_id.clone() };
+        let watch = self.watch.as_ref().map(|watch| LeaveWatch { label: label(watch), ..watch.clone() });
+        CheckSellersRequest { identifiers: row.identifiers, watch }
     }
 
     fn open(
         &self,
         requests: ReceiverStream<CheckSellersRequest>,
     ) -> impl Future<Output = Result<Response<Streaming<CheckSellersResponse>>, Status>> + Send {
-        let mut client = self.0.clone();
+        let mut client = self.client.clone();
         async move { client.check_sellers(requests).await }
     }
 
@@ -129,6 +139,8 @@ enum RowResult {
         matches_omitted: u32,
         reference: String,
         reference_error: String,
+        watch: String,
+        watch_error: String,
     },
     Refused {
         error: RowError,
@@ -159,6 +171,8 @@ impl Row {
             matches_omitted: answer.matches_omitted,
             reference: answer.reference,
             reference_error: answer.reference_error,
+            watch: answer.watch,
+            watch_error: answer.watch_error,
         };
         Self { line, result }
     }

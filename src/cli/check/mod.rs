@@ -17,7 +17,7 @@ use super::reading::Plan;
 use crate::domain::IdentifierKind;
 use crate::domain::limits::{MAX_IDENTIFIER_BYTES, MAX_IDENTIFIERS};
 use crate::rpc::proto::screening_service_client::ScreeningServiceClient;
-use crate::rpc::proto::{CheckAnswer, CheckSellerRequest, Freshness, GetCheckRequest, Identifier};
+use crate::rpc::proto::{CheckAnswer, CheckSellerRequest, Freshness, GetCheckRequest, Identifier, LeaveWatch};
 
 use answer::Answer;
 
@@ -93,18 +93,19 @@ impl SellerArguments {
 
 /// What is asked.
 enum Question {
-    Seller(Vec<Identifier>),
-    File(Plan),
+    Seller(Vec<Identifier>, Option<LeaveWatch>),
+    File(Plan, Option<LeaveWatch>),
     Earlier(String),
 }
 
 impl Question {
     fn of(arguments: CheckArguments) -> Result<Self, Failure> {
-        let CheckArguments { files, seller, reference, read, .. } = arguments;
+        let CheckArguments { files, seller, reference, read, watch, watch_days, watch_label, .. } = arguments;
+        let watch = watch.then_some(LeaveWatch { days: watch_days, label: watch_label });
         let identifiers = seller.identifiers(read.region());
         match (identifiers.is_empty(), files.as_slice(), reference) {
-            (false, [], None) => Self::seller(identifiers),
-            (true, [path], None) => Ok(Self::File(read.plan(path, Purpose::Check, Defaults::default())?)),
+            (false, [], None) => Self::seller(identifiers, watch),
+            (true, [path], None) => Ok(Self::File(read.plan(path, Purpose::Check, Defaults::default())?, watch)),
             (true, [], Some(reference)) => Ok(Self::Earlier(reference)),
             _ => {
                 let sentence = "give the identifiers of one seller by flags, or one file of sellers, or --reference";
@@ -113,14 +114,14 @@ impl Question {
         }
     }
 
-    fn seller(identifiers: Vec<Identifier>) -> Result<Self, Failure> {
+    fn seller(identifiers: Vec<Identifier>, watch: Option<LeaveWatch>) -> Result<Self, Failure> {
         if identifiers.len() > MAX_IDENTIFIERS {
             return Err(Failure::usage("give at most 32 identifiers of one seller"));
         }
         if identifiers.iter().any(|identifier| identifier.value.len() > MAX_IDENTIFIER_BYTES) {
             return Err(Failure::usage("an identifier has at most 2048 bytes"));
         }
-        Ok(Self::Seller(identifiers))
+        Ok(Self::Seller(identifiers, watch))
     }
 }
 
@@ -134,8 +135,8 @@ pub(super) async fn run(
     let node = Node::reach(config.as_deref(), environment).await?;
     let client = ScreeningServiceClient::new(node.channel);
     match question {
-        Question::Seller(identifiers) => one(client, identifiers, verbose, printer).await,
-        Question::File(plan) => file::run(client, plan, verbose, printer).await,
+        Question::Seller(identifiers, watch) => one(client, identifiers, watch, verbose, printer).await,
+        Question::File(plan, watch) => file::run(CheckRows::new(client, watch), plan, verbose, printer).await,
         Question::Earlier(reference) => earlier(client, reference, verbose, printer).await,
     }
 }
@@ -143,11 +144,12 @@ pub(super) async fn run(
 async fn one(
     mut client: ScreeningServiceClient<Channel>,
     identifiers: Vec<Identifier>,
+    watch: Option<LeaveWatch>,
     verbose: bool,
     printer: &mut Printer,
 ) -> Result<Outcome, Failure> {
     let kinds: Vec<i32> = identifiers.iter().map(|identifier| identifier.kind).collect();
-    let response = client.check_seller(CheckSellerRequest { identifiers }).await?.into_inner();
+    let response = client.check_seller(CheckSellerRequest { identifiers, watch }).await?.into_inner();
     show(response.answer, response.freshness, &kinds, verbose, printer)
 }
 

@@ -69,7 +69,8 @@ impl DemoMember<'_> {
 
     /// Asks about every store of its own.
     pub(super) async fn ask(&mut self) -> Result<Learned, Failure> {
-        let rows: Vec<_> = self.stores.iter().map(|s| CheckSellersRequest { identifiers: identifiers(s) }).collect();
+        let rows: Vec<_> =
+            self.stores.iter().map(|s| CheckSellersRequest { identifiers: identifiers(s), watch: None }).collect();
         let mut client = ScreeningServiceClient::new(self.channel.clone());
         let mut answers = client.check_sellers(tokio_stream::iter(rows)).await?.into_inner();
         let mut learned = Learned {

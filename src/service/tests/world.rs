@@ -17,7 +17,7 @@ use crate::membership::{Directory, Liveness};
 use crate::pseudonym::HmacKey;
 use crate::service::{
     AccuracyBoard, Answer, Cases, Eraser, FreshnessBoard, KeySecrets, LocalSecret, Overrides, Pseudonymiser, Receipt,
-    Retention, Rings, ScreenError, Screener, Signals, SubmitError, Submitter,
+    Retention, Rings, ScreenError, Screener, Signals, SubmitError, Submitter, Watcher, Watches,
 };
 use crate::store::{Import, Options, Store};
 
@@ -95,6 +95,8 @@ pub(crate) struct TestNode {
     pub(crate) cases: Cases,
     pub(crate) eraser: Arc<Eraser>,
     pub(crate) retention: Retention,
+    pub(crate) watches: Watches,
+    pub(crate) watcher: Watcher,
     pub(crate) accuracy: Arc<AccuracyBoard>,
     pub(crate) overrides: Overrides,
     pub(crate) rings: Rings,
@@ -220,7 +222,17 @@ impl World {
         let eraser = Arc::new(Eraser { store: store.clone(), directory: directory.clone(), signals: signals.clone() });
         let retention =
             Retention { store: store.clone(), directory: directory.clone(), eraser: eraser.clone(), clock: clock.clone() };
+        let screener = Arc::new(screener);
+        let watches = Watches {
+            store: store.clone(),
+            directory: directory.clone(),
+            pseudonymiser: pseudonymiser.clone(),
+            clock: clock.clone(),
+        };
+        let watcher = Watcher { store: store.clone(), screener: screener.clone(), clock: clock.clone() };
         TestNode {
+            watches,
+            watcher,
             eraser,
             retention,
             submitter: Submitter {
@@ -236,7 +248,7 @@ impl World {
             accuracy,
             overrides,
             rings,
-            screener: Arc::new(screener),
+            screener,
             store,
             directory,
             liveness,

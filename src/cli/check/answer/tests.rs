@@ -66,6 +66,8 @@ fn alleged() -> Answer {
         matches_omitted: 0,
         own_omitted: 0,
         reference_error: String::new(),
+        watch: String::new(),
+        watch_error: String::new(),
         reasons: vec![proto::Reason::AllegedByMember.into()],
         score: 50,
         markers: vec![],
