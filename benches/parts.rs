@@ -1,13 +1,14 @@
 //! What the parts of a node cost, one by one: `cargo bench`. A whole node is measured by `countermark bench`.
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use countermark::alliance::default_platforms;
 use countermark::domain::{
-    Action, AllianceName, Audience, Entropy, EntropyError, Evidence, EvidenceKind, FeedId, GoodsValue, Identifier,
+    Action, AllianceName, Audience, Clock, Entropy, EntropyError, Evidence, EvidenceKind, FeedId, GoodsValue, Identifier,
     IdentifierKind, Infringement, KeyId, Policy, Pseudonym, PseudonymSet, Roster, Seq, Sha256Digest, Sighting, SignalContent,
-    Statement, SubmissionTag, Timestamp,
+    Standing, Statement, SubmissionTag, Timestamp, Watch, WatchId,
 };
 use countermark::feed::{
     Body, Checkpoint, Entry, EntryBytes, Frontier, SignedCheckpoint, SigningKey, decode, encode, leaf_hash,
@@ -15,7 +16,8 @@ use countermark::feed::{
 use countermark::population::{Population, Store};
 use countermark::pseudonym::{CanonicalIdentifier, Canonicaliser, HmacKey, PseudonymScheme as _};
 use countermark::store::index::{FeedNo, Position, PositionIndex, Postings as _};
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use countermark::store::{Append, Options};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
 struct Random(SystemRandom);
 
@@ -195,5 +197,86 @@ fn index(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(parts, canonical_forms, pseudonyms, codec, tree, checkpoints, index);
+struct StandingStill;
+
+impl Clock for StandingStill {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_ms(1_800_000_000_000)
+    }
+}
+
+/// Watches beside which entries arrive.
+const WATCHES: u64 = 1_000_000;
+/// Entries in one commit.
+const ARRIVING: u64 = 1_024;
+
+/// What watches cost that no arriving entry concerns. The store is the same, because one that has held more rows is slower: the two
+/// are compared with each other and with nothing else.
+fn watches(c: &mut Criterion) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = Options {
+        folder: folder.path().to_owned(),
+        cache_bytes: 256 << 20,
+        alliance: "bench.test".parse().expect("valid"),
+        member: "acme".parse().expect("valid"),
+        key: Arc::new(SigningKey::generate(&random()).expect("random")),
+        clock: Arc::new(StandingStill),
+        entropy: Arc::new(random()),
+    };
+    let store = countermark::store::Store::open(options).expect("opens");
+    let wait = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let mut group = c.benchmark_group("arriving entries");
+    group.throughput(Throughput::Elements(ARRIVING)).sample_size(50);
+    let mut number = 0;
+    let mut arriving = || {
+        let append = |n: u64| {
+            let mut entry = entry(n);
+            let tag = SubmissionTag([n.to_be_bytes(), n.to_be_bytes()].concat().try_into().expect("16 bytes"));
+            if let Body::Signal { tag: of_entry, .. } = &mut entry.body {
+                *of_entry = tag;
+            }
+            let bytes = encode(&entry, [n as u8; 16]).expect("within bounds");
+            Append::Signal { audience: Audience::Alliance, tag, known_as: vec![], entry: entry.into(), bytes }
+        };
+        number += ARRIVING;
+        (number..number + ARRIVING).map(append).collect::<Vec<_>>()
+    };
+    let mut measure = |name: &str| {
+        group.bench_function(name, |b| {
+            b.iter_batched(&mut arriving, |appends| wait.block_on(store.append(appends)), BatchSize::PerIteration);
+        });
+    };
+    for chunk in (0..WATCHES).collect::<Vec<_>>().chunks(8_192) {
+        let watch = |number: &u64| {
+            let pseudonym = |salt: u64| {
+                let mut bytes = [5; 32];
+                bytes[..8].copy_from_slice(&(number ^ salt << 40).wrapping_mul(0xD6E8_FEB8_6659_FD93).to_be_bytes());
+                Pseudonym(bytes)
+            };
+            Watch {
+                kinds: vec![IdentifierKind::Phone, IdentifierKind::BankAccount],
+                pseudonyms: vec![PseudonymSet {
+                    key: "k1".parse().expect("valid"),
+                    pseudonyms: vec![pseudonym(1), pseudonym(2)],
+                }],
+                made_at: StandingStill.now(),
+                until: StandingStill.now().plus_days(360),
+                label: String::new(),
+                standing: Standing::UNKNOWN,
+            }
+        };
+        wait.block_on(store.put_watches(chunk.iter().map(watch).collect())).expect("durable");
+        let settled = store.looks(8_192).into_iter().map(|look| (look, Standing::UNKNOWN, None)).collect();
+        wait.block_on(store.settle_looks(settled)).expect("durable");
+    }
+    measure(&format!("beside {WATCHES} watches"));
+    let ids: Vec<_> = (1..=WATCHES).map(WatchId).collect();
+    for chunk in ids.chunks(8_192) {
+        wait.block_on(store.remove_watches(chunk.to_vec())).expect("durable");
+    }
+    measure("when they have ended");
+    group.finish();
+}
+
+criterion_group!(parts, canonical_forms, pseudonyms, codec, tree, checkpoints, index, watches);
 criterion_main!(parts);

@@ -5,10 +5,11 @@ use prost::Message as _;
 
 use super::engine::{Commit, EngineError};
 use super::erasures::StoredReceipt;
+use super::group::Group;
 use super::index::{FeedNo, Position};
 use super::rows::{ErasedRow, ReceiptRow};
 use super::state::read_leaf;
-use super::writer::{Group, Writer};
+use super::writer::Writer;
 use super::{StoreError, damaged, keys, segment};
 use crate::domain::{FeedId, Seq};
 use crate::feed::{Body, Entry, EntryBytes, ErasureReceipt, Hash, Leaf};

@@ -22,6 +22,7 @@ mod erasures;
 mod error;
 pub mod floor;
 mod frame;
+mod group;
 mod hints;
 mod import;
 pub mod index;

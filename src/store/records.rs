@@ -6,10 +6,11 @@ use prost::Message as _;
 
 use super::checks::{self, CheckBlock, CheckRecord, CheckReference, FreshnessRecord};
 use super::engine::{Commit, EngineError, read_parts};
+use super::group::Group;
 use super::pictures::{self, PictureId};
 use super::request::{Reply, Request, answer};
 use super::rows::CheckBlockRow;
-use super::writer::{Group, Writer};
+use super::writer::Writer;
 use super::{Store, StoreError, damaged, frame, keys};
 use crate::domain::Timestamp;
 use crate::domain::limits::CHECK_RETENTION;

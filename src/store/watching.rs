@@ -3,11 +3,12 @@
 use prost::Message as _;
 
 use super::engine::EngineError;
+use super::group::Group;
 use super::index::{FeedNo, Fingerprint};
 use super::rows::{LookRow, WatchRow};
 use super::state::read_leaf;
 use super::watches::{Look, read_watch, write_alert, write_watch};
-use super::writer::{Group, Writer};
+use super::writer::Writer;
 use super::{StoreError, damaged, keys};
 use crate::domain::limits::{MAX_ALERTS, MAX_WATCHES};
 use crate::domain::{Alert, AlertId, FeedId, PseudonymSet, Seq, SignalRef, Standing, Watch, WatchId};

@@ -13,31 +13,29 @@
 //! A panic of the writer ends all writing: whoever asks is told, and the daemon ends the process.
 
 use std::collections::hash_map::Entry as Vacancy;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use prost::Message as _;
 use tokio::sync::mpsc;
 
-use super::checks::CheckBlock;
-use super::engine::{Commit, EngineError, parts_of};
+use super::engine::{EngineError, parts_of};
 use super::erase::Erasing;
-use super::erasures::StoredReceipt;
 use super::frame;
+use super::group::Group;
 use super::hints::{Hints, Recalled};
 use super::index::FeedNo;
 use super::overrides::{Override, Overrides};
 use super::pictures::Album;
-use super::reading::Submitted;
-use super::request::{Queued, Reply, Request, answer};
+use super::request::{Queued, Request, answer};
 use super::rows::ForkRow;
 use super::state::{ForkRecord, read_signal};
 use super::suspension::Suspension;
 use super::tip::Tip;
-use super::watches::{WatchChanges, Watches};
+use super::watches::Watches;
 use super::{Append, Appended, Import, OpenError, Problem, Shared, StoreError, keys, state};
 use crate::domain::limits::{MAX_COMMIT_BYTES, MAX_COMMIT_ENTRIES, MAX_OVERRIDES};
-use crate::domain::{AlertId, Audience, Entropy, FeedId, MemberId, Seq, SignalContent, SubmissionTag};
+use crate::domain::{Audience, Entropy, FeedId, Seq, SignalContent};
 use crate::feed::{Body, Checkpoint, Entry, EntryBytes, ForkProof, NotUnderstood, SignedCheckpoint, SigningKey};
 
 /// Overrides that have ended and are removed in one commit.
@@ -57,104 +55,6 @@ pub(super) struct Writer {
     pub(super) expired_until: u16,
     /// The erasure that is being carried out, as far as its last part did not finish it.
     pub(super) erasing: Option<Erasing>,
-}
-
-/// What is being built into one commit.
-#[derive(Default)]
-pub(super) struct Group {
-    pub(super) commit: Commit,
-    pub(super) grown: BTreeMap<FeedId, Grown>,
-    tags: HashMap<FeedId, HashMap<SubmissionTag, Submitted>>,
-    withdrawn: HashSet<(FeedId, Seq)>,
-    erased: HashMap<FeedId, HashSet<Seq>>,
-    /// Blocks of check records: their day, the number of the first, and each in turn.
-    pub(super) day: u16,
-    pub(super) first_block: u64,
-    pub(super) blocks: Vec<CheckBlock>,
-    forks: Vec<(FeedId, ForkRecord)>,
-    behind: Vec<(FeedId, Seq)>,
-    /// Own feeds that are behind no more.
-    level: Vec<FeedId>,
-    roster: Option<bytes::Bytes>,
-    /// Overrides that come or go.
-    overrides: Vec<(u64, Option<Override>)>,
-    /// What other members' nodes have signed of their copies of own feeds.
-    pub(super) receipts: Vec<(FeedNo, MemberId, StoredReceipt)>,
-    /// Watches that come or go, and what is to be looked at.
-    pub(super) watches: WatchChanges,
-    /// The newest mark of a look in this group.
-    pub(super) last_mark: u64,
-    pub(super) acknowledged: HashSet<AlertId>,
-    /// Something could not be staged whole, so that nothing of the group may be committed.
-    broken: Option<EngineError>,
-    /// The derived state is to be built anew after the commit.
-    rebuild: bool,
-    /// What is to be removed of other members' feeds after the commit, because its time has ended.
-    expired: Vec<(FeedId, Vec<Seq>, Reply<usize>)>,
-    /// Whoever asked that the files are written anew after the commit.
-    purge: Option<Reply<bool>>,
-    pub(super) replies: Vec<GroupReply>,
-}
-
-/// Answers one request with what became of its group.
-pub(super) type GroupReply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
-
-impl Group {
-    fn broke(&mut self, error: std::io::Error) -> StoreError {
-        let error = EngineError::Io(error);
-        let refusal = StoreError::unwritable(&error);
-        self.broken = Some(error);
-        refusal
-    }
-
-    /// Notes an entry of a feed, whose first one in this group stands at `first`.
-    fn grow(&mut self, feed: &FeedId, first: Seq, entry: Result<Arc<Entry>, NotUnderstood>) {
-        let grown = match self.grown.get_mut(feed) {
-            Some(grown) => grown,
-            None => self.grown.entry(feed.clone()).or_insert(Grown { first, ..Grown::default() }),
-        };
-        grown.entries.push(entry);
-    }
-
-    /// Answers a request with what was staged for it once the group is durable, or at once that nothing was.
-    pub(super) fn answer_after<T: Send + 'static>(&mut self, reply: Reply<T>, staged: Result<T, StoreError>) {
-        match staged {
-            Ok(staged) => self.replies.push(Box::new(move |result| answer(reply, result.map(|()| staged)))),
-            Err(error) => answer(reply, Err(error)),
-        }
-    }
-
-    pub(super) fn has_grown(&self, feed: &FeedId) -> bool {
-        self.grown.contains_key(feed)
-    }
-
-    pub(super) fn put(&mut self, key: Vec<u8>, value: std::io::Result<Vec<u8>>) -> Result<(), StoreError> {
-        match value {
-            Ok(value) => self.commit.put(key, value),
-            Err(error) => return Err(self.broke(error)),
-        }
-        Ok(())
-    }
-
-    pub(super) fn rebuild_after(&mut self, needed: bool) {
-        self.rebuild |= needed;
-    }
-
-    fn is_forked(&self, feed: &FeedId) -> bool {
-        self.forks.iter().any(|(forked, _)| forked == feed)
-    }
-
-    fn is_behind(&self, feed: &FeedId) -> bool {
-        self.behind.iter().any(|(behind, _)| behind == feed)
-    }
-}
-
-/// What a feed gains in a group.
-#[derive(Default)]
-pub(super) struct Grown {
-    pub(super) first: Seq,
-    pub(super) entries: Vec<Result<Arc<Entry>, NotUnderstood>>,
-    note: bytes::Bytes,
 }
 
 impl Writer {

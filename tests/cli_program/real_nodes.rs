@@ -1,6 +1,6 @@
 //! The commands against nodes that run as a member runs them: lists that grow, shrink and come again.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -189,4 +189,44 @@ fn what_is_erased_is_gone_at_every_node_and_each_says_so() {
     assert!(again.err.contains("1 signal had been erased"), "{}", again.err);
     world.until("b", &["check", "--domain", "outlet-7.test"], 0);
     assert_eq!(world.live(), 19);
+}
+
+#[test]
+fn a_check_that_found_nothing_tells_later_that_it_would_now() {
+    let world = World::new();
+    let asked = ["check", "--domain", "outlet-3.test", "--watch", "--watch-label", "shop 17", "--output", "json"];
+    let answer = world.run("b", &asked, "").expect(0).json();
+    assert_eq!((&answer["verdict"], &answer["watch"]), (&json!("none_known"), &json!("wat_1")));
+    let sellers = world.write("sellers.csv", "domain,submission_id\nother-1.test,shop-1\nother-2.test,shop-2\n");
+    let listed = world.run("b", &["check", sellers.to_str().expect("text"), "--watch"], "").expect(0);
+    assert!(listed.out.contains("none known"), "{}", listed.out);
+    let watches = world.run("b", &["watch", "list"], "").expect(0).out;
+    assert_eq!(watches.lines().filter(|line| line.contains("none known  domain")).count(), 3, "{watches}");
+    assert!(watches.contains("shop 17") && watches.contains("shop-2"), "{watches}");
+
+    // Whoever follows is told as it happens.
+    let mut following = Command::new(env!("CARGO_BIN_EXE_countermark"));
+    following.args(["watch", "--output", "json"]).current_dir(world.path()).env_clear();
+    following.env("COUNTERMARK_CLIENT", "s/members/b").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut following = Running(following.spawn().expect("starts"));
+    let mut told = BufReader::new(following.0.stdout.take().expect("its output")).lines();
+    world.write("list.csv", list(5));
+    world.submit(&["list.csv"], "");
+    let alert: Value = serde_json::from_str(&told.next().expect("a line").expect("text")).expect("JSON");
+    assert_eq!((&alert["alert"], &alert["kind"], &alert["label"]), (&json!("alr_1"), &json!("new_flag"), &json!("shop 17")));
+    assert_eq!(alert["after"], json!({"verdict": "alleged", "members_elsewhere": 1}));
+    assert_eq!(alert["signal"], "a/all/3");
+
+    // Told to all who come, until somebody takes care of it.
+    let shown = world.run("b", &["alerts"], "").expect(0).out;
+    assert!(shown.contains("alr_1") && shown.contains("none known -> alleged (by 1)"), "{shown}");
+    assert_eq!(world.run("b", &["alerts", "ack", "alr_1"], "").expect(0).out, "acknowledged   alr_1\n");
+    assert_eq!(world.run("b", &["alerts"], "").expect(0).out, "");
+    let retract = ["retract", "--submission-id", "case-3", "--audience", "all", "--reason", "settled"];
+    world.run("a", &retract, "").expect(0);
+    let alert: Value = serde_json::from_str(&told.next().expect("a line").expect("text")).expect("JSON");
+    assert_eq!((&alert["alert"], &alert["kind"]), (&json!("alr_2"), &json!("withdrawn")));
+    assert_eq!(world.run("b", &["watch", "remove", "wat_1"], "").expect(0).out, "ended          wat_1\n");
+    let flagged = world.run("b", &["check", "--domain", "outlet-4.test", "--watch", "--output", "json"], "").expect(3).json();
+    assert_eq!(flagged["watch"], "", "a seller that is flagged is none to wait for");
 }

@@ -105,7 +105,10 @@ impl Question {
         let identifiers = seller.identifiers(read.region());
         match (identifiers.is_empty(), files.as_slice(), reference) {
             (false, [], None) => Self::seller(identifiers, watch),
-            (true, [path], None) => Ok(Self::File(read.plan(path, Purpose::Check, Defaults::default())?, watch)),
+            (true, [path], None) => {
+                let purpose = if watch.is_some() { Purpose::Watch } else { Purpose::Check };
+                Ok(Self::File(read.plan(path, purpose, Defaults::default())?, watch))
+            }
             (true, [], Some(reference)) => Ok(Self::Earlier(reference)),
             _ => {
                 let sentence = "give the identifiers of one seller by flags, or one file of sellers, or --reference";

@@ -22,6 +22,8 @@ pub enum Purpose {
     Submit,
     /// Identifiers, and the region of phone numbers. Other fields are not looked at.
     Check,
+    /// The same, and the submission id, which names the watch that is left.
+    Watch,
     /// Submission id and audience. Other fields are not looked at.
     Retract,
 }
@@ -32,6 +34,7 @@ impl Purpose {
         match self {
             Self::Submit => true,
             Self::Check => matches!(field, Field::Region),
+            Self::Watch => matches!(field, Field::Region | Field::SubmissionId),
             Self::Retract => matches!(field, Field::SubmissionId | Field::Audience),
         }
     }
@@ -208,7 +211,10 @@ impl Draft {
             }
         }
         match self.purpose {
-            Purpose::Check => Ok(proto::Submission { identifiers: self.identifiers()?, ..Default::default() }),
+            Purpose::Check | Purpose::Watch => {
+                let submission_id = std::mem::take(&mut self.submission_id);
+                Ok(proto::Submission { submission_id, identifiers: self.identifiers()?, ..Default::default() })
+            }
             Purpose::Retract => self.retraction(),
             Purpose::Submit => self.submission(),
         }
