@@ -50,7 +50,8 @@ fn the_tour_works_as_it_is_written() {
         let script = format!("shopt -s expand_aliases\n{}\n{command}\n", demo.pasted);
         let output = Command::new("bash").args(["-c", &script]).stdin(Stdio::null()).output().expect("a shell");
         let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        let flagged = command.starts_with("countermark check");
+        // A watch is left where nothing is known.
+        let flagged = command.starts_with("countermark check") && !command.contains("--watch");
         assert_eq!(output.status.code(), Some(if flagged { 3 } else { 0 }), "{command}\n{said}");
     }
 }

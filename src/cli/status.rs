@@ -7,10 +7,12 @@ use super::arguments::StatusArguments;
 use super::check::{FeedView, FreshnessView};
 use super::connection::Node;
 use super::failure::{Failure, Outcome};
-use super::output::{Printer, Show, facts, plain, table};
+use super::output::{Printer, Show, counted, facts, plain, table};
 use super::words;
 use crate::rpc::proto::node_service_client::NodeServiceClient;
-use crate::rpc::proto::{ForkStatus, GetStatusRequest, GetStatusResponse, KeyStatus, MemberAccuracy, PeerStatus, StoreStatus};
+use crate::rpc::proto::{
+    ForkStatus, GetStatusRequest, GetStatusResponse, KeyStatus, MemberAccuracy, PeerStatus, StoreStatus, WebhookStatus,
+};
 
 pub(super) async fn run(
     arguments: &StatusArguments,
@@ -43,6 +45,19 @@ struct State {
     forks: Vec<Fork>,
     /// Of those of whose signals any dispute was decided.
     accuracy: Vec<Accuracy>,
+    watches: u64,
+    /// Alerts that nobody has acknowledged.
+    alerts: u64,
+    /// How deliveries of alerts go; null where there is no webhook.
+    webhook: Option<Webhook>,
+}
+
+#[derive(Debug, Serialize)]
+struct Webhook {
+    delivered_at: Option<String>,
+    failing_since: Option<String>,
+    /// Code and words of the last failure; empty where there was none since the last delivery.
+    last_error: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -102,6 +117,27 @@ impl State {
             key_problem: status.key_problem,
             forks: status.forks.into_iter().map(Fork::from).collect(),
             accuracy: status.accuracy.into_iter().map(Accuracy::from).collect(),
+            watches: status.watches,
+            alerts: status.alerts,
+            webhook: status.webhook.map(Webhook::from),
+        }
+    }
+}
+
+impl From<WebhookStatus> for Webhook {
+    fn from(WebhookStatus { delivered_at_ms, failing_since_ms, last_error }: WebhookStatus) -> Self {
+        let (delivered_at, failing_since) = (words::instant(delivered_at_ms), words::instant(failing_since_ms));
+        Self { delivered_at, failing_since, last_error }
+    }
+}
+
+impl Webhook {
+    fn line(&self) -> String {
+        let delivered =
+            self.delivered_at.as_deref().map_or("none delivered yet".to_owned(), |at| format!("last delivered {at}"));
+        match &self.failing_since {
+            Some(since) => format!("NOT TAKEN since {since}: {}; {delivered}", self.last_error),
+            None => delivered,
         }
     }
 }
@@ -191,14 +227,18 @@ impl Peer {
 impl Show for State {
     fn table(&self) -> String {
         let digest = self.view_digest.get(..16).unwrap_or(&self.view_digest);
-        let head = facts([
+        let watches = format!("{} kept, {} to acknowledge", self.watches, counted(self.alerts, "alert"));
+        let head = [
             ("node", format!("{} in {}, version {}", self.member, self.alliance, self.version)),
             ("started", self.started_at.clone().unwrap_or_default()),
             ("roster", self.roster_serial.to_string()),
             ("own signals", format!("{} live", self.own_live_signals)),
             ("store", self.store.line()),
             ("index", format!("{} rows, view {digest}", self.store.index_rows)),
-        ]);
+            ("watches", if self.watches + self.alerts == 0 { String::new() } else { watches }),
+            ("webhook", self.webhook.as_ref().map(Webhook::line).unwrap_or_default()),
+        ];
+        let head = facts(head.into_iter().filter(|(_, value)| !value.is_empty()));
         let feeds = table(&FeedView::HEAD, self.freshness.feeds().iter().map(FeedView::row));
         let errors: String = self.peers.iter().filter_map(Peer::error).collect();
         let peers = table(&Peer::HEAD, self.peers.iter().map(Peer::row)) + &errors;
@@ -250,6 +290,9 @@ mod tests {
         };
         State::of(GetStatusResponse {
             accuracy: vec![],
+            watches: 0,
+            alerts: 0,
+            webhook: None,
             alliance: "alliance.example".into(),
             member: "acme".into(),
             version: "0.1.0".into(),

@@ -27,7 +27,8 @@ says that the answer to a watch has changed: new_flag, confirmed, disputed, with
 acknowledged: with --acknowledge once it is printed, else with `countermark alerts ack`. A watch holds pseudonyms and stays on
 this node.
 
-JSON, an object a line: {alert, watch, label, kind, raised_at, before: {verdict, members_elsewhere}, after: {...}, signal}.";
+JSON, an object a line: {alert, watch, label, kind, raised_at, before: {verdict, members_elsewhere}, after: {...}, signal,
+refused}.";
 
 #[derive(Args)]
 #[command(after_long_help = WATCH_HELP, args_conflicts_with_subcommands = true)]
@@ -333,6 +334,8 @@ struct Alert {
     before: Stands,
     after: Stands,
     signal: String,
+    /// Code of why the webhook refused it; empty where it did not.
+    refused: String,
 }
 
 impl Alert {
@@ -346,6 +349,7 @@ impl Alert {
             before: Stands::of(alert.before),
             after: Stands::of(alert.after),
             signal: alert.signal,
+            refused: alert.refused,
         }
     }
 }
@@ -355,7 +359,7 @@ impl Show for Alert {
         let raised = self.raised_at.as_deref().unwrap_or_default();
         let kind = self.kind.replace('_', " ");
         let change = format!("{} -> {}", self.before.text(), self.after.text());
-        let parts = [&self.alert, raised, &kind, &change, &self.watch, &self.label, &self.signal];
+        let parts = [&self.alert, raised, &kind, &change, &self.watch, &self.label, &self.signal, &self.refused];
         let shown: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         plain(&shown.join("  ")) + "\n"
     }

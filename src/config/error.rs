@@ -121,6 +121,12 @@ pub enum ConfigError {
         /// Who or what it should name.
         needed: String,
     },
+    /// The webhook's secret cannot be used.
+    #[error("{setting}: the file holds 24 to 64 random bytes in base64, as the receiver has them")]
+    WebhookSecret {
+        /// Its setting.
+        setting: Box<Setting>,
+    },
     /// The first roster is not to be believed.
     #[error("{setting}: the roster cannot be used")]
     Roster {
@@ -231,6 +237,7 @@ impl ConfigError {
             Self::WrongFeedKey { .. } => "WRONG_FEED_KEY",
             Self::FeedKey { source, .. } => source.code(),
             Self::LocalSecret { source, .. } => source.code,
+            Self::WebhookSecret { .. } => "CONFIG_WEBHOOK_SECRET",
             Self::KeyName { .. } | Self::TooManyKeys { .. } => "CONFIG_PSEUDONYM_KEYS",
             Self::PseudonymKey { .. } => "CONFIG_PSEUDONYM_KEY",
             Self::RosterKeys { source, .. } => source.code(),

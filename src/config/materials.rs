@@ -3,6 +3,10 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use zeroize::Zeroizing;
+
 use super::document::Loaded;
 use super::error::ConfigError;
 use super::node::LoadedConfig;
@@ -12,7 +16,7 @@ use crate::domain::{KeyId, Timestamp};
 use crate::feed::{SignedRoster, SigningKey};
 use crate::pseudonym::{HmacKey, KeyRing};
 use crate::rpc::identity::{Certificate, Identity};
-use crate::rpc::tls::{Credentials, TlsError, TrustAnchors, server_config, verify_node};
+use crate::rpc::tls::{Credentials, TlsError, TrustAnchors, server_config, verify_node, webhook_config};
 use crate::service::LocalSecret;
 
 /// Bytes of a chain or CA as PEM: a dozen certificates are a tenth of it.
@@ -21,6 +25,11 @@ const MAX_CERTIFICATE_BYTES: u64 = 256 * 1_024;
 const MAX_CRL_BYTES: u64 = 8 * 1_024 * 1_024;
 /// Pseudonym keys in the folder: a new one every year of the node's life, and those that pending ceremonies bring.
 const MAX_PSEUDONYM_KEYS: usize = 64;
+
+/// What may stand before the base64 of a webhook's secret (Standard Webhooks 1.0.0).
+const WEBHOOK_SECRET_PREFIX: &str = "whsec_";
+/// Bytes of such a secret (the same).
+const WEBHOOK_SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
 /// What the files of a node's configuration hold.
 pub struct Materials {
@@ -38,8 +47,24 @@ pub struct Materials {
     pub local_secret: LocalSecret,
     /// The pseudonym keys in the folder, by id; not yet compared with any roster.
     pub pseudonym_keys: BTreeMap<KeyId, HmacKey>,
+    /// What alerts are handed over with, where a receiver is named.
+    pub webhook: Option<WebhookMaterials>,
     /// The first roster, where one is named. The store may hold a newer one.
     pub roster: Option<SignedRoster>,
+}
+
+/// What alerts are handed over with.
+pub struct WebhookMaterials {
+    /// PEM: the CA that the receiver's certificate leads to.
+    pub ca: String,
+    /// What both sides hold, 24 to 64 bytes. Wiped when dropped.
+    pub secret: Zeroizing<Vec<u8>>,
+}
+
+impl fmt::Debug for WebhookMaterials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WebhookMaterials(redacted)")
+    }
 }
 
 impl fmt::Debug for Materials {
@@ -72,6 +97,7 @@ impl LoadedConfig {
             local_secret: self.local_secret()?,
             pseudonym_keys: self.pseudonym_keys()?,
             roster: self.roster()?,
+            webhook: self.webhook()?,
             own,
             certificate,
             alliance,
@@ -104,6 +130,18 @@ impl LoadedConfig {
         let text = self.file("keys.feed_key", read_secret(&self.config.keys.feed_key))?;
         let setting = || self.setting("keys.feed_key");
         SigningKey::from_seed_text(&text).map_err(|source| ConfigError::FeedKey { setting: setting(), source })
+    }
+
+    fn webhook(&self) -> Result<Option<WebhookMaterials>, ConfigError> {
+        let Some(settings) = &self.config.webhook else { return Ok(None) };
+        let ca = self.file("webhook.ca", read_public(&settings.ca, MAX_CERTIFICATE_BYTES))?;
+        webhook_config(&ca).map_err(|source| ConfigError::Tls { setting: self.setting("webhook.ca"), source })?;
+        let text = self.file("webhook.secret", read_secret(&settings.secret))?;
+        let base64 = text.trim();
+        let decoded = BASE64.decode(base64.strip_prefix(WEBHOOK_SECRET_PREFIX).unwrap_or(base64)).map(Zeroizing::new);
+        let secret = decoded.ok().filter(|secret| WEBHOOK_SECRET_BYTES.contains(&secret.len()));
+        let secret = secret.ok_or_else(|| ConfigError::WebhookSecret { setting: self.setting("webhook.secret") })?;
+        Ok(Some(WebhookMaterials { ca, secret }))
     }
 
     fn local_secret(&self) -> Result<LocalSecret, ConfigError> {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::document::{self, Key, Kind, Loaded};
 use super::environment::Environment;
 use super::error::ConfigError;
-use super::values::{Address, ClientRoles, sentence};
+use super::values::{Address, ClientRoles, HttpsUrl, sentence};
 use super::{client, node};
 use crate::domain::{AllianceName, FeedKey, MemberId};
 use crate::telemetry::{Filter, Format};
@@ -32,6 +32,9 @@ pub(super) const KEYS: &[Key] = &[
     Key { section: "keys", name: "local_secret", kind: Kind::Path },
     Key { section: "keys", name: "pseudonym_keys", kind: Kind::Path },
     Key { section: "store", name: "cache_mib", kind: Kind::Integer },
+    Key { section: "webhook", name: "url", kind: Kind::Text },
+    Key { section: "webhook", name: "ca", kind: Kind::Path },
+    Key { section: "webhook", name: "secret", kind: Kind::Path },
     Key { section: "log", name: "format", kind: Kind::Text },
     Key { section: "log", name: "level", kind: Kind::Text },
 ];
@@ -61,6 +64,9 @@ pub struct NodeConfig {
     /// The store.
     #[serde(default)]
     pub store: StoreSettings,
+    /// Who is handed alerts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<WebhookSettings>,
     /// What is logged.
     #[serde(default)]
     pub log: LogSettings,
@@ -167,6 +173,18 @@ fn cache_mib<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error
     let mib = i64::deserialize(deserializer)?;
     let allowed = u64::try_from(mib).ok().filter(|mib| CACHE_MIB.contains(mib));
     allowed.ok_or_else(|| D::Error::custom(format!("give {} to {} MiB", CACHE_MIB.start(), CACHE_MIB.end())))
+}
+
+/// `[webhook]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookSettings {
+    /// Where alerts are posted.
+    pub url: HttpsUrl,
+    /// The CA that the receiver's certificate leads to, PEM.
+    pub ca: PathBuf,
+    /// File of the secret that both sides hold.
+    pub secret: PathBuf,
 }
 
 /// `[log]`

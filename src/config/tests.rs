@@ -179,8 +179,14 @@ fn a_client_has_the_roles_that_are_written() {
 #[test]
 fn every_path_is_absolute_once_it_is_loaded() {
     let folder = Folder::bare(NODE);
-    let crl = [("COUNTERMARK__PEERS__CRL", "a.pem:/b.pem"), ("COUNTERMARK__CLIENTS__CRL", "c.pem")];
-    let config = serde_json::to_value(folder.load(&crl).expect("valid").config).expect("JSON");
+    let other = [
+        ("COUNTERMARK__PEERS__CRL", "a.pem:/b.pem"),
+        ("COUNTERMARK__CLIENTS__CRL", "c.pem"),
+        ("COUNTERMARK__WEBHOOK__URL", "https://hooks.test/"),
+        ("COUNTERMARK__WEBHOOK__CA", "d.pem"),
+        ("COUNTERMARK__WEBHOOK__SECRET", "e.secret"),
+    ];
+    let config = serde_json::to_value(folder.load(&other).expect("valid").config).expect("JSON");
     for key in KEYS.iter().filter(|key| matches!(key.kind, Kind::Path | Kind::Paths)) {
         let value = &config[key.section][key.name];
         let single = std::slice::from_ref(value);

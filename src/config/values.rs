@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
+use url::Url;
 
 use crate::domain::{AllianceName, ClientName, FieldError, MemberId, Role};
 
@@ -41,6 +42,40 @@ impl TryFrom<Vec<Access>> for ClientRoles {
 impl From<ClientRoles> for Vec<Access> {
     fn from(list: ClientRoles) -> Self {
         list.0.into_iter().map(|(name, roles)| Access { name, roles }).collect()
+    }
+}
+
+/// An `https` URL with a host, without credentials and fragment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct HttpsUrl(Url);
+
+impl HttpsUrl {
+    /// The URL.
+    #[must_use]
+    pub const fn url(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for HttpsUrl {
+    type Error = FieldError;
+
+    fn try_from(text: String) -> Result<Self, FieldError> {
+        let good = |url: &Url| {
+            url.scheme() == "https" && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
+        };
+        Url::parse(&text)
+            .ok()
+            .filter(good)
+            .map(Self)
+            .ok_or_else(|| FieldError::new("URL_INVALID", "url", "give an https URL without user, password and fragment"))
+    }
+}
+
+impl From<HttpsUrl> for String {
+    fn from(url: HttpsUrl) -> Self {
+        url.0.into()
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::reload::Reloader;
-use super::{Listeners, Node, NodeSetup, StartError, SystemClock, SystemEntropy};
+use super::{Listeners, Node, NodeSetup, StartError, SystemClock, SystemEntropy, WebhookSetup};
 use crate::config::{ConfigError, Environment, LoadedConfig, Materials, NodeConfig, Purpose};
 use crate::domain::{Clock as _, KeyId};
 use crate::pseudonym::HmacKey;
@@ -115,6 +115,11 @@ pub fn setup(loaded: LoadedConfig, materials: Materials) -> NodeSetup {
         clients: materials.clients,
         access: AccessList::new(config.clients.access.0),
         addresses: addresses.collect(),
+        webhook: config.webhook.zip(materials.webhook).map(|(settings, materials)| WebhookSetup {
+            url: settings.url.url().clone(),
+            ca: materials.ca,
+            secret: materials.secret,
+        }),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         pace: Pace::default(),

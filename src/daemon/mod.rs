@@ -24,6 +24,8 @@ use futures_util::future::join_all;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use url::Url;
+use zeroize::Zeroizing;
 
 use crate::domain::limits::DRAIN_TIMEOUT;
 use crate::domain::{AllianceName, Clock, Entropy, FeedKey, MemberId};
@@ -73,6 +75,8 @@ pub struct NodeSetup {
     pub clients: TrustAnchors,
     /// Roles of clients.
     pub access: AccessList,
+    /// Who is handed alerts.
+    pub webhook: Option<WebhookSetup>,
     /// Addresses of peers that differ from the roster's.
     pub addresses: BTreeMap<MemberId, String>,
     /// Tells the time.
@@ -83,6 +87,16 @@ pub struct NodeSetup {
     pub pace: Pace,
     /// What the member's own feeds are taken for.
     pub own_feeds: OwnFeeds,
+}
+
+/// Who is handed alerts, see [`Webhook`].
+pub struct WebhookSetup {
+    /// Where alerts are posted.
+    pub url: Url,
+    /// PEM: the CA that the receiver's certificate leads to.
+    pub ca: String,
+    /// What both sides hold, 24 to 64 bytes.
+    pub secret: Zeroizing<Vec<u8>>,
 }
 
 /// The two sockets of a node.

@@ -6,16 +6,18 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::housekeeping::Housekeeping;
-use super::{NodeSetup, Options, Rights, StartError, Store, Tls};
+use super::{NodeSetup, Options, Rights, StartError, Store, Tls, WebhookSetup};
+use crate::domain::limits::{DELIVERY_FIRST_PAUSE, DELIVERY_LAST_PAUSE};
 use crate::domain::{Clock, Entropy, MemberId};
 use crate::feed::SigningKey;
 use crate::membership::{Directory, Liveness};
 use crate::replication::{OwnFeeds, Pace, Reader, Replicator, ServeContext, Setup};
 use crate::rpc::acceptor::OpenConnections;
+use crate::rpc::webhook::Webhook;
 use crate::rpc::{AccessList, CaseServer, LeadServer, NodeServer, PeerDialer, ScreeningServer, SignalServer};
 use crate::service::{
-    AccuracyBoard, Cases, Eraser, FreshnessBoard, LocalSecret, NodeState, Overrides, Pseudonymiser, Retention, Rings, Screener,
-    Signals, Submitter, Watcher, Watches,
+    AccuracyBoard, Cases, Deliveries, Eraser, FreshnessBoard, LocalSecret, NodeState, Overrides, Pseudonymiser, Retention,
+    Rings, Screener, Signals, Submitter, Watcher, Watches,
 };
 
 /// What can fail, opened and compared: the store, the roster, and the keys that it names.
@@ -29,6 +31,7 @@ pub(super) struct Ground {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     feed_key: Arc<SigningKey>,
+    webhook: Option<Webhook>,
     pace: Pace,
     own_feeds: OwnFeeds,
 }
@@ -36,6 +39,8 @@ pub(super) struct Ground {
 impl Ground {
     pub(super) async fn open(setup: NodeSetup) -> Result<Self, StartError> {
         let feed_key = Arc::new(setup.feed_key);
+        let webhook = |WebhookSetup { url, ca, secret }| Webhook::new(url, &ca, &secret, setup.clock.clone());
+        let webhook = setup.webhook.map(webhook).transpose()?;
         let options = Options {
             folder: setup.data_dir,
             cache_bytes: setup.cache_bytes,
@@ -64,6 +69,7 @@ impl Ground {
             addresses: setup.addresses,
             clock: setup.clock,
             feed_key,
+            webhook,
             entropy: setup.entropy,
             pace: setup.pace,
             own_feeds: setup.own_feeds,
@@ -90,8 +96,20 @@ pub(super) struct Parts {
 impl Parts {
     /// Starts replication among `tasks`, and puts the services on top.
     pub(super) fn on(ground: Ground, tls: &Tls, tasks: &TaskTracker, working: &CancellationToken) -> Self {
-        let Ground { store, directory, pseudonymiser, secret, access, addresses, clock, entropy, feed_key, pace, own_feeds } =
-            ground;
+        let Ground {
+            store,
+            directory,
+            pseudonymiser,
+            secret,
+            access,
+            addresses,
+            clock,
+            entropy,
+            feed_key,
+            webhook,
+            pace,
+            own_feeds,
+        } = ground;
         let liveness = Arc::new(Liveness::new());
         let dialer = PeerDialer { alliance: directory.alliance().clone(), tls: tls.dialling.clone(), addresses };
         let reader = Reader::new(store.clone(), tasks.clone());
@@ -159,6 +177,19 @@ impl Parts {
         let screener = Arc::new(screener);
         let watcher = Watcher { store: store.clone(), screener: screener.clone(), clock: clock.clone() };
         tasks.spawn(watcher.run(working.clone()));
+        let deliveries = webhook.map(|webhook| {
+            let status = Arc::default();
+            let sink = Arc::new(webhook);
+            let deliveries = Deliveries {
+                store: store.clone(),
+                sink,
+                pauses: (DELIVERY_FIRST_PAUSE, DELIVERY_LAST_PAUSE),
+                clock: clock.clone(),
+                status: Arc::clone(&status),
+            };
+            tasks.spawn(deliveries.run(working.clone()));
+            status
+        });
         let housekeeping = Housekeeping { store: store.clone(), retention, watches: watches.clone(), clock: clock.clone() };
         tasks.spawn(housekeeping.run(working.clone()));
         let rings = Rings {
@@ -176,6 +207,7 @@ impl Parts {
             pseudonymiser: pseudonymiser.clone(),
             replicator,
             accuracy,
+            deliveries,
             started_at: clock.now(),
         };
         Self {

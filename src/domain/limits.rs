@@ -47,6 +47,12 @@ pub const MAX_ALERTS: u64 = 1_000_000;
 pub const MAX_WATCH_DAYS: u16 = 3_653;
 /// How often watches are looked at that are not unknown: what they come to may change with time alone.
 pub const LOOK_AGAIN_INTERVAL: Duration = Duration::from_secs(3_600);
+/// First wait before an alert is handed to its receiver again, and the longest: a receiver that is back has it within minutes.
+pub const DELIVERY_FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// See [`DELIVERY_FIRST_PAUSE`].
+pub const DELIVERY_LAST_PAUSE: Duration = Duration::from_secs(600);
+/// Times that a receiver may refuse an alert before it is set aside.
+pub const MAX_REFUSED_DELIVERIES: u32 = 5;
 /// Entries that one erasure names, so that what a node does about it is bounded; two bytes each and more.
 pub const MAX_ERASED_AT_ONCE: usize = 1_024;
 /// Entries whose content is asked for at once, where it came without an erasure: at most 2 MiB.

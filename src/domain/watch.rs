@@ -134,6 +134,8 @@ pub struct Alert {
     pub after: Standing,
     /// A signal that bears on it, where there is one.
     pub signal: Option<SignalRef>,
+    /// Code of why its receiver refused it; empty where it did not.
+    pub refused: String,
 }
 
 #[cfg(test)]

@@ -234,6 +234,7 @@ pub(super) fn alert(id: AlertId, alert: &Alert) -> proto::Alert {
         before: standing(alert.before),
         after: standing(alert.after),
         signal: alert.signal.as_ref().map(ToString::to_string).unwrap_or_default(),
+        refused: alert.refused.clone(),
     }
 }
 

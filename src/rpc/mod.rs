@@ -24,6 +24,7 @@ mod screening_service;
 mod signal_service;
 pub mod tls;
 mod watch_service;
+pub mod webhook;
 
 pub use access::AccessList;
 pub use case_service::CaseServer;

@@ -14,7 +14,7 @@ use super::proto::{
 };
 use crate::domain::{MemberId, Role, Timestamp};
 use crate::replication::PeerStatus;
-use crate::service::{Accuracy, NodeReport, NodeState};
+use crate::service::{Accuracy, DeliveryStatus, NodeReport, NodeState};
 
 /// `countermark.v1.NodeService`.
 #[derive(Clone)]
@@ -92,7 +92,18 @@ fn status(report: NodeReport) -> GetStatusResponse {
         forks: forks.collect(),
         accuracy: report.accuracy.iter().map(accuracy).collect(),
         own_live_signals: report.own_live_signals,
+        watches: report.watches.0,
+        alerts: report.watches.1,
+        webhook: report.deliveries.map(webhook),
         key_problem: report.key_problem.map_or_else(String::new, |error| format!("{}: {error}", error.code())),
+    }
+}
+
+fn webhook(status: DeliveryStatus) -> proto::WebhookStatus {
+    proto::WebhookStatus {
+        delivered_at_ms: status.delivered_at.map_or(0, Timestamp::unix_ms),
+        failing_since_ms: status.failing_since.map_or(0, Timestamp::unix_ms),
+        last_error: status.last_error.map(|(code, detail)| format!("{code}: {detail}")).unwrap_or_default(),
     }
 }
 

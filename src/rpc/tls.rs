@@ -23,6 +23,8 @@ use crate::domain::Timestamp;
 
 /// The one protocol that is spoken inside TLS (RFC 7540, 11.1).
 const ALPN: &[u8] = b"h2";
+/// What a receiver of alerts is spoken to in (RFC 7301).
+const WEBHOOK_ALPN: &[u8] = b"http/1.1";
 
 /// A certificate and its private key.
 #[derive(Clone)]
@@ -208,6 +210,24 @@ pub fn client_config(own: &Credentials, servers: &TrustAnchors) -> Result<Client
         .with_client_auth_cert(own.parse_chain()?, own.parse_key()?)
         .map_err(TlsError::from_rustls)?;
     config.alpn_protocols = vec![ALPN.to_vec()];
+    config.resumption = Resumption::disabled();
+    config.enable_early_data = false;
+    Ok(config)
+}
+
+/// For a receiver of alerts outside the alliance, whose certificate leads to `ca` (PEM): TLS 1.3, HTTP/1.1, no certificate of ours.
+///
+/// # Errors
+/// [`TlsError::Ca`], [`TlsError::Verifier`].
+pub fn webhook_config(ca: &str) -> Result<ClientConfig, TlsError> {
+    let anchors = TrustAnchors { ca: ca.to_owned(), crls: Vec::new() };
+    let verifier = WebPkiServerVerifier::builder_with_provider(anchors.roots()?, provider()).build();
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(TlsError::from_rustls)?
+        .with_webpki_verifier(verifier.map_err(TlsError::Verifier)?)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![WEBHOOK_ALPN.to_vec()];
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
     Ok(config)

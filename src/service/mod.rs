@@ -6,6 +6,7 @@
 mod accuracy;
 mod blocking;
 mod cases;
+mod deliveries;
 mod erase;
 mod freshness;
 mod node;
@@ -24,6 +25,7 @@ mod watches;
 pub use accuracy::{Accuracy, AccuracyBoard};
 pub use blocking::Panicked;
 pub use cases::{CaseError, CasePage, CaseRecord, CaseReference, CaseSignal, Cases, MarkerDraft, OpenedDispute};
+pub use deliveries::{AlertSink, DELIVERY_TIMEOUT, Deliveries, DeliveryError, DeliveryStatus};
 pub use erase::{Erased, Eraser, ErasurePage, ErasureRecord, Replica};
 pub use freshness::FreshnessBoard;
 pub use node::{Derived, NodeReport, NodeState};

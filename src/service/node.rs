@@ -2,8 +2,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
+use parking_lot::Mutex;
 
-use super::{Accuracy, AccuracyBoard, FreshnessBoard, Pseudonymiser};
+use super::{Accuracy, AccuracyBoard, DeliveryStatus, FreshnessBoard, Pseudonymiser};
 use crate::domain::{AllianceName, Audience, FeedId, MemberId, Timestamp};
 use crate::feed::Hash;
 use crate::membership::Directory;
@@ -25,6 +26,8 @@ pub struct NodeState {
     pub replicator: Arc<Replicator>,
     /// How often members were wrong.
     pub accuracy: Arc<AccuracyBoard>,
+    /// How deliveries of alerts go, where they have a receiver.
+    pub deliveries: Option<Arc<Mutex<DeliveryStatus>>>,
     /// When the node started.
     pub started_at: Timestamp,
 }
@@ -57,6 +60,10 @@ pub struct NodeReport {
     pub own_live_signals: u64,
     /// How often members were wrong.
     pub accuracy: BTreeMap<MemberId, Accuracy>,
+    /// Watches, and alerts that nobody has acknowledged.
+    pub watches: (u64, u64),
+    /// How deliveries of alerts go, where they have a receiver.
+    pub deliveries: Option<DeliveryStatus>,
 }
 
 /// What was derived from the feeds, in short.
@@ -103,6 +110,8 @@ impl NodeState {
             forks: self.store.forks(),
             own_live_signals: self.store.own_live_signals(),
             accuracy: self.accuracy.members(),
+            watches: self.store.watch_counts(),
+            deliveries: self.deliveries.as_ref().map(|status| status.lock().clone()),
         }
     }
 }

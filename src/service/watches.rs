@@ -238,6 +238,7 @@ fn found(
         before: watch.standing,
         after: standing,
         signal: look.cause.clone().or(signal),
+        refused: String::new(),
     });
     Ok(Some((look, standing, alert)))
 }

@@ -26,6 +26,7 @@ const LAST_WATCH: u8 = 0x0f;
 const LOOK: u8 = 0x10;
 const ALERT: u8 = 0x11;
 const LAST_ALERT: u8 = 0x12;
+const DELIVERED: u8 = 0x13;
 
 /// The row that says which schema this store has and whose it is.
 pub(super) fn schema() -> Vec<u8> {
@@ -219,6 +220,11 @@ pub(super) fn alert(number: u64) -> Vec<u8> {
 /// The number of the newest alert there ever was.
 pub(super) fn last_alert() -> Vec<u8> {
     vec![LAST_ALERT]
+}
+
+/// Up to which alert all were handed to their receiver.
+pub(super) fn delivered() -> Vec<u8> {
+    vec![DELIVERED]
 }
 
 /// The number of a key made by [`watch`], [`look`], [`alert`] or [`override_of`].

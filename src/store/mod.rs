@@ -63,7 +63,7 @@ pub use overrides::{Override, OverrideId};
 pub use pictures::PictureId;
 pub use reading::StoredBatch;
 pub use state::ForkRecord;
-pub use watches::Look;
+pub use watches::{Delivered, Look};
 
 use crate::domain::limits::{COMMIT_STALL, MAX_COMMIT_QUEUE, MAX_COMMIT_QUEUE_BYTES};
 use crate::domain::{AllianceName, Audience, Clock, Entropy, FeedId, MemberId, Pseudonym, Seq, SubmissionTag, Timestamp};

@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::checks::{CheckRecord, CheckReference, FreshnessRecord};
 use super::overrides::Override;
 use super::pictures::PictureId;
-use super::watches::Look;
+use super::watches::{Delivered, Look};
 use super::{Append, Appended, Import, StoreError};
 use crate::domain::{Alert, AlertId, FeedId, Seq, Standing, Watch, WatchId};
 use crate::feed::{EntryBytes, ErasureReceipt, ForkProof};
@@ -34,6 +34,7 @@ pub(super) enum Request {
     SettleLooks(Vec<(Look, Standing, Option<Alert>)>, Reply<()>),
     LookAgain(Reply<()>),
     Acknowledge(AlertId, Reply<bool>),
+    NoteDelivery(AlertId, Delivered, Reply<()>),
     Rebuild(Reply<()>),
     Purge(Reply<bool>),
     Fill(FeedId, Vec<(Seq, EntryBytes)>, Reply<usize>),
@@ -62,6 +63,7 @@ impl Request {
             | Self::Purge(_)
             | Self::LookAgain(_)
             | Self::Acknowledge(..)
+            | Self::NoteDelivery(..)
             | Self::PutReceipt(..) => 1,
         }
     }
@@ -86,6 +88,7 @@ impl Request {
             | Self::SettleLooks(..)
             | Self::LookAgain(_)
             | Self::Acknowledge(..)
+            | Self::NoteDelivery(..)
             | Self::Purge(_) => 0,
         }
     }
@@ -106,6 +109,7 @@ impl Request {
             | Self::PutReceipt(_, _, reply)
             | Self::SettleLooks(_, reply)
             | Self::LookAgain(reply)
+            | Self::NoteDelivery(_, _, reply)
             | Self::Rebuild(reply) => answer(reply, Err(error)),
         }
     }

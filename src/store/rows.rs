@@ -226,6 +226,9 @@ pub(super) struct AlertRow {
     /// `member/audience/sequence`, or empty.
     #[prost(string, tag = "7")]
     pub signal: String,
+    /// Code of why its receiver refused it, or empty.
+    #[prost(string, tag = "8")]
+    pub refused: String,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -29,6 +29,15 @@ pub struct Look {
     pub cause: Option<SignalRef>,
 }
 
+/// What became of an alert that was handed to its receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivered {
+    /// It was taken: that acknowledges it.
+    Taken,
+    /// It was refused, for the reason with this code: it stays, and is handed over no more.
+    Refused(&'static str),
+}
+
 /// In memory: who is watched, and what is to be looked at.
 pub(super) struct Watches {
     /// Of each pseudonym the watches that name it: a watch's number stands in the place of an entry's.
@@ -43,6 +52,8 @@ pub(super) struct Watches {
     looks: BTreeMap<u64, LookRow>,
     last_mark: u64,
     alerts: u64,
+    /// Up to which alert all were handed to their receiver.
+    delivered: u64,
 }
 
 /// What becomes of watches in one commit.
@@ -54,6 +65,7 @@ pub(super) struct WatchChanges {
     standings: Vec<(u64, bool)>,
     alerts: i64,
     last_alert: u64,
+    delivered: u64,
 }
 
 impl Watches {
@@ -67,6 +79,7 @@ impl Watches {
             looks: BTreeMap::new(),
             last_mark: 0,
             alerts: 0,
+            delivered: 0,
         };
         engine.scan(&keys::watches(), |key, value| {
             let broken = || OpenError::damaged("a watch");
@@ -88,7 +101,12 @@ impl Watches {
             watches.alerts += 1;
             Ok::<_, OpenError>(())
         })?;
-        for (key, last) in [(keys::last_watch(), &mut watches.last), (keys::last_alert(), &mut watches.last_alert)] {
+        let numbers = [
+            (keys::last_watch(), &mut watches.last),
+            (keys::last_alert(), &mut watches.last_alert),
+            (keys::delivered(), &mut watches.delivered),
+        ];
+        for (key, last) in numbers {
             if let Some(value) = engine.get(&key)? {
                 let number = value.as_slice().try_into().map(u64::from_be_bytes);
                 *last = number.map_err(|_| OpenError::damaged("the number of the last watch"))?;
@@ -158,7 +176,7 @@ impl Watches {
 
     /// Takes in what is on disk now.
     pub(super) fn take(&mut self, changes: WatchChanges) {
-        let WatchChanges { added, removed, looks, standings, alerts, last_alert } = changes;
+        let WatchChanges { added, removed, looks, standings, alerts, last_alert, delivered } = changes;
         added.iter().for_each(|(number, fingerprints)| self.add(*number, fingerprints));
         standings.into_iter().for_each(|(number, known)| self.stand(number, known));
         for (number, fingerprints) in removed {
@@ -179,12 +197,13 @@ impl Watches {
         }
         self.alerts = self.alerts.saturating_add_signed(alerts);
         self.last_alert = self.last_alert.max(last_alert);
+        self.delivered = self.delivered.max(delivered);
     }
 }
 
 impl WatchChanges {
     pub(super) fn is_empty(&self) -> bool {
-        self.added.is_empty() && self.removed.is_empty() && self.looks.is_empty() && self.alerts == 0
+        self.added.is_empty() && self.removed.is_empty() && self.looks.is_empty() && self.alerts == 0 && self.delivered == 0
     }
 
     pub(super) fn add(&mut self, number: u64, watch: &Watch) {
@@ -228,6 +247,10 @@ impl WatchChanges {
 
     pub(super) const fn last_alert(&self) -> u64 {
         self.last_alert
+    }
+
+    pub(super) fn delivered(&mut self, number: u64) {
+        self.delivered = self.delivered.max(number);
     }
 }
 
@@ -274,10 +297,11 @@ pub(super) fn write_alert(alert: &Alert) -> AlertRow {
         before: write_standing(alert.before),
         after: write_standing(alert.after),
         signal: alert.signal.as_ref().map(ToString::to_string).unwrap_or_default(),
+        refused: alert.refused.clone(),
     }
 }
 
-fn read_alert(row: AlertRow) -> Option<Alert> {
+pub(super) fn read_alert(row: AlertRow) -> Option<Alert> {
     Some(Alert {
         watch: WatchId(row.watch),
         kind: AlertKind::from_number(row.kind)?,
@@ -286,6 +310,7 @@ fn read_alert(row: AlertRow) -> Option<Alert> {
         after: read_standing(&row.after)?,
         signal: if row.signal.is_empty() { None } else { Some(row.signal.parse().ok()?) },
         label: row.label,
+        refused: row.refused,
     })
 }
 
@@ -391,6 +416,21 @@ impl Store {
     /// [`StoreError::Unwritable`].
     pub async fn look_again(&self) -> Result<(), StoreError> {
         self.request(Request::LookAgain).await
+    }
+
+    /// The last alert that was handed to its receiver, with all before it. In memory.
+    #[must_use]
+    pub fn delivered_until(&self) -> Option<AlertId> {
+        let delivered = self.shared.watches.read().delivered;
+        (delivered > 0).then_some(AlertId(delivered))
+    }
+
+    /// Notes what became of an alert that was handed to its receiver. Durable when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`].
+    pub async fn note_delivery(&self, id: AlertId, delivered: Delivered) -> Result<(), StoreError> {
+        self.request(|reply| Request::NoteDelivery(id, delivered, reply)).await
     }
 
     /// Takes an alert away. Durable when this returns; false where there was none.

@@ -5,9 +5,9 @@ use prost::Message as _;
 use super::engine::EngineError;
 use super::group::Group;
 use super::index::{FeedNo, Fingerprint};
-use super::rows::{LookRow, WatchRow};
+use super::rows::{AlertRow, LookRow, WatchRow};
 use super::state::read_leaf;
-use super::watches::{Look, read_watch, write_alert, write_watch};
+use super::watches::{Delivered, Look, read_alert, read_watch, write_alert, write_watch};
 use super::writer::Writer;
 use super::{StoreError, damaged, keys};
 use crate::domain::limits::{MAX_ALERTS, MAX_WATCHES};
@@ -117,6 +117,22 @@ impl Writer {
         group.commit.remove(&key);
         group.watches.acknowledged();
         Ok(true)
+    }
+
+    pub(super) fn stage_delivery(&self, id: AlertId, delivered: Delivered, group: &mut Group) -> Result<(), StoreError> {
+        group.commit.put(keys::delivered(), id.0.to_be_bytes().to_vec());
+        group.watches.delivered(id.0);
+        match delivered {
+            Delivered::Taken => self.stage_acknowledged(id, group).map(|_| ()),
+            Delivered::Refused(code) => {
+                let key = keys::alert(id.0);
+                let row = self.shared.engine.get(&key).map_err(|e| StoreError::unreadable(&e))?;
+                let Some(row) = row.filter(|_| !group.acknowledged.contains(&id)) else { return Ok(()) };
+                let alert = AlertRow::decode(&*row).ok().and_then(read_alert).ok_or_else(|| damaged("an alert"))?;
+                group.commit.put(key, write_alert(&Alert { refused: code.to_owned(), ..alert }).encode_to_vec());
+                Ok(())
+            }
+        }
     }
 
     /// Has the watches looked at that what grew in this group concerns.

@@ -313,6 +313,10 @@ impl Writer {
                 let staged = self.stage_acknowledged(id, group);
                 group.answer_after(reply, staged);
             }
+            Request::NoteDelivery(id, delivered, reply) => {
+                let staged = self.stage_delivery(id, delivered, group);
+                group.answer_after(reply, staged);
+            }
             Request::Expire(feed, seqs, reply) => group.expired.push((feed, seqs, reply)),
             Request::Purge(reply) => {
                 if let Some(other) = group.purge.replace(reply) {

@@ -239,6 +239,7 @@ impl Alliance {
             peers: self.peer_anchors(),
             clients: TrustAnchors { ca: membership.secrets.client_ca.certificate().to_owned(), crls: vec![] },
             access: AccessList::new(membership.access.clone()),
+            webhook: None,
             addresses: self.addresses(id),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),

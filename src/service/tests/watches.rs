@@ -1,11 +1,18 @@
 //! A watch tells when what a check would answer changes, whatever changed it, and nothing else.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
 use super::world::{TestNode, World, allegation, identifier, named, submission};
 use crate::domain::{
-    AlertKind, Change, DisputeGround, DisputeOutcome, ErasureReason, Evidence, EvidenceKind, IdentifierKind, MarkerKind,
-    MarkerReason, RetractionReason, Stance, Verdict, WatchId,
+    Alert, AlertId, AlertKind, Change, DisputeGround, DisputeOutcome, ErasureReason, Evidence, EvidenceKind, IdentifierKind,
+    MarkerKind, MarkerReason, RetractionReason, Stance, Verdict, WatchId,
 };
-use crate::service::{MarkerDraft, Target, WatchDraft};
+use crate::service::{AlertSink, Deliveries, DeliveryError, MarkerDraft, Target, WatchDraft};
 
 const THREE: [&str; 3] = ["aurelle", "bazaar", "kestrel"];
 
@@ -151,4 +158,57 @@ async fn what_cannot_be_watched_is_refused_and_the_rest_is_not() {
     let refused = ["IDENTIFIERS_ALL_WEAK", "WATCH_DAYS_INVALID", "WATCH_DAYS_INVALID", "TEXT_INVALID", "IDENTIFIER_INVALID"];
     assert_eq!(codes[..5], refused.map(Err));
     assert_eq!((codes[5], bazaar.store.watch_counts()), (Ok(()), (1, 0)));
+}
+
+/// Takes alerts as it was told to, and notes them.
+struct Scripted {
+    outcomes: Mutex<Vec<Result<(), bool>>>,
+    seen: Mutex<Vec<AlertId>>,
+}
+
+#[async_trait]
+impl AlertSink for Scripted {
+    async fn deliver(&self, id: AlertId, _: &Alert) -> Result<(), DeliveryError> {
+        self.seen.lock().push(id);
+        let outcome = self.outcomes.lock().pop().unwrap_or(Ok(()));
+        outcome.map_err(|refused| DeliveryError { code: "WEBHOOK_TEST", detail: "as told".into(), refused })
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_gets_every_alert_in_turn_and_one_that_it_refuses_is_set_aside() {
+    let world = World::new(&THREE).await;
+    let bazaar = world.node("bazaar");
+    for (case, domain) in ["one.test", "two.test", "three.test"].into_iter().enumerate() {
+        watch(bazaar, domain).await;
+        bazaar.submit(allegation(domain, case)).await.expect("taken");
+    }
+    while bazaar.watcher.look().await.expect("readable") > 0 {}
+    // The first is taken after two failures, the second refused as often as it may be.
+    let mut outcomes = vec![Err(false), Err(false), Ok(())];
+    outcomes.extend([Err(true); 5]);
+    outcomes.reverse();
+    let sink = Arc::new(Scripted { outcomes: Mutex::new(outcomes), seen: Mutex::default() });
+    let (stop, status) = (CancellationToken::new(), Arc::default());
+    let deliveries = Deliveries {
+        store: bazaar.store.clone(),
+        sink: sink.clone(),
+        pauses: (Duration::from_millis(1), Duration::from_millis(2)),
+        clock: bazaar.clock.clone(),
+        status: Arc::clone(&status),
+    };
+    let running = tokio::spawn(deliveries.run(stop.clone()));
+    let mut changes = bazaar.store.changes();
+    while bazaar.store.delivered_until() != Some(AlertId(3)) {
+        changes.changed().await.expect("the store is open");
+    }
+    stop.cancel();
+    running.await.expect("no panic");
+    let seen: Vec<u64> = sink.seen.lock().iter().map(|id| id.0).collect();
+    assert_eq!(seen, [1, 1, 1, 2, 2, 2, 2, 2, 3]);
+    let left = bazaar.watches.alerts(None, 10).await.expect("readable");
+    let left: Vec<_> = left.into_iter().map(|(id, alert)| (id, alert.refused)).collect();
+    assert_eq!(left, [(AlertId(2), "WEBHOOK_TEST".to_owned())], "what was taken is acknowledged");
+    let status = status.lock().clone();
+    assert!(status.delivered_at.is_some() && status.failing_since.is_none());
 }
