@@ -368,6 +368,7 @@ FORK of globex/all, found 2026-11-21T23:59:58Z: its member signed two histories;
             keys,
             [
                 "accuracy",
+                "alerts",
                 "alliance",
                 "forks",
                 "freshness",
@@ -380,7 +381,9 @@ FORK of globex/all, found 2026-11-21T23:59:58Z: its member signed two histories;
                 "started_at",
                 "store",
                 "version",
-                "view_digest"
+                "view_digest",
+                "watches",
+                "webhook"
             ]
         );
         assert_eq!(json["store"]["writable"], false);

@@ -72,6 +72,8 @@ pub struct Held {
     /// In the order of their names.
     heads: Vec<(String, FeedSummary)>,
     forked: BTreeSet<FeedId>,
+    /// Feeds of which content is missing.
+    hollow: Vec<FeedId>,
 }
 
 impl Held {
@@ -80,7 +82,8 @@ impl Held {
     pub fn of(store: &Store) -> Self {
         let mut heads: Vec<_> = store.feeds().into_iter().map(|head| (head.feed.to_string(), head)).collect();
         heads.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        Self { heads, forked: store.forks().into_iter().map(|(feed, _)| feed).collect() }
+        let hollow = heads.iter().filter(|(_, head)| head.missing > 0).map(|(_, head)| head.feed.clone()).collect();
+        Self { heads, forked: store.forks().into_iter().map(|(feed, _)| feed).collect(), hollow }
     }
 
     /// The newest checkpoints of the feeds that pass, in the order of their names.
@@ -101,6 +104,11 @@ impl Held {
 
     pub(super) const fn forked(&self) -> &BTreeSet<FeedId> {
         &self.forked
+    }
+
+    /// The feeds of which content is missing though no erasure names it.
+    pub(super) fn hollow(&self) -> &[FeedId] {
+        &self.hollow
     }
 
     /// Entries held of `feed`.

@@ -96,12 +96,15 @@ async fn take_receipt(ctx: &Context, peer: &MemberId, feed: FeedId, note: bytes:
 
 /// Feeds that the peer may have in whole of which content is missing here, with the first entries that are.
 async fn content_wanted(ctx: &Context, peer: &MemberId) -> Result<Vec<(FeedId, Vec<Seq>)>, StoreError> {
-    let (signed, peer, me) = (ctx.directory.roster(), peer.clone(), ctx.directory.member().clone());
+    let held = ctx.reader.held().await?;
+    let (signed, me) = (ctx.directory.roster(), ctx.directory.member());
+    let shared = |feed: &&FeedId| signed.roster().may_read_feed(peer, feed) && signed.roster().may_read_feed(me, feed);
+    let hollow: Vec<FeedId> = held.hollow().iter().filter(shared).cloned().collect();
+    if hollow.is_empty() {
+        return Ok(Vec::new());
+    }
     let wanted = move |store: &crate::store::Store| {
-        let feeds = store.feeds().into_iter().filter(|head| head.missing > 0).map(|head| head.feed);
-        let shared =
-            feeds.filter(|feed| signed.roster().may_read_feed(&peer, feed) && signed.roster().may_read_feed(&me, feed));
-        shared.map(|feed| (feed.clone(), store.missing(&feed, MAX_ENTRIES_ASKED))).collect()
+        hollow.into_iter().map(|feed| (feed.clone(), store.missing(&feed, MAX_ENTRIES_ASKED))).collect()
     };
     ctx.reader.run(wanted).await
 }

@@ -147,8 +147,10 @@ impl Following {
             if let Some(next) = self.at_hand.pop() {
                 return Ok(Some(next));
             }
-            self.at_hand = self.watches.alerts(self.after, ALERTS_AHEAD).await.map_err(Fault::from)?;
-            self.at_hand.reverse();
+            if self.watches.store.may_have_alerts(self.after) {
+                self.at_hand = self.watches.alerts(self.after, ALERTS_AHEAD).await.map_err(Fault::from)?;
+                self.at_hand.reverse();
+            }
             if !self.at_hand.is_empty() {
                 continue;
             }

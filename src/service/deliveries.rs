@@ -95,6 +95,9 @@ impl Deliveries {
 
     /// Delivers the next alert; false where there is none.
     async fn next(&self) -> Result<bool, StoreError> {
+        if !self.store.may_have_alerts(self.store.delivered_until()) {
+            return Ok(false);
+        }
         let store = self.store.clone();
         let next = off_thread(move || store.alerts(store.delivered_until(), 1)).await.map_err(|_| StoreError::Closed)??;
         let Some((id, alert)) = next.into_iter().next() else { return Ok(false) };

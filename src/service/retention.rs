@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::blocking::{Panicked, off_thread};
 use super::erase::{ERASED_PER_ENTRY, Eraser, Named, signal_with_amendments};
 use super::record::Reader;
+use super::signals::SignalError;
 use crate::domain::limits::{MAX_ERASED_AT_ONCE, RETENTION_GRACE};
 use crate::domain::{Clock, ErasureReason, FeedId, Seq, SignalRef, Statement};
 use crate::feed::{Body, Entry, NotUnderstood};
@@ -72,11 +73,8 @@ impl Retention {
                 Ok(Some(_)) => erased += part.len() as u64,
                 // Somebody else erases some of it just now; the next sweep finds the rest.
                 Ok(None) => {}
-                Err(error) => {
-                    // Such a feed waits for word from another member, and so does its sweep.
-                    tracing::warn!(code = error.code(), %feed, %error, "what has expired could not be erased; it is tried again");
-                    break;
-                }
+                Err(SignalError::Store(error)) => return Err(error),
+                Err(error) => tracing::warn!(code = error.code(), %feed, %error, "what has expired could not be erased"),
             }
         }
         Ok(erased)

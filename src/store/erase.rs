@@ -201,6 +201,13 @@ impl Writer {
             }
             group.put(key, segment::pack(&leaves))?;
         }
+        if filled > 0
+            && let Some((first, _)) = entries.first()
+        {
+            // There may be erasures among them: what was carried out beyond is carried out again.
+            let row = shared.state.read().erasures.back_to(no, *first);
+            group.commit.put(keys::erased(no), row.encode_to_vec());
+        }
         group.rebuild_after(filled > 0);
         Ok(filled)
     }

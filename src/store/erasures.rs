@@ -104,6 +104,12 @@ impl Erasures {
         ErasedRow { expired_at_ms: now.unix_ms().max(row.purged_at_ms + 1), ..row }
     }
 
+    /// The row of a feed where an erasure at `seq` or after it may not have been carried out.
+    pub(super) fn back_to(&self, no: FeedNo, seq: Seq) -> ErasedRow {
+        let row = self.row(no);
+        ErasedRow { removed: row.removed.min(seq.get()), purged: row.purged.min(seq.get()), ..row }
+    }
+
     /// The rows of the feeds of which something is removed and not purged, once it is.
     pub(super) fn purged(&self, now: Timestamp) -> Vec<(FeedNo, ErasedRow)> {
         let due = self.0.iter().filter(|(_, feed)| feed.row.is_purge_due());

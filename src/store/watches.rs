@@ -418,6 +418,13 @@ impl Store {
         self.request(Request::LookAgain).await
     }
 
+    /// Whether an alert may have been raised after `after`. In memory.
+    #[must_use]
+    pub fn may_have_alerts(&self, after: Option<AlertId>) -> bool {
+        let watches = self.shared.watches.read();
+        watches.alerts > 0 && watches.last_alert > after.map_or(0, |after| after.0)
+    }
+
     /// The last alert that was handed to its receiver, with all before it. In memory.
     #[must_use]
     pub fn delivered_until(&self) -> Option<AlertId> {

@@ -1,5 +1,7 @@
 //! The writer's part of watches: see [`super::watches`].
 
+use std::collections::BTreeMap;
+
 use prost::Message as _;
 
 use super::engine::EngineError;
@@ -140,7 +142,8 @@ impl Writer {
         if self.shared.watches.read().is_empty() {
             return Ok(());
         }
-        let mut found: Vec<(u64, SignalRef)> = Vec::new();
+        // Each watch once, with what concerned it first: however often a seller is named, it is one look.
+        let mut found: BTreeMap<u64, SignalRef> = BTreeMap::new();
         for (feed, grown) in &group.grown {
             let Some(tip) = self.tips.get(feed) else { continue };
             for (i, entry) in grown.entries.iter().enumerate() {
@@ -149,14 +152,17 @@ impl Writer {
                 if let Body::Signal { content, .. } = &entry.body {
                     // Nearly all entries are signals that nobody watches for: a probe for each pseudonym, and nothing else.
                     let watches = self.shared.watches.read();
-                    let numbers = pseudonyms(&content.pseudonyms).flat_map(|fingerprint| watches.naming(fingerprint));
-                    found.extend(numbers.map(|number| (number, at())));
+                    for number in pseudonyms(&content.pseudonyms).flat_map(|fingerprint| watches.naming(fingerprint)) {
+                        found.entry(number).or_insert_with(at);
+                    }
                     continue;
                 }
                 let about = self.concerned(tip.no, &at(), entry)?;
                 let watches = self.shared.watches.read();
                 for (fingerprint, cause) in about {
-                    found.extend(watches.naming(fingerprint).into_iter().map(|number| (number, cause.clone())));
+                    for number in watches.naming(fingerprint) {
+                        found.entry(number).or_insert_with(|| cause.clone());
+                    }
                 }
             }
         }

@@ -288,7 +288,7 @@ mod tests {
         );
         assert_eq!(
             serde_json::to_string(&row).expect("JSON"),
-            r#"{"line":17,"verdict":"alleged","members_elsewhere":2,"own":0,"flagged_by":["acme","globex"],"matches_omitted":0,"reference":"chk_1","reference_error":""}"#
+            r#"{"line":17,"verdict":"alleged","members_elsewhere":2,"own":0,"flagged_by":["acme","globex"],"matches_omitted":0,"reference":"chk_1","reference_error":"","watch":"","watch_error":""}"#
         );
         let (code, field) = ("IDENTIFIER_INVALID".to_owned(), "identifiers[0].value".to_owned());
         let refused = Refused { code, field, message: "give a domain".into() };

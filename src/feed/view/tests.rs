@@ -207,6 +207,11 @@ fn a_view_goes_on_to_no_earlier_and_no_impossible_one() {
     assert_eq!((view.retraction_of(seq(1)), view.size()), (Some(seq(4)), seq(5)));
 }
 
+fn erasure(entries: impl IntoIterator<Item = u64>) -> Read {
+    let entries = entries.into_iter().map(Seq::new).collect();
+    Ok(entry(Body::Erasure(Erasure { entries, tags: Vec::new(), reason: ErasureReason::Request })))
+}
+
 fn any_feed() -> impl Strategy<Value = Vec<Read>> {
     let tag = SubmissionTag([0; 16]);
     let signal = any::content().prop_map(move |content| Ok(entry(Body::Signal { tag, content })));
@@ -214,7 +219,9 @@ fn any_feed() -> impl Strategy<Value = Vec<Read>> {
         4 => signal,
         3 => (0_u64..40).prop_map(retraction),
         1 => (-9_i64..9).prop_map(opinion),
-        1 => Just(garbage())
+        1 => Just(garbage()),
+        1 => Just(Err(NotUnderstood::Erased)),
+        1 => prop::collection::btree_set(0_u64..40, 1..4).prop_map(erasure)
     ];
     prop::collection::vec(read, 0..40)
 }
@@ -241,10 +248,21 @@ proptest! {
         let (mut folded, mut resumed) = (FeedView::new(), FeedView::new());
         for cut in cuts {
             let before = folded.size();
-            fold(&mut folded, &feed[..cut]);
-            let signals = (0..cut as u64).map(Seq::new);
-            let withdrawn = signals.filter_map(|signal| Some((signal, folded.retraction_of(signal).filter(|by| *by >= before)?)));
-            prop_assert_eq!(resumed.resume(folded.totals(), withdrawn, [], []), Ok(()));
+            let (mut withdrawn, mut missing, mut gone) = (Vec::new(), Vec::new(), Vec::new());
+            for (i, effect) in fold(&mut folded, &feed[..cut]).into_iter().enumerate() {
+                let at = before.plus(i);
+                let by = |seqs: Vec<Seq>| seqs.into_iter().map(move |seq| (seq, at));
+                match effect {
+                    Effect::Withdrawn(signals) => withdrawn.extend(by(signals)),
+                    Effect::Erased { withdrawn: signals, gone: others, .. } => {
+                        withdrawn.extend(by(signals));
+                        gone.extend(by(others));
+                    }
+                    Effect::Missing => missing.push(at),
+                    Effect::Added | Effect::Noted(_) | Effect::Nothing => {}
+                }
+            }
+            prop_assert_eq!(resumed.resume(folded.totals(), withdrawn, missing, gone), Ok(()));
             prop_assert_eq!(&resumed, &folded);
         }
     }
@@ -258,7 +276,10 @@ proptest! {
         let mut digest = ViewDigest::default();
         live.iter().rev().for_each(|seq| digest.add(signal_digest(*seq, &content_at(&feed, *seq).expect("a signal"))));
         prop_assert_eq!(view.digest(), digest);
-        let withdrawn = effects.iter().filter(|e| matches!(e, Effect::Withdrawn(_))).count() as u64;
-        prop_assert_eq!(withdrawn, view.withdrawn());
+        let withdrawn = effects.iter().map(|effect| match effect {
+            Effect::Withdrawn(signals) | Effect::Erased { withdrawn: signals, .. } => signals.len() as u64,
+            Effect::Added | Effect::Noted(_) | Effect::Missing | Effect::Nothing => 0,
+        });
+        prop_assert_eq!(withdrawn.sum::<u64>(), view.withdrawn());
     }
 }

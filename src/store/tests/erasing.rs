@@ -289,3 +289,30 @@ async fn hints_from_before_an_erasure_are_not_believed() {
     assert_eq!(reopened.retraction_of(&feed(OWN), Seq::new(30)), Some(Seq::new(40)));
     assert!(seen(&reopened) == before);
 }
+
+#[tokio::test]
+async fn an_erasure_that_a_relay_withheld_is_carried_out_once_it_is_there() {
+    let (one, two) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let (owner, replica) = (open(one.path(), "acme"), open(two.path(), "bolt"));
+    fill(&owner, 0..20).await;
+    follow(&owner, &replica, &feed(OWN), &key("acme")).await;
+    for seqs in [[1], [2]] {
+        assert!(owner.append(vec![erasure(&seqs)]).await.expect("durable")[0].is_ok());
+    }
+    // The first of the two erasures comes without its content.
+    let batch = owner.batch_after(&feed(OWN), Seq::new(20)).expect("readable").expect("there is one");
+    let withheld = vec![Leaf::Erased(batch.leaves[0].hash()), batch.leaves[1].clone()];
+    let alliance = "alliance.example".parse().expect("valid");
+    let checkpoint = SignedCheckpoint::open(batch.checkpoint, &alliance, |_| Some(key("acme").public())).expect("signed");
+    replica
+        .import(Import::verify(&replica.frontier(&feed(OWN)), withheld, checkpoint).expect("as signed"))
+        .await
+        .expect("stored");
+    removed(&replica, &feed(OWN)).await;
+    assert!(is_erased(&replica, 2) && !is_erased(&replica, 1));
+    assert_eq!(replica.missing(&feed(OWN), 10), [Seq::new(20)]);
+    let content = batch.leaves[0].bytes().expect("there").clone();
+    assert_eq!(replica.fill(feed(OWN), vec![(Seq::new(20), content)]).await, Ok(1));
+    removed(&replica, &feed(OWN)).await;
+    assert!(is_erased(&replica, 1) && is_erased(&replica, 2));
+}

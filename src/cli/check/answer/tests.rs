@@ -147,7 +147,9 @@ fn an_answer_for_a_program() {
             "reference",
             "reference_error",
             "score",
-            "verdict"
+            "verdict",
+            "watch",
+            "watch_error"
         ]
     );
     let expected = serde_json::json!({
