@@ -247,6 +247,8 @@ impl Engine {
     fn open_database(&self) -> Result<sled::Db, EngineError> {
         self.prepare()?;
         let folder = self.folder.join(FOLDER);
+        // They may have been written a moment ago, by a handle of [`Self::rewrite`].
+        await_release(&folder);
         let database = open_sled(&self.config(&folder))?;
         force(&folder)?;
         Ok(database)
@@ -365,11 +367,7 @@ impl Engine {
         if let Err(error) = close_sled(handle) {
             tracing::error!(code = error.code(), %error, "what was not acknowledged may be lost");
         }
-        let Ok(file) = File::open(self.folder.join(FOLDER).join(DATABASE)) else { return };
-        for _ in 0..RELEASE_LOOKS {
-            let Err(TryLockError::WouldBlock) = file.try_lock() else { return };
-            std::thread::sleep(RELEASE_PAUSE);
-        }
+        await_release(&self.folder.join(FOLDER));
     }
 
     /// Applies `commit`, and returns once it survives a power cut.
@@ -561,6 +559,15 @@ fn open_sled(config: &sled::Config) -> Result<sled::Db, EngineError> {
 fn close_sled(database: sled::Db) -> Result<(), EngineError> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(database)))
         .map_err(|_| EngineError::Io(io::Error::other("the files could not be forced to disk when they were closed")))
+}
+
+/// Waits until no thread of sled's holds the files: it may for a moment after the last handle is gone.
+fn await_release(folder: &Path) {
+    let Ok(file) = File::open(folder.join(DATABASE)) else { return };
+    for _ in 0..RELEASE_LOOKS {
+        let Err(TryLockError::WouldBlock) = file.try_lock() else { return };
+        std::thread::sleep(RELEASE_PAUSE);
+    }
 }
 
 /// Overwrites a folder's files with zeros and removes it, where it is there.

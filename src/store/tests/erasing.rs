@@ -203,6 +203,35 @@ async fn after_a_purge_no_file_holds_what_was_erased() {
     assert_eq!(reopened.feed(&feed(OWN)).map(|f| (f.live_signals, f.missing)), Some((709, 0)));
 }
 
+/// The engine's threads let go of files a moment after they are closed, on a busy machine later.
+#[tokio::test]
+async fn a_purge_waits_until_the_files_it_wrote_are_free() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path(), "acme");
+    fill(&store, 0..30).await;
+    erase(&store, &[3]).await;
+    let fresh = folder.path().join("sled.fresh").join("db");
+    let (give_back, kept) = std::sync::mpsc::channel::<()>();
+    let slow = std::thread::spawn(move || {
+        // Once there is something in it, the engine has it locked.
+        let file = loop {
+            match std::fs::File::open(&fresh) {
+                Ok(file) if file.metadata().is_ok_and(|meta| meta.len() > 0) => break file,
+                _ => std::thread::yield_now(),
+            }
+        };
+        file.lock().expect("a lock");
+        kept.recv().expect("told");
+    });
+    let mut purge = std::pin::pin!(store.purge());
+    let early = tokio::time::timeout(std::time::Duration::from_millis(300), &mut purge).await;
+    assert!(early.is_err(), "it ended with {early:?} while the files were not free");
+    give_back.send(()).expect("it has the lock");
+    assert_eq!(purge.await, Ok(true));
+    slow.join().expect("it had the lock");
+    assert!(store.read(&feed(OWN), Seq::new(4)).expect("readable").is_some());
+}
+
 #[tokio::test]
 async fn a_purge_that_ended_at_any_step_is_taken_up() {
     let folder = tempfile::tempdir().expect("a folder");
