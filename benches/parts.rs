@@ -116,7 +116,11 @@ fn entry(number: u64) -> Entry {
             actions: vec![Action::ListingRemoved],
             sighting: Some(Sighting { platform: "taobao".parse().ok(), region: "CN-GD".parse().ok() }),
             product: None,
-            goods_value: Some(GoodsValue { amount: "CNY".parse().ok().map(|currency| (120_000, currency)), count: Some(12) }),
+            goods_value: Some(GoodsValue {
+                amount: "CNY".parse().ok().map(|currency| (120_000, currency)),
+                count: Some(12),
+                reference: None,
+            }),
             observed_on: "2026-03-01".parse().ok(),
             acted_on: None,
             retention_days: None,

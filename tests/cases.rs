@@ -207,17 +207,26 @@ async fn cases_are_for_those_who_handle_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ring_goes_through_what_several_members_know() {
-    let (alliance, sockets) = Alliance::new(&THREE).await;
+    let (mut alliance, sockets) = Alliance::new(&THREE).await;
+    alliance.amend(|roster| roster.policy.rates = toml::from_str("[from.2026-01-01]\nUSD = \"7.25\"\n").expect("rates"));
     let nodes = alliance.start_all(sockets).await;
     let mut bazaar = alliance.client("bazaar").await;
     let phone = |n: u32| identifier(Kind::Phone, &format!("+86138001380{n:02}"));
     let shop = |n: u32| identifier(Kind::Domain, &format!("shop-{n}.test"));
-    // Each member knows one link of the chain.
+    // Each member knows one link of the chain, and two of them state the goods of one seizure.
     let mut told = Vec::new();
-    for (n, member) in ["bazaar", "aurelle", "kestrel"].into_iter().enumerate() {
+    let goods = [(100_000, "CNY", "HP 2026-1189"), (20_000, "USD", "hp2026/1189"), (1_000, "CNY", "")];
+    for (n, (member, (amount_minor, currency, reference))) in
+        ["bazaar", "aurelle", "kestrel"].into_iter().zip(goods).enumerate()
+    {
         let n = u32::try_from(n).expect("small");
         let mut client = alliance.client(member).await;
-        told.push(client.submit(submission("all", vec![shop(n), phone(n), phone(n + 1)])).await.expect("taken").signal);
+        let mut stated = submission("all", vec![shop(n), phone(n), phone(n + 1)]);
+        if let Some(statement) = &mut stated.statement {
+            let (currency, reference) = (currency.to_owned(), reference.to_owned());
+            statement.goods_value = Some(proto::GoodsValue { amount_minor, currency, count: 0, reference });
+        }
+        told.push(client.submit(stated).await.expect("taken").signal);
     }
     eventually("the platform knows all three", || {
         let mut bazaar = bazaar.clone();
@@ -229,6 +238,12 @@ async fn a_ring_goes_through_what_several_members_know() {
     let found: Vec<_> = ring.sellers.iter().map(|seller| (seller.depth, seller.signals[0].signal.clone())).collect();
     assert_eq!(found, [(0, told[0].clone()), (1, told[1].clone()), (2, told[2].clone())]);
     assert_eq!((ring.links.len(), ring.hubs.len(), ring.cut), (2, 0, false));
+    let goods = ring.goods.expect("a sum");
+    assert_eq!((goods.total_minor, goods.currency.as_str()), (146_000, "CNY"), "{:?}", goods.stated);
+    assert_eq!((goods.goods, goods.repeated_signals, goods.unvalued_signals), (2, 1, 0));
+    let request = proto::GetRingRequest { signal: told[0].clone(), currency: "RMB".into(), ..Default::default() };
+    let refused = bazaar.leads.get_ring(request).await.expect_err("no currency");
+    assert_eq!(code(&refused), (Code::InvalidArgument, "CURRENCY_UNKNOWN".into()));
     let refused = bazaar.leads.get_ring(proto::GetRingRequest::default()).await.expect_err("no start");
     assert_eq!(code(&refused), (Code::InvalidArgument, "RING_START".into()));
     for node in nodes.into_values() {

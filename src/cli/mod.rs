@@ -20,6 +20,7 @@ mod exchange;
 mod failure;
 mod feed;
 mod fingerprint;
+mod goods;
 pub mod input;
 mod loopback;
 mod member;

@@ -11,9 +11,10 @@ use super::arguments::NodeArguments;
 use super::check::SellerArguments;
 use super::connection::Node;
 use super::failure::{Failure, Outcome};
+use super::goods::Goods;
 use super::output::{Printer, Show, counted, lines, plain};
 use super::words;
-use crate::domain::SignalRef;
+use crate::domain::{Currency, SignalRef};
 use crate::rpc::proto::lead_service_client::LeadServiceClient;
 use crate::rpc::proto::{self, GetRingRequest, GetRingResponse};
 
@@ -22,8 +23,12 @@ Begins at the seller of a signal, or at identifiers, and goes from seller to sel
 identifier on more sellers than the roster's policy says (hub_sellers) links nobody and is named as a hub: a forwarding agent, a
 shared host, a placeholder.
 
+Goods that several signals state (by one goods_reference, one digest of evidence, or because one was derived from the other) count
+once, at the highest value. Disputed signals and parallel imports are left out of the sum.
+
 JSON: {sellers: [{seller, depth, via: {seller, kind}, signals: [{signal, status, kinds, region, brand}]}], links: [{a, b, kind}],
-hubs: [{kind, seller, count}], cut}.";
+hubs: [{kind, seller, count}], cut, goods: {total_minor, currency, stated: [{amount_minor, currency, without_rate}], goods,
+repeated_signals, unvalued_signals, left_out_signals}}.";
 
 #[derive(Args)]
 #[command(after_long_help = RING_HELP)]
@@ -42,6 +47,9 @@ pub(super) struct RingArguments {
     /// How many sellers at most, 1 to 1000.
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     sellers: u32,
+    /// What the goods are summed in, three letters of ISO 4217; the base of the alliance's rates where it is left out.
+    #[arg(long, value_name = "CURRENCY")]
+    currency: Option<Currency>,
     /// Also write the ring as a graph for Graphviz.
     #[arg(long, value_name = "FILE")]
     graphviz: Option<PathBuf>,
@@ -59,7 +67,9 @@ pub(super) async fn run(
         return Err(Failure::usage("give a signal with --signal, or identifiers of one seller by flags"));
     }
     let signal = arguments.signal.map(|signal| signal.to_string()).unwrap_or_default();
-    let request = GetRingRequest { signal, identifiers, depth: arguments.depth, max_sellers: arguments.sellers };
+    let currency = arguments.currency.map(|currency| currency.to_string()).unwrap_or_default();
+    let (depth, max_sellers) = (arguments.depth, arguments.sellers);
+    let request = GetRingRequest { signal, identifiers, depth, max_sellers, currency };
     let node = Node::reach(arguments.node.config.as_deref(), environment).await?;
     let ring = Ring::of(LeadServiceClient::new(node.channel).get_ring(request).await?.into_inner());
     if let Some(path) = &arguments.graphviz {
@@ -80,6 +90,7 @@ struct Ring {
     hubs: Vec<Hub>,
     /// There are more sellers, or links beyond the depth.
     cut: bool,
+    goods: Goods,
 }
 
 #[derive(Debug, Serialize)]
@@ -131,6 +142,7 @@ impl Ring {
             links: ring.links.into_iter().map(link).collect(),
             hubs: ring.hubs.into_iter().map(hub).collect(),
             cut: ring.cut,
+            goods: ring.goods.unwrap_or_default().into(),
         }
     }
 
@@ -207,7 +219,7 @@ impl Show for Ring {
         };
         let hubs = lines(self.hubs.iter().map(hub));
         let hubs = if hubs.is_empty() { hubs } else { format!("\n{hubs}") };
-        lines((head + &sellers + &hubs).lines().map(str::to_owned))
+        lines((head + &sellers + &hubs + "\n" + &self.goods.table()).lines().map(str::to_owned))
     }
 }
 
@@ -231,6 +243,18 @@ mod tests {
             links: vec![proto::RingLink { a: 0, b: 1, kind: 4 }],
             hubs: vec![proto::RingHub { kind: 5, seller: Some(1), count: 60 }],
             cut: true,
+            goods: Some(proto::GoodsTotal {
+                total_minor: 123_450,
+                currency: "CNY".into(),
+                stated: vec![
+                    proto::StatedAmount { amount_minor: 123_450, currency: "CNY".into(), without_rate: false },
+                    proto::StatedAmount { amount_minor: 700, currency: "EUR".into(), without_rate: true },
+                ],
+                goods: 2,
+                repeated_signals: 3,
+                unvalued_signals: 1,
+                left_out_signals: 1,
+            }),
         })
     }
 
@@ -246,6 +270,13 @@ seller 1, by phone of seller 0
   acme/all/2  alleged  domain, phone  Ac\"me, CN-GD
 
 hub: the email of seller 1 is on 60 or more and links nobody
+
+goods: 1234.50 CNY in all, 2 goods, each counted once
+  stated    1234.50 CNY
+  stated    7.00 EUR, not in the sum: the alliance's policy has no rate for it
+  repeated  3 signals, of goods that other signals state too
+  unvalued  1 signal, without an amount
+  left out  1 signal, disputed or of parallel imports
 ";
         assert_eq!(ring().table(), expected);
     }

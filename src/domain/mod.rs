@@ -13,6 +13,7 @@ pub mod limits;
 mod marker;
 mod names;
 mod policy;
+mod rates;
 mod referral;
 mod role;
 mod roster;
@@ -31,6 +32,7 @@ pub use identifier::{Identifier, IdentifierKind, KeyState, Pseudonym, PseudonymS
 pub use marker::{Marker, MarkerKind, MarkerLift, MarkerReason, Subject};
 pub use names::{AllianceName, Audience, ClientName, FeedId, GroupName, KeyId, MemberId, PlatformId, Seq, SignalRef};
 pub use policy::{AnswerPolicy, MarkerPolicy, Policy, RetentionRule, VerdictPolicy};
+pub use rates::{Rate, Rates};
 pub use referral::{LeadId, Referral, ReferralStage, Sentence};
 pub use role::Role;
 pub use roster::{FeedKey, Group, Member, MemberKind, MemberState, Platform, Roster, RosterKey, Scheme};

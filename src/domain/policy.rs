@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::limits::{MAX_HUB_SELLERS, MAX_RETENTION_DAYS};
-use super::{Calendar, EvidenceKind, FieldError, IdentifierKind, Infringement, MarkerKind, MemberId, Statement};
+use super::{Calendar, EvidenceKind, FieldError, IdentifierKind, Infringement, MarkerKind, MemberId, Rates, Statement};
 
 /// Days that a seller may be left without a decision at most.
 const MAX_RESOLVE_DAYS: u16 = 365;
@@ -37,6 +37,8 @@ pub struct Policy {
     pub markers: MarkerPolicy,
     /// What a verdict weighs.
     pub verdict: VerdictPolicy,
+    /// What currencies are worth in one another.
+    pub rates: Rates,
 }
 
 impl Default for Policy {
@@ -51,6 +53,7 @@ impl Default for Policy {
             answers: AnswerPolicy::default(),
             markers: MarkerPolicy::default(),
             verdict: VerdictPolicy::default(),
+            rates: Rates::default(),
         }
     }
 }
@@ -72,7 +75,8 @@ impl Policy {
         days("watch_days", self.watch_days)?;
         self.answers.validate().map_err(|error| error.inside("answers"))?;
         self.markers.validate().map_err(|error| error.inside("markers"))?;
-        self.verdict.validate().map_err(|error| error.inside("verdict"))
+        self.verdict.validate().map_err(|error| error.inside("verdict"))?;
+        self.rates.validate().map_err(|error| error.inside("rates"))
     }
 
     /// Days that a signal with this statement is kept.

@@ -3,6 +3,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
 
 use super::limits::{
     EARLIEST_YEAR, MAX_ACTIONS, MAX_DERIVED_FROM, MAX_DIGESTS, MAX_EVIDENCE, MAX_NAME_CHARS, MAX_RETENTION_DAYS,
@@ -465,21 +466,25 @@ impl FromStr for Gtin {
     }
 }
 
-/// What the goods of one statement are worth; an amount, a count, or both.
+/// What the goods of one statement are worth: at least one of the three.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GoodsValue {
     /// Amount in minor units of the ISO 4217 currency, above 0.
     pub amount: Option<(i64, Currency)>,
     /// Number of pieces, above 0.
     pub count: Option<u64>,
+    /// What these goods are known by among members, such as the number of a seizure; 1 to 120 characters. Statements with one
+    /// reference, in whatever case and blanks, are about the same goods.
+    pub reference: Option<String>,
 }
 
 impl GoodsValue {
     /// # Errors
-    /// Where it says nothing, or a number is not above 0.
+    /// Where it says nothing, a number is not above 0, or the reference is no text.
     pub fn validate(&self) -> Result<(), FieldError> {
-        if self.amount.is_none() && self.count.is_none() {
-            return Err(FieldError::new("GOODS_VALUE_EMPTY", "", "give an amount or a count, or leave the goods' value out"));
+        if self.amount.is_none() && self.count.is_none() && self.reference.is_none() {
+            let message = "give an amount, a count or a reference, or leave the goods' value out";
+            return Err(FieldError::new("GOODS_VALUE_EMPTY", "", message));
         }
         if self.amount.is_some_and(|(amount, _)| amount <= 0) {
             return Err(FieldError::new("AMOUNT_INVALID", "amount_minor", "give an amount above 0 in minor units"));
@@ -487,15 +492,19 @@ impl GoodsValue {
         if self.count == Some(0) {
             return Err(FieldError::new("COUNT_INVALID", "count", "give a count above 0, or leave it out"));
         }
-        Ok(())
+        Statement::validate_text("reference", self.reference.as_deref())
     }
 }
 
 /// An ISO 4217 currency by its letters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Currency([u8; 3]);
 
 impl Currency {
+    /// The yuan.
+    pub const CNY: Self = Self(*b"CNY");
+
     /// The three letters.
     #[must_use]
     pub fn code(&self) -> &str {
@@ -517,6 +526,27 @@ impl Currency {
     #[must_use]
     pub fn exponent(&self) -> Option<u16> {
         iso_currency::Currency::from_code(self.code())?.exponent()
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+/// In the roster, which every version has to read alike: whatever has the form of a code.
+impl TryFrom<String> for Currency {
+    type Error = FieldError;
+
+    fn try_from(text: String) -> Result<Self, FieldError> {
+        Self::well_formed(&text)
+    }
+}
+
+impl From<Currency> for String {
+    fn from(currency: Currency) -> Self {
+        currency.to_string()
     }
 }
 

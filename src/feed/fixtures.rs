@@ -64,7 +64,11 @@ pub(super) fn full_statement() -> Statement {
             class: Some(ProductClass::HsChapter(42)),
             gtin: Some("4006381333931".parse().expect("valid")),
         }),
-        goods_value: Some(GoodsValue { amount: Some((1_250_000, "CNY".parse().expect("valid"))), count: Some(500) }),
+        goods_value: Some(GoodsValue {
+            amount: Some((1_250_000, "CNY".parse().expect("valid"))),
+            count: Some(500),
+            reference: None,
+        }),
         observed_on: Some(jiff::civil::date(2026, 1, 30)),
         acted_on: Some(jiff::civil::date(2026, 2, 1)),
         retention_days: Some(365),
@@ -126,9 +130,8 @@ pub(super) mod any {
     }
 
     fn goods_value() -> impl Strategy<Value = GoodsValue> {
-        (option::of(1..=i64::MAX), 1..=u64::MAX).prop_map(|(amount, count)| GoodsValue {
-            amount: amount.map(|amount| (amount, "EUR".parse().expect("valid"))),
-            count: Some(count),
+        (option::of(1..=i64::MAX), 1..=u64::MAX, option::of("[A-Z0-9]{1,120}")).prop_map(|(amount, count, reference)| {
+            GoodsValue { amount: amount.map(|amount| (amount, "EUR".parse().expect("valid"))), count: Some(count), reference }
         })
     }
 

@@ -233,7 +233,8 @@ fn product_from_wire(product: wire::Product) -> Result<Product, FieldError> {
 pub(super) fn goods_value_to_wire(value: &GoodsValue) -> wire::GoodsValue {
     let (amount_minor, currency) =
         value.amount.map_or_else(Default::default, |(amount, currency)| (amount, currency.code().to_owned()));
-    wire::GoodsValue { amount_minor, currency, count: value.count.unwrap_or(0) }
+    let (count, reference) = (value.count.unwrap_or(0), value.reference.clone().unwrap_or_default());
+    wire::GoodsValue { amount_minor, currency, count, reference }
 }
 
 pub(super) fn goods_value_from_wire(value: wire::GoodsValue, words: Words) -> Result<GoodsValue, FieldError> {
@@ -248,7 +249,7 @@ pub(super) fn goods_value_from_wire(value: wire::GoodsValue, words: Words) -> Re
         },
     };
     let count = (value.count > 0).then_some(value.count);
-    let value = GoodsValue { amount, count };
+    let value = GoodsValue { amount, count, reference: stated(value.reference) };
     value.validate().map(|()| value)
 }
 

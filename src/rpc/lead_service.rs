@@ -9,7 +9,7 @@ use super::fault::Fault;
 use super::proto::lead_service_server::LeadService;
 use super::proto::{self, GetRingRequest, GetRingResponse};
 use crate::domain::{FieldError, IdentifierKind, Role};
-use crate::service::{Hub, Ring, RingQuery, RingSeller, RingStart, Rings, SignalRecord};
+use crate::service::{GoodsTotal, Hub, Ring, RingQuery, RingSeller, RingStart, Rings, SignalRecord};
 
 const USUAL_DEPTH: u32 = 4;
 const USUAL_SELLERS: u32 = 100;
@@ -43,7 +43,8 @@ fn query(request: GetRingRequest) -> Result<RingQuery, FieldError> {
     };
     let or_usual = |asked: u32, usual: u32| usize::try_from(if asked == 0 { usual } else { asked }).unwrap_or(usize::MAX);
     let (depth, sellers) = (or_usual(request.depth, USUAL_DEPTH), or_usual(request.max_sellers, USUAL_SELLERS));
-    Ok(RingQuery { start, depth, sellers })
+    let currency = Some(request.currency).filter(|code| !code.is_empty()).map(|code| code.parse()).transpose()?;
+    Ok(RingQuery { start, depth, sellers, currency })
 }
 
 fn response(ring: &Ring) -> GetRingResponse {
@@ -55,6 +56,24 @@ fn response(ring: &Ring) -> GetRingResponse {
         links: ring.links.iter().map(link).collect(),
         hubs: ring.hubs.iter().map(hub).collect(),
         cut: ring.cut,
+        goods: Some(goods(&ring.goods)),
+    }
+}
+
+fn goods(total: &GoodsTotal) -> proto::GoodsTotal {
+    let stated = total.stated.iter().map(|(currency, minor)| proto::StatedAmount {
+        amount_minor: *minor,
+        currency: currency.to_string(),
+        without_rate: total.without_rate.contains(currency),
+    });
+    proto::GoodsTotal {
+        total_minor: total.total_minor,
+        currency: total.currency.to_string(),
+        stated: stated.collect(),
+        goods: place(total.goods),
+        repeated_signals: place(total.repeated),
+        unvalued_signals: place(total.unvalued),
+        left_out_signals: place(total.left_out),
     }
 }
 

@@ -9,6 +9,7 @@ mod cases;
 mod deliveries;
 mod erase;
 mod freshness;
+mod goods;
 mod node;
 mod overrides;
 mod pseudonyms;
@@ -28,6 +29,7 @@ pub use cases::{CaseError, CasePage, CaseRecord, CaseReference, CaseSignal, Case
 pub use deliveries::{AlertSink, DELIVERY_TIMEOUT, Deliveries, DeliveryError, DeliveryStatus};
 pub use erase::{Erased, Eraser, ErasurePage, ErasureRecord, Replica};
 pub use freshness::FreshnessBoard;
+pub use goods::GoodsTotal;
 pub use node::{Derived, NodeReport, NodeState};
 pub use overrides::{OverrideDraft, Overrides};
 pub use pseudonyms::{KeySecrets, Pseudonymiser};

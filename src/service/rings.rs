@@ -14,10 +14,11 @@ use std::sync::Arc;
 use super::blocking::off_thread;
 use super::cases::CaseError;
 use super::freshness::rests_on;
+use super::goods::GoodsTotal;
 use super::record::{Reader, SignalRecord};
 use super::{FreshnessBoard, Pseudonymiser, Signals};
 use crate::domain::limits::{MAX_RING_DEPTH, MAX_RING_SELLERS};
-use crate::domain::{Clock, FieldError, Identifier, IdentifierKind, MarkerKind, Pseudonym, SignalRef, Strength};
+use crate::domain::{Clock, Currency, FieldError, Identifier, IdentifierKind, MarkerKind, Pseudonym, SignalRef, Strength};
 use crate::membership::Directory;
 use crate::store::{FreshnessRecord, Store, StoreError};
 
@@ -49,6 +50,8 @@ pub struct RingQuery {
     pub depth: usize,
     /// Sellers at most, 1 to 1,000.
     pub sellers: usize,
+    /// What the goods are summed in; `None` for the base of the policy's rates.
+    pub currency: Option<Currency>,
 }
 
 /// Where a walk begins.
@@ -61,7 +64,7 @@ pub enum RingStart {
 }
 
 /// Sellers who are linked.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ring {
     /// The sellers, those nearest to the start first.
     pub sellers: Vec<RingSeller>,
@@ -71,6 +74,8 @@ pub struct Ring {
     pub hubs: Vec<Hub>,
     /// There are more sellers, or links beyond the depth.
     pub cut: bool,
+    /// What the goods of its sellers come to.
+    pub goods: GoodsTotal,
 }
 
 /// A seller of a ring.
@@ -93,6 +98,12 @@ pub struct Hub {
     pub seller: Option<usize>,
     /// Sellers that have it, or signals that name it where those were too many to read: at least so many.
     pub count: usize,
+}
+
+impl Ring {
+    fn empty(goods: GoodsTotal) -> Self {
+        Self { sellers: Vec::new(), links: BTreeSet::new(), hubs: Vec::new(), cut: false, goods }
+    }
 }
 
 impl Rings {
@@ -120,7 +131,9 @@ impl Rings {
         let freshness = self.freshness.fresh();
         let walk = move || {
             let reader = Reader::new(&store, &directory, &*clock);
-            let (ring, depth, most) = (Ring::default(), query.depth, query.sellers);
+            let currency = query.currency.unwrap_or(reader.roster().policy.rates.base);
+            let ring = Ring::empty(GoodsTotal::nothing(currency));
+            let (depth, most) = (query.depth, query.sellers);
             let (places, seen, read, queue) = (HashMap::new(), HashSet::new(), HashSet::new(), VecDeque::new());
             let mut walk = Walk { store: &store, reader, freshness: &freshness, ring, places, seen, read, queue, depth, most };
             record.into_iter().for_each(|record| walk.meet(record, None, 0));
@@ -160,7 +173,9 @@ impl Walk<'_> {
                 self.follow(&step)?;
             }
         }
-        Ok(self.ring)
+        let records: Vec<&SignalRecord> = self.ring.sellers.iter().flat_map(|seller| &seller.signals).collect();
+        let goods = GoodsTotal::of(&records, &self.reader.roster().policy.rates, self.ring.goods.currency);
+        Ok(Ring { goods, ..self.ring })
     }
 
     /// Whether the identifier may link: strong, and of no victim.

@@ -45,6 +45,9 @@ pub(in crate::cli) struct AmendArguments {
     /// Number of pieces.
     #[arg(long)]
     count: Option<u64>,
+    /// What the goods are known by among members, such as the number of a seizure.
+    #[arg(long, value_name = "TEXT")]
+    goods_reference: Option<String>,
     /// Day of the action, YYYY-MM-DD.
     #[arg(long, value_name = "DAY")]
     acted_on: Option<String>,
@@ -64,7 +67,8 @@ pub(in crate::cli) async fn amend(
     printer: &mut Printer,
 ) -> Result<Outcome, Failure> {
     let usage = |error: crate::domain::FieldError| Failure::usage(error.to_string());
-    let goods = input::goods_value(arguments.amount.as_deref(), arguments.currency.as_deref(), arguments.count);
+    let (amount, currency) = (arguments.amount.as_deref(), arguments.currency.as_deref());
+    let goods = input::goods_value(amount, currency, arguments.count, arguments.goods_reference.as_deref());
     let change = Change {
         evidence: input::evidence_of(&arguments.evidence).map_err(usage)?,
         actions: arguments.actions.iter().map(|action| action.number()).collect(),

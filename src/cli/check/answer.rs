@@ -219,11 +219,13 @@ struct Value {
     amount_minor: i64,
     currency: String,
     count: u64,
+    reference: String,
 }
 
 impl From<GoodsValue> for Value {
     fn from(value: GoodsValue) -> Self {
-        Self { amount_minor: value.amount_minor, currency: value.currency, count: value.count }
+        let GoodsValue { amount_minor, currency, count, reference } = value;
+        Self { amount_minor, currency, count, reference }
     }
 }
 

@@ -81,6 +81,7 @@ pub(super) struct Draft {
     amount: Option<Amount>,
     currency: Option<Currency>,
     count: u64,
+    goods_reference: String,
 }
 
 enum Amount {
@@ -103,6 +104,7 @@ impl Draft {
             amount: None,
             currency: None,
             count: 0,
+            goods_reference: String::new(),
         }
     }
 
@@ -162,6 +164,7 @@ impl Draft {
             Field::Amount => self.amount = Some(Amount::Major(text.to_owned())),
             Field::Currency => self.currency = Some(text.parse()?),
             Field::Count => self.count = number(field, text)?,
+            Field::GoodsReference => self.goods_reference = name(field, text)?,
             Field::ObservedOn => self.statement.observed_on = parse_day(field.as_str(), text)?.to_string(),
             Field::ActedOn => self.statement.acted_on = parse_day(field.as_str(), text)?.to_string(),
             Field::RetentionDays => self.statement.retention_days = retention(number(field, text)?)?,
@@ -269,8 +272,9 @@ impl Draft {
 
     /// A currency without an amount says nothing and is left out: exports carry the column in every row.
     fn goods_value(&self) -> Result<Option<proto::GoodsValue>, FieldError> {
+        let value = proto::GoodsValue { count: self.count, reference: self.goods_reference.clone(), ..Default::default() };
         let Some(amount) = &self.amount else {
-            return Ok((self.count > 0).then(|| proto::GoodsValue { count: self.count, ..Default::default() }));
+            return Ok((value != proto::GoodsValue::default()).then_some(value));
         };
         let currency = self.currency.ok_or_else(|| {
             Field::Currency.error("CURRENCY_MISSING", "give the currency of the amount, three letters of ISO 4217")
@@ -279,7 +283,7 @@ impl Draft {
             Amount::Major(text) => minor_units(text, currency)?,
             Amount::Minor(minor) => *minor,
         };
-        Ok(Some(proto::GoodsValue { amount_minor, currency: currency.code().to_owned(), count: self.count }))
+        Ok(Some(proto::GoodsValue { amount_minor, currency: currency.code().to_owned(), ..value }))
     }
 }
 
@@ -311,10 +315,15 @@ pub(in crate::cli) fn goods_value(
     amount: Option<&str>,
     currency: Option<&str>,
     count: Option<u64>,
+    reference: Option<&str>,
 ) -> Result<Option<proto::GoodsValue>, FieldError> {
-    let currency = currency.map(str::parse::<Currency>).transpose()?;
-    let (amount, count) = (amount.map(|text| Amount::Major(text.to_owned())), count.unwrap_or(0));
-    Draft { amount, currency, count, ..Draft::new(Purpose::Submit) }.goods_value()
+    let mut draft = Draft::new(Purpose::Submit);
+    let texts = [(Field::Amount, amount), (Field::Currency, currency), (Field::GoodsReference, reference)];
+    for (field, text) in texts {
+        draft.set(field, text.unwrap_or_default())?;
+    }
+    draft.count = count.unwrap_or(0);
+    draft.goods_value()
 }
 
 /// Whether an identifier of this kind can be a phone number in national form, whose country has then to be said.

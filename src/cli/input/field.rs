@@ -37,6 +37,8 @@ pub enum Field {
     Currency,
     /// Number of pieces.
     Count,
+    /// What the goods are known by among members.
+    GoodsReference,
     /// Day of the observation.
     ObservedOn,
     /// Day of the member's action.
@@ -49,7 +51,7 @@ pub enum Field {
 
 impl Field {
     /// Every field, in the order of the documentation.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::SubmissionId,
         Self::Audience,
         Self::Region,
@@ -66,6 +68,7 @@ impl Field {
         Self::Amount,
         Self::Currency,
         Self::Count,
+        Self::GoodsReference,
         Self::ObservedOn,
         Self::ActedOn,
         Self::RetentionDays,
@@ -92,6 +95,7 @@ impl Field {
             Self::Amount => "amount",
             Self::Currency => "currency",
             Self::Count => "count",
+            Self::GoodsReference => "goods_reference",
             Self::ObservedOn => "observed_on",
             Self::ActedOn => "acted_on",
             Self::RetentionDays => "retention_days",

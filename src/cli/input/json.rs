@@ -26,8 +26,9 @@ pub(super) fn draft(line: &str, purpose: Purpose) -> Result<Draft, FieldError> {
                 continue;
             }
             "goods_value" => Field::Amount,
-            "amount" | "currency" | "count" => {
-                return Err(FieldError::new("FIELD_UNKNOWN", name, "give goods_value with amount_minor, currency and count"));
+            "amount" | "currency" | "count" | "goods_reference" => {
+                let message = "give goods_value with amount_minor, currency, count and reference";
+                return Err(FieldError::new("FIELD_UNKNOWN", name, message));
             }
             other => Field::named(other).ok_or_else(|| unknown(other))?,
         };
@@ -113,6 +114,7 @@ fn goods_value(draft: &mut Draft, value: Value) -> Result<(), FieldError> {
             },
             "currency" => set(draft, Field::Currency, value),
             "count" => set(draft, Field::Count, value),
+            "reference" => set(draft, Field::GoodsReference, value),
             other => Err(unknown(other)),
         }
         .map_err(|e| e.inside(outer))?;

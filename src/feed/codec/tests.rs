@@ -38,7 +38,11 @@ fn referral() -> Body {
         authority: Some("Police of Shenzhen".into()),
         sentence: None,
         happened_on: Some(jiff::civil::date(2026, 11, 2)),
-        goods_value: Some(GoodsValue { amount: Some((5_000_000, "CNY".parse().expect("valid"))), count: None }),
+        goods_value: Some(GoodsValue {
+            amount: Some((5_000_000, "CNY".parse().expect("valid"))),
+            count: None,
+            reference: None,
+        }),
     })
 }
 
@@ -49,7 +53,7 @@ fn bodies() -> Vec<Body> {
     let change = Change {
         evidence: evidence.clone(),
         actions: vec![Action::StoreClosed],
-        goods_value: Some(GoodsValue { amount: None, count: Some(2) }),
+        goods_value: Some(GoodsValue { amount: None, count: Some(2), reference: Some("seizure 7".into()) }),
         acted_on: Some(jiff::civil::date(2026, 11, 1)),
         step: Some(AnswerStep::SellerNotified),
         outcome: Some(ReferralStage::Accepted),
@@ -78,7 +82,7 @@ fn bodies() -> Vec<Body> {
 
 /// Body by body, without the head that all entries share.
 const GOLDEN_BODIES: &[&str] = &[
-    "322208ac02121d0a04080210021201041a021802220a323032362d31312d303128013002",
+    "322d08ac0212280a04080210021201041a0d180222097365697a7572652037220a323032362d31312d303128013002",
     concat!(
         "3a420a0a61636d652f616c6c2f3710021a20020202020202020202020202020202020202020202020202020202020202020222100101",
         "0101010101010101010101010101",
@@ -304,10 +308,10 @@ fn an_entry_that_nobody_would_understand_is_not_written() {
     assert!(refused(&|c| c.statement.product = Some(Product { class: None, gtin: None })));
     assert!(refused(&|c| c.statement.product = Some(Product { class: Some(ProductClass::HsChapter(77)), gtin: None })));
     assert!(refused(&|c| c.statement.product = Some(Product { class: Some(ProductClass::Nice(0)), gtin: None })));
-    assert!(refused(&|c| c.statement.goods_value = Some(GoodsValue { amount: None, count: None })));
-    assert!(refused(&|c| c.statement.goods_value = Some(GoodsValue { amount: None, count: Some(0) })));
+    assert!(refused(&|c| c.statement.goods_value = Some(GoodsValue { amount: None, count: None, reference: None })));
+    assert!(refused(&|c| c.statement.goods_value = Some(GoodsValue { amount: None, count: Some(0), reference: None })));
     let none = Some((0, "EUR".parse().expect("valid")));
-    assert!(refused(&|c| c.statement.goods_value = Some(GoodsValue { amount: none, count: Some(1) })));
+    assert!(refused(&|c| c.statement.goods_value = Some(GoodsValue { amount: none, count: Some(1), reference: None })));
     assert!(refused(&|c| c.statement.retention_days = Some(0)));
     assert!(refused(&|c| c.statement.actions = vec![Action::StoreClosed; 2]));
     let before_1970 = Entry { recorded_at: Timestamp::from_unix_ms(-1), ..retraction_entry() };

@@ -39,7 +39,12 @@ fn signal(member: &str, brand: &str, matched: &[(u32, i32, proto::Strength)]) ->
             actions: vec![1, 4],
             sighting: Some(Sighting { platform: "taobao".into(), region: "CN-GD".into() }),
             product: Some(Product { class: Some(product::Class::HsChapter(42)), gtin: String::new() }),
-            goods_value: Some(GoodsValue { amount_minor: 123_450, currency: "CNY".into(), count: 12 }),
+            goods_value: Some(GoodsValue {
+                amount_minor: 123_450,
+                currency: "CNY".into(),
+                count: 12,
+                reference: String::new(),
+            }),
             observed_on: "2026-11-01".into(),
             ..Statement::default()
         }),
@@ -158,7 +163,7 @@ fn an_answer_for_a_program() {
         "infringement": "trademark_counterfeit", "rights_holder": "", "brand": "Acme",
         "evidence": [{"kind": "test_purchase", "grade": "substantial", "sha256": ["ab".repeat(32)]}],
         "actions": ["listing_removed", "store_closed"], "platform": "taobao", "seen_region": "CN-GD", "hs_chapter": 42,
-        "nice_class": Json::Null, "gtin": "", "goods_value": {"amount_minor": 123_450, "currency": "CNY", "count": 12},
+        "nice_class": Json::Null, "gtin": "", "goods_value": {"amount_minor": 123_450, "currency": "CNY", "count": 12, "reference": ""},
         "observed_on": "2026-11-01", "acted_on": ""
     });
     assert_eq!(json["own"][0], expected);
