@@ -14,7 +14,7 @@ use super::proto::{
     RemoveOverrideResponse, SetOverrideRequest, SetOverrideResponse, check_sellers_response,
 };
 use super::rows::{self, Responses};
-use super::signal_service::page_size;
+use super::signal_service::{next_page, page_size};
 use super::watch_service::draft as draft_of;
 use crate::domain::Role;
 use crate::service::{Answer, Overrides, Screener, WatchDraft, Watches};
@@ -85,9 +85,9 @@ impl ScreeningService for ScreeningServer {
         let after = if request.after.is_empty() { None } else { Some(request.after.parse().map_err(Fault::from)?) };
         let count = page_size(request.page_size).map_err(Fault::from)?;
         let listed = self.overrides.list(after, count);
-        let next = listed.last().filter(|_| listed.len() == count).map(|(id, _)| id.to_string());
+        let next = next_page(&listed, count);
         let overrides = listed.iter().map(|(id, made)| convert::override_record(*id, made)).collect();
-        Ok(Response::new(ListOverridesResponse { overrides, next: next.unwrap_or_default() }))
+        Ok(Response::new(ListOverridesResponse { overrides, next }))
     }
 
     async fn get_check(&self, request: Request<GetCheckRequest>) -> Result<Response<GetCheckResponse>, Status> {

@@ -143,6 +143,11 @@ pub(super) fn page_size(asked: u32) -> Result<usize, FieldError> {
     }
 }
 
+/// Where the page after a full one begins: the name of the last that is listed; empty where it was not full.
+pub(super) fn next_page<N: ToString, T>(listed: &[(N, T)], count: usize) -> String {
+    listed.last().filter(|_| listed.len() == count).map_or_else(String::new, |(name, _)| name.to_string())
+}
+
 fn target(request: &RetractSignalRequest) -> Result<Target, FieldError> {
     match &request.target {
         Some(retract_signal_request::Target::Signal(signal)) => by_name(signal, &request.audience),

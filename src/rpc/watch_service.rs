@@ -16,7 +16,7 @@ use super::proto::{
     RemoveWatchResponse,
 };
 use super::rows::Responses;
-use super::signal_service::page_size;
+use super::signal_service::{next_page, page_size};
 use crate::domain::{Alert, AlertId, FieldError, Role};
 use crate::service::{WatchDraft, Watches};
 
@@ -79,9 +79,9 @@ impl WatchService for WatchServer {
         let request = request.into_inner();
         let count = page_size(request.page_size).map_err(Fault::from)?;
         let listed = self.watches.list(after(&request.after)?, count).await.map_err(Fault::from)?;
-        let next = listed.last().filter(|_| listed.len() == count).map(|(id, _)| id.to_string());
+        let next = next_page(&listed, count);
         let watches = listed.iter().map(|(id, watch)| convert::watch(*id, watch)).collect();
-        Ok(Response::new(ListWatchesResponse { watches, next: next.unwrap_or_default() }))
+        Ok(Response::new(ListWatchesResponse { watches, next }))
     }
 
     type FollowAlertsStream = Responses<FollowAlertsResponse>;
@@ -100,9 +100,9 @@ impl WatchService for WatchServer {
         let request = request.into_inner();
         let count = page_size(request.page_size).map_err(Fault::from)?;
         let listed = self.watches.alerts(after(&request.after)?, count).await.map_err(Fault::from)?;
-        let next = listed.last().filter(|_| listed.len() == count).map(|(id, _)| id.to_string());
+        let next = next_page(&listed, count);
         let alerts = listed.iter().map(|(id, alert)| convert::alert(*id, alert)).collect();
-        Ok(Response::new(ListAlertsResponse { alerts, next: next.unwrap_or_default() }))
+        Ok(Response::new(ListAlertsResponse { alerts, next }))
     }
 
     async fn acknowledge_alert(

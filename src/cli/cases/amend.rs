@@ -1,15 +1,17 @@
 use clap::Args;
 use serde::Serialize;
 
+use super::OwnEntry;
 use crate::cli::Environment;
 use crate::cli::arguments::NodeArguments;
 use crate::cli::connection::Node;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::input;
 use crate::cli::output::{Printer, Show, facts};
-use crate::domain::{Action, AnswerStep, Audience, ReferralStage, SignalRef};
+use crate::domain::{Action, AnswerStep, ReferralStage};
+use crate::rpc::proto::amend_signal_request::Target;
 use crate::rpc::proto::signal_service_client::SignalServiceClient;
-use crate::rpc::proto::{AmendSignalRequest, Change, amend_signal_request};
+use crate::rpc::proto::{AmendSignalRequest, Change};
 
 const AMEND_HELP: &str = "\
 Adds to one signal of this member. What it said before stays readable (`countermark signal`), and what is added stands at every
@@ -21,15 +23,8 @@ JSON: {signal, amendment}.";
 #[derive(Args)]
 #[command(after_long_help = AMEND_HELP)]
 pub(in crate::cli) struct AmendArguments {
-    /// The signal, as member/audience/sequence.
-    #[arg(long, value_name = "SIGNAL", required_unless_present = "submission_id")]
-    signal: Option<SignalRef>,
-    /// The submission id that the signal was submitted under; takes --audience.
-    #[arg(long, value_name = "ID", conflicts_with = "signal", requires = "audience")]
-    submission_id: Option<String>,
-    /// Audience of the submission: `all` or a group.
-    #[arg(long, requires = "submission_id")]
-    audience: Option<Audience>,
+    #[command(flatten)]
+    entry: OwnEntry,
     /// kind[:grade][:sha256], as with `submit`. May be repeated.
     #[arg(long)]
     evidence: Vec<String>,
@@ -77,11 +72,7 @@ pub(in crate::cli) async fn amend(
         step: arguments.step.map_or(0, AnswerStep::number),
         outcome: arguments.outcome.map_or(0, ReferralStage::number),
     };
-    let target = match (arguments.signal, arguments.submission_id) {
-        (Some(signal), _) => Some(amend_signal_request::Target::Signal(signal.to_string())),
-        (None, id) => id.map(amend_signal_request::Target::SubmissionId),
-    };
-    let audience = arguments.audience.map(|audience| audience.to_string()).unwrap_or_default();
+    let (target, audience) = arguments.entry.target(Target::Signal, Target::SubmissionId);
     let node = Node::reach(arguments.node.config.as_deref(), environment).await?;
     let request = AmendSignalRequest { target, audience, change: Some(change) };
     let amended = SignalServiceClient::new(node.channel).amend_signal(request).await?.into_inner();

@@ -1,6 +1,7 @@
 use clap::Args;
 use serde::Serialize;
 
+use super::OwnEntry;
 use crate::cli::Environment;
 use crate::cli::arguments::NodeArguments;
 use crate::cli::connection::Node;
@@ -8,10 +9,9 @@ use crate::cli::failure::{Failure, Outcome};
 use crate::cli::output::{Printer, Show, counted, facts, table};
 use crate::cli::words;
 use crate::domain::{Audience, ErasureReason, SignalRef};
+use crate::rpc::proto::erase_signal_request::Target;
 use crate::rpc::proto::signal_service_client::SignalServiceClient;
-use crate::rpc::proto::{
-    EraseSignalRequest, ErasureRecord, ErasureReplica, ListErasuresRequest, ListErasuresResponse, erase_signal_request,
-};
+use crate::rpc::proto::{EraseSignalRequest, ErasureRecord, ErasureReplica, ListErasuresRequest, ListErasuresResponse};
 
 const ERASE_HELP: &str = "\
 Takes a signal with its amendments, or a marker, away from every member's node, and for good: it counts for nothing from now on, its
@@ -23,15 +23,8 @@ JSON: {signal, erasure, newly_erased}. `countermark erasures` shows who has done
 #[derive(Args)]
 #[command(after_long_help = ERASE_HELP)]
 pub(in crate::cli) struct EraseArguments {
-    /// The signal or marker, as member/audience/sequence.
-    #[arg(long, value_name = "SIGNAL", required_unless_present = "submission_id")]
-    signal: Option<SignalRef>,
-    /// The submission id that the signal was submitted under; takes --audience.
-    #[arg(long, value_name = "ID", conflicts_with = "signal", requires = "audience")]
-    submission_id: Option<String>,
-    /// Audience of the submission: `all` or a group.
-    #[arg(long, requires = "submission_id")]
-    audience: Option<Audience>,
+    #[command(flatten)]
+    entry: OwnEntry,
     /// request, order, entry-error, expired or other.
     #[arg(long)]
     reason: ErasureReason,
@@ -64,11 +57,7 @@ pub(in crate::cli) async fn erase(
     environment: &Environment,
     printer: &mut Printer,
 ) -> Result<Outcome, Failure> {
-    let target = match (arguments.signal, arguments.submission_id) {
-        (Some(signal), _) => Some(erase_signal_request::Target::Signal(signal.to_string())),
-        (None, id) => id.map(erase_signal_request::Target::SubmissionId),
-    };
-    let audience = arguments.audience.map(|audience| audience.to_string()).unwrap_or_default();
+    let (target, audience) = arguments.entry.target(Target::Signal, Target::SubmissionId);
     let node = Node::reach(arguments.node.config.as_deref(), environment).await?;
     let request = EraseSignalRequest { target, audience, reason: arguments.reason.number() };
     let erased = SignalServiceClient::new(node.channel).erase_signal(request).await?.into_inner();

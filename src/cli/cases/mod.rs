@@ -24,7 +24,7 @@ use clap::Args;
 
 use super::failure::Failure;
 use super::words;
-use crate::domain::Sha256Digest;
+use crate::domain::{Audience, Sha256Digest, SignalRef};
 use crate::feed::sha256;
 use crate::rpc::proto::DisputeState;
 
@@ -48,6 +48,28 @@ impl DocumentArguments {
         };
         let given = self.digests.iter().map(|digest| Ok(digest.0.to_vec().into()));
         self.documents.iter().map(read).chain(given).collect()
+    }
+}
+
+/// Which entry of this member's own is meant.
+#[derive(Args)]
+struct OwnEntry {
+    /// The signal, as member/audience/sequence; with `erase` a marker, too.
+    #[arg(long, value_name = "SIGNAL", required_unless_present = "submission_id")]
+    signal: Option<SignalRef>,
+    /// The submission id that the signal was submitted under; takes --audience.
+    #[arg(long, value_name = "ID", conflicts_with = "signal", requires = "audience")]
+    submission_id: Option<String>,
+    /// Audience of the submission: `all` or a group.
+    #[arg(long, requires = "submission_id")]
+    audience: Option<Audience>,
+}
+
+impl OwnEntry {
+    /// The target and audience of a request, whose two kinds of target are given.
+    fn target<T>(self, signal: fn(String) -> T, submission: fn(String) -> T) -> (Option<T>, String) {
+        let target = self.signal.map(|name| signal(name.to_string())).or_else(|| self.submission_id.map(submission));
+        (target, self.audience.map(|audience| audience.to_string()).unwrap_or_default())
     }
 }
 

@@ -1,6 +1,6 @@
 //! A signal's life over several members: corrections, rebuttals, opinions and markers, and what checks answer meanwhile.
 
-use super::world::{World, allegation, feed, identifier, named, submission};
+use super::world::{World, allegation, feed, identifier, marker, named, submission};
 use crate::domain::{
     Action, AnswerStep, Change, Clock as _, DisputeGround, DisputeOutcome, Evidence, EvidenceKind, IdentifierKind, MarkerKind,
     MarkerReason, MemberState, Reason, RetractionReason, Sha256Digest, SignalRef, SignalStatus, Stance, Timestamp, Verdict,
@@ -170,14 +170,7 @@ async fn the_same_amendment_again_is_the_same() {
 async fn a_phone_of_an_honest_dealer_vouches_for_nobody_else() {
     let (world, _) = confirmed().await;
     let phone = identifier(IdentifierKind::Phone, "+8613800138000");
-    let draft = MarkerDraft {
-        kind: MarkerKind::KnownGood,
-        audience: "all".parse().expect("valid"),
-        identifiers: vec![phone.clone()],
-        reason: MarkerReason::AuthorisedDealer,
-        digests: vec![],
-        valid_days: None,
-    };
+    let draft = marker(MarkerKind::KnownGood, phone.clone(), MarkerReason::AuthorisedDealer);
     world.node("brand").cases.mark(draft).await.expect("durable");
     spread(&world).await;
     let asked = |identifiers| world.node("chips").check(identifiers);
@@ -251,14 +244,7 @@ async fn a_victims_identifier_flags_nobody_from_the_moment_its_marker_arrives() 
     spread(&world).await;
     let by_licence = async |member: &str| world.node(member).check(vec![licence.clone()]).await.expect("answered").judgment;
     assert_eq!(by_licence("chips").await.verdict, Verdict::Confirmed);
-    let draft = MarkerDraft {
-        kind: MarkerKind::Victim,
-        audience: "all".parse().expect("valid"),
-        identifiers: vec![licence.clone()],
-        reason: MarkerReason::StolenLicence,
-        digests: vec![],
-        valid_days: None,
-    };
+    let draft = marker(MarkerKind::Victim, licence.clone(), MarkerReason::StolenLicence);
     let marker = world.node("brand").cases.mark(draft.clone()).await.expect("durable");
     spread(&world).await;
     for member in ["acme", "brand", "chips"] {
@@ -283,14 +269,7 @@ async fn a_victims_identifier_flags_nobody_from_the_moment_its_marker_arrives() 
 #[tokio::test]
 async fn a_marker_of_an_expelled_member_clears_nobody() {
     let (mut world, _) = confirmed().await;
-    let draft = MarkerDraft {
-        kind: MarkerKind::Victim,
-        audience: "all".parse().expect("valid"),
-        identifiers: vec![named(SELLER)],
-        reason: MarkerReason::BorrowedIdentity,
-        digests: vec![],
-        valid_days: None,
-    };
+    let draft = marker(MarkerKind::Victim, named(SELLER), MarkerReason::BorrowedIdentity);
     world.node("brand").cases.mark(draft).await.expect("durable");
     everywhere(&world, Verdict::NoneKnown).await;
     world.amend(|roster| roster.members[1].state = MemberState::Expelled).await;
@@ -300,14 +279,8 @@ async fn a_marker_of_an_expelled_member_clears_nobody() {
 #[tokio::test]
 async fn who_is_vouched_for_is_known_good_unless_confirmed() {
     let world = World::new(&["acme", "brand", "chips"]).await;
-    let draft = MarkerDraft {
-        kind: MarkerKind::KnownGood,
-        audience: "all".parse().expect("valid"),
-        identifiers: vec![named(SELLER)],
-        reason: MarkerReason::AuthorisedDealer,
-        digests: vec![],
-        valid_days: Some(30),
-    };
+    let draft =
+        MarkerDraft { valid_days: Some(30), ..marker(MarkerKind::KnownGood, named(SELLER), MarkerReason::AuthorisedDealer) };
     assert_eq!(
         code(world.node("brand").cases.mark(MarkerDraft { reason: MarkerReason::StolenLicence, ..draft.clone() }).await),
         "MARKER_REASON_UNFIT"

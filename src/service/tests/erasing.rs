@@ -1,11 +1,11 @@
 //! Erasing at the level of use cases, and what is kept no longer than policy says.
 
-use super::world::{World, allegation, feed, named};
+use super::world::{World, allegation, feed, marker, named};
 use crate::domain::{
     Change, DisputeGround, ErasureReason, Evidence, EvidenceKind, MarkerKind, MarkerReason, RetentionRule, RetractionReason,
     SignalRef, SignalStatus, Stance, Verdict,
 };
-use crate::service::{MarkerDraft, Swept, Target};
+use crate::service::{Swept, Target};
 
 const THREE: [&str; 3] = ["aurelle", "bazaar", "kestrel"];
 
@@ -85,14 +85,7 @@ async fn a_marker_can_be_erased_and_a_dispute_cannot() {
     let world = World::new(&THREE).await;
     let (aurelle, bazaar) = (world.node("aurelle"), world.node("bazaar"));
     let signal = aurelle.submit(allegation("outlet.test", 1)).await.expect("taken").signal;
-    let draft = MarkerDraft {
-        kind: MarkerKind::Victim,
-        audience: "all".parse().expect("valid"),
-        identifiers: vec![named("outlet.test")],
-        reason: MarkerReason::StolenAccount,
-        digests: vec![],
-        valid_days: None,
-    };
+    let draft = marker(MarkerKind::Victim, named("outlet.test"), MarkerReason::StolenAccount);
     let marker = aurelle.cases.mark(draft).await.expect("durable");
     let opened = aurelle.cases.open_dispute(vec![signal], DisputeGround::Licensed, vec![]).await.expect("durable");
     assert!(aurelle.ask("outlet.test").await.markers.len() == 1);
@@ -157,14 +150,7 @@ async fn what_a_member_that_is_gone_left_behind_is_removed_by_every_node() {
     let world = World::new(&THREE).await;
     let (aurelle, bazaar) = (world.node("aurelle"), world.node("bazaar"));
     let signal = aurelle.submit(allegation("outlet.test", 1)).await.expect("taken").signal;
-    let draft = MarkerDraft {
-        kind: MarkerKind::Victim,
-        audience: "all".parse().expect("valid"),
-        identifiers: vec![named("victim.test")],
-        reason: MarkerReason::StolenAccount,
-        digests: vec![],
-        valid_days: None,
-    };
+    let draft = marker(MarkerKind::Victim, named("victim.test"), MarkerReason::StolenAccount);
     let marker = aurelle.cases.mark(draft).await.expect("durable");
     world.deliver("aurelle/all", "bazaar").await;
     let held = |entry: &SignalRef| {

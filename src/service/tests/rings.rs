@@ -1,8 +1,8 @@
 //! Who belongs to whom, and by what.
 
-use super::world::{World, allegation, identifier, named};
+use super::world::{World, allegation, identifier, marker, named};
 use crate::domain::{IdentifierKind, MarkerKind, MarkerReason, Strength};
-use crate::service::{CaseError, MarkerDraft, Ring, RingQuery, RingStart};
+use crate::service::{CaseError, Ring, RingQuery, RingStart};
 
 async fn ring(world: &World, start: RingStart) -> Ring {
     world.node("acme").rings.ring(RingQuery { start, depth: 8, sellers: 1_000, currency: None }).await.expect("found")
@@ -51,14 +51,7 @@ async fn a_ring_has_paths_and_names_its_hubs() {
     assert_eq!(code(bounded(9, 10).await), "RING_DEPTH_INVALID");
     assert_eq!(code(bounded(1, 1_001).await), "RING_SIZE_INVALID");
 
-    let marker = MarkerDraft {
-        kind: MarkerKind::Victim,
-        audience: "all".parse().expect("valid"),
-        identifiers: vec![phone(1)],
-        reason: MarkerReason::StolenAccount,
-        digests: vec![],
-        valid_days: None,
-    };
+    let marker = marker(MarkerKind::Victim, phone(1), MarkerReason::StolenAccount);
     acme.cases.mark(marker).await.expect("durable");
     let found = ring(&world, RingStart::Identifiers(vec![named("shop-0.example")])).await;
     assert_eq!(found.sellers.len(), 1, "a victim's phone links nobody");

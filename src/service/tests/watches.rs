@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::world::{TestNode, World, allegation, identifier, named, submission};
+use super::world::{TestNode, World, allegation, identifier, marker, named, submission};
 use crate::domain::{
     Alert, AlertId, AlertKind, Change, DisputeGround, DisputeOutcome, ErasureReason, Evidence, EvidenceKind, IdentifierKind,
     MarkerKind, MarkerReason, RetractionReason, Stance, Verdict, WatchId,
 };
-use crate::service::{AlertSink, Deliveries, DeliveryError, MarkerDraft, Target, WatchDraft};
+use crate::service::{AlertSink, Deliveries, DeliveryError, Target, WatchDraft};
 
 const THREE: [&str; 3] = ["aurelle", "bazaar", "kestrel"];
 
@@ -77,14 +77,7 @@ async fn what_is_known_already_is_told_at_once_and_a_victim_is_none() {
     bazaar.submit(allegation("outlet.test", 1)).await.expect("taken");
     let seen = watch(bazaar, "outlet.test").await;
     assert_eq!(news(bazaar).await, [(seen, AlertKind::NewFlag)], "its own flag, too");
-    let draft = MarkerDraft {
-        kind: MarkerKind::Victim,
-        audience: "all".parse().expect("valid"),
-        identifiers: vec![named("outlet.test")],
-        reason: MarkerReason::StolenAccount,
-        digests: vec![],
-        valid_days: None,
-    };
+    let draft = marker(MarkerKind::Victim, named("outlet.test"), MarkerReason::StolenAccount);
     let marker = aurelle.cases.mark(draft).await.expect("durable");
     world.deliver("aurelle/all", "bazaar").await;
     assert_eq!(news(bazaar).await, [(seen, AlertKind::Withdrawn)]);

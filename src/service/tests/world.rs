@@ -9,15 +9,16 @@ use zeroize::Zeroizing;
 
 use crate::domain::limits::MAX_ROWS_PER_CHUNK;
 use crate::domain::{
-    Clock, Entropy, EntropyError, Evidence, EvidenceKind, FeedId, Group, Identifier, IdentifierKind, Infringement, KeyId,
-    KeyState, Member, MemberId, MemberKind, MemberState, Policy, Roster, RosterKey, Scheme, Statement, Submission, Timestamp,
+    Audience, Clock, Entropy, EntropyError, Evidence, EvidenceKind, FeedId, Group, Identifier, IdentifierKind, Infringement,
+    KeyId, KeyState, MarkerKind, MarkerReason, Member, MemberId, MemberKind, MemberState, Policy, Roster, RosterKey, Scheme,
+    Statement, Submission, Timestamp,
 };
 use crate::feed::{SignedCheckpoint, SignedRoster, SigningKey};
 use crate::membership::{Directory, Liveness};
 use crate::pseudonym::HmacKey;
 use crate::service::{
-    AccuracyBoard, Answer, Cases, Eraser, FreshnessBoard, KeySecrets, LocalSecret, Overrides, Pseudonymiser, Receipt,
-    Retention, Rings, ScreenError, Screener, Signals, SubmitError, Submitter, Watcher, Watches,
+    AccuracyBoard, Answer, Cases, Eraser, FreshnessBoard, KeySecrets, LocalSecret, MarkerDraft, Overrides, Pseudonymiser,
+    Receipt, Retention, Rings, ScreenError, Screener, Signals, SubmitError, Submitter, Watcher, Watches,
 };
 use crate::store::{Import, Options, Store};
 
@@ -343,6 +344,12 @@ pub(crate) fn identifier(kind: IdentifierKind, value: &str) -> Identifier {
 
 pub(crate) fn named(domain: &str) -> Identifier {
     identifier(IdentifierKind::Domain, domain)
+}
+
+/// A marker for the whole alliance, for as long as the policy says.
+pub(crate) fn marker(kind: MarkerKind, identifier: Identifier, reason: MarkerReason) -> MarkerDraft {
+    let audience = Audience::Alliance;
+    MarkerDraft { kind, audience, identifiers: vec![identifier], reason, digests: vec![], valid_days: None }
 }
 
 /// What is stated of `domain` to `audience`, told apart by `case`.
