@@ -12,9 +12,11 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::blocking::off_thread;
+use super::cases::CaseError;
+use super::worker::work;
 use crate::domain::limits::MAX_REFUSED_DELIVERIES;
 use crate::domain::{Alert, AlertId, Clock, Timestamp};
-use crate::store::{Delivered, Store, StoreError};
+use crate::store::{Delivered, Store};
 
 /// Takes alerts.
 #[async_trait]
@@ -66,40 +68,17 @@ pub struct Deliveries {
 impl Deliveries {
     /// Works until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let mut changes = self.store.changes();
-        loop {
-            let worked = tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                worked = self.next() => worked,
-            };
-            match worked {
-                Ok(true) => continue,
-                Ok(false) => {}
-                Err(StoreError::Closed) => return,
-                Err(error) => {
-                    tracing::warn!(code = error.code(), %error, "what was delivered could not be noted; it is delivered again");
-                    if stop.run_until_cancelled(tokio::time::sleep(self.pauses.1)).await.is_none() {
-                        return;
-                    }
-                    continue;
-                }
-            }
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                changed = changes.changed() => if changed.is_err() { return },
-            }
-        }
+        let what = "what was delivered could not be noted; it is delivered again";
+        work(self.store.changes(), &stop, self.pauses.1, what, || self.next()).await;
     }
 
     /// Delivers the next alert; false where there is none.
-    async fn next(&self) -> Result<bool, StoreError> {
+    async fn next(&self) -> Result<bool, CaseError> {
         if !self.store.may_have_alerts(self.store.delivered_until()) {
             return Ok(false);
         }
         let store = self.store.clone();
-        let next = off_thread(move || store.alerts(store.delivered_until(), 1)).await.map_err(|_| StoreError::Closed)??;
+        let next = off_thread(move || store.alerts(store.delivered_until(), 1)).await??;
         let Some((id, alert)) = next.into_iter().next() else { return Ok(false) };
         let delivered = self.deliver(id, &alert).await;
         self.store.note_delivery(id, delivered).await?;

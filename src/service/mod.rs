@@ -22,6 +22,7 @@ mod signals;
 mod submit;
 mod tags;
 mod watches;
+mod worker;
 
 pub use accuracy::{Accuracy, AccuracyBoard};
 pub use blocking::Panicked;

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::blocking::{Panicked, off_thread};
+use super::blocking::off_thread;
 use super::erase::{ERASED_PER_ENTRY, Eraser, Named, signal_with_amendments};
 use super::record::Reader;
 use super::signals::SignalError;
@@ -44,8 +44,8 @@ impl Retention {
     /// Looks through all feeds. Reads every entry: some ten seconds of one core for ten million.
     ///
     /// # Errors
-    /// The store's. What was found until then is done.
-    pub async fn sweep(&self) -> Result<Swept, StoreError> {
+    /// The store's, or that looking ended with a panic. What was found until then is done.
+    pub async fn sweep(&self) -> Result<Swept, SignalError> {
         let mut swept = Swept::default();
         for FeedSummary { feed, size, .. } in self.store.feeds() {
             let own = feed.member == *self.directory.member();
@@ -53,8 +53,7 @@ impl Retention {
             while from < size {
                 let (store, directory, clock) = (self.store.clone(), self.directory.clone(), self.clock.clone());
                 let of = feed.clone();
-                let found = off_thread(move || ended(&store, &directory, &*clock, &of, from)).await;
-                let found = found.map_err(|Panicked| StoreError::Closed)??;
+                let found = off_thread(move || ended(&store, &directory, &*clock, &of, from)).await??;
                 from = from.plus(LOOKED_AT);
                 if own {
                     swept.erased += self.erase(&feed, found).await?;

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::blocking::off_thread;
 use super::cases::CaseError;
+use super::worker::work;
 use super::{Pseudonymiser, Screener};
 use crate::domain::limits::{LOOK_AGAIN_INTERVAL, MAX_ALERTS, MAX_NAME_CHARS, MAX_PAGE, MAX_WATCH_DAYS};
 use crate::domain::{Alert, AlertId, Clock, FieldError, Identifier, SignalRef, Standing, Strength, Timestamp, Watch, WatchId};
@@ -131,12 +132,12 @@ impl Watches {
     /// Ends the watches whose time is over.
     ///
     /// # Errors
-    /// The store's.
-    pub async fn sweep(&self) -> Result<usize, StoreError> {
+    /// The store's, or that reading ended with a panic.
+    pub async fn sweep(&self) -> Result<usize, CaseError> {
         let (mut after, mut ended) = (None, 0);
         loop {
             let store = self.store.clone();
-            let page = off_thread(move || store.watches(after, SWEPT)).await.map_err(|_| StoreError::Closed)??;
+            let page = off_thread(move || store.watches(after, SWEPT)).await??;
             let Some((last, _)) = page.last() else { return Ok(ended) };
             after = Some(*last);
             let now = self.clock.now();
@@ -161,34 +162,22 @@ pub struct Watcher {
 impl Watcher {
     /// Works until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let mut changes = self.store.changes();
+        let look = || async { Ok(self.look().await? > 0) };
+        let looking = work(self.store.changes(), &stop, PAUSE, "watches could not be looked at; it is tried again", look);
+        tokio::select! {
+            () = looking => {}
+            () = self.ask_again() => {}
+        }
+    }
+
+    /// Asks for looks as time goes by, from the start on; never ends.
+    async fn ask_again(&self) {
         let mut again = tokio::time::interval(LOOK_AGAIN_INTERVAL);
         again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let worked = tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                worked = self.look() => worked,
-            };
-            match worked {
-                Ok(0) => {}
-                Ok(_) => continue,
-                Err(StoreError::Closed) => return,
-                Err(error) => {
-                    tracing::warn!(code = error.code(), %error, "watches could not be looked at; it is tried again");
-                    if stop.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_none() {
-                        return;
-                    }
-                    continue;
-                }
-            }
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                changed = changes.changed() => if changed.is_err() { return },
-                _ = again.tick() => if let Err(error) = self.store.look_again().await {
-                    tracing::warn!(code = error.code(), %error, "watches could not be asked for again");
-                },
+            again.tick().await;
+            if let Err(error) = self.store.look_again().await {
+                tracing::warn!(code = error.code(), %error, "watches could not be asked for again");
             }
         }
     }
@@ -196,8 +185,8 @@ impl Watcher {
     /// Looks at some of the watches that are to be looked at; gives how many were settled.
     ///
     /// # Errors
-    /// The store's.
-    pub async fn look(&self) -> Result<usize, StoreError> {
+    /// The store's, or that a look ended with a panic.
+    pub async fn look(&self) -> Result<usize, CaseError> {
         let looks = self.store.looks(LOOKED_AT);
         // Where nobody takes alerts any more, watches wait: what is to be looked at stays so.
         if looks.is_empty() || self.store.watch_counts().1 >= MAX_ALERTS {
@@ -205,7 +194,7 @@ impl Watcher {
         }
         let (store, screener, now) = (self.store.clone(), self.screener.clone(), self.clock.now());
         let find = move || looks.into_iter().map(|look| found(&store, &screener, look, now)).collect::<Result<Vec<_>, _>>();
-        let found = off_thread(find).await.map_err(|_| StoreError::Closed)??;
+        let found = off_thread(find).await??;
         let settled: Vec<_> = found.into_iter().flatten().collect();
         let count = settled.len();
         let alerts = settled.iter().filter(|(_, _, alert)| alert.is_some()).count();
