@@ -120,6 +120,7 @@ fn entry(number: u64) -> Entry {
                 amount: "CNY".parse().ok().map(|currency| (120_000, currency)),
                 count: Some(12),
                 reference: None,
+                state: None,
             }),
             observed_on: "2026-03-01".parse().ok(),
             acted_on: None,

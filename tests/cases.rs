@@ -224,7 +224,7 @@ async fn a_ring_goes_through_what_several_members_know() {
         let mut stated = submission("all", vec![shop(n), phone(n), phone(n + 1)]);
         if let Some(statement) = &mut stated.statement {
             let (currency, reference) = (currency.to_owned(), reference.to_owned());
-            statement.goods_value = Some(proto::GoodsValue { amount_minor, currency, count: 0, reference });
+            statement.goods_value = Some(proto::GoodsValue { amount_minor, currency, count: 0, reference, state: 0 });
         }
         told.push(client.submit(stated).await.expect("taken").signal);
     }

@@ -194,7 +194,7 @@ const SUBMIT_HELP: &str = "\
 Formats:
   csv    a header names the columns: kinds of identifiers (domain, phone, ...) and submission_id, audience, region,
          infringement, rights_holder, brand, evidence, actions, platform, seen_region, hs_chapter, nice_class, gtin, amount,
-         currency, count, goods_reference, observed_on, acted_on, retention_days. Several values in a cell are separated by `|`.
+         currency, count, goods_reference, goods_state, observed_on, acted_on, retention_days. Several values in a cell are separated by `|`.
   jsonl  one object a line, with the same names; identifiers as {\"identifiers\": {\"phone\": [\"...\"]}}.
   lines  one identifier a line, of --kind; hosts files and ad-block lists too.
 Flags such as --audience fill what a row leaves empty. Files may be compressed by gzip. `-` is standard input.

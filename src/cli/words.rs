@@ -31,6 +31,7 @@ words! {
     outcome: domain::DisputeOutcome,
     step: domain::AnswerStep,
     stage: domain::ReferralStage,
+    goods_state: domain::GoodsState,
     marker: domain::MarkerKind,
     marker_reason: domain::MarkerReason,
 }

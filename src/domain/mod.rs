@@ -41,8 +41,8 @@ pub use signal::{
     SubmissionId, SubmissionTag,
 };
 pub use statement::{
-    Action, Currency, Evidence, EvidenceGrade, EvidenceKind, GoodsValue, Gtin, Infringement, Product, ProductClass, Region,
-    Sha256Digest, Sighting, Statement, parse_day,
+    Action, Currency, Evidence, EvidenceGrade, EvidenceKind, GoodsState, GoodsValue, Gtin, Infringement, Product, ProductClass,
+    Region, Sha256Digest, Sighting, Statement, parse_day,
 };
 pub use time::Timestamp;
 pub use verdict::{Circumstances, Judgment, Reason, Testimony, Verdict, judge};

@@ -476,6 +476,17 @@ pub struct GoodsValue {
     /// What these goods are known by among members, such as the number of a seizure; 1 to 120 characters. Statements with one
     /// reference, in whatever case and blanks, are about the same goods.
     pub reference: Option<String>,
+    /// Whether they were sold; laws set other thresholds for either.
+    pub state: Option<GoodsState>,
+}
+
+vocabulary! {
+    /// What had become of the goods.
+    GoodsState, "state", "GOODS_STATE_UNKNOWN";
+    /// Buyers paid for them: the value is what they paid.
+    Sold = 1, "sold";
+    /// They were offered or in stock: the value is what was asked for them.
+    Unsold = 2, "unsold";
 }
 
 impl GoodsValue {

@@ -79,6 +79,16 @@ fn write_statement(transcript: &mut Transcript, statement: &Statement) {
     transcript.optional(statement.observed_on, |t, day| t.bytes(day.to_string().as_bytes()));
     transcript.optional(statement.acted_on, |t, day| t.bytes(day.to_string().as_bytes()));
     transcript.optional(statement.retention_days, |t, days| t.number(days.into()));
+    // What later versions added stands under its name and only where it is stated, so that what was said before it keeps its digest.
+    let goods = statement.goods_value.as_ref();
+    if let Some(reference) = goods.and_then(|value| value.reference.as_deref()) {
+        transcript.bytes(b"goods_value.reference");
+        transcript.bytes(reference.as_bytes());
+    }
+    if let Some(state) = goods.and_then(|value| value.state) {
+        transcript.bytes(b"goods_value.state");
+        transcript.word(state.number());
+    }
     if !statement.derived_from.is_empty() {
         transcript.unordered(statement.derived_from.iter().map(|signal| signal.to_string().into_bytes()).collect());
     }

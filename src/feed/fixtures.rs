@@ -68,6 +68,7 @@ pub(super) fn full_statement() -> Statement {
             amount: Some((1_250_000, "CNY".parse().expect("valid"))),
             count: Some(500),
             reference: None,
+            state: None,
         }),
         observed_on: Some(jiff::civil::date(2026, 1, 30)),
         acted_on: Some(jiff::civil::date(2026, 2, 1)),
@@ -131,7 +132,12 @@ pub(super) mod any {
 
     fn goods_value() -> impl Strategy<Value = GoodsValue> {
         (option::of(1..=i64::MAX), 1..=u64::MAX, option::of("[A-Z0-9]{1,120}")).prop_map(|(amount, count, reference)| {
-            GoodsValue { amount: amount.map(|amount| (amount, "EUR".parse().expect("valid"))), count: Some(count), reference }
+            GoodsValue {
+                amount: amount.map(|amount| (amount, "EUR".parse().expect("valid"))),
+                count: Some(count),
+                reference,
+                state: None,
+            }
         })
     }
 

@@ -8,8 +8,8 @@ use jiff::civil::Date;
 
 use super::wire;
 use crate::domain::{
-    Action, AnswerStep, Change, Currency, Evidence, EvidenceGrade, EvidenceKind, FieldError, GoodsValue, Infringement, Product,
-    ProductClass, ReferralStage, Region, Sha256Digest, Sighting, SignalRef, Statement, parse_day,
+    Action, AnswerStep, Change, Currency, Evidence, EvidenceGrade, EvidenceKind, FieldError, GoodsState, GoodsValue,
+    Infringement, Product, ProductClass, ReferralStage, Region, Sha256Digest, Sighting, SignalRef, Statement, parse_day,
 };
 
 /// The message that says the same.
@@ -234,7 +234,7 @@ pub(super) fn goods_value_to_wire(value: &GoodsValue) -> wire::GoodsValue {
     let (amount_minor, currency) =
         value.amount.map_or_else(Default::default, |(amount, currency)| (amount, currency.code().to_owned()));
     let (count, reference) = (value.count.unwrap_or(0), value.reference.clone().unwrap_or_default());
-    wire::GoodsValue { amount_minor, currency, count, reference }
+    wire::GoodsValue { amount_minor, currency, count, reference, state: value.state.map_or(0, GoodsState::number) }
 }
 
 pub(super) fn goods_value_from_wire(value: wire::GoodsValue, words: Words) -> Result<GoodsValue, FieldError> {
@@ -249,7 +249,8 @@ pub(super) fn goods_value_from_wire(value: wire::GoodsValue, words: Words) -> Re
         },
     };
     let count = (value.count > 0).then_some(value.count);
-    let value = GoodsValue { amount, count, reference: stated(value.reference) };
+    let state = word(value.state, GoodsState::from_number, "GOODS_STATE_UNKNOWN", "state")?;
+    let value = GoodsValue { amount, count, reference: stated(value.reference), state };
     value.validate().map(|()| value)
 }
 

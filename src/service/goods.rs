@@ -154,7 +154,7 @@ mod tests {
             actions: Vec::new(),
             sighting: None,
             product: None,
-            goods_value: Some(GoodsValue { amount, count: Some(1), reference }),
+            goods_value: Some(GoodsValue { amount, count: Some(1), reference, state: None }),
             observed_on: Some("2026-03-01".parse().expect("a day")),
             acted_on: None,
             retention_days: None,

@@ -32,7 +32,7 @@ pub(super) fn statement(find: &Find) -> proto::Statement {
             amount_minor: i64::from(find.percentile + 1) * 1_000,
             currency: "CNY".to_owned(),
             count: u64::from(find.percentile + 1),
-            reference: String::new(),
+            ..proto::GoodsValue::default()
         }),
         observed_on: OBSERVED_ON.to_owned(),
         ..proto::Statement::default()

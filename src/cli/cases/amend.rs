@@ -8,7 +8,7 @@ use crate::cli::connection::Node;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::input;
 use crate::cli::output::{Printer, Show, facts};
-use crate::domain::{Action, AnswerStep, ReferralStage};
+use crate::domain::{Action, AnswerStep, GoodsState, ReferralStage};
 use crate::rpc::proto::amend_signal_request::Target;
 use crate::rpc::proto::signal_service_client::SignalServiceClient;
 use crate::rpc::proto::{AmendSignalRequest, Change};
@@ -43,6 +43,9 @@ pub(in crate::cli) struct AmendArguments {
     /// What the goods are known by among members, such as the number of a seizure.
     #[arg(long, value_name = "TEXT")]
     goods_reference: Option<String>,
+    /// What had become of the goods: sold or unsold.
+    #[arg(long, value_name = "STATE")]
+    goods_state: Option<GoodsState>,
     /// Day of the action, YYYY-MM-DD.
     #[arg(long, value_name = "DAY")]
     acted_on: Option<String>,
@@ -63,7 +66,8 @@ pub(in crate::cli) async fn amend(
 ) -> Result<Outcome, Failure> {
     let usage = |error: crate::domain::FieldError| Failure::usage(error.to_string());
     let (amount, currency) = (arguments.amount.as_deref(), arguments.currency.as_deref());
-    let goods = input::goods_value(amount, currency, arguments.count, arguments.goods_reference.as_deref());
+    let (count, reference, state) = (arguments.count, arguments.goods_reference.as_deref(), arguments.goods_state);
+    let goods = input::goods_value(amount, currency, count, reference, state);
     let change = Change {
         evidence: input::evidence_of(&arguments.evidence).map_err(usage)?,
         actions: arguments.actions.iter().map(|action| action.number()).collect(),

@@ -220,12 +220,15 @@ struct Value {
     currency: String,
     count: u64,
     reference: String,
+    /// sold or unsold; empty for not stated.
+    state: &'static str,
 }
 
 impl From<GoodsValue> for Value {
     fn from(value: GoodsValue) -> Self {
-        let GoodsValue { amount_minor, currency, count, reference } = value;
-        Self { amount_minor, currency, count, reference }
+        let GoodsValue { amount_minor, currency, count, reference, state } = value;
+        let state = if state == 0 { "" } else { words::goods_state(state) };
+        Self { amount_minor, currency, count, reference, state }
     }
 }
 

@@ -10,8 +10,8 @@ use crate::domain::limits::{
     MAX_RETENTION_DAYS,
 };
 use crate::domain::{
-    Action, Audience, Currency, EvidenceGrade, EvidenceKind, FieldError, Gtin, IdentifierKind, Infringement, PlatformId,
-    ProductClass, Region, Sha256Digest, SignalRef, SubmissionId, parse_day,
+    Action, Audience, Currency, EvidenceGrade, EvidenceKind, FieldError, GoodsState, Gtin, IdentifierKind, Infringement,
+    PlatformId, ProductClass, Region, Sha256Digest, SignalRef, SubmissionId, parse_day,
 };
 use crate::rpc::proto;
 
@@ -82,6 +82,7 @@ pub(super) struct Draft {
     currency: Option<Currency>,
     count: u64,
     goods_reference: String,
+    goods_state: Option<GoodsState>,
 }
 
 enum Amount {
@@ -105,6 +106,7 @@ impl Draft {
             currency: None,
             count: 0,
             goods_reference: String::new(),
+            goods_state: None,
         }
     }
 
@@ -165,6 +167,7 @@ impl Draft {
             Field::Currency => self.currency = Some(text.parse()?),
             Field::Count => self.count = number(field, text)?,
             Field::GoodsReference => self.goods_reference = name(field, text)?,
+            Field::GoodsState => self.goods_state = Some(text.parse()?),
             Field::ObservedOn => self.statement.observed_on = parse_day(field.as_str(), text)?.to_string(),
             Field::ActedOn => self.statement.acted_on = parse_day(field.as_str(), text)?.to_string(),
             Field::RetentionDays => self.statement.retention_days = retention(number(field, text)?)?,
@@ -270,11 +273,15 @@ impl Draft {
             .collect())
     }
 
-    /// A currency without an amount says nothing and is left out: exports carry the column in every row.
+    /// A currency or state without an amount, a count or a reference says nothing and is left out: exports carry the column in every
+    /// row.
     fn goods_value(&self) -> Result<Option<proto::GoodsValue>, FieldError> {
-        let value = proto::GoodsValue { count: self.count, reference: self.goods_reference.clone(), ..Default::default() };
+        let state = self.goods_state.map_or(0, GoodsState::number);
+        let value =
+            proto::GoodsValue { count: self.count, reference: self.goods_reference.clone(), state, ..Default::default() };
         let Some(amount) = &self.amount else {
-            return Ok((value != proto::GoodsValue::default()).then_some(value));
+            let says_something = value.count > 0 || !value.reference.is_empty();
+            return Ok(says_something.then_some(value));
         };
         let currency = self.currency.ok_or_else(|| {
             Field::Currency.error("CURRENCY_MISSING", "give the currency of the amount, three letters of ISO 4217")
@@ -316,6 +323,7 @@ pub(in crate::cli) fn goods_value(
     currency: Option<&str>,
     count: Option<u64>,
     reference: Option<&str>,
+    state: Option<GoodsState>,
 ) -> Result<Option<proto::GoodsValue>, FieldError> {
     let mut draft = Draft::new(Purpose::Submit);
     let texts = [(Field::Amount, amount), (Field::Currency, currency), (Field::GoodsReference, reference)];
@@ -323,6 +331,7 @@ pub(in crate::cli) fn goods_value(
         draft.set(field, text.unwrap_or_default())?;
     }
     draft.count = count.unwrap_or(0);
+    draft.goods_state = state;
     draft.goods_value()
 }
 

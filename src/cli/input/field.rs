@@ -39,6 +39,8 @@ pub enum Field {
     Count,
     /// What the goods are known by among members.
     GoodsReference,
+    /// Whether they were sold.
+    GoodsState,
     /// Day of the observation.
     ObservedOn,
     /// Day of the member's action.
@@ -51,7 +53,7 @@ pub enum Field {
 
 impl Field {
     /// Every field, in the order of the documentation.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::SubmissionId,
         Self::Audience,
         Self::Region,
@@ -69,6 +71,7 @@ impl Field {
         Self::Currency,
         Self::Count,
         Self::GoodsReference,
+        Self::GoodsState,
         Self::ObservedOn,
         Self::ActedOn,
         Self::RetentionDays,
@@ -96,6 +99,7 @@ impl Field {
             Self::Currency => "currency",
             Self::Count => "count",
             Self::GoodsReference => "goods_reference",
+            Self::GoodsState => "goods_state",
             Self::ObservedOn => "observed_on",
             Self::ActedOn => "acted_on",
             Self::RetentionDays => "retention_days",

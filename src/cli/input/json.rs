@@ -26,8 +26,8 @@ pub(super) fn draft(line: &str, purpose: Purpose) -> Result<Draft, FieldError> {
                 continue;
             }
             "goods_value" => Field::Amount,
-            "amount" | "currency" | "count" | "goods_reference" => {
-                let message = "give goods_value with amount_minor, currency, count and reference";
+            "amount" | "currency" | "count" | "goods_reference" | "goods_state" => {
+                let message = "give goods_value with amount_minor, currency, count, reference and state";
                 return Err(FieldError::new("FIELD_UNKNOWN", name, message));
             }
             other => Field::named(other).ok_or_else(|| unknown(other))?,
@@ -115,6 +115,7 @@ fn goods_value(draft: &mut Draft, value: Value) -> Result<(), FieldError> {
             "currency" => set(draft, Field::Currency, value),
             "count" => set(draft, Field::Count, value),
             "reference" => set(draft, Field::GoodsReference, value),
+            "state" => set(draft, Field::GoodsState, value),
             other => Err(unknown(other)),
         }
         .map_err(|e| e.inside(outer))?;

@@ -70,10 +70,10 @@ fn whatever_may_be_a_phone_number_is_read_in_the_region() {
 fn a_full_csv_row_and_a_full_object_say_the_same() {
     let csv = format!(
         "submission_id,audience,domain,phone,Marketplace Account,region,infringement,rights_holder,brand,evidence,actions,\
-         platform,seen_region,hs_chapter,gtin,amount,currency,count,goods_reference,observed_on,acted_on,retention_days\n\
+         platform,seen_region,hs_chapter,gtin,amount,currency,count,goods_reference,goods_state,observed_on,acted_on,retention_days\n\
          case-7,luxury,a.example|b.example,13800138000,taobao:x\\|y,CN,design,\"Acme, Inc.\",Acme,\
          test_purchase:conclusive:{DIGEST}+{DIGEST}|image_recognition|police_raid:{DIGEST},store_closed|permanent_ban,taobao,\
-         CN-GD,42,4006381333931,1234.50,CNY,12,HP 2026/1189,2026-01-31,2026-02-01,365\n"
+         CN-GD,42,4006381333931,1234.50,CNY,12,HP 2026/1189,unsold,2026-01-31,2026-02-01,365\n"
     );
     let json = format!(
         r#"{{"submission_id":"case-7","audience":"luxury","region":"CN",
@@ -82,7 +82,7 @@ fn a_full_csv_row_and_a_full_object_say_the_same() {
         "evidence":[{{"kind":"test_purchase","grade":"conclusive","sha256":["{DIGEST}","{DIGEST}"]}},
         {{"kind":"image_recognition"}},{{"kind":"police_raid","sha256":["{DIGEST}"]}}],
         "actions":["store_closed","permanent_ban"],"platform":"taobao","seen_region":"CN-GD","hs_chapter":42,
-        "gtin":"4006381333931","goods_value":{{"amount_minor":123450,"currency":"CNY","count":12,"reference":"HP 2026/1189"}},
+        "gtin":"4006381333931","goods_value":{{"amount_minor":123450,"currency":"CNY","count":12,"reference":"HP 2026/1189","state":"unsold"}},
         "observed_on":"2026-01-31","acted_on":"2026-02-01","retention_days":365,"nice_class":null}}"#
     )
     .replace('\n', " ");
@@ -95,7 +95,13 @@ fn a_full_csv_row_and_a_full_object_say_the_same() {
     let statement = from_csv.statement.expect("a statement");
     assert_eq!(
         statement.goods_value,
-        Some(proto::GoodsValue { amount_minor: 123_450, currency: "CNY".into(), count: 12, reference: "HP 2026/1189".into() })
+        Some(proto::GoodsValue {
+            amount_minor: 123_450,
+            currency: "CNY".into(),
+            count: 12,
+            reference: "HP 2026/1189".into(),
+            state: 2
+        })
     );
     assert_eq!(
         statement.evidence.iter().map(|e| (e.kind, e.grade, e.sha256.len())).collect::<Vec<_>>(),

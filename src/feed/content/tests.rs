@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRng;
 
 use super::*;
-use crate::domain::{Action, EvidenceGrade, IdentifierKind, Infringement, Pseudonym};
+use crate::domain::{Action, EvidenceGrade, GoodsState, IdentifierKind, Infringement, Pseudonym};
 use crate::feed::fixtures::{any, content};
 
 /// The same content with everything that has no order in another one.
@@ -59,6 +59,8 @@ fn all_that_is_said_counts() {
     assert!(differs(&|c| c.statement.product.as_mut().expect("stated").gtin = None));
     assert!(differs(&|c| c.statement.goods_value.as_mut().expect("stated").amount = None));
     assert!(differs(&|c| c.statement.goods_value.as_mut().expect("stated").count = None));
+    assert!(differs(&|c| c.statement.goods_value.as_mut().expect("stated").reference = Some("HP 2026/1189".into())));
+    assert!(differs(&|c| c.statement.goods_value.as_mut().expect("stated").state = Some(GoodsState::Sold)));
     assert!(differs(&|c| c.statement.observed_on = c.statement.acted_on));
     assert!(differs(&|c| c.statement.acted_on = None));
     assert!(differs(&|c| c.statement.retention_days = None));

@@ -93,14 +93,14 @@ fn goods_are_named_and_valued_with_standards() {
     assert_eq!(refused(|s| product(s, None, "4006381333932")), ("GTIN_INVALID", "product.gtin".into()));
     assert_eq!(refused(|s| product(s, None, "")), ("PRODUCT_EMPTY", "product".into()));
     let value = |s: &mut wire::Statement, amount_minor, currency: &str, count| {
-        s.goods_value = Some(wire::GoodsValue { amount_minor, currency: currency.into(), count, reference: String::new() });
+        s.goods_value = Some(wire::GoodsValue { amount_minor, currency: currency.into(), count, ..Default::default() });
     };
     assert_eq!(refused(|s| value(s, 1, "", 0)), ("CURRENCY_UNKNOWN", "goods_value.currency".into()));
     assert_eq!(refused(|s| value(s, 1, "RMB", 0)), ("CURRENCY_UNKNOWN", "goods_value.currency".into()));
     assert_eq!(refused(|s| value(s, -1, "CNY", 0)), ("AMOUNT_INVALID", "goods_value.amount_minor".into()));
     assert_eq!(refused(|s| value(s, 0, "CNY", 5)), ("AMOUNT_INVALID", "goods_value.amount_minor".into()));
     assert_eq!(refused(|s| value(s, 0, "", 0)), ("GOODS_VALUE_EMPTY", "goods_value".into()));
-    let counted = GoodsValue { amount: None, count: Some(5), reference: None };
+    let counted = GoodsValue { amount: None, count: Some(5), reference: None, state: None };
     assert_eq!(after(|s| value(s, 0, "", 5)).expect("valid").goods_value, Some(counted));
     let known_by = |s: &mut wire::Statement, reference: &str| {
         s.goods_value = Some(wire::GoodsValue { reference: reference.into(), ..Default::default() });
@@ -108,6 +108,12 @@ fn goods_are_named_and_valued_with_standards() {
     let known = after(|s| known_by(s, "HUANGPU 2026/1189")).expect("valid").goods_value.expect("stated");
     assert_eq!(known.reference.as_deref(), Some("HUANGPU 2026/1189"));
     assert_eq!(refused(|s| known_by(s, "a\nb")), ("TEXT_INVALID", "goods_value.reference".into()));
+    let in_state = |s: &mut wire::Statement, state: i32| {
+        s.goods_value = Some(wire::GoodsValue { count: 1, state, ..Default::default() });
+    };
+    let sold = after(|s| in_state(s, 1)).expect("valid").goods_value.expect("stated");
+    assert_eq!(sold.state, Some(crate::domain::GoodsState::Sold));
+    assert_eq!(refused(|s| in_state(s, 9)), ("GOODS_STATE_UNKNOWN", "goods_value.state".into()));
 }
 
 proptest! {

@@ -49,8 +49,12 @@ async fn an_amount_is_in_a_currency_that_has_amounts() {
     let world = World::new(&["aurelle"]).await;
     let worth = |currency: &str| {
         let mut row = allegation("shop.test", 1);
-        row.statement.goods_value =
-            Some(GoodsValue { amount: Some((5, currency.parse().expect("listed"))), count: None, reference: None });
+        row.statement.goods_value = Some(GoodsValue {
+            amount: Some((5, currency.parse().expect("listed"))),
+            count: None,
+            reference: None,
+            state: None,
+        });
         row
     };
     for currency in ["XXX", "XAU"] {

@@ -44,6 +44,7 @@ fn signal(member: &str, brand: &str, matched: &[(u32, i32, proto::Strength)]) ->
                 currency: "CNY".into(),
                 count: 12,
                 reference: String::new(),
+                state: 1,
             }),
             observed_on: "2026-11-01".into(),
             ..Statement::default()
@@ -163,7 +164,7 @@ fn an_answer_for_a_program() {
         "infringement": "trademark_counterfeit", "rights_holder": "", "brand": "Acme",
         "evidence": [{"kind": "test_purchase", "grade": "substantial", "sha256": ["ab".repeat(32)]}],
         "actions": ["listing_removed", "store_closed"], "platform": "taobao", "seen_region": "CN-GD", "hs_chapter": 42,
-        "nice_class": Json::Null, "gtin": "", "goods_value": {"amount_minor": 123_450, "currency": "CNY", "count": 12, "reference": ""},
+        "nice_class": Json::Null, "gtin": "", "goods_value": {"amount_minor": 123_450, "currency": "CNY", "count": 12, "reference": "", "state": "sold"},
         "observed_on": "2026-11-01", "acted_on": ""
     });
     assert_eq!(json["own"][0], expected);
