@@ -10,7 +10,7 @@
 //! encodes a message again to check a signature. Nothing that a peer sends makes it panic, and everything that a peer can grow
 //! has a bound in [`crate::domain::limits`].
 //!
-//! In reading order: hash and frontier (the tree), signing key and note (the signature), checkpoint, batch, fork, receipt and roster
+//! In reading order: hash, frontier and inclusion (the tree), signing key and note (the signature), checkpoint, batch, fork, receipt and roster
 //! (what is signed), entry with codec and statement (the bytes), content (what a submission says), view (what a feed
 //! comes to), life (what a signal comes to, with the entries of all feeds about it).
 
@@ -25,6 +25,7 @@ mod fixtures;
 mod fork;
 mod frontier;
 mod hash;
+mod inclusion;
 mod life;
 mod note;
 mod receipt;
@@ -44,6 +45,7 @@ pub use entry::{Body, Entry, EntryBytes, EntryBytesError, Leaf};
 pub use fork::{ForkProof, ForkProofError};
 pub use frontier::{Frontier, FrontierError};
 pub use hash::{Hash, HashLengthError, leaf_hash, node_hash, sha256};
+pub use inclusion::{InclusionPath, ProofError, verify_proof, write_proof};
 pub use life::{Amended, DisputeEnd, Disputed, Life, Note, Opined, Told, life, marker_holds};
 pub use note::{NoteError, open_note, sign_note, verifier_key};
 pub use receipt::{ErasureReceipt, ReceiptError};
