@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use countermark::config::{ClientConfig, Environment, NodeConfig};
-use countermark::domain::Policy;
+use countermark::domain::{Policy, Thresholds};
 use serde_json::Value;
 
 /// Keys that have a default. That they are all such keys is shown by the samples themselves: without them they load.
@@ -49,7 +49,8 @@ fn every_sample_loads() {
     for name in &names {
         match name.as_str() {
             node_file if node_file.starts_with("node") => drop(node(&sample(node_file))),
-            "policy.toml" => toml::from_str::<Policy>(&text("policy.toml")).expect("TOML").validate().expect("a good sample"),
+            "policy.toml" => toml::from_str::<Policy>(&text(name)).expect("TOML").validate().expect("a good sample"),
+            "thresholds.toml" => toml::from_str::<Thresholds>(&text(name)).expect("TOML").validate().expect("a good sample"),
             _ => drop(ClientConfig::load(&sample(name), &Environment::default()).expect("a good sample")),
         }
     }

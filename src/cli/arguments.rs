@@ -13,6 +13,7 @@ use super::cases::{
     SignalArguments, UnmarkArguments,
 };
 use super::check::SellerArguments;
+use super::leads::LeadsArguments;
 use super::output::OutputFormat;
 use super::reading::{ReadArguments, StatementArguments};
 use super::ring::RingArguments;
@@ -76,6 +77,8 @@ pub(super) enum Command {
     Alerts(AlertsArguments),
     /// Sellers who belong together, by strong identifiers that they share.
     Ring(Box<RingArguments>),
+    /// Rings whose goods are worth a prosecutor's time, and what became of them.
+    Leads(Box<LeadsArguments>),
     /// Show the state of the node.
     Status(StatusArguments),
     /// Look after a running node's store.
@@ -374,7 +377,7 @@ pub(super) struct ConfigCheckArguments {
 
 #[derive(Subcommand)]
 pub(super) enum FeedCommand {
-    /// Verify a feed's checkpoint, and its entries, offline.
+    /// Verify a feed's checkpoint and its entries, or a lead that was exported, offline.
     Verify(FeedVerifyArguments),
 }
 
@@ -383,26 +386,33 @@ CHECKPOINT is a C2SP tlog-checkpoint (`status --output json` shows those of fork
 C2SP verifier key (name+id+base64), or found in a roster that the secretariat's key verifies. ENTRIES has every entry of the
 feed in order, one a line, in base64, or in hexadecimal after `hex:`.
 
-JSON: {feed, alliance, size, root, key, entries_verified}.";
+A bundle is what an authority gets of a lead. Each of its entries is verified by its own proof, under the roster in the bundle, which
+the secretariat's key verifies: have that key from the alliance by another way than the bundle.
+
+JSON: {feed, alliance, size, root, key, entries_verified}; of a bundle {lead, alliance, made_by, made_at, stage, members, signals,
+entries_verified, cut}.";
 
 #[derive(Args)]
 #[command(after_long_help = VERIFY_HELP)]
 pub(super) struct FeedVerifyArguments {
     /// File with the signed checkpoint.
-    #[arg(long, value_name = "FILE")]
-    pub(super) checkpoint: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "bundle")]
+    pub(super) checkpoint: Option<PathBuf>,
     /// File with the feed's verifier key.
-    #[arg(long, value_name = "FILE", required_unless_present = "roster", conflicts_with = "roster")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["roster", "bundle"], conflicts_with = "roster")]
     pub(super) key: Option<PathBuf>,
     /// File with the roster as signed note.
     #[arg(long, value_name = "FILE", requires = "secretariat_key")]
     pub(super) roster: Option<PathBuf>,
     /// File with the secretariat's key in base64, such as roster.pub of a member's folder.
-    #[arg(long, value_name = "FILE", requires = "roster")]
+    #[arg(long, value_name = "FILE")]
     pub(super) secretariat_key: Option<PathBuf>,
     /// File with the entries.
     #[arg(long, value_name = "FILE")]
     pub(super) entries: Option<PathBuf>,
+    /// A lead that `leads export` wrote, in place of a checkpoint.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["checkpoint", "key", "roster", "entries"], requires = "secretariat_key")]
+    pub(super) bundle: Option<PathBuf>,
 }
 
 /// How two people make sure that a file arrived as it was sent.

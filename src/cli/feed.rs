@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::alliance::claimed_alliance;
 use super::arguments::FeedVerifyArguments;
 use super::failure::{Failure, Outcome};
+use super::leads::verify_bundle;
 use super::output::{Printer, Show, facts};
 use crate::alliance::folder::read_public;
 use crate::domain::limits::{MAX_CHECKPOINT_BYTES, MAX_ENTRY_BYTES, MAX_ROSTER_BYTES};
@@ -24,8 +25,14 @@ const MAX_LINE_BYTES: u64 = 2 * MAX_ENTRY_BYTES as u64 + 8;
 const MAX_KEY_BYTES: u64 = 1_024;
 
 pub(super) fn verify(arguments: &FeedVerifyArguments, printer: &mut Printer) -> Result<Outcome, Failure> {
+    if let (Some(bundle), Some(key)) = (&arguments.bundle, &arguments.secretariat_key) {
+        return verify_bundle(bundle, key, printer);
+    }
+    let Some(checkpoint) = &arguments.checkpoint else {
+        return Err(Failure::usage("give --checkpoint, or --bundle with --secretariat-key"));
+    };
     // Of its full length, so that what is too long is refused by the reader that knows why.
-    let note = read_public(&arguments.checkpoint, 4 * MAX_CHECKPOINT_BYTES as u64)?;
+    let note = read_public(checkpoint, 4 * MAX_CHECKPOINT_BYTES as u64)?;
     let keys = match (&arguments.key, &arguments.roster, &arguments.secretariat_key) {
         (Some(key), None, None) => Keys::of_feed(&read_public(key, MAX_KEY_BYTES)?)?,
         (None, Some(roster), Some(key)) => Keys::of_roster(roster, key)?,

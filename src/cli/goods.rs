@@ -68,7 +68,7 @@ impl Goods {
 }
 
 /// An amount in major units; in minor ones where the currency's are not known.
-fn money(minor: i64, currency: &str) -> String {
+pub(super) fn money(minor: i64, currency: &str) -> String {
     match currency.parse::<Currency>().ok().and_then(|currency| currency.exponent()) {
         Some(exponent) => format!("{} {currency}", Decimal::new(minor, exponent.into())),
         None => format!("{minor} minor units of {currency}"),

@@ -22,6 +22,7 @@ mod feed;
 mod fingerprint;
 mod goods;
 pub mod input;
+mod leads;
 mod loopback;
 mod member;
 mod output;
@@ -29,9 +30,11 @@ mod reading;
 mod retract;
 mod ring;
 mod serve;
+mod statement;
 mod status;
 mod store;
 mod submit;
+mod thresholds;
 mod usage;
 mod watch;
 mod words;
@@ -92,6 +95,7 @@ fn dispatch(command: Command, environment: &Environment, printer: &mut Printer) 
         Command::Watch(arguments) => wait_for(watch::watch(arguments, environment, printer)),
         Command::Alerts(arguments) => wait_for(watch::alerts(arguments, environment, printer)),
         Command::Ring(arguments) => wait_for(ring::run(*arguments, environment, printer)),
+        Command::Leads(arguments) => wait_for(leads::run(*arguments, environment, printer)),
         Command::Status(arguments) => wait_for(status::run(&arguments, environment, printer)),
         Command::Store(StoreCommand::Rebuild(arguments)) => wait_for(store::rebuild(&arguments, environment, printer)),
         Command::Store(StoreCommand::Purge(arguments)) => wait_for(store::purge(&arguments, environment, printer)),

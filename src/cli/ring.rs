@@ -13,6 +13,7 @@ use super::connection::Node;
 use super::failure::{Failure, Outcome};
 use super::goods::Goods;
 use super::output::{Printer, Show, counted, lines, plain};
+use super::thresholds::{Measured, ThresholdArguments};
 use super::words;
 use crate::domain::{Currency, SignalRef};
 use crate::rpc::proto::lead_service_client::LeadServiceClient;
@@ -28,7 +29,8 @@ once, at the highest value. Disputed signals and parallel imports are left out o
 
 JSON: {sellers: [{seller, depth, via: {seller, kind}, signals: [{signal, status, kinds, region, brand}]}], links: [{a, b, kind}],
 hubs: [{kind, seller, count}], cut, goods: {total_minor, currency, stated: [{amount_minor, currency, without_rate}], goods,
-repeated_signals, unvalued_signals, left_out_signals}}.";
+repeated_signals, unvalued_signals, left_out_signals}, thresholds: [{threshold, met, total_minor, needed_minor, currency, marks,
+needed_marks}]}.";
 
 #[derive(Args)]
 #[command(after_long_help = RING_HELP)]
@@ -50,6 +52,8 @@ pub(super) struct RingArguments {
     /// What the goods are summed in, three letters of ISO 4217; the base of the alliance's rates where it is left out.
     #[arg(long, value_name = "CURRENCY")]
     currency: Option<Currency>,
+    #[command(flatten)]
+    thresholds: ThresholdArguments,
     /// Also write the ring as a graph for Graphviz.
     #[arg(long, value_name = "FILE")]
     graphviz: Option<PathBuf>,
@@ -66,10 +70,11 @@ pub(super) async fn run(
     if identifiers.is_empty() == arguments.signal.is_none() {
         return Err(Failure::usage("give a signal with --signal, or identifiers of one seller by flags"));
     }
+    let thresholds = arguments.thresholds.rules()?;
     let signal = arguments.signal.map(|signal| signal.to_string()).unwrap_or_default();
     let currency = arguments.currency.map(|currency| currency.to_string()).unwrap_or_default();
     let (depth, max_sellers) = (arguments.depth, arguments.sellers);
-    let request = GetRingRequest { signal, identifiers, depth, max_sellers, currency };
+    let request = GetRingRequest { signal, identifiers, depth, max_sellers, currency, thresholds };
     let node = Node::reach(arguments.node.config.as_deref(), environment).await?;
     let ring = Ring::of(LeadServiceClient::new(node.channel).get_ring(request).await?.into_inner());
     if let Some(path) = &arguments.graphviz {
@@ -91,6 +96,8 @@ struct Ring {
     /// There are more sellers, or links beyond the depth.
     cut: bool,
     goods: Goods,
+    /// How they measure up to what was given.
+    thresholds: Vec<Measured>,
 }
 
 #[derive(Debug, Serialize)]
@@ -143,6 +150,7 @@ impl Ring {
             hubs: ring.hubs.into_iter().map(hub).collect(),
             cut: ring.cut,
             goods: ring.goods.unwrap_or_default().into(),
+            thresholds: ring.thresholds.into_iter().map(Measured::from).collect(),
         }
     }
 
@@ -219,7 +227,9 @@ impl Show for Ring {
         };
         let hubs = lines(self.hubs.iter().map(hub));
         let hubs = if hubs.is_empty() { hubs } else { format!("\n{hubs}") };
-        lines((head + &sellers + &hubs + "\n" + &self.goods.table()).lines().map(str::to_owned))
+        let measured: String = self.thresholds.iter().map(Measured::line).collect();
+        let measured = if measured.is_empty() { measured } else { format!("\n{measured}") };
+        lines((head + &sellers + &hubs + "\n" + &self.goods.table() + &measured).lines().map(str::to_owned))
     }
 }
 
@@ -255,6 +265,15 @@ mod tests {
                 unvalued_signals: 1,
                 left_out_signals: 1,
             }),
+            thresholds: vec![proto::MeasuredThreshold {
+                name: "CN counterfeit mark".into(),
+                met: true,
+                total_minor: 123_450,
+                needed_minor: 100_000,
+                currency: "CNY".into(),
+                marks: 1,
+                needed_marks: 2,
+            }],
         })
     }
 
@@ -277,6 +296,8 @@ goods: 1234.50 CNY in all, 2 goods, each counted once
   repeated  3 signals, of goods that other signals state too
   unvalued  1 signal, without an amount
   left out  1 signal, disputed or of parallel imports
+
+threshold met: CN counterfeit mark (1234.50 CNY of 1000.00 CNY, 1 of 2 brands)
 ";
         assert_eq!(ring().table(), expected);
     }

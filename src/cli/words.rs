@@ -31,6 +31,7 @@ words! {
     outcome: domain::DisputeOutcome,
     step: domain::AnswerStep,
     stage: domain::ReferralStage,
+    sentence: domain::Sentence,
     goods_state: domain::GoodsState,
     marker: domain::MarkerKind,
     marker_reason: domain::MarkerReason,

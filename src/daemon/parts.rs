@@ -16,8 +16,8 @@ use crate::rpc::acceptor::OpenConnections;
 use crate::rpc::webhook::Webhook;
 use crate::rpc::{AccessList, CaseServer, LeadServer, NodeServer, PeerDialer, ScreeningServer, SignalServer};
 use crate::service::{
-    AccuracyBoard, Cases, Deliveries, Eraser, FreshnessBoard, LocalSecret, NodeState, Overrides, Pseudonymiser, Retention,
-    Rings, Screener, Signals, Submitter, Watcher, Watches,
+    AccuracyBoard, Cases, Deliveries, Eraser, FreshnessBoard, Leads, LocalSecret, NodeState, Overrides, Pseudonymiser,
+    Retention, Rings, Screener, Signals, Submitter, Watcher, Watches,
 };
 
 /// What can fail, opened and compared: the store, the roster, and the keys that it names.
@@ -200,6 +200,14 @@ impl Parts {
             signals: signals.clone(),
             clock: clock.clone(),
         };
+        let leads = Leads {
+            store: store.clone(),
+            directory: directory.clone(),
+            signals: signals.clone(),
+            rings: Arc::new(rings),
+            clock: clock.clone(),
+            recording: tokio::sync::Mutex::default(),
+        };
         let state = NodeState {
             store: store.clone(),
             directory: directory.clone(),
@@ -219,7 +227,7 @@ impl Parts {
                 eraser,
                 access: access.clone(),
             },
-            leads: LeadServer { rings: Arc::new(rings), access: access.clone() },
+            leads: LeadServer { leads: Arc::new(leads), access: access.clone() },
             cases: CaseServer { cases, access: access.clone() },
             screening: ScreeningServer {
                 screener,

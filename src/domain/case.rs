@@ -64,6 +64,10 @@ impl Change {
         if let Some(value) = &self.goods_value {
             value.validate().map_err(|e| e.inside("goods_value"))?;
         }
+        if matches!(self.outcome, Some(ReferralStage::Identified | ReferralStage::Dropped)) {
+            let message = "give what came of a referral; a lead is identified and dropped with `leads`";
+            return Err(FieldError::new("REFERRAL_STAGE_UNFIT", "outcome", message));
+        }
         Statement::validate_day("acted_on", self.acted_on, today)
     }
 }

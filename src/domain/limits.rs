@@ -30,6 +30,14 @@ pub const MAX_REBUTTAL_DIGESTS: usize = 16;
 pub const MAX_AMENDMENTS: usize = 32;
 /// Disputes of one signal that count of those that one member recorded: a check reads them all.
 pub const MAX_DISPUTES_BY_MEMBER: usize = 16;
+/// Steps of one lead that count: a referral, what became of each of some defendants, and the same again elsewhere.
+pub const MAX_LEAD_STEPS: usize = 64;
+/// Entries in one bundle for an authority: what a lead names, and some sixty about each of these signals. At most 32 MiB.
+pub const MAX_BUNDLE_ENTRIES: usize = 4_096;
+/// Bytes of a bundle that are read: as many entries with their proofs in base64, twice.
+pub const MAX_BUNDLE_BYTES: usize = 128 * 1_024 * 1_024;
+/// Rules of thresholds in one file: a dozen for each of some laws.
+pub const MAX_THRESHOLDS: usize = 64;
 /// Links from the start to which a ring is followed: beyond them hardly anything belongs together.
 pub const MAX_RING_DEPTH: usize = 8;
 /// Sellers of one ring: as many as the largest controllers have stores.

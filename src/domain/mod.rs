@@ -19,6 +19,7 @@ mod role;
 mod roster;
 mod signal;
 mod statement;
+mod threshold;
 mod time;
 mod verdict;
 mod vocabulary;
@@ -44,6 +45,7 @@ pub use statement::{
     Action, Currency, Evidence, EvidenceGrade, EvidenceKind, GoodsState, GoodsValue, Gtin, Infringement, Product, ProductClass,
     Region, Sha256Digest, Sighting, Statement, parse_day,
 };
+pub use threshold::{Threshold, Thresholds};
 pub use time::Timestamp;
 pub use verdict::{Circumstances, Judgment, Reason, Testimony, Verdict, judge};
 pub use watch::{Alert, AlertId, AlertKind, Standing, Watch, WatchId};

@@ -17,7 +17,7 @@ pub struct Referral {
     pub lead: LeadId,
     /// How far.
     pub stage: ReferralStage,
-    /// The signals that were handed over, 1 to 64, where it is referred; none later.
+    /// The signals that it rests on, 1 to 64, where it is identified or referred; none later.
     pub signals: Vec<SignalRef>,
     /// Where.
     pub region: Option<Region>,
@@ -37,10 +37,14 @@ impl Referral {
     /// # Errors
     /// The first field that is out of bounds for a feed of `audience`.
     pub fn validate(&self, audience: &Audience, today: Date) -> Result<(), FieldError> {
-        if self.stage == ReferralStage::Referred {
+        if self.stage.names_signals() {
             validate_signals(&self.signals, audience)?;
         } else if !self.signals.is_empty() {
-            return Err(FieldError::new("SIGNAL_COUNT", "signals", "signals are named when a lead is referred, and not again"));
+            return Err(FieldError::new(
+                "SIGNAL_COUNT",
+                "signals",
+                "signals are named when a lead is identified or referred, and not again",
+            ));
         }
         if self.sentence.is_some() && self.stage != ReferralStage::Convicted {
             return Err(FieldError::new("SENTENCE_UNFIT", "sentence", "a sentence goes with a conviction"));
@@ -68,6 +72,41 @@ vocabulary! {
     Convicted = 5, "convicted";
     /// Nobody was.
     Acquitted = 6, "acquitted";
+    /// A member found it, and has handed it to nobody yet.
+    Identified = 7, "identified";
+    /// It is followed no further.
+    Dropped = 8, "dropped";
+}
+
+impl ReferralStage {
+    /// Whether a lead can come to this after `before`; `None` for one that is new. A lead may have several defendants, and a judgment
+    /// be changed on appeal, so what courts do may follow itself.
+    #[must_use]
+    pub const fn follows(self, before: Option<Self>) -> bool {
+        let Some(before) = before else { return self.names_signals() };
+        match before {
+            Self::Identified => matches!(self, Self::Referred | Self::Dropped),
+            Self::Referred => matches!(self, Self::Accepted | Self::NotAccepted | Self::Dropped),
+            Self::NotAccepted => matches!(self, Self::Referred | Self::Dropped),
+            Self::Accepted | Self::Arrested => {
+                matches!(self, Self::Arrested | Self::Convicted | Self::Acquitted | Self::Dropped)
+            }
+            Self::Convicted | Self::Acquitted => matches!(self, Self::Arrested | Self::Convicted | Self::Acquitted),
+            Self::Dropped => false,
+        }
+    }
+
+    /// Whether somebody has to do something yet.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Identified | Self::Referred | Self::Accepted | Self::Arrested)
+    }
+
+    /// Whether an entry of this stage says which signals the lead rests on.
+    #[must_use]
+    pub const fn names_signals(self) -> bool {
+        matches!(self, Self::Identified | Self::Referred)
+    }
 }
 
 vocabulary! {

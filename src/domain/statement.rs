@@ -333,7 +333,8 @@ impl Sighting {
 }
 
 /// An ISO 3166-1 alpha-2 country or an ISO 3166-2 subdivision.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Region(String);
 
 impl Region {
@@ -355,6 +356,12 @@ impl Region {
         if is_country && subdivision.is_none_or(is_subdivision) { Ok(Self(text.to_owned())) } else { Err(Self::unknown()) }
     }
 
+    /// Whether this is `other` or lies in it.
+    #[must_use]
+    pub fn is_in(&self, other: &Self) -> bool {
+        self.0.strip_prefix(other.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    }
+
     fn unknown() -> FieldError {
         FieldError::new(
             "REGION_UNKNOWN",
@@ -373,6 +380,20 @@ impl FromStr for Region {
             _ => rust_iso3166::iso3166_2::from_code(text).is_some(),
         };
         if known { Ok(Self(text.to_owned())) } else { Err(Self::unknown()) }
+    }
+}
+
+impl TryFrom<String> for Region {
+    type Error = FieldError;
+
+    fn try_from(text: String) -> Result<Self, FieldError> {
+        text.parse()
+    }
+}
+
+impl From<Region> for String {
+    fn from(region: Region) -> Self {
+        region.0
     }
 }
 
@@ -625,6 +646,10 @@ mod tests {
     #[test]
     fn codes_of_the_standards() {
         assert!("CN-GD".parse::<Region>().is_ok() && "DE".parse::<Region>().is_ok());
+        let region = |text: &str| text.parse::<Region>().expect("listed");
+        assert!(
+            region("CN-GD").is_in(&region("CN")) && region("CN").is_in(&region("CN")) && !region("CN").is_in(&region("CN-GD"))
+        );
         assert!("CN-XX".parse::<Region>().is_err() && "cn".parse::<Region>().is_err());
         assert!("CNY".parse::<Currency>().is_ok() && "RMB".parse::<Currency>().is_err());
         assert!("4006381333931".parse::<Gtin>().is_ok() && "4006381333932".parse::<Gtin>().is_err());

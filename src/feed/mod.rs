@@ -12,7 +12,7 @@
 //!
 //! In reading order: hash, frontier and inclusion (the tree), signing key and note (the signature), checkpoint, batch, fork, receipt and roster
 //! (what is signed), entry with codec and statement (the bytes), content (what a submission says), view (what a feed
-//! comes to), life (what a signal comes to, with the entries of all feeds about it).
+//! comes to), life (what a signal comes to, with the entries of all feeds about it), lead (what a lead comes to).
 
 mod batch;
 mod bodies;
@@ -26,6 +26,7 @@ mod fork;
 mod frontier;
 mod hash;
 mod inclusion;
+mod lead;
 mod life;
 mod note;
 mod receipt;
@@ -46,6 +47,7 @@ pub use fork::{ForkProof, ForkProofError};
 pub use frontier::{Frontier, FrontierError};
 pub use hash::{Hash, HashLengthError, leaf_hash, node_hash, sha256};
 pub use inclusion::{InclusionPath, ProofError, verify_proof, write_proof};
+pub use lead::{Lead, LeadStep};
 pub use life::{Amended, DisputeEnd, Disputed, Life, Note, Opined, Told, life, marker_holds};
 pub use note::{NoteError, open_note, sign_note, verifier_key};
 pub use receipt::{ErasureReceipt, ReceiptError};
@@ -53,6 +55,6 @@ pub use roster::{Replacement, RosterError, SignedRoster, supersede};
 pub use signing_key::{KeyError, SigningKey};
 pub use statement::{
     change_from_wire, change_to_wire, digests_from_wire, digests_to_wire, evidence_list_from_wire, evidence_to_wire,
-    signals_from_wire, statement_from_wire, statement_to_wire,
+    goods_value_to_wire, signals_from_wire, statement_from_wire, statement_to_wire, word as optional_word,
 };
 pub use view::{Effect, FeedView, FoldError, ResumeError, ViewDigest, ViewTotals, signal_digest};

@@ -112,8 +112,11 @@ pub fn change_to_wire(change: &Change) -> wire::Change {
     }
 }
 
-/// `None` for 0.
-pub(super) fn word<T>(
+/// A word of a vocabulary that can be left out: `None` for 0.
+///
+/// # Errors
+/// `code` in `field` for a number without a word.
+pub fn word<T>(
     number: i32,
     from_number: fn(i32) -> Option<T>,
     code: &'static str,
@@ -230,7 +233,9 @@ fn product_from_wire(product: wire::Product) -> Result<Product, FieldError> {
     product.validate().map(|()| product)
 }
 
-pub(super) fn goods_value_to_wire(value: &GoodsValue) -> wire::GoodsValue {
+/// The message that says the same.
+#[must_use]
+pub fn goods_value_to_wire(value: &GoodsValue) -> wire::GoodsValue {
     let (amount_minor, currency) =
         value.amount.map_or_else(Default::default, |(amount, currency)| (amount, currency.code().to_owned()));
     let (count, reference) = (value.count.unwrap_or(0), value.reference.clone().unwrap_or_default());

@@ -124,6 +124,12 @@ impl Directory {
         Err(FieldError::new("AUDIENCE_UNKNOWN", "audience", message))
     }
 
+    /// The key with which the secretariat signs rosters.
+    #[must_use]
+    pub const fn secretariat(&self) -> FeedKey {
+        self.secretariat
+    }
+
     /// The alliance.
     #[must_use]
     pub fn alliance(&self) -> &AllianceName {

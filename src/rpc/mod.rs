@@ -12,6 +12,7 @@ mod convert;
 mod fault;
 mod gate;
 pub mod identity;
+mod lead_convert;
 mod lead_service;
 mod node_service;
 mod peer_convert;

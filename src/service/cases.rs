@@ -19,7 +19,7 @@ use crate::domain::{
 use crate::feed::{Body, DisputeEnd, Disputed, EncodeError, Entry};
 use crate::membership::Directory;
 use crate::pseudonym::PseudonymError;
-use crate::store::{Append, Appended, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 /// Keeps references of cases apart from whatever else is derived.
 const REFERENCE: &[u8] = b"countermark/case-reference/v1";
@@ -228,6 +228,7 @@ impl CaseError {
             Self::Field(error) => error.code,
             Self::NotFound("dispute") => "DISPUTE_NOT_FOUND",
             Self::NotFound("marker") => "MARKER_NOT_FOUND",
+            Self::NotFound("lead") => "LEAD_NOT_FOUND",
             Self::NotFound(_) => "SIGNAL_NOT_FOUND",
             Self::NotOwn(_) => "ENTRY_NOT_OWN",
             Self::Transition { code, .. } => code,
@@ -239,7 +240,7 @@ impl CaseError {
         }
     }
 
-    const fn transition(code: &'static str, message: &'static str) -> Self {
+    pub(super) const fn transition(code: &'static str, message: &'static str) -> Self {
         Self::Transition { code, message }
     }
 }
@@ -276,7 +277,7 @@ impl Cases {
         }
         amendable(&record, &change, self.clock.now())?;
         let audience = signal.feed.audience.clone();
-        let amendment = self.append(audience, Body::Amendment(Amendment { signal: signal.seq, change })).await?;
+        let amendment = self.signals.note(audience, Body::Amendment(Amendment { signal: signal.seq, change })).await?;
         Ok((signal, amendment))
     }
 
@@ -305,7 +306,7 @@ impl Cases {
         }
         let answers = self.directory.roster().roster().policy.answers.clone();
         let due = answers.calendar.days_after(self.clock.now(), answers.resolve_days);
-        let at = self.append(audience, Body::Dispute(dispute)).await?;
+        let at = self.signals.note(audience, Body::Dispute(dispute)).await?;
         Ok(OpenedDispute { dispute: at, reference, due, created: true })
     }
 
@@ -352,7 +353,7 @@ impl Cases {
         let audience = dispute.feed.audience.clone();
         let decision = Decision { dispute, outcome, signals: decided, reference: case.tag };
         decision.validate(&audience)?;
-        self.append(audience, Body::Decision(decision)).await
+        Ok(self.signals.note(audience, Body::Decision(decision)).await?)
     }
 
     /// Says what this member thinks of another's signal. Durable when this returns; gives the opinion's place, or `None` where the
@@ -380,7 +381,7 @@ impl Cases {
         if held.map_or(&Stance::None, |held| &held.stance) == &opinion.stance {
             return Ok(None);
         }
-        self.append(audience, Body::Opinion(opinion)).await.map(Some)
+        Ok(Some(self.signals.note(audience, Body::Opinion(opinion)).await?))
     }
 
     /// Says something of identifiers that holds against all signals that name them. Durable when this returns; gives the marker's
@@ -396,7 +397,7 @@ impl Cases {
         marker.validate_terms()?;
         marker.pseudonyms = self.pseudonymiser.to_write(forms).await?;
         marker.validate()?;
-        self.append(audience, Body::Marker(marker)).await
+        Ok(self.signals.note(audience, Body::Marker(marker)).await?)
     }
 
     /// Takes an own marker back. Durable when this returns.
@@ -412,7 +413,7 @@ impl Cases {
         if !matches!(entry, Some(Entry { body: Body::Marker(_), .. })) {
             return Err(CaseError::NotFound("marker"));
         }
-        self.append(marker.feed.audience, Body::MarkerLift(MarkerLift { marker: marker.seq })).await
+        Ok(self.signals.note(marker.feed.audience, Body::MarkerLift(MarkerLift { marker: marker.seq })).await?)
     }
 
     /// The cases under a reference that a seller has: one, unless it was recorded again after it had ended.
@@ -536,16 +537,6 @@ impl Cases {
         };
         self.directory.check_audience(&signal.feed.audience).map_err(|_| CaseError::NotFound("signal"))?;
         Ok(signal.feed.audience.clone())
-    }
-
-    async fn append(&self, audience: Audience, body: Body) -> Result<SignalRef, CaseError> {
-        let (entry, bytes) = self.signals.entry(body)?;
-        let feed = FeedId { member: self.directory.member().clone(), audience: audience.clone() };
-        let outcome = self.store.append(vec![Append::Note { audience, entry, bytes }]).await?;
-        match outcome.into_iter().next().unwrap_or(Err(StoreError::Closed))? {
-            Appended::Created(seq) | Appended::Known(seq, _) => Ok(SignalRef { feed, seq }),
-            Appended::Withdrawn | Appended::Erased(_) | Appended::Gone => Err(Panicked.into()),
-        }
     }
 }
 

@@ -138,11 +138,16 @@ impl Eraser {
     }
 }
 
-/// What is to be erased with the entry at `at`: a signal goes with its amendments. `None` where it is no signal and no marker.
+/// What is to be erased with the entry at `at`: a signal goes with its amendments, a lead with its steps. `None`
+/// where it is neither, and no marker.
 fn named(store: &Store, at: &SignalRef) -> Result<Option<Named>, StoreError> {
     Ok(match store.entry(at)?.map(|entry| entry.body) {
         Some(Body::Signal { tag, .. }) => Some(signal_with_amendments(store, at, tag)?),
         Some(Body::Marker(_)) => Some(vec![(at.seq, None)]),
+        Some(Body::Referral(_)) => {
+            let lead = store.leads()?.into_iter().find(|lead| lead.name() == at);
+            Some(lead.map_or_else(|| vec![(at.seq, None)], |lead| lead.steps().map(|step| (step.at.seq, None)).collect()))
+        }
         Some(_) | None => None,
     })
 }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use petgraph::unionfind::UnionFind;
 
 use super::record::SignalRecord;
-use crate::domain::{Currency, GoodsValue, Infringement, Rates, Sha256Digest, SignalRef, SignalStatus};
+use crate::domain::{Currency, GoodsValue, Infringement, Rates, Sha256Digest, SignalRef, SignalStatus, Threshold};
 
 /// What goods come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +92,41 @@ impl GoodsTotal {
     }
 }
 
+/// How goods measure up to a threshold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Measured {
+    /// The rule.
+    pub rule: Threshold,
+    /// What the goods that fit it come to, in minor units of its currency.
+    pub total_minor: i64,
+    /// Different brands that they carry.
+    pub marks: usize,
+    /// Whether it is met.
+    pub met: bool,
+}
+
+impl Measured {
+    pub(super) fn of(records: &[&SignalRecord], rule: &Threshold, rates: &Rates) -> Self {
+        let fitting: Vec<&SignalRecord> =
+            records.iter().copied().filter(|record| counts(record) && fits(record, rule)).collect();
+        let total_minor = GoodsTotal::of(&fitting, rates, rule.currency).total_minor;
+        let brands = fitting.iter().filter_map(|record| letters(record.statement().brand.as_deref()?));
+        let marks = brands.collect::<BTreeSet<String>>().len();
+        let is_enough = rule.minor().is_ok_and(|needed| total_minor >= needed);
+        let met = is_enough && !fitting.is_empty() && (rule.marks <= 1 || marks >= usize::from(rule.marks));
+        Self { rule: rule.clone(), total_minor, marks, met }
+    }
+}
+
+fn fits(record: &SignalRecord, rule: &Threshold) -> bool {
+    let statement = record.statement();
+    let seen_in = statement.sighting.as_ref().and_then(|sighting| sighting.region.as_ref());
+    let state = statement.goods_value.as_ref().and_then(|value| value.state);
+    rule.region.as_ref().is_none_or(|region| seen_in.is_some_and(|seen| seen.is_in(region)))
+        && (rule.infringements.is_empty() || rule.infringements.contains(&statement.infringement))
+        && (rule.state.is_none() || rule.state == state)
+}
+
 fn counts(record: &SignalRecord) -> bool {
     record.status.is_live()
         && record.status != SignalStatus::Disputed
@@ -121,16 +156,20 @@ fn same_goods(records: &[&SignalRecord]) -> Vec<usize> {
     sets.into_labeling()
 }
 
-/// The letters and digits of the reference, so that blanks, dashes and case make no difference.
 fn reference(value: &GoodsValue) -> Option<String> {
-    let letters = value.reference.as_ref()?.chars().filter(|c| c.is_alphanumeric());
+    letters(value.reference.as_deref()?)
+}
+
+/// The letters and digits of a text, so that blanks, dashes and case make no difference.
+fn letters(text: &str) -> Option<String> {
+    let letters = text.chars().filter(|c| c.is_alphanumeric());
     Some(letters.flat_map(char::to_uppercase).collect()).filter(|text: &String| !text.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Evidence, EvidenceGrade, EvidenceKind, SignalContent, Statement, Timestamp};
+    use crate::domain::{Evidence, EvidenceGrade, EvidenceKind, GoodsState, Sighting, SignalContent, Statement, Timestamp};
 
     fn code(code: &str) -> Currency {
         code.parse().expect("listed")
@@ -211,6 +250,40 @@ mod tests {
         records[1].content.statement.infringement = Infringement::ParallelImport;
         let total = total(&records);
         assert_eq!((total.total_minor, total.goods, total.left_out), (100, 1, 2));
+    }
+
+    #[test]
+    fn a_threshold_measures_the_goods_that_fit_it_and_no_others() {
+        let seen = |name: &str, region: &str, brand: &str, state, minor| {
+            let mut record = signal(name, Some((minor, "CNY")), name, &[]);
+            let statement = &mut record.content.statement;
+            statement.sighting = Some(Sighting { platform: None, region: region.parse().ok() });
+            statement.brand = Some(brand.to_owned());
+            statement.evidence.clear();
+            statement.goods_value.as_mut().expect("stated").state = state;
+            record
+        };
+        let mut records = vec![
+            seen("acme/all/0", "CN-GD", "Acme", Some(GoodsState::Sold), 3_000_000),
+            seen("acme/all/1", "CN", "A C M E", Some(GoodsState::Unsold), 2_000_000),
+            seen("acme/all/2", "DE", "Other", Some(GoodsState::Sold), 9_000_000),
+        ];
+        let rule = |more: &str| -> Threshold {
+            toml::from_str(&format!("name = \"a\"\nregion = \"CN\"\ncurrency = \"CNY\"\n{more}")).expect("a rule")
+        };
+        let measure = |records: &[SignalRecord], more: &str| {
+            let measured = Measured::of(&records.iter().collect::<Vec<_>>(), &rule(more), &rates());
+            (measured.total_minor, measured.marks, measured.met)
+        };
+        assert_eq!(measure(&records, "amount = 50000"), (5_000_000, 1, true), "to the cent");
+        assert_eq!(measure(&records, "amount = 50001"), (5_000_000, 1, false));
+        assert_eq!(measure(&records, "amount = 30000\nmarks = 2"), (5_000_000, 1, false), "one brand, however it is written");
+        assert_eq!(measure(&records, "amount = 30000\nstate = \"sold\""), (3_000_000, 1, true));
+        assert_eq!(measure(&records, "amount = 1\ninfringements = [\"design\"]"), (0, 0, false));
+        assert_eq!(measure(&records, "amount = 0\nstate = \"sold\"\nmarks = 1"), (3_000_000, 1, true));
+        records[0].status = SignalStatus::Disputed;
+        records[1].content.statement.infringement = Infringement::ParallelImport;
+        assert_eq!(measure(&records, "amount = 0"), (0, 0, false), "nothing is left that counts");
     }
 
     #[test]

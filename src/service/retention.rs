@@ -1,7 +1,7 @@
 //! What is kept no longer than policy says: every node erases of its own what has expired, and removes of others what they left.
 //!
 //! A signal ends with the days of its kind (or its own), a marker with the days that it holds, an amendment with its signal, an
-//! opinion with the signal that it is about. Of its own a node writes an erasure, which every other node carries out; what stands in
+//! opinion with the signal that it is about, what is said of a lead with the days of the policy. Of its own a node writes an erasure, which every other node carries out; what stands in
 //! another member's feed longer than [`RETENTION_GRACE`] beyond its end is removed without one, because its member may have left.
 
 use std::sync::Arc;
@@ -113,12 +113,8 @@ fn ended(store: &Store, directory: &Directory, clock: &dyn Clock, feed: &FeedId,
             }
             Body::Amendment(amendment) => is_gone(store, &SignalRef { seq: amendment.signal, ..at.clone() })?,
             Body::Opinion(opinion) => is_gone(store, &opinion.signal)?,
-            Body::Retraction(_)
-            | Body::Dispute(_)
-            | Body::Decision(_)
-            | Body::MarkerLift(_)
-            | Body::Erasure(_)
-            | Body::Referral(_) => false,
+            Body::Referral(_) => is_over(&entry, reader.roster().policy.retention_days),
+            Body::Retraction(_) | Body::Dispute(_) | Body::Decision(_) | Body::MarkerLift(_) | Body::Erasure(_) => false,
         };
         if is_over && !store.is_erased(&at) {
             match entry.body {

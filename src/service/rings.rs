@@ -14,11 +14,14 @@ use std::sync::Arc;
 use super::blocking::off_thread;
 use super::cases::CaseError;
 use super::freshness::rests_on;
-use super::goods::GoodsTotal;
+use super::goods::{GoodsTotal, Measured};
 use super::record::{Reader, SignalRecord};
 use super::{FreshnessBoard, Pseudonymiser, Signals};
 use crate::domain::limits::{MAX_RING_DEPTH, MAX_RING_SELLERS};
-use crate::domain::{Clock, Currency, FieldError, Identifier, IdentifierKind, MarkerKind, Pseudonym, SignalRef, Strength};
+use crate::domain::{
+    Audience, Clock, Currency, FeedId, FieldError, Identifier, IdentifierKind, MarkerKind, Pseudonym, Rates, SignalRef,
+    Strength, Thresholds,
+};
 use crate::membership::Directory;
 use crate::store::{FreshnessRecord, Store, StoreError};
 
@@ -41,17 +44,48 @@ pub struct Rings {
     pub clock: Arc<dyn Clock>,
 }
 
-/// Where a walk begins, and how far it goes.
+/// Where a walk begins, how far it goes, and what its goods are measured by.
 #[derive(Debug, Clone)]
 pub struct RingQuery {
     /// Where.
     pub start: RingStart,
+    /// How far.
+    pub reach: Reach,
+    /// What the goods are summed in; `None` for the base of the policy's rates.
+    pub currency: Option<Currency>,
+    /// What the goods are measured by.
+    pub thresholds: Thresholds,
+}
+
+/// How far a walk goes.
+#[derive(Debug, Clone)]
+pub struct Reach {
     /// Links from the start, 1 to 8.
     pub depth: usize,
     /// Sellers at most, 1 to 1,000.
     pub sellers: usize,
-    /// What the goods are summed in; `None` for the base of the policy's rates.
-    pub currency: Option<Currency>,
+    /// Signals of this audience only: what is said to it of the ring must not tell of others. `None` for all that this member reads.
+    pub audience: Option<Audience>,
+}
+
+impl Default for Reach {
+    fn default() -> Self {
+        Self { depth: 4, sellers: 100, audience: None }
+    }
+}
+
+impl Reach {
+    /// # Errors
+    /// The first bound that is out of bounds.
+    pub(super) fn validate(&self) -> Result<(), FieldError> {
+        if !(1..=MAX_RING_DEPTH).contains(&self.depth) {
+            return Err(FieldError::new("RING_DEPTH_INVALID", "depth", "give 1 to 8 links"));
+        }
+        if !(1..=MAX_RING_SELLERS).contains(&self.sellers) {
+            return Err(FieldError::new("RING_SIZE_INVALID", "max_sellers", "give 1 to 1000 sellers"));
+        }
+        Ok(())
+    }
 }
 
 /// Where a walk begins.
@@ -76,6 +110,8 @@ pub struct Ring {
     pub cut: bool,
     /// What the goods of its sellers come to.
     pub goods: GoodsTotal,
+    /// How they measure up to each of the thresholds that were given.
+    pub thresholds: Vec<Measured>,
 }
 
 /// A seller of a ring.
@@ -101,8 +137,31 @@ pub struct Hub {
 }
 
 impl Ring {
-    fn empty(goods: GoodsTotal) -> Self {
-        Self { sellers: Vec::new(), links: BTreeSet::new(), hubs: Vec::new(), cut: false, goods }
+    /// All that members say of its sellers.
+    pub(super) fn signals(&self) -> impl Iterator<Item = &SignalRecord> {
+        self.sellers.iter().flat_map(|seller| &seller.signals)
+    }
+
+    /// The ring around the seller of `record`.
+    pub(super) fn around(
+        record: SignalRecord,
+        reach: &Reach,
+        store: &Store,
+        reader: &Reader<'_>,
+        freshness: &FreshnessRecord,
+    ) -> Result<Self, StoreError> {
+        let mut walk = Walk::new(store, reader, freshness, reach);
+        walk.meet(record, None, 0);
+        walk.run()
+    }
+
+    /// With what its goods come to, and how they measure up.
+    pub(super) fn valued(mut self, currency: Currency, thresholds: &Thresholds, rates: &Rates) -> Self {
+        let records: Vec<&SignalRecord> = self.signals().collect();
+        let goods = GoodsTotal::of(&records, rates, currency);
+        let measured = thresholds.rules.iter().map(|rule| Measured::of(&records, rule, rates)).collect();
+        (self.goods, self.thresholds) = (goods, measured);
+        self
     }
 }
 
@@ -112,12 +171,8 @@ impl Rings {
     /// # Errors
     /// A [`FieldError`], [`CaseError::NotFound`], or why no pseudonyms could be made, or the store's.
     pub async fn ring(&self, query: RingQuery) -> Result<Ring, CaseError> {
-        if !(1..=MAX_RING_DEPTH).contains(&query.depth) {
-            return Err(FieldError::new("RING_DEPTH_INVALID", "depth", "give 1 to 8 links").into());
-        }
-        if !(1..=MAX_RING_SELLERS).contains(&query.sellers) {
-            return Err(FieldError::new("RING_SIZE_INVALID", "max_sellers", "give 1 to 1000 sellers").into());
-        }
+        query.reach.validate()?;
+        query.thresholds.validate()?;
         let (start, record) = match query.start {
             RingStart::Signal(signal) => (Vec::new(), Some(self.signals.get(signal).await?)),
             RingStart::Identifiers(identifiers) => {
@@ -131,14 +186,12 @@ impl Rings {
         let freshness = self.freshness.fresh();
         let walk = move || {
             let reader = Reader::new(&store, &directory, &*clock);
-            let currency = query.currency.unwrap_or(reader.roster().policy.rates.base);
-            let ring = Ring::empty(GoodsTotal::nothing(currency));
-            let (depth, most) = (query.depth, query.sellers);
-            let (places, seen, read, queue) = (HashMap::new(), HashSet::new(), HashSet::new(), VecDeque::new());
-            let mut walk = Walk { store: &store, reader, freshness: &freshness, ring, places, seen, read, queue, depth, most };
+            let rates = &reader.roster().policy.rates;
+            let currency = query.currency.unwrap_or(rates.base);
+            let mut walk = Walk::new(&store, &reader, &freshness, &query.reach);
             record.into_iter().for_each(|record| walk.meet(record, None, 0));
             walk.queue.extend(start.into_iter().map(|(kind, pseudonym)| Step { from: None, kind, pseudonym, depth: 0 }));
-            walk.run()
+            Ok::<_, StoreError>(walk.run()?.valued(currency, &query.thresholds, rates))
         };
         Ok(off_thread(walk).await??)
     }
@@ -154,7 +207,7 @@ struct Step {
 
 struct Walk<'a> {
     store: &'a Store,
-    reader: Reader<'a>,
+    reader: &'a Reader<'a>,
     freshness: &'a FreshnessRecord,
     ring: Ring,
     /// Place of each seller in the ring, by what it is known by.
@@ -162,20 +215,25 @@ struct Walk<'a> {
     seen: HashSet<Pseudonym>,
     read: HashSet<SignalRef>,
     queue: VecDeque<Step>,
-    depth: usize,
-    most: usize,
+    reach: &'a Reach,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(store: &'a Store, reader: &'a Reader<'a>, freshness: &'a FreshnessRecord, reach: &'a Reach) -> Self {
+        let goods = GoodsTotal::nothing(reader.roster().policy.rates.base);
+        let (sellers, hubs, thresholds) = (Vec::new(), Vec::new(), Vec::new());
+        let ring = Ring { sellers, links: BTreeSet::new(), hubs, cut: false, goods, thresholds };
+        let (places, seen, read, queue) = (HashMap::new(), HashSet::new(), HashSet::new(), VecDeque::new());
+        Self { store, reader, freshness, ring, places, seen, read, queue, reach }
+    }
+
     fn run(mut self) -> Result<Ring, StoreError> {
         while let Some(step) = self.queue.pop_front() {
             if self.seen.insert(step.pseudonym) && self.links(&step)? {
                 self.follow(&step)?;
             }
         }
-        let records: Vec<&SignalRecord> = self.ring.sellers.iter().flat_map(|seller| &seller.signals).collect();
-        let goods = GoodsTotal::of(&records, &self.reader.roster().policy.rates, self.ring.goods.currency);
-        Ok(Ring { goods, ..self.ring })
+        Ok(self.ring)
     }
 
     /// Whether the identifier may link: strong, and of no victim.
@@ -193,7 +251,7 @@ impl Walk<'_> {
     fn follow(&mut self, step: &Step) -> Result<(), StoreError> {
         let limit = usize::from(self.reader.roster().policy.hub_sellers);
         let named = self.store.newest_positions(&step.pseudonym, limit * SIGNALS_A_SELLER);
-        let named: Vec<_> = named.into_iter().filter(|found| rests_on(self.freshness, &found.feed)).collect();
+        let named: Vec<_> = named.into_iter().filter(|found| self.reads(&found.feed)).collect();
         let count: usize = named.iter().map(|f| f.newest.len() + usize::try_from(f.skipped).unwrap_or(usize::MAX)).sum();
         if count > limit * SIGNALS_A_SELLER {
             self.ring.hubs.push(Hub { kind: step.kind, seller: step.from, count });
@@ -219,6 +277,10 @@ impl Walk<'_> {
         Ok(())
     }
 
+    fn reads(&self, feed: &FeedId) -> bool {
+        rests_on(self.freshness, feed) && self.reach.audience.as_ref().is_none_or(|audience| *audience == feed.audience)
+    }
+
     fn counts(&self, record: &SignalRecord) -> bool {
         record.status.is_live() && self.reader.roster().is_active(&record.signal.feed.member)
     }
@@ -228,7 +290,7 @@ impl Walk<'_> {
         let known_by = self.known_by(&record);
         let place = match self.places.get(&known_by) {
             Some(place) => *place,
-            None if depth > self.depth || self.ring.sellers.len() == self.most => {
+            None if depth > self.reach.depth || self.ring.sellers.len() == self.reach.sellers => {
                 self.ring.cut = true;
                 return;
             }

@@ -134,6 +134,17 @@ impl Signals {
         Ok((Arc::new(entry), bytes))
     }
 
+    /// Says something about other entries to `audience`. Durable when this returns; gives the entry's place.
+    pub(super) async fn note(&self, audience: Audience, body: Body) -> Result<SignalRef, SignalError> {
+        let (entry, bytes) = self.entry(body)?;
+        let feed = FeedId { member: self.directory.member().clone(), audience: audience.clone() };
+        let outcome = self.store.append(vec![Append::Note { audience, entry, bytes }]).await?;
+        match outcome.into_iter().next().unwrap_or(Err(StoreError::Closed))? {
+            Appended::Created(seq) | Appended::Known(seq, _) => Ok(SignalRef { feed, seq }),
+            Appended::Withdrawn | Appended::Erased(_) | Appended::Gone => Err(Panicked.into()),
+        }
+    }
+
     pub(super) async fn resolve(&self, target: Target) -> Result<SignalRef, SignalError> {
         match target {
             Target::Signal(signal) if signal.feed.member == *self.directory.member() => Ok(signal),

@@ -5,6 +5,7 @@ mod cases;
 mod erasing;
 mod freshness;
 mod keys;
+mod leads;
 mod rings;
 mod screening;
 mod signals;

@@ -10,14 +10,16 @@ use std::ops::Bound;
 use roaring::RoaringTreemap;
 
 use super::index::{FeedNo, Fingerprint, Position, PositionIndex, Postings};
-use crate::domain::limits::{MAX_AMENDMENTS, MAX_CASE_SIGNALS, MAX_DISPUTES_BY_MEMBER};
-use crate::domain::{CaseTag, DisputeOutcome, FeedId, Marker, MarkerKind, SignalRef, Timestamp};
+use crate::domain::limits::{MAX_AMENDMENTS, MAX_CASE_SIGNALS, MAX_DISPUTES_BY_MEMBER, MAX_LEAD_STEPS};
+use crate::domain::{CaseTag, DisputeOutcome, FeedId, LeadId, Marker, MarkerKind, SignalRef, Timestamp};
 use crate::feed::Body;
 
 /// Decisions of one feed about one dispute with one outcome: one for each signal that a dispute can name.
 const MAX_DECISIONS: usize = MAX_CASE_SIGNALS;
 /// Opinions of one feed about one signal: the newest that is not erased holds.
 const MAX_OPINIONS_KEPT: usize = 8;
+/// Steps of one lead: beyond those that count, as of amendments.
+const MAX_STEPS_KEPT: usize = 2 * MAX_LEAD_STEPS;
 /// Markers that are read of one feed for one pseudonym, of each kind: the newest.
 const MAX_MARKERS_READ: usize = 8;
 
@@ -60,6 +62,8 @@ pub(super) struct Casebook {
     about: HashMap<SignalRef, BTreeMap<(Kind, FeedNo), Vec<Noted>>>,
     cases: HashMap<CaseTag, Vec<Position>>,
     disputes: BTreeSet<SignalRef>,
+    /// What one feed says of one lead, in its order.
+    leads: BTreeMap<(FeedNo, LeadId), Vec<Position>>,
     /// What erasures name: it counts no more, whether its content is gone yet or not.
     erased: HashMap<FeedNo, RoaringTreemap>,
     /// Those of victims are marked.
@@ -99,9 +103,18 @@ impl Casebook {
                 let earlier = erasure.entries.iter().filter(|seq| **seq < at.seq());
                 self.erased.entry(at.feed()).or_default().extend(earlier.map(|seq| seq.get()));
             }
-            // What came of a lead changes no answer.
-            Body::Referral(_) => {}
-            Body::Signal { .. } | Body::Retraction(_) | Body::Dispute(_) | Body::Decision(_) | Body::Opinion(_) => {}
+            Body::Referral(referral) if referral.signals.iter().all(|signal| signal.feed.audience == name.feed.audience) => {
+                let steps = self.leads.entry((at.feed(), referral.lead)).or_default();
+                if steps.len() < MAX_STEPS_KEPT {
+                    steps.push(at);
+                }
+            }
+            Body::Signal { .. }
+            | Body::Retraction(_)
+            | Body::Dispute(_)
+            | Body::Decision(_)
+            | Body::Opinion(_)
+            | Body::Referral(_) => {}
         }
     }
 
@@ -131,6 +144,15 @@ impl Casebook {
             Body::Amendment(amendment) => SignalRef { feed: feed.clone(), seq: amendment.signal },
             Body::Opinion(opinion) => opinion.signal.clone(),
             Body::Marker(marker) => return fingerprints(marker).for_each(|print| self.markers.remove(print, at)),
+            Body::Referral(referral) => {
+                let key = (at.feed(), referral.lead);
+                let steps = self.leads.entry(key).or_default();
+                steps.retain(|step| *step != at);
+                if steps.is_empty() {
+                    self.leads.remove(&key);
+                }
+                return;
+            }
             _ => return,
         };
         if let Some(about_it) = self.about.get_mut(&about) {
@@ -175,6 +197,11 @@ impl Casebook {
     pub(super) fn disputes_after(&self, after: Option<&SignalRef>) -> impl Iterator<Item = &SignalRef> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.disputes.range((from, Bound::Unbounded))
+    }
+
+    /// What each feed says of each of its leads.
+    pub(super) fn leads(&self) -> impl Iterator<Item = impl Iterator<Item = Position>> {
+        self.leads.values().map(|steps| steps.iter().copied().filter(|at| !self.is_erased(*at)))
     }
 
     /// Whether a marker may name the pseudonym.

@@ -61,7 +61,7 @@ pub use import::Import;
 pub use index::{FeedNo, Position};
 pub use overrides::{Override, OverrideId};
 pub use pictures::PictureId;
-pub use reading::StoredBatch;
+pub use reading::{Proven, StoredBatch};
 pub use state::ForkRecord;
 pub use watches::{Delivered, Look};
 

@@ -1,5 +1,6 @@
 //! Reading entries: one by one, by the submission that they were made of, and in runs as they are handed to other members.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use super::index::{FeedNo, Position};
 use super::rows::CheckpointRow;
 use super::{Shared, Store, StoreError, damaged, keys, segment, state};
 use crate::domain::{FeedId, Seq, SubmissionTag};
-use crate::feed::{Body, Entry, Frontier, Leaf, NotUnderstood};
+use crate::feed::{Body, Entry, Frontier, Hash, InclusionPath, Leaf, NotUnderstood};
 
 /// Where an own signal stands, and what its entry says unless that is erased.
 pub(super) type Submitted = (Seq, Option<Arc<Entry>>);
@@ -25,7 +26,48 @@ pub struct StoredBatch {
     pub checkpoint: Bytes,
 }
 
+/// An entry with the way from it to a checkpoint.
+#[derive(Debug, Clone)]
+pub struct Proven {
+    /// Its sequence number.
+    pub seq: Seq,
+    /// The entry, or what is left of it.
+    pub leaf: Leaf,
+    /// From it to the root of the checkpoint.
+    pub path: InclusionPath,
+    /// The checkpoint, as signed note.
+    pub checkpoint: Bytes,
+}
+
 impl Store {
+    /// Those of the entries `seqs` that are held, each with its path to the next checkpoint that is kept. Reads a batch for each.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`].
+    pub fn prove(&self, feed: &FeedId, seqs: &BTreeSet<Seq>) -> Result<Vec<Proven>, StoreError> {
+        let Some(no) = self.shared.state.read().number(feed) else { return Ok(Vec::new()) };
+        let mut proven = Vec::with_capacity(seqs.len());
+        let mut next = seqs.first().copied();
+        while let Some(first) = next {
+            let frontier = self.kept_until(no, feed, first)?;
+            let Some(batch) = self.batch_after(feed, frontier.size())? else { break };
+            let hashes: Vec<Hash> = batch.leaves.iter().map(Leaf::hash).collect();
+            let end = batch.first.plus(batch.leaves.len());
+            if end <= first {
+                break;
+            }
+            for (seq, path) in
+                seqs.range(first..end).filter_map(|seq| Some((*seq, InclusionPath::of(&frontier, &hashes, *seq)?)))
+            {
+                let leaf = usize::try_from(seq.since(batch.first)).ok().and_then(|place| batch.leaves.get(place));
+                let checkpoint = batch.checkpoint.clone();
+                proven.extend(leaf.map(|leaf| Proven { seq, leaf: leaf.clone(), path, checkpoint }));
+            }
+            next = seqs.range(end..).next().copied();
+        }
+        Ok(proven)
+    }
+
     /// The entries from `size` on up to the next checkpoint that is kept; `None` where nothing follows.
     ///
     /// # Errors
@@ -94,18 +136,23 @@ impl Store {
                 _ => return Ok(None),
             }
         };
-        let kept = self.shared.engine.last_until(&keys::checkpoints(no), &keys::checkpoint(no, size));
-        let mut frontier = match kept.map_err(|e| StoreError::unreadable(&e))? {
-            Some((_, value)) => {
-                let row = CheckpointRow::decode(&*value).map_err(|_| damaged("a kept checkpoint"))?;
-                state::read_frontier(&row, feed).map_err(|_| damaged("a kept checkpoint"))?
-            }
-            None => Frontier::empty(),
-        };
+        let mut frontier = self.kept_until(no, feed, size)?;
         for leaf in self.range(no, frontier.size(), size)? {
             frontier.push(leaf.hash());
         }
         Ok(Some(frontier))
+    }
+
+    /// The frontier at the last checkpoint kept for good that covers at most `size` entries.
+    fn kept_until(&self, no: FeedNo, feed: &FeedId, size: Seq) -> Result<Frontier, StoreError> {
+        let kept = self.shared.engine.last_until(&keys::checkpoints(no), &keys::checkpoint(no, size));
+        match kept.map_err(|e| StoreError::unreadable(&e))? {
+            Some((_, value)) => {
+                let row = CheckpointRow::decode(&*value).map_err(|_| damaged("a kept checkpoint"))?;
+                state::read_frontier(&row, feed).map_err(|_| damaged("a kept checkpoint"))
+            }
+            None => Ok(Frontier::empty()),
+        }
     }
 }
 

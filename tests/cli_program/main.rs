@@ -2,6 +2,7 @@
 
 mod ceremonies;
 mod feed;
+mod leads;
 mod node;
 mod real_nodes;
 mod usage;

@@ -23,7 +23,7 @@ impl Drop for Running {
     }
 }
 
-struct World {
+pub(crate) struct World {
     folder: tempfile::TempDir,
     _nodes: Vec<Running>,
 }
@@ -40,7 +40,7 @@ fn port_pair() -> u16 {
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = folder();
         let members = ["a:brand", "b:platform"].map(|member| format!("{member}:127.0.0.1:{}", port_pair()));
         let mut init = vec!["alliance", "init", "--name", "alliance.example", "--folder", "s"];
@@ -59,22 +59,22 @@ impl World {
         world
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path().join(name);
         std::fs::write(&path, bytes).expect("written");
         path
     }
 
-    fn run(&self, member: &str, arguments: &[&str], input: &str) -> Run {
+    pub(crate) fn run(&self, member: &str, arguments: &[&str], input: &str) -> Run {
         run_with(self.path(), arguments, &[("COUNTERMARK_CLIENT", &format!("s/members/{member}"))], input)
     }
 
     /// Asks again until the exit code is `code`.
-    fn until(&self, member: &str, arguments: &[&str], code: i32) {
+    pub(crate) fn until(&self, member: &str, arguments: &[&str], code: i32) {
         let began = Instant::now();
         loop {
             let run = self.run(member, arguments, "");
@@ -95,7 +95,7 @@ impl World {
     }
 
     /// Asks again until `holds` of what is printed.
-    fn until_json(&self, member: &str, arguments: &[&str], holds: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn until_json(&self, member: &str, arguments: &[&str], holds: impl Fn(&Value) -> bool) -> Value {
         let began = Instant::now();
         let arguments: Vec<&str> = ["--output", "json"].iter().chain(arguments).copied().collect();
         loop {

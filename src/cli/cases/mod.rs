@@ -54,7 +54,7 @@ impl DocumentArguments {
 /// Which entry of this member's own is meant.
 #[derive(Args)]
 struct OwnEntry {
-    /// The signal, as member/audience/sequence; with `erase` a marker, too.
+    /// The signal, as member/audience/sequence; with `erase` also a marker or a lead.
     #[arg(long, value_name = "SIGNAL", required_unless_present = "submission_id")]
     signal: Option<SignalRef>,
     /// The submission id that the signal was submitted under; takes --audience.

@@ -5,9 +5,10 @@ use serde::Serialize;
 use super::FreshnessView;
 use crate::cli::cases::Override;
 use crate::cli::output::{Show, counted, facts, plain};
+use crate::cli::statement::StatementView;
 use crate::cli::words;
 use crate::domain;
-use crate::rpc::proto::{CheckAnswer, Freshness, GoodsValue, MarkerMatch, MatchedIdentifier, Product, SignalMatch, product};
+use crate::rpc::proto::{CheckAnswer, Freshness, MarkerMatch, MatchedIdentifier, SignalMatch};
 
 /// Whether the verdict is one that a screener acts on.
 pub(super) fn is_flagged(answer: &CheckAnswer) -> bool {
@@ -182,19 +183,8 @@ struct Signal {
     counts: bool,
     quarantined: bool,
     matched: Vec<Matched>,
-    infringement: &'static str,
-    rights_holder: String,
-    brand: String,
-    evidence: Vec<Evidence>,
-    actions: Vec<&'static str>,
-    platform: String,
-    seen_region: String,
-    hs_chapter: Option<u32>,
-    nice_class: Option<u32>,
-    gtin: String,
-    goods_value: Option<Value>,
-    observed_on: String,
-    acted_on: String,
+    #[serde(flatten)]
+    statement: StatementView,
 }
 
 #[derive(Debug, Serialize)]
@@ -205,33 +195,6 @@ struct Matched {
     strength: &'static str,
 }
 
-#[derive(Debug, Serialize)]
-struct Evidence {
-    kind: &'static str,
-    /// indicative, substantial or conclusive.
-    grade: &'static str,
-    /// Lower-case hexadecimal.
-    sha256: Vec<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct Value {
-    amount_minor: i64,
-    currency: String,
-    count: u64,
-    reference: String,
-    /// sold or unsold; empty for not stated.
-    state: &'static str,
-}
-
-impl From<GoodsValue> for Value {
-    fn from(value: GoodsValue) -> Self {
-        let GoodsValue { amount_minor, currency, count, reference, state } = value;
-        let state = if state == 0 { "" } else { words::goods_state(state) };
-        Self { amount_minor, currency, count, reference, state }
-    }
-}
-
 impl From<MatchedIdentifier> for Matched {
     fn from(matched: MatchedIdentifier) -> Self {
         Self { index: matched.index, kind: words::kind(matched.kind), strength: words::strength(matched.strength) }
@@ -240,19 +203,6 @@ impl From<MatchedIdentifier> for Matched {
 
 impl Signal {
     fn of(found: SignalMatch) -> Self {
-        let statement = found.statement.unwrap_or_default();
-        let sighting = statement.sighting.unwrap_or_default();
-        let Product { class, gtin } = statement.product.unwrap_or_default();
-        let (hs_chapter, nice_class) = match class {
-            Some(product::Class::HsChapter(chapter)) => (Some(chapter), None),
-            Some(product::Class::NiceClass(class)) => (None, Some(class)),
-            None => (None, None),
-        };
-        let evidence = statement.evidence.iter().map(|e| Evidence {
-            kind: words::evidence(e.kind),
-            grade: words::grade(e.grade),
-            sha256: e.sha256.iter().map(|digest| words::hex(digest)).collect(),
-        });
         Self {
             signal: found.signal,
             member: found.member,
@@ -261,19 +211,7 @@ impl Signal {
             counts: found.counts,
             quarantined: found.quarantined,
             matched: found.matched.into_iter().map(Matched::from).collect(),
-            infringement: words::infringement(statement.infringement),
-            rights_holder: statement.rights_holder,
-            brand: statement.brand,
-            evidence: evidence.collect(),
-            actions: statement.actions.iter().map(|action| words::action(*action)).collect(),
-            platform: sighting.platform,
-            seen_region: sighting.region,
-            hs_chapter,
-            nice_class,
-            gtin,
-            goods_value: statement.goods_value.map(Value::from),
-            observed_on: statement.observed_on,
-            acted_on: statement.acted_on,
+            statement: StatementView::of(found.statement.unwrap_or_default()),
         }
     }
 
@@ -282,20 +220,15 @@ impl Signal {
         let marks = [(self.quarantined, "quarantined feed"), (!self.counts, "does not count")];
         let marks = marks.into_iter().filter(|(holds, _)| *holds).map(|(_, mark)| mark);
         let status: Vec<&str> = std::iter::once(self.status).chain(marks).collect();
-        let about = [self.brand.as_str(), self.rights_holder.as_str()].into_iter().find(|name| !name.is_empty());
-        let about = about.map_or_else(String::new, |name| format!(" of {name}"));
-        let head = plain(&format!("{whose}, {}: {}{about}", status.join(", "), self.infringement));
-        let evidence: Vec<String> = self.evidence.iter().map(|e| format!("{} ({})", e.kind, e.grade)).collect();
+        let about = self.statement.about().map_or_else(String::new, |name| format!(" of {name}"));
+        let head = plain(&format!("{whose}, {}: {}{about}", status.join(", "), self.statement.infringement));
         let matched: Vec<String> = self.matched.iter().map(|m| m.in_words(asked)).collect();
-        let seen = [self.platform.as_str(), self.seen_region.as_str()].into_iter().filter(|part| !part.is_empty());
-        let dates = [("observed", &self.observed_on), ("acted", &self.acted_on)];
-        let dates = dates.into_iter().filter(|(_, day)| !day.is_empty()).map(|(what, day)| format!("{what} {day}"));
         let said = [
             ("  signal", self.signal.clone()),
             ("  matched by", matched.join(", ")),
-            ("  evidence", evidence.join(", ")),
-            ("  actions", self.actions.join(", ")),
-            ("  seen", seen.map(str::to_owned).chain(dates).collect::<Vec<_>>().join(", ")),
+            ("  evidence", self.statement.evidence_in_words()),
+            ("  actions", self.statement.actions.join(", ")),
+            ("  seen", self.statement.seen_in_words()),
         ];
         format!("{head}\n{}", facts(said.into_iter().filter(|(_, value)| !value.is_empty())))
     }

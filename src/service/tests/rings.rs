@@ -1,11 +1,16 @@
 //! Who belongs to whom, and by what.
 
 use super::world::{World, allegation, identifier, marker, named};
-use crate::domain::{IdentifierKind, MarkerKind, MarkerReason, Strength};
-use crate::service::{CaseError, Ring, RingQuery, RingStart};
+use crate::domain::{IdentifierKind, MarkerKind, MarkerReason, Strength, Thresholds};
+use crate::service::{CaseError, Reach, Ring, RingQuery, RingStart};
+
+fn query(start: RingStart, depth: usize, sellers: usize) -> RingQuery {
+    let reach = Reach { depth, sellers, audience: None };
+    RingQuery { start, reach, currency: None, thresholds: Thresholds::default() }
+}
 
 async fn ring(world: &World, start: RingStart) -> Ring {
-    world.node("acme").rings.ring(RingQuery { start, depth: 8, sellers: 1_000, currency: None }).await.expect("found")
+    world.node("acme").leads.rings.ring(query(start, 8, 1_000)).await.expect("found")
 }
 
 #[tokio::test]
@@ -34,14 +39,8 @@ async fn a_ring_has_paths_and_names_its_hubs() {
     assert_eq!((found.hubs.len(), found.hubs[0].kind, found.hubs[0].count, found.cut), (1, IdentifierKind::Email, 10, false));
     let signal = found.sellers[2].signals[0].signal.clone();
     assert_eq!(ring(&world, RingStart::Signal(signal)).await.sellers.len(), 3, "from the other end too");
-    let bounded = |depth, sellers| {
-        acme.rings.ring(RingQuery {
-            start: RingStart::Identifiers(vec![named("shop-0.example")]),
-            depth,
-            sellers,
-            currency: None,
-        })
-    };
+    let bounded =
+        |depth, sellers| acme.leads.rings.ring(query(RingStart::Identifiers(vec![named("shop-0.example")]), depth, sellers));
     let near = bounded(1, 100).await.expect("found");
     assert_eq!((near.sellers.len(), near.cut), (2, true));
     let few = bounded(8, 2).await.expect("found");

@@ -17,8 +17,8 @@ use crate::feed::{SignedCheckpoint, SignedRoster, SigningKey};
 use crate::membership::{Directory, Liveness};
 use crate::pseudonym::HmacKey;
 use crate::service::{
-    AccuracyBoard, Answer, Cases, Eraser, FreshnessBoard, KeySecrets, LocalSecret, MarkerDraft, Overrides, Pseudonymiser,
-    Receipt, Retention, Rings, ScreenError, Screener, Signals, SubmitError, Submitter, Watcher, Watches,
+    AccuracyBoard, Answer, Cases, Eraser, FreshnessBoard, KeySecrets, Leads, LocalSecret, MarkerDraft, Overrides,
+    Pseudonymiser, Receipt, Retention, Rings, ScreenError, Screener, Signals, SubmitError, Submitter, Watcher, Watches,
 };
 use crate::store::{Import, Options, Store};
 
@@ -100,7 +100,7 @@ pub(crate) struct TestNode {
     pub(crate) watcher: Watcher,
     pub(crate) accuracy: Arc<AccuracyBoard>,
     pub(crate) overrides: Overrides,
-    pub(crate) rings: Rings,
+    pub(crate) leads: Leads,
     pub(crate) screener: Arc<Screener>,
     pub(crate) keys: Arc<HeldKeys>,
     pub(crate) clock: Arc<TestClock>,
@@ -206,13 +206,21 @@ impl World {
             clock.clone(),
             &secret,
         );
-        let rings = Rings {
+        let rings = Arc::new(Rings {
             store: store.clone(),
             directory: directory.clone(),
             freshness: freshness.clone(),
             pseudonymiser: pseudonymiser.clone(),
             signals: signals.clone(),
             clock: clock.clone(),
+        });
+        let leads = Leads {
+            store: store.clone(),
+            directory: directory.clone(),
+            signals: signals.clone(),
+            rings: rings.clone(),
+            clock: clock.clone(),
+            recording: tokio::sync::Mutex::default(),
         };
         let overrides = Overrides {
             store: store.clone(),
@@ -248,7 +256,7 @@ impl World {
             cases,
             accuracy,
             overrides,
-            rings,
+            leads,
             screener,
             store,
             directory,

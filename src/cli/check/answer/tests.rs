@@ -1,7 +1,7 @@
 use serde_json::Value as Json;
 
 use super::*;
-use crate::rpc::proto::{self, FeedFreshness, Sighting, Statement};
+use crate::rpc::proto::{self, FeedFreshness, GoodsValue, Product, Sighting, Statement, product};
 
 /// 2026-11-22T00:00:00Z.
 const NOW_MS: i64 = 1_795_305_600_000;

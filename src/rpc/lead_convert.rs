@@ -1,0 +1,185 @@
+//! Between the messages of `LeadService` and the words of the domain.
+
+use super::proto::{self, GetRingResponse};
+use crate::domain::{
+    Currency, FieldError, GoodsState, IdentifierKind, Infringement, ReferralStage, Region, Sentence, Threshold, Thresholds,
+    parse_day,
+};
+use crate::feed::{LeadStep, goods_value_to_wire, optional_word, required_word};
+use crate::service::{
+    FoundLead, Funnel, GoodsTotal, Hub, LeadRecord, Measured, Progress, Reach, Ring, RingSeller, SignalRecord,
+};
+
+/// Signals of one seller that are shown, so that a thousand sellers fit into one answer.
+const MAX_SIGNALS_SHOWN: usize = 16;
+
+/// How far a walk goes; 0 for what is usual.
+pub(super) fn reach(depth: u32, sellers: u32) -> Reach {
+    let usual = Reach::default();
+    let or_usual = |asked: u32, usual: usize| if asked == 0 { usual } else { usize::try_from(asked).unwrap_or(usize::MAX) };
+    Reach { depth: or_usual(depth, usual.depth), sellers: or_usual(sellers, usual.sellers), audience: None }
+}
+
+pub(super) fn region(text: &str) -> Result<Option<Region>, FieldError> {
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
+}
+
+pub(super) fn thresholds(rules: Vec<proto::Threshold>) -> Result<Thresholds, FieldError> {
+    let one = |(i, rule)| threshold(rule).map_err(|error| error.inside(format!("thresholds[{i}]")));
+    Ok(Thresholds { rules: rules.into_iter().enumerate().map(one).collect::<Result<_, _>>()? })
+}
+
+fn threshold(rule: proto::Threshold) -> Result<Threshold, FieldError> {
+    let infringement = |number| required_word(number, Infringement::from_number, "INFRINGEMENT_UNKNOWN", "infringements");
+    Ok(Threshold {
+        name: rule.name,
+        region: region(&rule.region)?,
+        infringements: rule.infringements.into_iter().map(infringement).collect::<Result<_, _>>()?,
+        state: optional_word(rule.state, GoodsState::from_number, "GOODS_STATE_UNKNOWN", "state")?,
+        marks: u16::try_from(rule.marks.max(1)).unwrap_or(u16::MAX),
+        currency: rule.currency.parse::<Currency>()?,
+        amount: rule.amount,
+    })
+}
+
+pub(super) fn progress(request: proto::RecordLeadRequest) -> Result<Progress, FieldError> {
+    let proto::RecordLeadRequest { lead: _, stage, region: where_, authority, sentence, happened_on } = request;
+    let day = if happened_on.is_empty() { None } else { Some(parse_day("happened_on", &happened_on)?) };
+    Ok(Progress {
+        stage: required_word(stage, ReferralStage::from_number, "REFERRAL_STAGE_UNKNOWN", "stage")?,
+        region: region(&where_)?,
+        authority: (!authority.is_empty()).then_some(authority),
+        sentence: optional_word(sentence, Sentence::from_number, "SENTENCE_UNKNOWN", "sentence")?,
+        happened_on: day,
+    })
+}
+
+pub(super) fn ring(ring: &Ring) -> GetRingResponse {
+    let link =
+        |(a, b, kind): &(usize, usize, IdentifierKind)| proto::RingLink { a: count(*a), b: count(*b), kind: kind.number() };
+    let hub = |hub: &Hub| proto::RingHub { kind: hub.kind.number(), seller: hub.seller.map(count), count: count(hub.count) };
+    GetRingResponse {
+        sellers: ring.sellers.iter().map(seller).collect(),
+        links: ring.links.iter().map(link).collect(),
+        hubs: ring.hubs.iter().map(hub).collect(),
+        cut: ring.cut,
+        goods: Some(goods(&ring.goods)),
+        thresholds: ring.thresholds.iter().map(measured).collect(),
+    }
+}
+
+fn goods(total: &GoodsTotal) -> proto::GoodsTotal {
+    let stated = total.stated.iter().map(|(currency, minor)| proto::StatedAmount {
+        amount_minor: *minor,
+        currency: currency.to_string(),
+        without_rate: total.without_rate.contains(currency),
+    });
+    proto::GoodsTotal {
+        total_minor: total.total_minor,
+        currency: total.currency.to_string(),
+        stated: stated.collect(),
+        goods: count(total.goods),
+        repeated_signals: count(total.repeated),
+        unvalued_signals: count(total.unvalued),
+        left_out_signals: count(total.left_out),
+    }
+}
+
+fn measured(measured: &Measured) -> proto::MeasuredThreshold {
+    let Measured { rule, total_minor, marks, met } = measured;
+    proto::MeasuredThreshold {
+        name: rule.name.clone(),
+        met: *met,
+        total_minor: *total_minor,
+        needed_minor: rule.minor().unwrap_or(i64::MAX),
+        currency: rule.currency.to_string(),
+        marks: count(*marks),
+        needed_marks: rule.marks.into(),
+    }
+}
+
+fn seller(seller: &RingSeller) -> proto::RingSeller {
+    proto::RingSeller {
+        depth: count(seller.depth),
+        via_seller: seller.via.map(|(from, _)| count(from)),
+        via_kind: seller.via.map_or(0, |(_, kind)| kind.number()),
+        signals: seller.signals.iter().take(MAX_SIGNALS_SHOWN).map(signal).collect(),
+    }
+}
+
+fn signal(record: &SignalRecord) -> proto::RingSignal {
+    let statement = record.statement();
+    let region = statement.sighting.as_ref().and_then(|sighting| sighting.region.as_ref());
+    proto::RingSignal {
+        signal: record.signal.to_string(),
+        status: record.status.number(),
+        kinds: record.content.kinds.iter().map(|kind| kind.number()).collect(),
+        region: region.map(ToString::to_string).unwrap_or_default(),
+        brand: statement.brand.clone().unwrap_or_default(),
+    }
+}
+
+pub(super) fn found(found: &FoundLead) -> proto::FoundLead {
+    proto::FoundLead {
+        signal: found.signal.to_string(),
+        sellers: count(found.sellers),
+        signals: count(found.signals),
+        members: found.members.iter().map(ToString::to_string).collect(),
+        regions: found.regions.iter().map(ToString::to_string).collect(),
+        cut: found.cut,
+        goods: Some(goods(&found.goods)),
+        thresholds: found.thresholds.iter().map(measured).collect(),
+        leads: found.leads.iter().map(ToString::to_string).collect(),
+    }
+}
+
+pub(super) fn lead(record: &LeadRecord) -> proto::LeadRecord {
+    let LeadRecord { lead, signals, overlaps } = record;
+    proto::LeadRecord {
+        lead: lead.name().to_string(),
+        stage: lead.stage().number(),
+        open: lead.stage().is_open(),
+        region: lead.region().map(ToString::to_string).unwrap_or_default(),
+        authority: lead.authority().unwrap_or_default().to_owned(),
+        goods_value: lead.goods_value().map(goods_value_to_wire),
+        signals: signals
+            .iter()
+            .map(|(signal, status)| proto::LeadSignal {
+                signal: signal.to_string(),
+                status: status.map_or(0, crate::domain::SignalStatus::number),
+            })
+            .collect(),
+        steps: lead.steps().map(step).collect(),
+        overlaps: overlaps.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn step(step: &LeadStep) -> proto::LeadStep {
+    let referral = &step.referral;
+    proto::LeadStep {
+        entry: step.at.to_string(),
+        stage: referral.stage.number(),
+        recorded_at_ms: step.recorded_at.unix_ms(),
+        happened_on: referral.happened_on.map(|day| day.to_string()).unwrap_or_default(),
+        region: referral.region.as_ref().map(ToString::to_string).unwrap_or_default(),
+        authority: referral.authority.clone().unwrap_or_default(),
+        sentence: referral.sentence.map_or(0, Sentence::number),
+    }
+}
+
+pub(super) fn funnel(region: Option<&Region>, funnel: Funnel) -> proto::Funnel {
+    let Funnel { identified, referred, accepted, arrested, convicted, open } = funnel;
+    proto::Funnel {
+        region: region.map(ToString::to_string).unwrap_or_default(),
+        identified: count(identified),
+        referred: count(referred),
+        accepted: count(accepted),
+        arrested: count(arrested),
+        convicted: count(convicted),
+        open: count(open),
+    }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,191 @@
+//! From a ring to a conviction, and what an authority is given.
+
+use super::world::{World, allegation, feed, identifier, member, submission};
+use crate::domain::{
+    ErasureReason, EvidenceKind, GoodsValue, IdentifierKind, ReferralStage, Region, RetractionReason, Sentence, SignalRef,
+    SignalStatus, Submission, Thresholds,
+};
+use crate::feed::verify_proof;
+use crate::service::{CaseError, FoundLead, Funnel, LeadFilter, Progress, Reach, Target};
+
+const TWO: [&str; 2] = ["aurelle", "bazaar"];
+
+/// Goods of the shop worth so many yuan, seen in Shenzhen's province, with phones that link it.
+fn goods(audience: &str, shop: usize, yuan: i64, phones: &[usize]) -> Submission {
+    let mut stated = submission(audience, &format!("shop-{shop}.example"), EvidenceKind::TestPurchase, shop);
+    let phone = |n: &usize| identifier(IdentifierKind::Phone, &format!("+86138001380{n:02}"));
+    stated.identifiers.extend(phones.iter().map(phone));
+    let amount = (yuan > 0).then(|| (yuan * 100, "CNY".parse().expect("listed")));
+    stated.statement.goods_value = Some(GoodsValue { amount, count: Some(1), reference: None, state: None });
+    stated.statement.sighting = Some(crate::domain::Sighting { platform: None, region: Some(region("CN-GD")) });
+    stated
+}
+
+fn region(code: &str) -> Region {
+    code.parse().expect("listed")
+}
+
+fn thresholds() -> Thresholds {
+    toml::from_str("[[threshold]]\nname = \"mark\"\nregion = \"CN\"\ncurrency = \"CNY\"\namount = 50000\n").expect("rules")
+}
+
+fn step(stage: ReferralStage) -> Progress {
+    Progress { stage, region: None, authority: None, sentence: None, happened_on: None }
+}
+
+fn code<T: std::fmt::Debug>(result: Result<T, CaseError>) -> &'static str {
+    result.expect_err("refused").code()
+}
+
+async fn found(world: &World, at: &str) -> Vec<FoundLead> {
+    let (mut found, mut from) = (Vec::new(), None);
+    loop {
+        let page = world.node(at).leads.find(from, thresholds(), Reach::default()).await.expect("looked");
+        found.extend(page.found);
+        match page.next {
+            Some(next) => from = Some(next),
+            None => return found,
+        }
+    }
+}
+
+/// Two shops of one controller, each found by another member, together above the threshold.
+async fn controller(world: &World) -> (SignalRef, SignalRef) {
+    let first = world.node("aurelle").submit(goods("all", 0, 30_000, &[1])).await.expect("taken").signal;
+    let second = world.node("bazaar").submit(goods("all", 1, 20_000, &[1, 2])).await.expect("taken").signal;
+    world.deliver("aurelle/all", "bazaar").await;
+    world.deliver("bazaar/all", "aurelle").await;
+    (first, second)
+}
+
+#[tokio::test]
+async fn a_lead_goes_from_a_ring_to_a_conviction_and_every_member_sees_it() {
+    let world = World::new(&TWO).await;
+    let (first, second) = controller(&world).await;
+    let ring = found(&world, "bazaar").await;
+    assert_eq!(ring.len(), 1, "a ring is told of once: {ring:?}");
+    assert_eq!((&ring[0].signal, ring[0].sellers, ring[0].signals), (&first, 2, 2));
+    assert_eq!((ring[0].goods.total_minor, ring[0].thresholds[0].met), (5_000_000, true));
+    assert_eq!((ring[0].members.len(), ring[0].regions.len(), ring[0].leads.len()), (2, 1, 0));
+
+    let (aurelle, bazaar) = (world.node("aurelle"), world.node("bazaar"));
+    let (lead, created) = bazaar.leads.open(second.clone(), Reach::default(), None).await.expect("opened");
+    assert!(created && lead.lead.stage() == ReferralStage::Identified);
+    assert_eq!(lead.lead.region(), Some(&region("CN-GD")));
+    assert_eq!(lead.lead.goods_value().and_then(|value| value.amount).map(|(minor, _)| minor), Some(5_000_000));
+    let name = lead.lead.name().clone();
+    let (again, created) = bazaar.leads.open(first.clone(), Reach::default(), None).await.expect("known");
+    assert!(!created && *again.lead.name() == name, "from its other signal, too");
+    world.deliver("bazaar/all", "aurelle").await;
+    assert_eq!(found(&world, "aurelle").await[0].leads, [name.clone()].into(), "nobody begins what another follows");
+
+    assert_eq!(code(aurelle.leads.progress(name.clone(), step(ReferralStage::Dropped)).await), "ENTRY_NOT_OWN");
+    assert_eq!(code(bazaar.leads.progress(name.clone(), step(ReferralStage::Convicted)).await), "LEAD_STAGE_UNFIT");
+    let tomorrow = Progress { happened_on: "2027-01-01".parse().ok(), ..step(ReferralStage::Referred) };
+    assert_eq!(code(bazaar.leads.progress(name.clone(), tomorrow).await), "DATE_OUT_OF_RANGE");
+    let fined = Progress { sentence: Some(Sentence::Fine), ..step(ReferralStage::Referred) };
+    assert_eq!(code(bazaar.leads.progress(name.clone(), fined).await), "SENTENCE_UNFIT");
+    let none = SignalRef { feed: feed("bazaar/all"), seq: second.seq };
+    assert_eq!(code(bazaar.leads.get(none).await), "LEAD_NOT_FOUND", "a signal is no lead");
+
+    // A signal that was withdrawn meanwhile is not handed over.
+    aurelle.signals.retract(Target::Signal(first.clone()), RetractionReason::EntryError).await.expect("durable");
+    world.deliver("aurelle/all", "bazaar").await;
+    let referred = Progress { authority: Some("Police of Shenzhen".into()), ..step(ReferralStage::Referred) };
+    let entry = bazaar.leads.progress(name.clone(), referred.clone()).await.expect("durable");
+    assert_eq!(bazaar.leads.progress(name.clone(), referred).await, Ok(entry), "the same again is the same");
+    for stage in [ReferralStage::Accepted, ReferralStage::Arrested] {
+        bazaar.leads.progress(name.clone(), step(stage)).await.expect("durable");
+    }
+    let convicted = Progress { sentence: Some(Sentence::Imprisonment), ..step(ReferralStage::Convicted) };
+    bazaar.leads.progress(name.clone(), convicted).await.expect("durable");
+    world.deliver("bazaar/all", "aurelle").await;
+
+    let seen = aurelle.leads.get(name.clone()).await.expect("held");
+    assert_eq!((seen.lead.stage(), seen.lead.authority()), (ReferralStage::Convicted, Some("Police of Shenzhen")));
+    assert_eq!(seen.signals, [(second, Some(SignalStatus::Alleged))]);
+    let funnels = aurelle.leads.funnels(false).await.expect("read");
+    let whole = Funnel { identified: 1, referred: 1, accepted: 1, arrested: 1, convicted: 1, open: 0 };
+    assert_eq!((funnels.overall, funnels.by_region), (whole, [(Some(region("CN-GD")), whole)].into()));
+    assert_eq!(aurelle.leads.funnels(true).await.expect("read").overall, Funnel::default());
+    let open = LeadFilter { open_only: true, ..LeadFilter::default() };
+    assert!(aurelle.leads.list(&open, None, 10).await.expect("read").leads.is_empty());
+    let in_china = LeadFilter { region: Some(region("CN")), ..LeadFilter::default() };
+    assert_eq!(aurelle.leads.list(&in_china, None, 10).await.expect("read").leads.len(), 1);
+    assert!(aurelle.leads.list(&in_china, Some(name), 10).await.expect("read").leads.is_empty(), "after the last");
+}
+
+#[tokio::test]
+async fn what_a_group_knows_is_not_told_to_all() {
+    let world = World::new(&TWO).await;
+    let aurelle = world.node("aurelle");
+    let first = aurelle.submit(goods("all", 0, 60_000, &[1])).await.expect("taken").signal;
+    aurelle.submit(goods("all", 1, 70_000, &[2])).await.expect("taken");
+    // Only the group knows that the two belong together.
+    let linking = aurelle.submit(goods("makers", 2, 1_000, &[1, 2])).await.expect("taken").signal;
+    assert_eq!(found(&world, "aurelle").await.len(), 1, "for the member itself it is one ring");
+    let (lead, _) = aurelle.leads.open(first.clone(), Reach::default(), None).await.expect("opened");
+    assert_eq!(lead.lead.signals(), [first]);
+    let (lead, _) = aurelle.leads.open(linking.clone(), Reach::default(), None).await.expect("opened");
+    assert_eq!((lead.lead.feed(), lead.lead.signals()), (&feed("aurelle/makers"), [linking].as_slice()));
+}
+
+#[tokio::test]
+async fn a_search_goes_on_where_its_page_ended_and_tells_of_each_ring_once() {
+    let world = World::new(&TWO).await;
+    let shops = (0..90).map(|shop| goods("all", shop, if shop % 3 == 0 { 50_000 } else { 100 }, &[]));
+    world.node("aurelle").submit_all(shops).await;
+    world.node("aurelle").submit_all((100..103).map(|shop| allegation(&format!("plain-{shop}.example"), shop))).await;
+    let rings = found(&world, "aurelle").await;
+    assert_eq!(rings.len(), 30);
+    let none = world.node("aurelle").leads.find(None, Thresholds::default(), Reach::default()).await;
+    assert_eq!(code(none), "THRESHOLD_COUNT");
+    let far = Reach { depth: 9, ..Reach::default() };
+    assert_eq!(code(world.node("aurelle").leads.find(None, thresholds(), far).await), "RING_DEPTH_INVALID");
+}
+
+#[tokio::test]
+async fn a_lead_whose_opening_was_erased_is_no_lead_anywhere() {
+    let world = World::new(&TWO).await;
+    let (first, _) = controller(&world).await;
+    let aurelle = world.node("aurelle");
+    let (lead, _) = aurelle.leads.open(first, Reach::default(), None).await.expect("opened");
+    let name = lead.lead.name().clone();
+    aurelle.leads.progress(name.clone(), step(ReferralStage::Dropped)).await.expect("durable");
+    world.deliver("aurelle/all", "bazaar").await;
+    assert!(world.node("bazaar").leads.get(name.clone()).await.is_ok());
+    aurelle.eraser.erase(Target::Signal(name.clone()), ErasureReason::EntryError).await.expect("durable");
+    world.deliver("aurelle/all", "bazaar").await;
+    for node in TWO {
+        assert_eq!(code(world.node(node).leads.get(name.clone()).await), "LEAD_NOT_FOUND", "{node}");
+    }
+    for node in TWO {
+        world.node(node).store.rebuild().await.expect("whole");
+        assert_eq!(code(world.node(node).leads.get(name.clone()).await), "LEAD_NOT_FOUND", "{node}, from its log");
+    }
+}
+
+#[tokio::test]
+async fn each_entry_of_a_bundle_is_proven_under_its_members_signature() {
+    let world = World::new(&TWO).await;
+    let aurelle = world.node("aurelle");
+    // Over several kept checkpoints.
+    for part in 0..3 {
+        aurelle.submit_all((0..4_000).map(|n| allegation(&format!("other-{n}.example"), part * 10_000 + n))).await;
+    }
+    let (first, second) = controller(&world).await;
+    aurelle.submit_all((0..10).map(|n| allegation(&format!("later-{n}.example"), 50_000 + n))).await;
+    let stance = crate::domain::Stance::Disagree(crate::domain::DisputeGround::GenuineGoods);
+    aurelle.cases.opine(second.clone(), stance).await.expect("durable");
+    let (lead, _) = aurelle.leads.open(first.clone(), Reach::default(), None).await.expect("opened");
+    let bundle = aurelle.leads.export(lead.lead.name().clone()).await.expect("gathered");
+    let names: Vec<String> = bundle.entries.iter().map(|(name, ..)| name.to_string()).collect();
+    assert_eq!(names, ["aurelle/all/12000", "aurelle/all/12011", "aurelle/all/12012", "bazaar/all/0"]);
+    assert!(!bundle.cut && bundle.made_by == member("aurelle"));
+    for (name, bytes, proof) in &bundle.entries {
+        let key = world.node(name.feed.member.as_str()).feed_key().public();
+        let alliance = &world.roster.alliance;
+        let signed = verify_proof(proof, bytes.leaf_hash(), name.seq, alliance, |feed| (*feed == name.feed).then_some(key));
+        assert!(signed.is_ok(), "{name}: {signed:?}");
+    }
+}
