@@ -69,8 +69,8 @@ impl LeadService for LeadServer {
         let request = request.into_inner();
         let lead = entry_name_from_wire("lead", &request.lead).map_err(Fault::from)?;
         let progress = lead_convert::progress(request).map_err(Fault::from)?;
-        let entry = self.leads.progress(lead, progress).await.map_err(Fault::from)?;
-        Ok(Response::new(RecordLeadResponse { entry: entry.to_string() }))
+        let (lead, entry) = self.leads.progress(lead, progress).await.map_err(Fault::from)?;
+        Ok(Response::new(RecordLeadResponse { entry: entry.to_string(), lead: lead.to_string() }))
     }
 
     async fn get_lead(&self, request: Request<GetLeadRequest>) -> Result<Response<GetLeadResponse>, Status> {

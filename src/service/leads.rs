@@ -278,24 +278,24 @@ impl Leads {
         Ok((self.get(lead).await?, true))
     }
 
-    /// Says what became of an own lead. Durable when this returns; gives the entry's place, which is the last step's where that says
-    /// the same. What is referred are the signals that count at that time.
+    /// Says what became of an own lead. Durable when this returns; gives the lead's name and the entry's place, which is the last
+    /// step's where that says the same. What is referred are the signals that count at that time.
     ///
     /// # Errors
     /// A [`FieldError`], [`CaseError::NotFound`], [`CaseError::NotOwn`], [`CaseError::Transition`] where it cannot come to that now, or
     /// nothing of it counts any more; or the store's.
-    pub async fn progress(&self, lead: SignalRef, progress: Progress) -> Result<SignalRef, CaseError> {
-        if lead.feed.member != *self.directory.member() {
-            return Err(CaseError::NotOwn("this lead is another member's; only that member says what became of it"));
-        }
+    pub async fn progress(&self, lead: SignalRef, progress: Progress) -> Result<(SignalRef, SignalRef), CaseError> {
         let _recording = self.recording.lock().await;
         let record = self.get(lead).await?;
+        if record.lead.feed().member != *self.directory.member() {
+            return Err(CaseError::NotOwn("this lead is another member's; only that member says what became of it"));
+        }
         let Progress { stage, region, authority, sentence, happened_on } = progress;
         let last = record.lead.last();
         let told = (stage, &region, &authority, sentence, happened_on);
         let before = &last.referral;
         if told == (before.stage, &before.region, &before.authority, before.sentence, before.happened_on) {
-            return Ok(last.at.clone());
+            return Ok((record.lead.name().clone(), last.at.clone()));
         }
         if !stage.follows(Some(before.stage)) {
             let message = "a lead does not come to that from where it is; `leads show` tells its steps, and help for `leads` which may follow";
@@ -322,16 +322,20 @@ impl Leads {
             step.goods_value = self.goods_value(&counting.iter().collect::<Vec<_>>());
             step.signals = counting.into_iter().map(|record| record.signal).collect();
         }
-        self.write(record.lead.feed().audience.clone(), step).await
+        let entry = self.write(record.lead.feed().audience.clone(), step).await?;
+        Ok((record.lead.name().clone(), entry))
     }
 
-    /// One lead.
+    /// One lead: the one of this name, or the newest own one that rests on the signal of this name.
     ///
     /// # Errors
     /// [`CaseError::NotFound`], or the store's.
     pub async fn get(&self, lead: SignalRef) -> Result<LeadRecord, CaseError> {
         let leads = self.readable().await?;
-        let found = leads.iter().find(|held| *held.name() == lead).cloned().ok_or(CaseError::NotFound("lead"))?;
+        let own = self.directory.member();
+        let rests_on_it = |held: &&Lead| held.feed().member == *own && held.signals().contains(&lead);
+        let found = leads.iter().find(|held| *held.name() == lead).or_else(|| leads.iter().rev().find(rests_on_it));
+        let found = found.cloned().ok_or(CaseError::NotFound("lead"))?;
         self.records(vec![found], &named_by_leads(&leads)).await?.pop().ok_or(CaseError::NotFound("lead"))
     }
 
@@ -373,7 +377,7 @@ impl Leads {
     /// # Errors
     /// [`CaseError::NotFound`], or the store's.
     pub async fn export(&self, lead: SignalRef) -> Result<Bundle, CaseError> {
-        let record = self.get(lead.clone()).await?;
+        let record = self.get(lead).await?;
         let (store, directory, made_at) = (self.store.clone(), self.directory.clone(), self.clock.now());
         let gather = move || {
             let (named, cut) = named_by(&store, &record)?;
@@ -391,6 +395,7 @@ impl Leads {
                 }
             }
             let (roster, made_by) = (directory.roster().note().clone(), directory.member().clone());
+            let lead = record.lead.name().clone();
             Ok::<_, StoreError>(Bundle { lead, roster, made_at, made_by, entries, cut })
         };
         Ok(off_thread(gather).await??)

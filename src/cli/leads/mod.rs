@@ -119,7 +119,7 @@ JSON: as of one lead of `countermark leads`.";
 #[derive(Args)]
 #[command(after_long_help = SHOW_HELP)]
 struct ShowArguments {
-    /// The lead, as it is listed.
+    /// The lead, as it is listed; or a signal that an own one rests on.
     #[arg(value_name = "LEAD")]
     lead: SignalRef,
     #[command(flatten)]
@@ -136,7 +136,7 @@ JSON: {lead, entry}.";
 #[derive(Args)]
 #[command(after_long_help = RECORD_HELP)]
 struct RecordArguments {
-    /// The lead, as it is listed.
+    /// The lead, as it is listed; or a signal that an own one rests on.
     #[arg(value_name = "LEAD")]
     lead: SignalRef,
     /// referred, accepted, not-accepted, arrested, convicted, acquitted or dropped.
@@ -168,7 +168,7 @@ JSON: {lead, file, entries, cut}.";
 #[derive(Args)]
 #[command(after_long_help = EXPORT_HELP)]
 struct ExportArguments {
-    /// The lead, as it is listed.
+    /// The lead, as it is listed; or a signal that an own one rests on.
     #[arg(value_name = "LEAD")]
     lead: SignalRef,
     /// Where to write it; must not exist.
@@ -281,8 +281,8 @@ async fn record(arguments: RecordArguments, environment: &Environment, printer: 
         sentence: arguments.sentence.map_or(0, Sentence::number),
         happened_on: arguments.happened_on,
     };
-    let entry = client.record_lead(request).await?.into_inner().entry;
-    printer.show(&Recorded { lead: arguments.lead.to_string(), entry })
+    let recorded = client.record_lead(request).await?.into_inner();
+    printer.show(&Recorded { lead: recorded.lead, entry: recorded.entry })
 }
 
 #[derive(Serialize)]

@@ -85,8 +85,8 @@ async fn a_lead_goes_from_a_ring_to_a_conviction_and_every_member_sees_it() {
     assert_eq!(code(bazaar.leads.progress(name.clone(), tomorrow).await), "DATE_OUT_OF_RANGE");
     let fined = Progress { sentence: Some(Sentence::Fine), ..step(ReferralStage::Referred) };
     assert_eq!(code(bazaar.leads.progress(name.clone(), fined).await), "SENTENCE_UNFIT");
-    let none = SignalRef { feed: feed("bazaar/all"), seq: second.seq };
-    assert_eq!(code(bazaar.leads.get(none).await), "LEAD_NOT_FOUND", "a signal is no lead");
+    assert_eq!(bazaar.leads.get(second.clone()).await.expect("held").lead.name(), &name, "by a signal that it rests on");
+    assert_eq!(code(aurelle.leads.get(second.clone()).await), "LEAD_NOT_FOUND", "which names own leads only");
 
     // A signal that was withdrawn meanwhile is not handed over.
     aurelle.signals.retract(Target::Signal(first.clone()), RetractionReason::EntryError).await.expect("durable");
