@@ -6,7 +6,8 @@
 use std::path::{Path, PathBuf};
 
 const ENTRY: &str = "countermark/v1/entry.proto";
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 8] = [
+    "countermark/v1/audit.proto",
     "countermark/v1/case.proto",
     "countermark/v1/lead.proto",
     "countermark/v1/node.proto",

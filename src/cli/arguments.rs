@@ -8,6 +8,7 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand};
 
 use super::alliance::FirstMember;
+use super::audit::AuditArguments;
 use super::cases::{
     AmendArguments, DisputeCommand, EraseArguments, ErasuresArguments, MarkArguments, OpinionArguments, OverrideCommand,
     SignalArguments, UnmarkArguments,
@@ -79,6 +80,8 @@ pub(super) enum Command {
     Ring(Box<RingArguments>),
     /// Rings whose goods are worth a prosecutor's time, and what became of them.
     Leads(Box<LeadsArguments>),
+    /// Who did what with the node, and whether anybody changed what was noted of it.
+    Audit(Box<AuditArguments>),
     /// Show the state of the node.
     Status(StatusArguments),
     /// Look after a running node's store.

@@ -9,6 +9,7 @@
 
 mod alliance;
 mod arguments;
+mod audit;
 mod bench;
 mod cases;
 mod check;
@@ -96,6 +97,7 @@ fn dispatch(command: Command, environment: &Environment, printer: &mut Printer) 
         Command::Alerts(arguments) => wait_for(watch::alerts(arguments, environment, printer)),
         Command::Ring(arguments) => wait_for(ring::run(*arguments, environment, printer)),
         Command::Leads(arguments) => wait_for(leads::run(*arguments, environment, printer)),
+        Command::Audit(arguments) => wait_for(audit::run(*arguments, environment, printer)),
         Command::Status(arguments) => wait_for(status::run(&arguments, environment, printer)),
         Command::Store(StoreCommand::Rebuild(arguments)) => wait_for(store::rebuild(&arguments, environment, printer)),
         Command::Store(StoreCommand::Purge(arguments)) => wait_for(store::purge(&arguments, environment, printer)),

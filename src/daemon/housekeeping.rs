@@ -8,13 +8,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::limits::{HOUSEKEEPING_INTERVAL, PURGE_INTERVAL, SWEEP_INTERVAL};
 use crate::domain::{Clock, Timestamp};
-use crate::service::{Retention, Watches};
+use crate::service::{AuditTrail, Retention, Watches};
 use crate::store::Store;
 
 pub(super) struct Housekeeping {
     pub(super) store: Arc<Store>,
     pub(super) retention: Retention,
     pub(super) watches: Arc<Watches>,
+    pub(super) audit: Arc<AuditTrail>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -52,6 +53,11 @@ impl Housekeeping {
             Ok(ended) if ended > 0 => tracing::info!(ended, "watches whose time is over have ended"),
             Ok(_) => {}
             Err(error) => tracing::warn!(code = error.code(), %error, "watches that are over could not be looked for"),
+        }
+        match self.audit.sweep().await {
+            Ok(forgotten) if forgotten > 0 => tracing::info!(forgotten, "audit records were kept long enough"),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(code = error.code(), %error, "old audit records could not be removed"),
         }
     }
 

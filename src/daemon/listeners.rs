@@ -17,6 +17,7 @@ use crate::domain::limits::{
 use crate::domain::{ClientName, MemberId};
 use crate::rpc::acceptor::{Acceptor, Bounds, OpenConnections, clients_of, peers_of};
 use crate::rpc::proto::DESCRIPTORS;
+use crate::rpc::proto::audit_service_server::AuditServiceServer;
 use crate::rpc::proto::case_service_server::CaseServiceServer;
 use crate::rpc::proto::lead_service_server::LeadServiceServer;
 use crate::rpc::proto::node_service_server::NodeServiceServer;
@@ -24,7 +25,9 @@ use crate::rpc::proto::peer_service_server::PeerServiceServer;
 use crate::rpc::proto::screening_service_server::ScreeningServiceServer;
 use crate::rpc::proto::signal_service_server::SignalServiceServer;
 use crate::rpc::proto::watch_service_server::WatchServiceServer;
-use crate::rpc::{CaseServer, Gate, LeadServer, NodeServer, PeerServer, ScreeningServer, SignalServer, WatchServer};
+use crate::rpc::{
+    AuditServer, CaseServer, Gate, LeadServer, NodeServer, PeerServer, ScreeningServer, SignalServer, WatchServer,
+};
 
 type Layers = Stack<Gate, Identity>;
 pub(super) type Serving = JoinHandle<Result<(), tonic::transport::Error>>;
@@ -36,8 +39,9 @@ pub(super) struct Listening {
 }
 
 /// The services of the client listener by name, the empty one for the node as a whole, as the health service knows them.
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 8] = [
     "",
+    <AuditServiceServer<AuditServer> as NamedService>::NAME,
     <CaseServiceServer<CaseServer> as NamedService>::NAME,
     <LeadServiceServer<LeadServer> as NamedService>::NAME,
     <SignalServiceServer<SignalServer> as NamedService>::NAME,
@@ -97,6 +101,7 @@ impl Parts {
             .add_service(CaseServiceServer::new(self.cases.clone()).max_decoding_message_size(MAX_CLIENT_MESSAGE_BYTES))
             .add_service(WatchServiceServer::new(watches).max_decoding_message_size(MAX_CLIENT_MESSAGE_BYTES))
             .add_service(LeadServiceServer::new(self.leads.clone()).max_decoding_message_size(MAX_CLIENT_MESSAGE_BYTES))
+            .add_service(AuditServiceServer::new(self.audit.clone()).max_decoding_message_size(MAX_CLIENT_MESSAGE_BYTES))
             .add_service(NodeServiceServer::new(self.node.clone()).max_decoding_message_size(MAX_CLIENT_MESSAGE_BYTES));
         let router = with_reflection(router);
         let access = self.access.clone();

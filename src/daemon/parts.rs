@@ -14,10 +14,10 @@ use crate::membership::{Directory, Liveness};
 use crate::replication::{OwnFeeds, Pace, Reader, Replicator, ServeContext, Setup};
 use crate::rpc::acceptor::OpenConnections;
 use crate::rpc::webhook::Webhook;
-use crate::rpc::{AccessList, CaseServer, LeadServer, NodeServer, PeerDialer, ScreeningServer, SignalServer};
+use crate::rpc::{AccessList, AuditServer, CaseServer, LeadServer, NodeServer, PeerDialer, ScreeningServer, SignalServer};
 use crate::service::{
-    AccuracyBoard, Cases, Deliveries, Eraser, FreshnessBoard, Leads, LocalSecret, NodeState, Overrides, Pseudonymiser,
-    Retention, Rings, Screener, Signals, Submitter, Watcher, Watches,
+    AccuracyBoard, AuditTrail, Cases, Deliveries, Eraser, FreshnessBoard, Leads, LocalSecret, NodeState, Overrides,
+    Pseudonymiser, Retention, Rings, Screener, Signals, Submitter, Watcher, Watches,
 };
 
 /// What can fail, opened and compared: the store, the roster, and the keys that it names.
@@ -85,6 +85,7 @@ pub(super) struct Parts {
     pub(super) signals: SignalServer,
     pub(super) cases: CaseServer,
     pub(super) leads: LeadServer,
+    pub(super) audit: AuditServer,
     pub(super) screening: ScreeningServer,
     pub(super) watches: Arc<Watches>,
     pub(super) node: NodeServer,
@@ -190,7 +191,15 @@ impl Parts {
             tasks.spawn(deliveries.run(working.clone()));
             status
         });
-        let housekeeping = Housekeeping { store: store.clone(), retention, watches: watches.clone(), clock: clock.clone() };
+        let audit = Arc::new(AuditTrail::new(store.clone(), directory.clone(), clock.clone()));
+        tasks.spawn(audit.clone().run(working.clone()));
+        let housekeeping = Housekeeping {
+            store: store.clone(),
+            retention,
+            watches: watches.clone(),
+            audit: audit.clone(),
+            clock: clock.clone(),
+        };
         tasks.spawn(housekeeping.run(working.clone()));
         let rings = Rings {
             store: store.clone(),
@@ -227,12 +236,14 @@ impl Parts {
                 eraser,
                 access: access.clone(),
             },
-            leads: LeadServer { leads: Arc::new(leads), access: access.clone() },
+            leads: LeadServer { leads: Arc::new(leads), audit: audit.clone(), access: access.clone() },
+            audit: AuditServer { audit: audit.clone(), access: access.clone() },
             cases: CaseServer { cases, access: access.clone() },
             screening: ScreeningServer {
                 screener,
                 overrides: Arc::new(overrides),
                 watches: watches.clone(),
+                audit,
                 access: access.clone(),
             },
             watches,

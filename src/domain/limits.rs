@@ -47,6 +47,8 @@ pub const MAX_HUB_SELLERS: u16 = 1_000;
 /// Overrides that a member may have: they are in memory, usually about half a kibibyte each, and up to 8 KiB with 32 identifiers under
 /// four keys.
 pub const MAX_OVERRIDES: usize = 100_000;
+/// How long a check may be in memory alone before the audit log tells of it; those of one client meanwhile are one record.
+pub const AUDIT_FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 /// Watches that a member may have: about a hundred bytes of memory each with three identifiers, and twice that on disk.
 pub const MAX_WATCHES: u64 = 2_000_000;
 /// Alerts that nobody has acknowledged; beyond them watches wait to be looked at, and nothing is lost.

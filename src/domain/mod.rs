@@ -4,6 +4,7 @@
 //! it was parsed once, where it came in, and is never checked again below. Nothing here does I/O, reads a clock or knows
 //! another layer.
 
+mod audit;
 mod calendar;
 mod case;
 mod environment;
@@ -25,6 +26,7 @@ mod verdict;
 mod vocabulary;
 mod watch;
 
+pub use audit::{Actor, AuditKind, AuditRecord};
 pub use calendar::{Calendar, DayOfWeek};
 pub use case::{Amendment, AnswerStep, CaseTag, Change, Decision, Dispute, DisputeGround, DisputeOutcome, Opinion, Stance};
 pub use environment::{Clock, Entropy, EntropyError};

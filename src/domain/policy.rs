@@ -31,6 +31,8 @@ pub struct Policy {
     pub hub_sellers: u16,
     /// Days that a watch runs where it does not say otherwise.
     pub watch_days: u16,
+    /// Days that a node's audit log is kept.
+    pub audit_days: u16,
     /// A seller's right to answer.
     pub answers: AnswerPolicy,
     /// How long markers hold.
@@ -50,6 +52,7 @@ impl Default for Policy {
             retention: Vec::new(),
             hub_sellers: 50,
             watch_days: 360,
+            audit_days: 1_826,
             answers: AnswerPolicy::default(),
             markers: MarkerPolicy::default(),
             verdict: VerdictPolicy::default(),
@@ -73,6 +76,7 @@ impl Policy {
             return Err(FieldError::new("HUB_LIMIT_INVALID", "hub_sellers", "give 2 to 1000 sellers"));
         }
         days("watch_days", self.watch_days)?;
+        days("audit_days", self.audit_days)?;
         self.answers.validate().map_err(|error| error.inside("answers"))?;
         self.markers.validate().map_err(|error| error.inside("markers"))?;
         self.verdict.validate().map_err(|error| error.inside("verdict"))?;

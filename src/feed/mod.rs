@@ -12,8 +12,10 @@
 //!
 //! In reading order: hash, frontier and inclusion (the tree), signing key and note (the signature), checkpoint, batch, fork, receipt and roster
 //! (what is signed), entry with codec and statement (the bytes), content (what a submission says), view (what a feed
-//! comes to), life (what a signal comes to, with the entries of all feeds about it), lead (what a lead comes to).
+//! comes to), life (what a signal comes to, with the entries of all feeds about it), lead (what a lead comes to), audit
+//! (a node's own log).
 
+mod audit;
 mod batch;
 mod bodies;
 mod checkpoint;
@@ -37,6 +39,7 @@ mod transcript;
 mod view;
 pub mod wire;
 
+pub use audit::{AuditHead, decode_audit, encode_audit};
 pub use batch::{BatchError, verify_batch};
 pub use bodies::{entry_name_from_wire, required_word, stance_from_wire, stance_to_wire, validity_from_wire};
 pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};

@@ -2,7 +2,8 @@
 //!
 //! In: once the node stops, nothing more is read of a request, so that a stream ends after the answers to what was read. Out:
 //! what gRPC's own machinery says about a message that is too large or cannot be decoded becomes an error with a code of ours,
-//! and who was refused is logged here, once, and nowhere else. Nothing of a message's content is looked at or logged.
+//! and who was refused is logged here, once, and nowhere else. What a call does in between is done on behalf of the client that its
+//! certificate names, for the audit log. Nothing of a message's content is looked at or logged.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,7 +24,9 @@ use super::acceptor::PeerInfo;
 use super::fault::Fault;
 use super::identity::Identity;
 use super::repeats::Repeats;
+use crate::domain::Actor;
 use crate::domain::limits::{MAX_CLIENT_MESSAGE_BYTES, MAX_PEER_REQUEST_BYTES};
+use crate::store::{acting_for, on_behalf_of};
 
 /// Methods whose requests are rows of one stream.
 const ROW_METHODS: [&str; 2] = ["/countermark.v1.SignalService/SubmitSignals", "/countermark.v1.ScreeningService/CheckSellers"];
@@ -73,10 +76,25 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let identity = request.extensions().get::<PeerInfo>().map(|peer| peer.identity.clone());
-        let call = Call { gate: self.gate.clone(), identity, method: request.uri().path().to_owned() };
+        let actor = request.extensions().get::<PeerInfo>().and_then(actor_of);
+        let call = Call { gate: self.gate.clone(), identity, actor: actor.clone(), method: request.uri().path().to_owned() };
         let stopping = Box::pin(self.gate.stopping.clone().cancelled_owned());
         let answered = self.inner.call(request.map(|body| Body::new(Input { body, stopping })));
-        Box::pin(async move { Ok(call.answer(answered.await?)) })
+        Box::pin(async move {
+            let answered = match actor {
+                Some(actor) => on_behalf_of(actor, answered).await,
+                None => answered.await,
+            };
+            Ok(call.answer(answered?))
+        })
+    }
+}
+
+/// Who is noted in the audit log for what a caller does; other members' nodes change nothing of this member's.
+fn actor_of(peer: &PeerInfo) -> Option<Actor> {
+    match &peer.identity {
+        Identity::Client { name, .. } => Some(Actor { client: name.clone(), certificate: peer.certificate_serial.to_string() }),
+        Identity::Node { .. } => None,
     }
 }
 
@@ -112,6 +130,7 @@ impl http_body::Body for Input {
 struct Call {
     gate: Gate,
     identity: Option<Identity>,
+    actor: Option<Actor>,
     method: String,
 }
 
@@ -194,7 +213,13 @@ impl http_body::Body for Output {
     type Error = Status;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        // What a stream works on, it works on when more of its answer is asked for.
+        let actor = self.call.actor.clone();
+        let mut poll = || Pin::new(&mut self.body).poll_frame(cx);
+        let polled = match actor {
+            Some(actor) => acting_for(actor, poll),
+            None => poll(),
+        };
         polled.map(|frame| frame.map(|frame| frame.map(|frame| self.call.last_word(frame))))
     }
 

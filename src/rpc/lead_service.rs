@@ -18,13 +18,15 @@ use super::signal_service::page_size;
 use super::{convert, lead_convert};
 use crate::domain::{FieldError, Role, SignalRef};
 use crate::feed::entry_name_from_wire;
-use crate::service::{Bundle, LeadFilter, Leads, RingQuery, RingStart};
+use crate::service::{AuditTrail, Bundle, LeadFilter, Leads, RingQuery, RingStart};
 
 /// `countermark.v1.LeadService`.
 #[derive(Clone)]
 pub struct LeadServer {
     /// Finds rings, and follows leads.
     pub leads: Arc<Leads>,
+    /// Notes who took what away.
+    pub audit: Arc<AuditTrail>,
     /// Who may ask.
     pub access: Arc<ArcSwap<AccessList>>,
 }
@@ -105,6 +107,7 @@ impl LeadService for LeadServer {
         self.require(&request)?;
         let lead = entry_name_from_wire("lead", &request.into_inner().lead).map_err(Fault::from)?;
         let Bundle { lead, roster, made_at, made_by, entries, cut } = self.leads.export(lead).await.map_err(Fault::from)?;
+        self.audit.exported(lead.to_string()).await.map_err(Fault::from)?;
         let (lead, made_at_ms, made_by) = (lead.to_string(), made_at.unix_ms(), made_by.to_string());
         let secretariat_key = self.leads.directory.secretariat().0.to_vec().into();
         let head = Part::Head(BundleHead { lead, roster, made_at_ms, made_by, cut, secretariat_key });

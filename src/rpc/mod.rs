@@ -6,6 +6,7 @@
 
 pub mod acceptor;
 mod access;
+mod audit_service;
 mod case_service;
 pub mod connector;
 mod convert;
@@ -28,6 +29,7 @@ mod watch_service;
 pub mod webhook;
 
 pub use access::AccessList;
+pub use audit_service::AuditServer;
 pub use case_service::CaseServer;
 pub use gate::{Gate, Gated};
 pub use lead_service::LeadServer;

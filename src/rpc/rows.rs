@@ -14,6 +14,7 @@ use tonic::{Code, Status, Streaming};
 
 use super::fault::Fault;
 use crate::domain::limits::{MAX_CHUNK_BYTES, MAX_ROWS_IN_FLIGHT, MAX_ROWS_PER_CHUNK};
+use crate::store::{actor, on_behalf_of};
 
 /// Responses of a two-way stream.
 pub(super) type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -27,7 +28,11 @@ where
     Fut: Future<Output = Vec<Res>> + Send + 'static,
 {
     let pieces = Pieces(Some(requests)).map(move |Piece { rows, broken }| {
-        let work = AbortOnDropHandle::new(tokio::spawn(work(rows)));
+        let work = match actor() {
+            Some(actor) => tokio::spawn(on_behalf_of(actor, work(rows))),
+            None => tokio::spawn(work(rows)),
+        };
+        let work = AbortOnDropHandle::new(work);
         async move {
             let mut responses: Vec<Result<Res, Status>> = match work.await {
                 Ok(responses) => responses.into_iter().map(Ok).collect(),

@@ -16,8 +16,8 @@ use super::proto::{
 use super::rows::{self, Responses};
 use super::signal_service::{next_page, page_size};
 use super::watch_service::draft as draft_of;
-use crate::domain::Role;
-use crate::service::{Answer, Overrides, Screener, WatchDraft, Watches};
+use crate::domain::{AuditKind, Role};
+use crate::service::{Answer, AuditTrail, Overrides, Screener, WatchDraft, Watches};
 use crate::store::FreshnessRecord;
 
 /// `countermark.v1.ScreeningService`.
@@ -29,6 +29,8 @@ pub struct ScreeningServer {
     pub overrides: Arc<Overrides>,
     /// What is left of checks that found nothing.
     pub watches: Arc<Watches>,
+    /// Notes who asked.
+    pub audit: Arc<AuditTrail>,
     /// Who may ask.
     pub access: Arc<ArcSwap<AccessList>>,
 }
@@ -92,8 +94,9 @@ impl ScreeningService for ScreeningServer {
 
     async fn get_check(&self, request: Request<GetCheckRequest>) -> Result<Response<GetCheckResponse>, Status> {
         self.access.load().require(&request, &[Role::Check])?;
-        let reference = request.into_inner().reference.parse().map_err(Fault::from)?;
-        let past = self.screener.past_check(reference).await.map_err(Fault::from)?;
+        let GetCheckRequest { reference } = request.into_inner();
+        let past = self.screener.past_check(reference.parse().map_err(Fault::from)?).await.map_err(Fault::from)?;
+        self.audit.answered(AuditKind::CheckRead, [reference.as_str()]);
         Ok(Response::new(convert::past_check(&past)))
     }
 }
@@ -132,6 +135,8 @@ impl ScreeningServer {
         let outcomes = outcomes.into_iter().map(|outcome| outcome.map(|answer| (convert::answer(&answer), answer)));
         let mut outcomes: Vec<_> = outcomes.map(|outcome| outcome.map_err(Fault::from)).collect();
         self.leave_watches(&mut outcomes, wanted).await;
+        let answered = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok());
+        self.audit.answered(AuditKind::Check, answered.map(|(answer, _)| answer.reference.as_str()));
         let mut outcomes = outcomes.into_iter();
         let mut next = |()| outcomes.next().unwrap_or_else(|| Err(no_outcome()));
         read.into_iter().map(|row| row.and_then(&mut next)).collect()

@@ -4,6 +4,7 @@
 //! their own beyond caches: what is durable is in the store, who belongs is in the directory.
 
 mod accuracy;
+mod audit;
 mod blocking;
 mod cases;
 mod deliveries;
@@ -26,6 +27,7 @@ mod watches;
 mod worker;
 
 pub use accuracy::{Accuracy, AccuracyBoard};
+pub use audit::AuditTrail;
 pub use blocking::Panicked;
 pub use cases::{CaseError, CasePage, CaseRecord, CaseReference, CaseSignal, Cases, MarkerDraft, OpenedDispute};
 pub use deliveries::{AlertSink, DELIVERY_TIMEOUT, Deliveries, DeliveryError, DeliveryStatus};

@@ -13,7 +13,7 @@ use super::reading::Submitted;
 use super::request::{Reply, answer};
 use super::state::ForkRecord;
 use super::watches::WatchChanges;
-use crate::domain::{AlertId, FeedId, MemberId, Seq, SubmissionTag};
+use crate::domain::{AlertId, AuditRecord, FeedId, MemberId, Seq, SubmissionTag};
 use crate::feed::{Entry, NotUnderstood};
 
 /// What is being built into one commit.
@@ -42,6 +42,10 @@ pub(super) struct Group {
     /// The newest mark of a look in this group.
     pub(super) last_mark: u64,
     pub(super) acknowledged: HashSet<AlertId>,
+    /// What is to be noted in the audit log.
+    pub(super) audit: Vec<AuditRecord>,
+    /// Its oldest records go.
+    pub(super) audit_pruned: bool,
     /// Something could not be staged whole, so that nothing of the group may be committed.
     pub(super) broken: Option<EngineError>,
     /// The derived state is to be built anew after the commit.

@@ -27,6 +27,8 @@ const LOOK: u8 = 0x10;
 const ALERT: u8 = 0x11;
 const LAST_ALERT: u8 = 0x12;
 const DELIVERED: u8 = 0x13;
+const AUDIT: u8 = 0x14;
+const AUDIT_HEAD: u8 = 0x15;
 
 /// The row that says which schema this store has and whose it is.
 pub(super) fn schema() -> Vec<u8> {
@@ -227,7 +229,22 @@ pub(super) fn delivered() -> Vec<u8> {
     vec![DELIVERED]
 }
 
-/// The number of a key made by [`watch`], [`look`], [`alert`] or [`override_of`].
+/// Prefix of the rows made with [`audit`].
+pub(super) fn audits() -> Vec<u8> {
+    vec![AUDIT]
+}
+
+/// Records of the audit log, of which this is the first one's number.
+pub(super) fn audit(first: u64) -> Vec<u8> {
+    numbered(AUDIT, first)
+}
+
+/// The head of the audit log.
+pub(super) fn audit_head() -> Vec<u8> {
+    vec![AUDIT_HEAD]
+}
+
+/// The number of a key made by [`watch`], [`look`], [`alert`], [`override_of`] or [`audit`].
 pub(super) fn read_numbered(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(key.get(1..)?.try_into().ok()?))
 }

@@ -7,11 +7,13 @@
 //! - `request`, `tip` and `writer` are the one way to commit.
 //! - `state` and `index` are derived, in memory; `effects` is what entries do to them. `hints` lets a store open without reading
 //!   all of its log.
+//! - `audit` notes who did what.
 //! - `erasures` and `erase` take content away for good; `watches` and `watching` find what this member waits for.
 //!
 //! What holds at any instant, whatever happens: an acknowledged entry is on disk and under a signed checkpoint; a feed on disk
 //! is whole up to its newest checkpoint; nothing is served or found that was not forced to disk.
 
+mod audit;
 mod casebook;
 mod cases;
 mod checks;
@@ -52,6 +54,7 @@ use parking_lot::{Mutex, RwLock};
 use prost::Message as _;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+pub use audit::{AuditPage, acting_for, actor, on_behalf_of};
 pub use cases::StandingMarker;
 pub use checks::{BriefCheck, CheckRecord, CheckReference, FeedFreshness, FeedState, FreshnessRecord, MatchRecord};
 pub use engine::EngineError;
@@ -443,7 +446,7 @@ impl Store {
         let units = request.bytes().div_ceil(QUEUE_UNIT).min(MAX_COMMIT_QUEUE_BYTES / QUEUE_UNIT);
         let share = self.room.clone().acquire_many_owned(u32::try_from(units).unwrap_or(u32::MAX)).await;
         let share = share.map_err(|_| StoreError::Closed)?;
-        requests.send(Queued { request, _share: share }).await.map_err(|_| StoreError::Closed)?;
+        requests.send(Queued { request, actor: actor(), _share: share }).await.map_err(|_| StoreError::Closed)?;
         // The writer answers everything that reaches it, unless it panics.
         answer.await.map_err(|_| Shared::panicked())?
     }

@@ -9,11 +9,13 @@ use super::overrides::Override;
 use super::pictures::PictureId;
 use super::watches::{Delivered, Look};
 use super::{Append, Appended, Import, StoreError};
-use crate::domain::{Alert, AlertId, FeedId, Seq, Standing, Watch, WatchId};
+use crate::domain::{Actor, Alert, AlertId, AuditRecord, FeedId, Seq, Standing, Timestamp, Watch, WatchId};
 use crate::feed::{EntryBytes, ErasureReceipt, ForkProof};
 
 /// About how many bytes a feed takes in a picture.
 const PICTURE_BYTES_A_FEED: usize = 64;
+/// Bytes of the largest record of the audit log.
+const AUDIT_BYTES: usize = 600;
 /// Bytes of the largest set of an override's pseudonyms.
 const OVERRIDE_BYTES: usize = 1_100;
 
@@ -40,6 +42,8 @@ pub(super) enum Request {
     Fill(FeedId, Vec<(Seq, EntryBytes)>, Reply<usize>),
     Expire(FeedId, Vec<Seq>, Reply<usize>),
     PutReceipt(Box<ErasureReceipt>, bytes::Bytes, Reply<()>),
+    Audit(Vec<AuditRecord>, Reply<()>),
+    PruneAudit(Timestamp, Reply<usize>),
 }
 
 impl Request {
@@ -53,6 +57,7 @@ impl Request {
             Self::PutWatches(watches, _) => watches.len(),
             Self::RemoveWatches(ids, _) => ids.len(),
             Self::SettleLooks(settled, _) => settled.len(),
+            Self::Audit(records, _) => records.len(),
             Self::KeepPicture(..)
             | Self::Quarantine(..)
             | Self::MarkBehind(..)
@@ -64,6 +69,7 @@ impl Request {
             | Self::LookAgain(_)
             | Self::Acknowledge(..)
             | Self::NoteDelivery(..)
+            | Self::PruneAudit(..)
             | Self::PutReceipt(..) => 1,
         }
     }
@@ -79,8 +85,10 @@ impl Request {
             Self::Fill(_, entries, _) => entries.iter().map(|(_, bytes)| bytes.as_slice().len()).sum(),
             Self::PutWatches(watches, _) => watches.iter().map(|watch| OVERRIDE_BYTES * watch.pseudonyms.len()).sum(),
             Self::PutOverride(made, _) => OVERRIDE_BYTES * made.pseudonyms.len(),
+            Self::Audit(records, _) => AUDIT_BYTES * records.len(),
             Self::Quarantine(..)
             | Self::MarkBehind(..)
+            | Self::PruneAudit(..)
             | Self::RemoveOverride(..)
             | Self::Rebuild(_)
             | Self::Expire(..)
@@ -102,13 +110,17 @@ impl Request {
             Self::PutOverride(_, reply) => answer(reply, Err(error)),
             Self::PutWatches(_, reply) => answer(reply, Err(error)),
             Self::RemoveOverride(_, reply) | Self::Purge(reply) | Self::Acknowledge(_, reply) => answer(reply, Err(error)),
-            Self::Fill(_, _, reply) | Self::Expire(_, _, reply) | Self::RemoveWatches(_, reply) => answer(reply, Err(error)),
+            Self::Fill(_, _, reply)
+            | Self::Expire(_, _, reply)
+            | Self::RemoveWatches(_, reply)
+            | Self::PruneAudit(_, reply) => answer(reply, Err(error)),
             Self::Quarantine(_, reply)
             | Self::MarkBehind(_, _, reply)
             | Self::PutRoster(_, reply)
             | Self::PutReceipt(_, _, reply)
             | Self::SettleLooks(_, reply)
             | Self::LookAgain(reply)
+            | Self::Audit(_, reply)
             | Self::NoteDelivery(_, _, reply)
             | Self::Rebuild(reply) => answer(reply, Err(error)),
         }
@@ -123,5 +135,7 @@ pub(super) fn answer<T>(reply: Reply<T>, result: Result<T, StoreError>) {
 /// A request and its share of the bytes that may wait.
 pub(super) struct Queued {
     pub(super) request: Request,
+    /// On whose behalf it is made.
+    pub(super) actor: Option<Actor>,
     pub(super) _share: OwnedSemaphorePermit,
 }

@@ -411,3 +411,28 @@ pub(super) struct TouchedRow {
     #[prost(bytes = "bytes", tag = "3")]
     pub subjects: bytes::Bytes,
 }
+
+/// Consecutive records of the audit log.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct AuditBlockRow {
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub records: Vec<bytes::Bytes>,
+}
+
+/// The head of the audit log.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct AuditHeadRow {
+    #[prost(uint64, tag = "1")]
+    pub size: u64,
+    /// As in `CheckpointRow`.
+    #[prost(bytes = "vec", tag = "2")]
+    pub frontier: Vec<u8>,
+    /// The signed note.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub note: bytes::Bytes,
+    /// The first record that is kept, and the frontier of those before it.
+    #[prost(uint64, tag = "4")]
+    pub kept_from: u64,
+    #[prost(bytes = "vec", tag = "5")]
+    pub kept_frontier: Vec<u8>,
+}

@@ -11,6 +11,7 @@ use crate::domain::{
 };
 use crate::feed::{Body, ForkProof, SignedCheckpoint, encode};
 
+mod audit;
 mod erasing;
 mod hints;
 

@@ -19,13 +19,14 @@ use std::sync::Arc;
 use prost::Message as _;
 use tokio::sync::mpsc;
 
+use super::audit::AuditTip;
 use super::engine::{EngineError, parts_of};
 use super::erase::Erasing;
 use super::frame;
 use super::group::Group;
 use super::hints::{Hints, Recalled};
 use super::index::FeedNo;
-use super::overrides::{Override, Overrides};
+use super::overrides::{Override, OverrideId, Overrides};
 use super::pictures::Album;
 use super::request::{Queued, Request, answer};
 use super::rows::ForkRow;
@@ -35,7 +36,7 @@ use super::tip::Tip;
 use super::watches::Watches;
 use super::{Append, Appended, Import, OpenError, Problem, Shared, StoreError, keys, state};
 use crate::domain::limits::{MAX_COMMIT_BYTES, MAX_COMMIT_ENTRIES, MAX_OVERRIDES};
-use crate::domain::{Audience, Entropy, FeedId, Seq, SignalContent};
+use crate::domain::{Actor, Audience, AuditKind, AuditRecord, Entropy, FeedId, Seq, SignalContent, WatchId};
 use crate::feed::{Body, Checkpoint, Entry, EntryBytes, ForkProof, NotUnderstood, SignedCheckpoint, SigningKey};
 
 /// Overrides that have ended and are removed in one commit.
@@ -47,6 +48,7 @@ pub(super) struct Writer {
     pub(super) hints: Hints,
     next_feed: u32,
     next_block: u64,
+    pub(super) audit: AuditTip,
     album: Album,
     key: Arc<SigningKey>,
     pub(super) entropy: Arc<dyn Entropy>,
@@ -65,13 +67,14 @@ impl Writer {
         key: Arc<SigningKey>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, OpenError> {
-        let album = Album::open(&shared.engine)?;
+        let (album, audit) = (Album::open(&shared.engine)?, AuditTip::load(&shared.engine)?);
         let mut writer = Self {
             shared,
             tips: BTreeMap::new(),
             hints,
             next_feed: 0,
             next_block: 0,
+            audit,
             album,
             key,
             entropy,
@@ -101,6 +104,7 @@ impl Writer {
         self.tips = tips;
         self.next_block = self.highest_block()?.map_or(0, |block| block + 1);
         self.album = Album::open(&self.shared.engine)?;
+        self.audit = AuditTip::load(&self.shared.engine)?;
         Ok(())
     }
 
@@ -151,14 +155,14 @@ impl Writer {
 
     fn serve(&mut self, requests: Vec<Queued>) {
         // The shares are given back when the group is done.
-        let (requests, _shares): (Vec<_>, Vec<_>) = requests.into_iter().map(|q| (q.request, q._share)).unzip();
+        let (requests, _shares): (Vec<_>, Vec<_>) = requests.into_iter().map(|q| ((q.request, q.actor), q._share)).unzip();
         if let Err(error) = self.recover() {
-            requests.into_iter().for_each(|request| request.refuse(error.clone()));
+            requests.into_iter().for_each(|(request, _)| request.refuse(error.clone()));
             return;
         }
         let mut group = Group { day: self.shared.today(), first_block: self.next_block, ..Group::default() };
-        for request in requests {
-            self.stage(request, &mut group);
+        for (request, actor) in requests {
+            self.stage(request, actor.as_ref(), &mut group);
         }
         let result = self.finish(&mut group).and_then(|()| self.commit(&mut group));
         match &result {
@@ -249,10 +253,28 @@ impl Writer {
         }
     }
 
-    fn stage(&mut self, request: Request, group: &mut Group) {
+    pub(super) fn key(&self) -> &SigningKey {
+        &self.key
+    }
+
+    fn stage(&mut self, request: Request, actor: Option<&Actor>, group: &mut Group) {
+        let at = self.shared.clock.now();
+        let note = |group: &mut Group, kind, reference: String, count: usize| {
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            group.audit.extend(actor.filter(|_| count > 0).map(|actor| AuditRecord {
+                at,
+                actor: actor.clone(),
+                kind,
+                reference,
+                count,
+            }));
+        };
         match request {
             Request::Append(items, reply) => {
+                let asked: Vec<_> = items.iter().filter(|_| actor.is_some()).map(Append::audited_as).collect();
                 let appended = self.stage_items(items, group);
+                let name = |audience: &Audience| self.own_feed(audience).to_string();
+                Self::note_appended(actor, at, &asked, &appended, name, group);
                 group.answer_after(reply, Ok(appended));
             }
             Request::Import(import, reply) => {
@@ -281,10 +303,14 @@ impl Writer {
             }
             Request::PutOverride(made, reply) => {
                 let staged = self.stage_override(*made, group);
+                if let Ok(number) = &staged {
+                    note(group, AuditKind::Override, OverrideId(*number).to_string(), 1);
+                }
                 group.answer_after(reply, staged);
             }
             Request::RemoveOverride(number, reply) => {
                 let held = self.shared.overrides.read().contains(number);
+                note(group, AuditKind::OverrideRemoval, OverrideId(number).to_string(), usize::from(held));
                 group.commit.remove(&keys::override_of(number));
                 group.overrides.push((number, None));
                 group.answer_after(reply, Ok(held));
@@ -295,10 +321,16 @@ impl Writer {
             }
             Request::PutWatches(watches, reply) => {
                 let staged = self.stage_watches(watches, group);
+                if let Ok(ids) = &staged {
+                    note(group, AuditKind::Watch, run_of(ids), ids.len());
+                }
                 group.answer_after(reply, staged);
             }
             Request::RemoveWatches(ids, reply) => {
                 let staged = self.stage_removal(&ids, group);
+                if let Ok(removed) = &staged {
+                    note(group, AuditKind::WatchRemoval, run_of(&ids), *removed);
+                }
                 group.answer_after(reply, staged);
             }
             Request::SettleLooks(settled, reply) => {
@@ -311,10 +343,19 @@ impl Writer {
             }
             Request::Acknowledge(id, reply) => {
                 let staged = self.stage_acknowledged(id, group);
+                note(group, AuditKind::Acknowledgement, id.to_string(), usize::from(staged == Ok(true)));
                 group.answer_after(reply, staged);
             }
             Request::NoteDelivery(id, delivered, reply) => {
                 let staged = self.stage_delivery(id, delivered, group);
+                group.answer_after(reply, staged);
+            }
+            Request::Audit(records, reply) => {
+                group.audit.extend(records);
+                group.answer_after(reply, Ok(()));
+            }
+            Request::PruneAudit(before, reply) => {
+                let staged = self.stage_audit_pruned(before, group);
                 group.answer_after(reply, staged);
             }
             Request::Expire(feed, seqs, reply) => group.expired.push((feed, seqs, reply)),
@@ -539,6 +580,7 @@ impl Writer {
             return Err(error);
         }
         self.find_watched(group)?;
+        self.finish_audit(group);
         let own = self.shared.member.clone();
         for feed in group.grown.keys().cloned().collect::<Vec<_>>() {
             // What came back from another member is signed already.
@@ -635,5 +677,14 @@ impl Writer {
             }
         }
         Ok(signals)
+    }
+}
+
+/// The first and the last of them.
+fn run_of(ids: &[WatchId]) -> String {
+    match ids {
+        [] => String::new(),
+        [one] => one.to_string(),
+        [first, .., last] => format!("{first}-{last}"),
     }
 }

@@ -1,5 +1,6 @@
 //! The program as it is called: arguments, output, exit codes, files, a node that is played by the test, and real ones.
 
+mod audit;
 mod ceremonies;
 mod feed;
 mod leads;

@@ -1,0 +1,120 @@
+//! The audit log of a node: records like entries, in a tree of their own, under checkpoints that the member signs.
+//!
+//! It is nobody's feed and is sent to nobody; but whoever keeps one of its checkpoints elsewhere can show later whether what came
+//! before it was changed.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::note::{open_note, sign_note};
+use super::{Hash, NoteError, SigningKey, wire};
+use crate::domain::limits::MAX_CHECKPOINT_BYTES;
+use crate::domain::{Actor, AllianceName, AuditKind, AuditRecord, FeedKey, MemberId, Seq, Timestamp};
+
+/// What stands in the place of an audience, where no group can be called so.
+const NAME: &str = "audit.log";
+
+/// The bytes of a record, which are the leaf of the tree.
+#[must_use]
+pub fn encode_audit(record: &AuditRecord) -> Vec<u8> {
+    let AuditRecord { at, actor, kind, reference, count } = record;
+    wire::AuditRecord {
+        recorded_at_ms: at.unix_ms(),
+        client: actor.client.to_string(),
+        certificate: actor.certificate.clone(),
+        kind: kind.number(),
+        reference: reference.clone(),
+        count: *count,
+    }
+    .encode_to_vec()
+}
+
+/// What the bytes of a record say; `None` where this version does not understand them.
+#[must_use]
+pub fn decode_audit(bytes: &[u8]) -> Option<AuditRecord> {
+    let record = wire::AuditRecord::decode(bytes).ok()?;
+    Some(AuditRecord {
+        at: Timestamp::from_unix_ms(record.recorded_at_ms),
+        actor: Actor { client: record.client.parse().ok()?, certificate: record.certificate },
+        kind: AuditKind::from_number(record.kind)?,
+        reference: record.reference,
+        count: record.count,
+    })
+}
+
+/// The head of an audit log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditHead {
+    /// Records that it covers.
+    pub size: Seq,
+    /// Root of the tree over them.
+    pub root: Hash,
+}
+
+impl AuditHead {
+    /// The signed note, in the form of a C2SP tlog-checkpoint with the origin `alliance/member/audit.log`.
+    #[must_use]
+    pub fn sign(&self, alliance: &AllianceName, member: &MemberId, key: &SigningKey) -> Bytes {
+        let origin = format!("{alliance}/{member}/{NAME}");
+        let text = format!("{origin}\n{}\n{}\n", self.size, BASE64.encode(self.root.0));
+        sign_note(&text, &origin, key)
+    }
+
+    /// Verifies that `member` signed `note`.
+    ///
+    /// # Errors
+    /// [`NoteError`]; [`NoteError::Malformed`] also for what is no head of this log.
+    pub fn open(note: &[u8], alliance: &AllianceName, member: &MemberId, key: &FeedKey) -> Result<Self, NoteError> {
+        if note.len() > MAX_CHECKPOINT_BYTES {
+            return Err(NoteError::Malformed);
+        }
+        let origin = format!("{alliance}/{member}/{NAME}");
+        let text = open_note(note, &origin, key)?;
+        read(text, &origin).ok_or(NoteError::Malformed)
+    }
+}
+
+fn read(text: &str, origin: &str) -> Option<AuditHead> {
+    let mut lines = text.strip_prefix(origin)?.strip_prefix('\n')?.split('\n');
+    let size = lines.next()?;
+    let number: u64 = size.parse().ok().filter(|number: &u64| number.to_string() == size)?;
+    let root = Hash::try_from(BASE64.decode(lines.next()?).ok()?.as_slice()).ok()?;
+    (lines.next() == Some("") && lines.next().is_none()).then_some(AuditHead { size: Seq::new(number), root })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feed::fixtures::FixedEntropy;
+
+    #[test]
+    fn a_record_comes_back_as_it_was() {
+        let record = AuditRecord {
+            at: Timestamp::from_unix_ms(1_795_305_600_123),
+            actor: Actor { client: "screening-1".parse().expect("valid"), certificate: "0a1b".into() },
+            kind: AuditKind::Check,
+            reference: "00112233aabbccdd".into(),
+            count: 7,
+        };
+        assert_eq!(decode_audit(&encode_audit(&record)), Some(record));
+        assert_eq!(decode_audit(&[0xff]), None);
+    }
+
+    #[test]
+    fn a_head_is_its_members_and_no_other() {
+        let (alliance, acme): (AllianceName, MemberId) =
+            ("alliance.example".parse().expect("valid"), "acme".parse().expect("valid"));
+        let key = SigningKey::generate(&FixedEntropy(Some(7))).expect("a key");
+        let other = SigningKey::generate(&FixedEntropy(Some(8))).expect("a key");
+        let head = AuditHead { size: Seq::new(12), root: Hash([5; 32]) };
+        let note = head.sign(&alliance, &acme, &key);
+        assert!(note.starts_with(b"alliance.example/acme/audit.log\n12\n"));
+        assert_eq!(AuditHead::open(&note, &alliance, &acme, &key.public()), Ok(head));
+        assert!(AuditHead::open(&note, &alliance, &acme, &other.public()).is_err());
+        assert!(AuditHead::open(&note, &alliance, &"globex".parse().expect("valid"), &key.public()).is_err());
+        let changed = String::from_utf8(note.to_vec()).expect("text").replace("\n12\n", "\n13\n");
+        assert_eq!(AuditHead::open(changed.as_bytes(), &alliance, &acme, &key.public()), Err(NoteError::WrongSignature));
+    }
+}

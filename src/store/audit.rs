@@ -1,0 +1,245 @@
+//! The audit log: who did what with this node.
+//!
+//! What a client changes is noted in the commit that changes it, so that nothing is acknowledged without it, and nothing is noted that
+//! did not happen. On whose behalf a request of the store is made is known from the task that makes it: the edge says so once for each
+//! call, see [`on_behalf_of`], and no use case needs to hand it on.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::engine::{Engine, EngineError};
+use super::group::Group;
+use super::request::Request;
+use super::rows::{AuditBlockRow, AuditHeadRow};
+use super::tip::read_hashes;
+use super::writer::Writer;
+use super::{Append, Appended, OpenError, Store, StoreError, damaged, keys};
+use crate::domain::{Actor, Audience, AuditKind, AuditRecord, Seq, Timestamp};
+use crate::feed::{AuditHead, Body, Frontier, decode_audit, encode_audit, leaf_hash};
+
+/// Records in one row.
+const BLOCK_RECORDS: usize = 64;
+/// Rows that are removed in one commit.
+const PRUNED_BLOCKS: usize = 256;
+
+tokio::task_local! {
+    static ACTOR: Actor;
+}
+
+/// Runs `work` so that what it asks of the store is noted as done by `actor`.
+pub async fn on_behalf_of<F: Future>(actor: Actor, work: F) -> F::Output {
+    ACTOR.scope(actor, work).await
+}
+
+/// The same for work that does not wait.
+pub fn acting_for<T>(actor: Actor, work: impl FnOnce() -> T) -> T {
+    ACTOR.sync_scope(actor, work)
+}
+
+/// On whose behalf the present task works; `None` for the node's own.
+#[must_use]
+pub fn actor() -> Option<Actor> {
+    ACTOR.try_with(Clone::clone).ok()
+}
+
+/// Some of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditPage {
+    /// Number of the first record.
+    pub first: Seq,
+    /// The records, as they are hashed.
+    pub records: Vec<Bytes>,
+    /// Records that there ever were.
+    pub size: Seq,
+    /// The head over all of them, as signed note; empty where there is none.
+    pub head: Bytes,
+    /// The frontier over those that are kept no more.
+    pub kept_after: Frontier,
+}
+
+/// The growing end of the log.
+pub(super) struct AuditTip {
+    frontier: Frontier,
+    /// Over the records that are kept no more.
+    kept_after: Frontier,
+}
+
+impl AuditTip {
+    pub(super) fn load(engine: &Engine) -> Result<Self, OpenError> {
+        let broken = || OpenError::damaged("the head of the audit log");
+        match read_head(engine)? {
+            Some(row) => Ok(Self {
+                frontier: frontier(row.size, &row.frontier).ok_or_else(broken)?,
+                kept_after: frontier(row.kept_from, &row.kept_frontier).ok_or_else(broken)?,
+            }),
+            None => Ok(Self { frontier: Frontier::empty(), kept_after: Frontier::empty() }),
+        }
+    }
+}
+
+fn read_head(engine: &Engine) -> Result<Option<AuditHeadRow>, EngineError> {
+    let row = engine.get(&keys::audit_head())?;
+    row.map(|row| AuditHeadRow::decode(&*row).map_err(|_| EngineError::Damaged("the head of the audit log".into()))).transpose()
+}
+
+fn frontier(size: u64, hashes: &[u8]) -> Option<Frontier> {
+    Frontier::from_parts(Seq::new(size), read_hashes(hashes)?).ok()
+}
+
+fn bytes_of(frontier: &Frontier) -> Vec<u8> {
+    frontier.hashes().iter().flat_map(|hash| hash.0).collect()
+}
+
+impl Store {
+    /// Notes what was done without changing the store. Durable when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`].
+    pub async fn note_audit(&self, records: Vec<AuditRecord>) -> Result<(), StoreError> {
+        self.request(|reply| Request::Audit(records, reply)).await
+    }
+
+    /// Forgets some records from before `before`, the oldest first; how many. The tree over the rest still verifies.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`].
+    pub async fn prune_audit(&self, before: Timestamp) -> Result<usize, StoreError> {
+        self.request(|reply| Request::PruneAudit(before, reply)).await
+    }
+
+    /// Records from `from` on, about `count`, those that are kept.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`].
+    pub fn audit(&self, from: Seq, count: usize) -> Result<AuditPage, StoreError> {
+        let unreadable = |error: EngineError| StoreError::unreadable(&error);
+        let engine = &self.shared.engine;
+        let head = read_head(engine).map_err(unreadable)?.unwrap_or_default();
+        let broken = || damaged("the head of the audit log");
+        let kept_after = frontier(head.kept_from, &head.kept_frontier).ok_or_else(broken)?;
+        let (size, from) = (Seq::new(head.size), from.max(kept_after.size()));
+        let mut page = AuditPage { first: from, records: Vec::new(), size, head: head.note, kept_after };
+        let begin = engine.last_until(&keys::audits(), &keys::audit(from.get())).map_err(unreadable)?;
+        let begin = begin.map_or_else(|| keys::audit(from.get()), |(key, _)| key);
+        let wanted = usize::try_from(size.get().saturating_sub(from.get())).unwrap_or(usize::MAX).min(count);
+        /// Enough is read.
+        enum Stop {
+            Enough,
+            Engine(EngineError),
+        }
+        impl From<EngineError> for Stop {
+            fn from(error: EngineError) -> Self {
+                Self::Engine(error)
+            }
+        }
+        let scanned = engine.scan_from(&keys::audits(), &begin, |key, value| {
+            let damaged = || Stop::Engine(EngineError::Damaged("the audit log".into()));
+            let first = keys::read_numbered(key).ok_or_else(damaged)?;
+            let block = AuditBlockRow::decode(value).map_err(|_| damaged())?;
+            let skipped = usize::try_from(from.get().saturating_sub(first)).unwrap_or(usize::MAX);
+            page.records.extend(block.records.into_iter().skip(skipped).take(wanted - page.records.len()));
+            if page.records.len() >= wanted { Err(Stop::Enough) } else { Ok(()) }
+        });
+        match scanned {
+            Ok(()) | Err(Stop::Enough) => Ok(page),
+            Err(Stop::Engine(error)) => Err(unreadable(error)),
+        }
+    }
+}
+
+impl Writer {
+    /// Notes what became of entries that were to be appended.
+    pub(super) fn note_appended(
+        actor: Option<&Actor>,
+        at: Timestamp,
+        asked: &[(AuditKind, Audience)],
+        appended: &[Result<Appended, StoreError>],
+        name: impl Fn(&Audience) -> String,
+        group: &mut Group,
+    ) {
+        let Some(actor) = actor else { return };
+        let mut runs: BTreeMap<(AuditKind, &Audience), (u32, Seq, Seq)> = BTreeMap::new();
+        for ((kind, audience), outcome) in asked.iter().zip(appended) {
+            let seq = match outcome {
+                Ok(Appended::Created(seq) | Appended::Known(seq, _) | Appended::Erased(seq)) => *seq,
+                Ok(Appended::Withdrawn | Appended::Gone) | Err(_) => continue,
+            };
+            let (count, first, last) = runs.entry((*kind, audience)).or_insert((0, seq, seq));
+            (*count, *first, *last) = (*count + 1, (*first).min(seq), (*last).max(seq));
+        }
+        for ((kind, audience), (count, first, last)) in runs {
+            let feed = name(audience);
+            let reference = if first == last { format!("{feed}/{first}") } else { format!("{feed}/{first}-{last}") };
+            group.audit.push(AuditRecord { at, actor: actor.clone(), kind, reference, count });
+        }
+    }
+
+    /// Puts what was noted into the commit, under a new head.
+    pub(super) fn finish_audit(&mut self, group: &mut Group) {
+        let records = std::mem::take(&mut group.audit);
+        if records.is_empty() && !group.audit_pruned {
+            return;
+        }
+        for block in records.chunks(BLOCK_RECORDS) {
+            let first = self.audit.frontier.size();
+            let records: Vec<Bytes> = block.iter().map(|record| encode_audit(record).into()).collect();
+            records.iter().for_each(|record| self.audit.frontier.push(leaf_hash(record)));
+            group.commit.put(keys::audit(first.get()), AuditBlockRow { records }.encode_to_vec());
+        }
+        let head = AuditHead { size: self.audit.frontier.size(), root: self.audit.frontier.root() };
+        let row = AuditHeadRow {
+            size: head.size.get(),
+            frontier: bytes_of(&self.audit.frontier),
+            note: head.sign(&self.shared.alliance, &self.shared.member, self.key()),
+            kept_from: self.audit.kept_after.size().get(),
+            kept_frontier: bytes_of(&self.audit.kept_after),
+        };
+        group.commit.put(keys::audit_head(), row.encode_to_vec());
+    }
+
+    /// Takes the oldest records out whose time is over, whole rows of them.
+    pub(super) fn stage_audit_pruned(&mut self, before: Timestamp, group: &mut Group) -> Result<usize, StoreError> {
+        let mut pruned = 0;
+        for _ in 0..PRUNED_BLOCKS {
+            let from = self.audit.kept_after.size();
+            let row = self.shared.engine.get(&keys::audit(from.get())).map_err(|e| StoreError::unreadable(&e))?;
+            let Some(row) = row else { break };
+            let block = AuditBlockRow::decode(&*row).map_err(|_| damaged("the audit log"))?;
+            let is_over = |record: &Bytes| decode_audit(record).is_none_or(|record| record.at < before);
+            if !block.records.iter().all(is_over) {
+                break;
+            }
+            block.records.iter().for_each(|record| self.audit.kept_after.push(leaf_hash(record)));
+            group.commit.remove(&keys::audit(from.get()));
+            (pruned, group.audit_pruned) = (pruned + block.records.len(), true);
+        }
+        Ok(pruned)
+    }
+}
+
+impl Append {
+    /// What appending it is called in the audit log.
+    pub(super) fn audited_as(&self) -> (AuditKind, Audience) {
+        let kind = match self {
+            Self::Signal { .. } => AuditKind::Submission,
+            Self::Retraction { .. } => AuditKind::Retraction,
+            Self::Erasure { .. } => AuditKind::Erasure,
+            Self::Note { entry, .. } => match &entry.body {
+                Body::Signal { .. } => AuditKind::Submission,
+                Body::Retraction(_) => AuditKind::Retraction,
+                Body::Amendment(_) => AuditKind::Amendment,
+                Body::Dispute(_) => AuditKind::Dispute,
+                Body::Decision(_) => AuditKind::Decision,
+                Body::Opinion(_) => AuditKind::Opinion,
+                Body::Marker(_) => AuditKind::Marker,
+                Body::MarkerLift(_) => AuditKind::MarkerLift,
+                Body::Erasure(_) => AuditKind::Erasure,
+                Body::Referral(_) => AuditKind::Lead,
+            },
+        };
+        (kind, self.audience().clone())
+    }
+}

@@ -1,0 +1,108 @@
+//! Everything that a client does with a node stands in its audit log, under the name of its certificate, and no identifier does.
+
+mod cluster;
+
+use cluster::{Alliance, eventually, identifier, statement, submission};
+use countermark::domain::{AuditKind, AuditRecord, MemberKind, Role};
+use countermark::feed::{decode_audit, sha256};
+use countermark::rpc::proto::audit_service_client::AuditServiceClient;
+use countermark::rpc::proto::{self, IdentifierKind as Kind, ListAuditRequest};
+use tonic::Code;
+use tonic::transport::Channel;
+
+const TWO: [(&str, MemberKind); 2] = [("bazaar", MemberKind::Platform), ("aurelle", MemberKind::Brand)];
+
+async fn log(client: &mut AuditServiceClient<Channel>) -> Vec<AuditRecord> {
+    let request = ListAuditRequest { from: 0, page_size: 1_000 };
+    let page = client.list_audit(request).await.expect("listed").into_inner();
+    page.records.iter().map(|bytes| decode_audit(bytes).expect("of this version")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_that_a_client_does_is_noted_under_its_name() {
+    let (mut alliance, sockets) = Alliance::new(&TWO).await;
+    alliance.grant("bazaar", "onboarding", &[Role::Check]);
+    alliance.grant("bazaar", "operator", &[Role::Admin]);
+    let nodes = alliance.start_all(sockets).await;
+    let mut desk = alliance.client("bazaar").await;
+    let mut aurelle = alliance.client("aurelle").await;
+    let channel = alliance.channel("bazaar", "onboarding").await;
+    let mut onboarding = cluster::Client::on(channel.clone());
+    let mut audit = AuditServiceClient::new(alliance.channel("bazaar", "operator").await);
+    let seller = || vec![identifier(Kind::Domain, "outlet-17.test"), identifier(Kind::Phone, "+8613800138000")];
+
+    let before = log(&mut audit).await.len();
+    let mut stated = submission("all", seller());
+    stated.statement = Some(proto::Statement {
+        goods_value: Some(proto::GoodsValue { amount_minor: 7_000_000, currency: "CNY".into(), ..Default::default() }),
+        ..statement()
+    });
+    let signal = desk.submit(stated).await.expect("taken").signal;
+    let other = aurelle.submit(submission("all", seller())).await.expect("taken").signal;
+    eventually("the other member's signal is here", || {
+        let mut desk = desk.clone();
+        async move { desk.size("aurelle", "all").await == 1 }
+    })
+    .await;
+    let court = proto::Evidence { kind: proto::EvidenceKind::CourtJudgment.into(), ..Default::default() };
+    let change = Some(proto::Change { evidence: vec![court], ..Default::default() });
+    let target = Some(proto::amend_signal_request::Target::Signal(signal.clone()));
+    desk.signals.amend_signal(proto::AmendSignalRequest { target, audience: String::new(), change }).await.expect("durable");
+    let opinion = proto::GiveOpinionRequest {
+        signal: other,
+        stance: proto::Stance::Disagree.into(),
+        evidence: vec![],
+        reason: proto::DisputeGround::Licensed.into(),
+    };
+    desk.cases.give_opinion(opinion).await.expect("durable");
+    let opened = desk.leads.open_lead(proto::OpenLeadRequest { signal: signal.clone(), ..Default::default() }).await;
+    let lead = opened.expect("durable").into_inner().lead.expect("a lead").lead;
+    let mut parts =
+        desk.leads.export_lead(proto::ExportLeadRequest { lead: lead.clone() }).await.expect("exported").into_inner();
+    while parts.message().await.expect("a part").is_some() {}
+    let answer = onboarding.check(seller()).await.expect("answered");
+    onboarding.check(seller()).await.expect("answered");
+
+    let digest = |text: &str| sha256(&[text.as_bytes()]).0[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let wanted = digest(&answer.reference);
+    eventually("the checks are noted", || {
+        let mut audit = audit.clone();
+        async move { log(&mut audit).await.iter().filter(|r| r.kind == AuditKind::Check).map(|r| r.count).sum::<u32>() == 2 }
+    })
+    .await;
+    let records = log(&mut audit).await.split_off(before);
+    let by = |kind: AuditKind| {
+        let of_kind = records.iter().filter(|record| record.kind == kind);
+        of_kind.map(|record| (record.actor.client.as_str(), record.reference.as_str())).collect::<Vec<_>>()
+    };
+    assert_eq!(by(AuditKind::Submission), [("all-roles", signal.as_str())]);
+    assert_eq!(by(AuditKind::Amendment), [("all-roles", "bazaar/all/1")]);
+    assert_eq!(by(AuditKind::Opinion), [("all-roles", "bazaar/all/2")]);
+    assert_eq!(
+        (by(AuditKind::Lead), by(AuditKind::Export)),
+        (vec![("all-roles", lead.as_str())], vec![("all-roles", lead.as_str())])
+    );
+    assert!(by(AuditKind::Check).iter().all(|(client, _)| *client == "onboarding"));
+    assert!(by(AuditKind::Check).iter().any(|(_, reference)| reference.contains(&wanted)), "{wanted} in {records:?}");
+    assert!(records.iter().all(|record| !record.actor.certificate.is_empty()));
+    let text = format!("{records:?}");
+    for identifier in ["outlet-17", "13800138000"] {
+        assert!(!text.contains(identifier));
+    }
+
+    // A stream is worked on in other tasks, and on the same behalf.
+    let rows = (0..300).map(|n| submission("all", vec![identifier(Kind::Domain, &format!("row-{n}.test"))]));
+    let rows: Vec<_> = rows.map(|row| proto::SubmitSignalsRequest { submission: Some(row) }).collect();
+    let mut responses = desk.signals.submit_signals(futures_util::stream::iter(rows)).await.expect("a stream").into_inner();
+    while responses.message().await.expect("a row").is_some() {}
+    let submitted = log(&mut audit).await.split_off(before);
+    let submitted = submitted.iter().filter(|record| record.kind == AuditKind::Submission);
+    assert_eq!(submitted.map(|record| record.count).sum::<u32>(), 301);
+
+    // Who may check may not read who checks.
+    let refused = AuditServiceClient::new(channel).list_audit(ListAuditRequest::default()).await.expect_err("refused");
+    assert_eq!(refused.code(), Code::PermissionDenied);
+    for node in nodes.into_values() {
+        node.stop().await;
+    }
+}
