@@ -56,7 +56,7 @@ pub(super) enum Command {
     Signal(SignalArguments),
     /// Add evidence, actions or an outcome to an own signal.
     Amend(Box<AmendArguments>),
-    /// Take an own signal or marker away from every node, for good.
+    /// Take an own signal, marker or lead away from every node, for good.
     Erase(EraseArguments),
     /// Show what this member has erased, and which nodes have done it.
     Erasures(ErasuresArguments),

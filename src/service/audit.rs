@@ -104,6 +104,12 @@ impl AuditTrail {
         }
     }
 
+    /// Answers that are not on disk yet.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.pending.lock().values().map(|answered| u64::from(answered.count)).sum()
+    }
+
     /// Records from `from` on, at most `count` (1 to 1,000), those that are kept.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The use cases over real stores: several members in one process, whose feeds are copied as a follower would.
 
+mod audit;
 mod bounds;
 mod cases;
 mod erasing;

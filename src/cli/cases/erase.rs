@@ -14,7 +14,7 @@ use crate::rpc::proto::signal_service_client::SignalServiceClient;
 use crate::rpc::proto::{EraseSignalRequest, ErasureRecord, ErasureReplica, ListErasuresRequest, ListErasuresResponse};
 
 const ERASE_HELP: &str = "\
-Takes a signal with its amendments, or a marker, away from every member's node, and for good: it counts for nothing from now on, its
+Takes a signal with its amendments, a marker, or a lead with its steps, away from every member's node, and for good: it counts for nothing from now on, its
 content is removed as soon as the erasure arrives, and each node's files are written anew without it within a day. What is
 submitted again under the same id is not taken. A signal that was wrong is retracted instead, so that its history stays readable.
 
