@@ -390,10 +390,11 @@ C2SP verifier key (name+id+base64), or found in a roster that the secretariat's 
 feed in order, one a line, in base64, or in hexadecimal after `hex:`.
 
 A bundle is what an authority gets of a lead. Each of its entries is verified by its own proof, under the roster in the bundle, which
-the secretariat's key verifies: have that key from the alliance by another way than the bundle.
+the secretariat's key verifies: have that key from the alliance by another way than the bundle. What is in it is proven; whether more was
+said of a signal since, its member knows.
 
 JSON: {feed, alliance, size, root, key, entries_verified}; of a bundle {lead, alliance, made_by, made_at, stage, members, signals,
-entries_verified, cut}.";
+missing, entries_verified, cut}.";
 
 #[derive(Args)]
 #[command(after_long_help = VERIFY_HELP)]

@@ -107,6 +107,15 @@ fn an_authority_verifies_a_lead_without_a_node() {
     };
     changed("brand", &|b| b["summary"]["signals"][0]["brand"] = "Other".into(), "BUNDLE_SUMMARY_WRONG");
     changed("dispute", &|b| drop(b["entries"].as_array_mut().expect("entries").remove(4)), "BUNDLE_SUMMARY_WRONG");
+    let left_out = |bundle: &mut Value| {
+        bundle["entries"].as_array_mut().expect("entries").retain(|entry| entry["entry"] != "b/all/0");
+        let gone = bundle["summary"]["signals"].as_array_mut().expect("signals").remove(1);
+        bundle["summary"]["missing"] = serde_json::json!([gone["signal"]]);
+    };
+    let mut fewer = bundle.clone();
+    left_out(&mut fewer);
+    std::fs::write(authority.path().join("fewer"), fewer.to_string()).expect("written");
+    assert_eq!(verify("fewer").expect(0).json()["missing"], serde_json::json!(["b/all/0"]), "what was left out is named");
     changed("swapped", &|b| b["entries"][0]["bytes"] = b["entries"][1]["bytes"].clone(), "PROOF_NOT_INCLUDED");
     changed("moved", &|b| b["entries"][0]["entry"] = "a/all/5".into(), "PROOF_NOT_INCLUDED");
     changed("foreign", &|b| b["entries"][0]["entry"] = "b/all/0".into(), "CHECKPOINT_UNKNOWN_MEMBER");

@@ -2,7 +2,8 @@
 //!
 //! The file is JSON. `summary` says in words what the entries say; `entries` has each entry as its member signed it, with a proof of
 //! inclusion under a checkpoint (C2SP tlog-proof); `roster` says whose keys they are. The verifier believes the secretariat's
-//! key alone, which it is given by another way, and derives the summary anew.
+//! key alone, which it is given by another way, and derives the summary anew. What is in the file is proven; that nothing was left
+//! out of what was said of a signal since is not, for which an authority asks the members that the file names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -68,6 +69,8 @@ struct Summary {
     /// Whom to ask for the evidence.
     members: Vec<Contact>,
     signals: Vec<Signal>,
+    /// Signals that the lead rests on and that are not in the file: they were erased, or left out.
+    missing: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -131,7 +134,9 @@ impl Summary {
         };
         let found =
             Lead::of(entries.iter().filter_map(step).collect()).filter(|found| found.name() == lead).ok_or_else(none)?;
-        let signals = found.signals().iter().filter_map(|signal| Signal::of(signal, entries)).collect();
+        let signals: Vec<Signal> = found.signals().iter().filter_map(|signal| Signal::of(signal, entries)).collect();
+        let names = found.signals().iter().map(ToString::to_string);
+        let missing = names.filter(|name| signals.iter().all(|signal| signal.signal != *name)).collect();
         let members: BTreeSet<_> =
             found.signals().iter().map(|signal| &signal.feed.member).chain([&lead.feed.member]).collect();
         let contact = |member| {
@@ -144,6 +149,7 @@ impl Summary {
             steps: found.steps().map(Step::of).collect(),
             members: members.into_iter().filter_map(contact).collect(),
             signals,
+            missing,
         })
     }
 
@@ -331,6 +337,7 @@ fn verified(text: &str, key: &FeedKey) -> Result<Verified, Failure> {
         stage: summary.stage,
         members: summary.members.into_iter().map(|contact| contact.member).collect(),
         signals: summary.signals.len(),
+        missing: summary.missing,
         entries_verified: bundle.entries.len(),
         cut: bundle.cut,
     })
@@ -347,6 +354,7 @@ struct Verified {
     stage: &'static str,
     members: Vec<String>,
     signals: usize,
+    missing: Vec<String>,
     entries_verified: usize,
     cut: bool,
 }
@@ -354,6 +362,10 @@ struct Verified {
 impl Show for Verified {
     fn table(&self) -> String {
         let more = if self.cut { "; there were more, which are not in the file" } else { "" };
+        let missing = match self.missing.as_slice() {
+            [] => String::new(),
+            missing => format!("; not in the file, erased or left out: {}", missing.join(", ")),
+        };
         facts([
             ("lead", format!("{} of {}", self.lead, self.alliance)),
             (
@@ -362,7 +374,7 @@ impl Show for Verified {
             ),
             ("stage", self.stage.to_owned()),
             ("members", self.members.join(", ")),
-            ("signals", self.signals.to_string()),
+            ("signals", format!("{}{missing}", self.signals)),
             ("entries", format!("{}, each as its member signed it{more}", self.entries_verified)),
             ("summary", "says what the entries say".to_owned()),
         ])
