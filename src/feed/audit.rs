@@ -3,11 +3,10 @@
 //! It is nobody's feed and is sent to nobody; but whoever keeps one of its checkpoints elsewhere can show later whether what came
 //! before it was changed.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use prost::Message as _;
 
+use super::checkpoint::{head_text, size_and_root};
 use super::note::{open_note, sign_note};
 use super::{Hash, NoteError, SigningKey, wire};
 use crate::domain::limits::MAX_CHECKPOINT_BYTES;
@@ -57,8 +56,8 @@ impl AuditHead {
     /// The signed note, in the form of a C2SP tlog-checkpoint with the origin `alliance/member/audit.log`.
     #[must_use]
     pub fn sign(&self, alliance: &AllianceName, member: &MemberId, key: &SigningKey) -> Bytes {
-        let origin = format!("{alliance}/{member}/{NAME}");
-        let text = format!("{origin}\n{}\n{}\n", self.size, BASE64.encode(self.root.0));
+        let origin = origin(alliance, member);
+        let text = head_text(&origin, self.size, &self.root);
         sign_note(&text, &origin, key)
     }
 
@@ -70,18 +69,16 @@ impl AuditHead {
         if note.len() > MAX_CHECKPOINT_BYTES {
             return Err(NoteError::Malformed);
         }
-        let origin = format!("{alliance}/{member}/{NAME}");
+        let origin = origin(alliance, member);
         let text = open_note(note, &origin, key)?;
-        read(text, &origin).ok_or(NoteError::Malformed)
+        // It has no line but these three.
+        let head = size_and_root(text).filter(|(size, root)| head_text(&origin, *size, root) == text);
+        head.map(|(size, root)| Self { size, root }).ok_or(NoteError::Malformed)
     }
 }
 
-fn read(text: &str, origin: &str) -> Option<AuditHead> {
-    let mut lines = text.strip_prefix(origin)?.strip_prefix('\n')?.split('\n');
-    let size = lines.next()?;
-    let number: u64 = size.parse().ok().filter(|number: &u64| number.to_string() == size)?;
-    let root = Hash::try_from(BASE64.decode(lines.next()?).ok()?.as_slice()).ok()?;
-    (lines.next() == Some("") && lines.next().is_none()).then_some(AuditHead { size: Seq::new(number), root })
+fn origin(alliance: &AllianceName, member: &MemberId) -> String {
+    format!("{alliance}/{member}/{NAME}")
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 
-use super::note::{open_note, sign_note};
+use super::note::{decimal, open_note, sign_note};
 use super::{Hash, NoteError, SigningKey};
 use crate::domain::limits::MAX_CHECKPOINT_BYTES;
 use crate::domain::{AllianceName, FeedId, FeedKey, Seq};
@@ -36,7 +36,7 @@ impl SignedCheckpoint {
     #[must_use]
     pub fn sign(checkpoint: Checkpoint, alliance: &AllianceName, key: &SigningKey) -> Self {
         let origin = checkpoint.feed.origin(alliance);
-        let text = format!("{origin}\n{}\n{}\n", checkpoint.size, BASE64.encode(checkpoint.root.0));
+        let text = head_text(&origin, checkpoint.size, &checkpoint.root);
         let note = sign_note(&text, &origin, key);
         Self { checkpoint, note }
     }
@@ -90,19 +90,18 @@ fn claimed_feed(note: &[u8], alliance: &AllianceName) -> Result<FeedId, Checkpoi
     feed.parse().map_err(|_| CheckpointError::Malformed)
 }
 
+/// What is signed of a tree: its origin, its size and its root.
+pub(super) fn head_text(origin: &str, size: Seq, root: &Hash) -> String {
+    format!("{origin}\n{size}\n{}\n", BASE64.encode(root.0))
+}
+
 /// Second and third line of a text whose lines are all non-empty.
-fn size_and_root(text: &str) -> Option<(Seq, Hash)> {
+pub(super) fn size_and_root(text: &str) -> Option<(Seq, Hash)> {
     let mut lines = text.strip_suffix('\n')?.split('\n').skip(1);
-    let size = decimal(lines.next()?)?;
+    let size = Seq::new(decimal(lines.next()?)?);
     let root = BASE64.decode(lines.next()?).ok()?;
     let root = Hash::try_from(root.as_slice()).ok()?;
     lines.all(|extension| !extension.is_empty()).then_some((size, root))
-}
-
-/// ASCII decimal without leading zeros, so that a size has one spelling.
-fn decimal(text: &str) -> Option<Seq> {
-    let canonical = text == "0" || (!text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit()));
-    if canonical { text.parse().ok().map(Seq::new) } else { None }
 }
 
 /// Why a checkpoint is not believed.

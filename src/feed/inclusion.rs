@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 
 use super::hash::node_hash;
+use super::note::decimal;
 use super::{CheckpointError, Frontier, Hash, SignedCheckpoint};
 use crate::domain::limits::{MAX_CHECKPOINT_BYTES, MAX_FRONTIER_HASHES};
 use crate::domain::{AllianceName, FeedId, FeedKey, Seq};
@@ -119,9 +120,7 @@ fn read(text: &str) -> Option<(InclusionPath, Bytes)> {
     // What an application adds of its own says nothing about the tree.
     let mut lines = head.split('\n').peekable();
     lines.next_if(|line| line.starts_with("extra "));
-    let index = lines.next()?.strip_prefix("index ")?;
-    let canonical = index == "0" || (!index.starts_with('0') && index.bytes().all(|byte| byte.is_ascii_digit()));
-    let index = index.parse().ok().filter(|_| canonical).map(Seq::new)?;
+    let index = Seq::new(decimal(lines.next()?.strip_prefix("index ")?)?);
     let hash = |line: &str| Hash::try_from(BASE64.decode(line).ok()?.as_slice()).ok();
     let hashes = lines.map(hash).collect::<Option<Vec<Hash>>>()?;
     Some((InclusionPath { index, hashes }, Bytes::copy_from_slice(note.as_bytes())))

@@ -4,6 +4,8 @@
 //! Signatures of other keys are ignored, as the specification demands; one that claims the expected key and is wrong condemns
 //! the note.
 
+use std::str::FromStr;
+
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -54,6 +56,11 @@ pub fn open_note<'n>(note: &'n [u8], key_name: &str, key: &FeedKey) -> Result<&'
         }
     }
     if signed { Ok(text) } else { Err(NoteError::NotSigned) }
+}
+
+/// A number of a signed text, in its one spelling: decimal, without a plus sign or leading zeros.
+pub(super) fn decimal<T: FromStr + ToString>(text: &str) -> Option<T> {
+    text.parse::<T>().ok().filter(|number| number.to_string() == text)
 }
 
 /// The key as foreign tools read it (C2SP vkey): `name+key id+base64 of type and key`.

@@ -3,11 +3,9 @@
 //! A signed note like a checkpoint, so that foreign tools can verify it. By it the member whose content it was can show who has
 //! removed it, and when.
 
-use std::str::FromStr;
-
 use bytes::Bytes;
 
-use super::note::{open_note, sign_note};
+use super::note::{decimal, open_note, sign_note};
 use super::{NoteError, SigningKey};
 use crate::domain::limits::MAX_CHECKPOINT_BYTES;
 use crate::domain::{AllianceName, ErasureProgress, FeedId, FeedKey, MemberId, Seq, Timestamp};
@@ -72,11 +70,6 @@ impl ErasureReceipt {
 fn step(line: &str, word: &str) -> Option<(Seq, Timestamp)> {
     let (position, at) = line.strip_prefix(word)?.split_once(' ')?;
     Some((Seq::new(decimal(position)?), Timestamp::from_unix_ms(decimal(at)?)))
-}
-
-/// A number in its one spelling.
-fn decimal<T: FromStr + ToString>(text: &str) -> Option<T> {
-    text.parse::<T>().ok().filter(|number| number.to_string() == text)
 }
 
 /// Why a receipt is not believed.
