@@ -57,7 +57,7 @@ pub use receipt::{ErasureReceipt, ReceiptError};
 pub use roster::{Replacement, RosterError, SignedRoster, supersede};
 pub use signing_key::{KeyError, SigningKey};
 pub use statement::{
-    change_from_wire, change_to_wire, digests_from_wire, digests_to_wire, evidence_list_from_wire, evidence_to_wire,
-    goods_value_to_wire, signals_from_wire, statement_from_wire, statement_to_wire, word as optional_word,
+    change_from_wire, change_to_wire, day_from_wire, digests_from_wire, digests_to_wire, evidence_list_from_wire,
+    evidence_to_wire, goods_value_to_wire, signals_from_wire, statement_from_wire, statement_to_wire, word as optional_word,
 };
 pub use view::{Effect, FeedView, FoldError, ResumeError, ViewDigest, ViewTotals, signal_digest};

@@ -259,7 +259,11 @@ pub(super) fn goods_value_from_wire(value: wire::GoodsValue, words: Words) -> Re
     value.validate().map(|()| value)
 }
 
-pub(super) fn day_from_wire(field: &'static str, text: &str) -> Result<Option<Date>, FieldError> {
+/// A day in `field`; an empty text is none.
+///
+/// # Errors
+/// Where it is no day.
+pub fn day_from_wire(field: &'static str, text: &str) -> Result<Option<Date>, FieldError> {
     if text.is_empty() { Ok(None) } else { parse_day(field, text).map(Some) }
 }
 

@@ -71,11 +71,7 @@ impl CaseService for CaseServer {
     async fn list_cases(&self, request: Request<ListCasesRequest>) -> Result<Response<ListCasesResponse>, Status> {
         self.require(&request)?;
         let request = request.into_inner();
-        let after = if request.after.is_empty() {
-            None
-        } else {
-            Some(entry_name_from_wire("after", &request.after).map_err(Fault::from)?)
-        };
+        let after = convert::optional_name("after", &request.after).map_err(Fault::from)?;
         let count = page_size(request.page_size).map_err(Fault::from)?;
         let page = self.cases.list(after, count, request.open_only, request.own_only).await.map_err(Fault::from)?;
         Ok(Response::new(ListCasesResponse {

@@ -1,5 +1,7 @@
 //! Between the generated messages and the words of the domain. Strict on the way in, total on the way out.
 
+use std::str::FromStr;
+
 use super::proto;
 use crate::domain::limits::{MAX_IDENTIFIER_BYTES, MAX_IDENTIFIERS};
 use crate::domain::{
@@ -7,8 +9,8 @@ use crate::domain::{
     Standing, Strength, Submission, Timestamp, Verdict, Watch, WatchId,
 };
 use crate::feed::{
-    Amended, DisputeEnd, Disputed, Opined, change_to_wire, digests_to_wire, required_word, stance_to_wire, statement_from_wire,
-    statement_to_wire,
+    Amended, DisputeEnd, Disputed, Opined, change_to_wire, digests_to_wire, entry_name_from_wire, required_word,
+    stance_to_wire, statement_from_wire, statement_to_wire,
 };
 use crate::service::{
     Answer, CaseRecord, CaseSignal, ErasurePage, ErasureRecord, MarkerMatch, OverrideDraft, OverrideMatch, PastCheck, Receipt,
@@ -16,11 +18,21 @@ use crate::service::{
 };
 use crate::store::{FeedFreshness, FreshnessRecord, Override, OverrideId};
 
+/// What a text says; an empty one says nothing.
+pub(super) fn optional<T: FromStr<Err = FieldError>>(text: &str) -> Result<Option<T>, FieldError> {
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
+}
+
+/// The name of an entry in `field`; an empty one names none.
+pub(super) fn optional_name(field: &'static str, name: &str) -> Result<Option<SignalRef>, FieldError> {
+    if name.is_empty() { Ok(None) } else { entry_name_from_wire(field, name).map(Some) }
+}
+
 /// A submission as it came in.
 pub(super) fn submission(message: Option<proto::Submission>) -> Result<Submission, FieldError> {
     let missing = |field: &'static str| FieldError::new("FIELD_MISSING", field, "this field is required");
     let message = message.ok_or_else(|| missing("submission"))?;
-    let id = if message.submission_id.is_empty() { None } else { Some(message.submission_id.parse()?) };
+    let id = optional(&message.submission_id)?;
     let statement = message.statement.ok_or_else(|| missing("statement"))?;
     Ok(Submission {
         id,

@@ -1,11 +1,11 @@
 //! Between the messages of `LeadService` and the words of the domain.
 
+use super::convert::optional;
 use super::proto::{self, GetRingResponse};
 use crate::domain::{
     Currency, FieldError, GoodsState, IdentifierKind, Infringement, ReferralStage, Region, Sentence, Threshold, Thresholds,
-    parse_day,
 };
-use crate::feed::{LeadStep, goods_value_to_wire, optional_word, required_word};
+use crate::feed::{LeadStep, day_from_wire, goods_value_to_wire, optional_word, required_word};
 use crate::service::{
     FoundLead, Funnel, GoodsTotal, Hub, LeadRecord, Measured, Progress, Reach, Ring, RingSeller, SignalRecord,
 };
@@ -20,10 +20,6 @@ pub(super) fn reach(depth: u32, sellers: u32) -> Reach {
     Reach { depth: or_usual(depth, usual.depth), sellers: or_usual(sellers, usual.sellers), audience: None }
 }
 
-pub(super) fn region(text: &str) -> Result<Option<Region>, FieldError> {
-    if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
-}
-
 pub(super) fn thresholds(rules: Vec<proto::Threshold>) -> Result<Thresholds, FieldError> {
     let one = |(i, rule)| threshold(rule).map_err(|error| error.inside(format!("thresholds[{i}]")));
     Ok(Thresholds { rules: rules.into_iter().enumerate().map(one).collect::<Result<_, _>>()? })
@@ -33,7 +29,7 @@ fn threshold(rule: proto::Threshold) -> Result<Threshold, FieldError> {
     let infringement = |number| required_word(number, Infringement::from_number, "INFRINGEMENT_UNKNOWN", "infringements");
     Ok(Threshold {
         name: rule.name,
-        region: region(&rule.region)?,
+        region: optional(&rule.region)?,
         infringements: rule.infringements.into_iter().map(infringement).collect::<Result<_, _>>()?,
         state: optional_word(rule.state, GoodsState::from_number, "GOODS_STATE_UNKNOWN", "state")?,
         marks: u16::try_from(rule.marks.max(1)).unwrap_or(u16::MAX),
@@ -43,14 +39,13 @@ fn threshold(rule: proto::Threshold) -> Result<Threshold, FieldError> {
 }
 
 pub(super) fn progress(request: proto::RecordLeadRequest) -> Result<Progress, FieldError> {
-    let proto::RecordLeadRequest { lead: _, stage, region: where_, authority, sentence, happened_on } = request;
-    let day = if happened_on.is_empty() { None } else { Some(parse_day("happened_on", &happened_on)?) };
+    let proto::RecordLeadRequest { lead: _, stage, region, authority, sentence, happened_on } = request;
     Ok(Progress {
         stage: required_word(stage, ReferralStage::from_number, "REFERRAL_STAGE_UNKNOWN", "stage")?,
-        region: region(&where_)?,
+        region: optional(&region)?,
         authority: (!authority.is_empty()).then_some(authority),
         sentence: optional_word(sentence, Sentence::from_number, "SENTENCE_UNKNOWN", "sentence")?,
-        happened_on: day,
+        happened_on: day_from_wire("happened_on", &happened_on)?,
     })
 }
 

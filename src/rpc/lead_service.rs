@@ -49,7 +49,7 @@ impl LeadService for LeadServer {
     async fn find_leads(&self, request: Request<FindLeadsRequest>) -> Result<Response<FindLeadsResponse>, Status> {
         self.require(&request)?;
         let FindLeadsRequest { thresholds, from, depth, max_sellers } = request.into_inner();
-        let from = optional_name("from", &from).map_err(Fault::from)?;
+        let from = convert::optional_name("from", &from).map_err(Fault::from)?;
         let thresholds = lead_convert::thresholds(thresholds).map_err(Fault::from)?;
         let page = self.leads.find(from, thresholds, lead_convert::reach(depth, max_sellers)).await.map_err(Fault::from)?;
         let leads = page.found.iter().map(lead_convert::found).collect();
@@ -60,7 +60,7 @@ impl LeadService for LeadServer {
         self.require(&request)?;
         let OpenLeadRequest { signal, depth, max_sellers, region } = request.into_inner();
         let signal = entry_name_from_wire("signal", &signal).map_err(Fault::from)?;
-        let region = lead_convert::region(&region).map_err(Fault::from)?;
+        let region = convert::optional(&region).map_err(Fault::from)?;
         let opened = self.leads.open(signal, lead_convert::reach(depth, max_sellers), region).await;
         let (record, created) = opened.map_err(Fault::from)?;
         Ok(Response::new(OpenLeadResponse { lead: Some(lead_convert::lead(&record)), created }))
@@ -85,8 +85,8 @@ impl LeadService for LeadServer {
     async fn list_leads(&self, request: Request<ListLeadsRequest>) -> Result<Response<ListLeadsResponse>, Status> {
         self.require(&request)?;
         let ListLeadsRequest { open_only, own_only, region, after, page_size: asked } = request.into_inner();
-        let after = optional_name("after", &after).map_err(Fault::from)?;
-        let filter = LeadFilter { open_only, own_only, region: lead_convert::region(&region).map_err(Fault::from)? };
+        let after = convert::optional_name("after", &after).map_err(Fault::from)?;
+        let filter = LeadFilter { open_only, own_only, region: convert::optional(&region).map_err(Fault::from)? };
         let count = page_size(asked).map_err(Fault::from)?;
         let page = self.leads.list(&filter, after, count).await.map_err(Fault::from)?;
         let leads = page.leads.iter().map(lead_convert::lead).collect();
@@ -128,13 +128,9 @@ fn query(request: GetRingRequest) -> Result<RingQuery, FieldError> {
     Ok(RingQuery {
         start,
         reach: lead_convert::reach(request.depth, request.max_sellers),
-        currency: Some(request.currency).filter(|code| !code.is_empty()).map(|code| code.parse()).transpose()?,
+        currency: convert::optional(&request.currency)?,
         thresholds: lead_convert::thresholds(request.thresholds)?,
     })
-}
-
-fn optional_name(field: &'static str, name: &str) -> Result<Option<SignalRef>, FieldError> {
-    if name.is_empty() { Ok(None) } else { entry_name_from_wire(field, name).map(Some) }
 }
 
 fn name_of(name: Option<SignalRef>) -> String {

@@ -84,7 +84,7 @@ impl ScreeningService for ScreeningServer {
     async fn list_overrides(&self, request: Request<ListOverridesRequest>) -> Result<Response<ListOverridesResponse>, Status> {
         self.access.load().require(&request, &[Role::Cases])?;
         let request = request.into_inner();
-        let after = if request.after.is_empty() { None } else { Some(request.after.parse().map_err(Fault::from)?) };
+        let after = convert::optional(&request.after).map_err(Fault::from)?;
         let count = page_size(request.page_size).map_err(Fault::from)?;
         let listed = self.overrides.list(after, count);
         let next = next_page(&listed, count);

@@ -40,11 +40,6 @@ impl WatchServer {
     }
 }
 
-/// An empty name stands for the start.
-fn after<T: std::str::FromStr<Err = FieldError>>(name: &str) -> Result<Option<T>, Fault> {
-    if name.is_empty() { Ok(None) } else { Ok(Some(name.parse().map_err(Fault::from)?)) }
-}
-
 /// What was asked of a watch.
 ///
 /// # Errors
@@ -78,7 +73,8 @@ impl WatchService for WatchServer {
         self.require(&request)?;
         let request = request.into_inner();
         let count = page_size(request.page_size).map_err(Fault::from)?;
-        let listed = self.watches.list(after(&request.after)?, count).await.map_err(Fault::from)?;
+        let listed =
+            self.watches.list(convert::optional(&request.after).map_err(Fault::from)?, count).await.map_err(Fault::from)?;
         let next = next_page(&listed, count);
         let watches = listed.iter().map(|(id, watch)| convert::watch(*id, watch)).collect();
         Ok(Response::new(ListWatchesResponse { watches, next }))
@@ -88,7 +84,7 @@ impl WatchService for WatchServer {
 
     async fn follow_alerts(&self, request: Request<FollowAlertsRequest>) -> Result<Response<Self::FollowAlertsStream>, Status> {
         self.require(&request)?;
-        let after = after(&request.into_inner().after)?;
+        let after = convert::optional(&request.into_inner().after).map_err(Fault::from)?;
         let changes = self.watches.store.changes();
         let following =
             Following { watches: self.watches.clone(), changes, after, at_hand: Vec::new(), stop: self.shutdown.clone() };
@@ -99,7 +95,8 @@ impl WatchService for WatchServer {
         self.require(&request)?;
         let request = request.into_inner();
         let count = page_size(request.page_size).map_err(Fault::from)?;
-        let listed = self.watches.alerts(after(&request.after)?, count).await.map_err(Fault::from)?;
+        let listed =
+            self.watches.alerts(convert::optional(&request.after).map_err(Fault::from)?, count).await.map_err(Fault::from)?;
         let next = next_page(&listed, count);
         let alerts = listed.iter().map(|(id, alert)| convert::alert(*id, alert)).collect();
         Ok(Response::new(ListAlertsResponse { alerts, next }))
