@@ -76,7 +76,7 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let identity = request.extensions().get::<PeerInfo>().map(|peer| peer.identity.clone());
-        let actor = request.extensions().get::<PeerInfo>().and_then(actor_of);
+        let actor = request.extensions().get::<PeerInfo>().and_then(actor_of).map(Arc::new);
         let call = Call { gate: self.gate.clone(), identity, actor: actor.clone(), method: request.uri().path().to_owned() };
         let stopping = Box::pin(self.gate.stopping.clone().cancelled_owned());
         let answered = self.inner.call(request.map(|body| Body::new(Input { body, stopping })));
@@ -130,7 +130,7 @@ impl http_body::Body for Input {
 struct Call {
     gate: Gate,
     identity: Option<Identity>,
-    actor: Option<Actor>,
+    actor: Option<Arc<Actor>>,
     method: String,
 }
 

@@ -29,7 +29,7 @@ pub struct AuditTrail {
     directory: Arc<Directory>,
     clock: Arc<dyn Clock>,
     /// What is not on disk yet.
-    pending: Mutex<BTreeMap<(Actor, AuditKind), Answered>>,
+    pending: Mutex<BTreeMap<(Arc<Actor>, AuditKind), Answered>>,
 }
 
 /// How many answers, and the digests of the references of the first of them.
@@ -54,7 +54,7 @@ impl AuditTrail {
         for reference in references {
             *count = count.saturating_add(1);
             if digests.len() < MAX_REFERENCES && !reference.is_empty() {
-                digests.push(sha256(&[reference.as_bytes()]).0[..DIGEST_BYTES].iter().map(|b| format!("{b:02x}")).collect());
+                digests.push(sha256(&[reference.as_bytes()]).to_string().chars().take(2 * DIGEST_BYTES).collect());
             }
         }
     }
@@ -65,7 +65,8 @@ impl AuditTrail {
     /// The store's: then nothing may be handed out.
     pub async fn exported(&self, reference: String) -> Result<(), CaseError> {
         let Some(actor) = actor() else { return Ok(()) };
-        let record = AuditRecord { at: self.clock.now(), actor, kind: AuditKind::Export, reference, count: 1 };
+        let (at, actor) = (self.clock.now(), Actor::clone(&actor));
+        let record = AuditRecord { at, actor, kind: AuditKind::Export, reference, count: 1 };
         Ok(self.store.note_audit(vec![record]).await?)
     }
 
@@ -87,9 +88,9 @@ impl AuditTrail {
             return;
         }
         let at = self.clock.now();
-        let record = |((actor, kind), answered): (&(Actor, AuditKind), &Answered)| {
+        let record = |((actor, kind), answered): (&(Arc<Actor>, AuditKind), &Answered)| {
             let (reference, count) = (answered.digests.join(","), answered.count);
-            AuditRecord { at, actor: actor.clone(), kind: *kind, reference, count }
+            AuditRecord { at, actor: Actor::clone(actor), kind: *kind, reference, count }
         };
         let records = pending.iter().map(record).filter(|record| record.count > 0).collect();
         if let Err(error) = self.store.note_audit(records).await {

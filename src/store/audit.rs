@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -26,22 +27,22 @@ const BLOCK_RECORDS: usize = 64;
 const PRUNED_BLOCKS: usize = 256;
 
 tokio::task_local! {
-    static ACTOR: Actor;
+    static ACTOR: Arc<Actor>;
 }
 
 /// Runs `work` so that what it asks of the store is noted as done by `actor`.
-pub async fn on_behalf_of<F: Future>(actor: Actor, work: F) -> F::Output {
-    ACTOR.scope(actor, work).await
+pub async fn on_behalf_of<F: Future>(actor: impl Into<Arc<Actor>>, work: F) -> F::Output {
+    ACTOR.scope(actor.into(), work).await
 }
 
 /// The same for work that does not wait.
-pub fn acting_for<T>(actor: Actor, work: impl FnOnce() -> T) -> T {
-    ACTOR.sync_scope(actor, work)
+pub fn acting_for<T>(actor: impl Into<Arc<Actor>>, work: impl FnOnce() -> T) -> T {
+    ACTOR.sync_scope(actor.into(), work)
 }
 
 /// On whose behalf the present task works; `None` for the node's own.
 #[must_use]
-pub fn actor() -> Option<Actor> {
+pub fn actor() -> Option<Arc<Actor>> {
     ACTOR.try_with(Clone::clone).ok()
 }
 
@@ -123,30 +124,20 @@ impl Store {
         let (size, from) = (Seq::new(head.size), from.max(kept_after.size()));
         let mut page = AuditPage { first: from, records: Vec::new(), size, head: head.note, kept_after };
         let begin = engine.last_until(&keys::audits(), &keys::audit(from.get())).map_err(unreadable)?;
-        let begin = begin.map_or_else(|| keys::audit(from.get()), |(key, _)| key);
+        let mut begin = begin.map_or_else(|| keys::audit(from.get()), |(key, _)| key);
         let wanted = usize::try_from(size.get().saturating_sub(from.get())).unwrap_or(usize::MAX).min(count);
-        /// Enough is read.
-        enum Stop {
-            Enough,
-            Engine(EngineError),
-        }
-        impl From<EngineError> for Stop {
-            fn from(error: EngineError) -> Self {
-                Self::Engine(error)
-            }
-        }
-        let scanned = engine.scan_from(&keys::audits(), &begin, |key, value| {
-            let damaged = || Stop::Engine(EngineError::Damaged("the audit log".into()));
-            let first = keys::read_numbered(key).ok_or_else(damaged)?;
-            let block = AuditBlockRow::decode(value).map_err(|_| damaged())?;
+        let block = |first, row: &[u8]| match AuditBlockRow::decode(row) {
+            Ok(block) => Ok((first, block.records)),
+            Err(_) => Err(damaged("the audit log")),
+        };
+        while page.records.len() < wanted
+            && let Some((first, records)) = self.numbered(&keys::audits(), begin, 1, block)?.pop()
+        {
             let skipped = usize::try_from(from.get().saturating_sub(first)).unwrap_or(usize::MAX);
-            page.records.extend(block.records.into_iter().skip(skipped).take(wanted - page.records.len()));
-            if page.records.len() >= wanted { Err(Stop::Enough) } else { Ok(()) }
-        });
-        match scanned {
-            Ok(()) | Err(Stop::Enough) => Ok(page),
-            Err(Stop::Engine(error)) => Err(unreadable(error)),
+            page.records.extend(records.into_iter().skip(skipped).take(wanted - page.records.len()));
+            begin = keys::audit(first + 1);
         }
+        Ok(page)
     }
 }
 
@@ -154,7 +145,6 @@ impl Writer {
     /// Notes what became of entries that were to be appended.
     pub(super) fn note_appended(
         actor: Option<&Actor>,
-        at: Timestamp,
         asked: &[(AuditKind, Audience)],
         appended: &[Result<Appended, StoreError>],
         name: impl Fn(&Audience) -> String,
@@ -173,7 +163,7 @@ impl Writer {
         for ((kind, audience), (count, first, last)) in runs {
             let feed = name(audience);
             let reference = if first == last { format!("{feed}/{first}") } else { format!("{feed}/{first}-{last}") };
-            group.audit.push(AuditRecord { at, actor: actor.clone(), kind, reference, count });
+            group.audit.push(AuditRecord { at: group.at, actor: actor.clone(), kind, reference, count });
         }
     }
 

@@ -13,7 +13,7 @@ use super::reading::Submitted;
 use super::request::{Reply, answer};
 use super::state::ForkRecord;
 use super::watches::WatchChanges;
-use crate::domain::{AlertId, AuditRecord, FeedId, MemberId, Seq, SubmissionTag};
+use crate::domain::{AlertId, AuditRecord, FeedId, MemberId, Seq, SubmissionTag, Timestamp};
 use crate::feed::{Entry, NotUnderstood};
 
 /// What is being built into one commit.
@@ -24,6 +24,8 @@ pub(super) struct Group {
     pub(super) tags: HashMap<FeedId, HashMap<SubmissionTag, Submitted>>,
     pub(super) withdrawn: HashSet<(FeedId, Seq)>,
     pub(super) erased: HashMap<FeedId, HashSet<Seq>>,
+    /// When it was begun.
+    pub(super) at: Timestamp,
     /// Blocks of check records: their day, the number of the first, and each in turn.
     pub(super) day: u16,
     pub(super) first_block: u64,

@@ -136,6 +136,6 @@ pub(super) fn answer<T>(reply: Reply<T>, result: Result<T, StoreError>) {
 pub(super) struct Queued {
     pub(super) request: Request,
     /// On whose behalf it is made.
-    pub(super) actor: Option<Actor>,
+    pub(super) actor: Option<Arc<Actor>>,
     pub(super) _share: OwnedSemaphorePermit,
 }

@@ -361,7 +361,8 @@ impl Store {
         self.numbered(&keys::alerts(), from, count, |number, row| Ok((AlertId(number), read(row)?)))
     }
 
-    fn numbered<T>(
+    /// The rows at and after `from` whose keys start with `prefix` and end with a number, at most `count`.
+    pub(super) fn numbered<T>(
         &self,
         prefix: &[u8],
         mut from: Vec<u8>,

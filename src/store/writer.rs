@@ -160,9 +160,10 @@ impl Writer {
             requests.into_iter().for_each(|(request, _)| request.refuse(error.clone()));
             return;
         }
-        let mut group = Group { day: self.shared.today(), first_block: self.next_block, ..Group::default() };
+        let (at, day) = (self.shared.clock.now(), self.shared.today());
+        let mut group = Group { at, day, first_block: self.next_block, ..Group::default() };
         for (request, actor) in requests {
-            self.stage(request, actor.as_ref(), &mut group);
+            self.stage(request, actor.as_deref(), &mut group);
         }
         let result = self.finish(&mut group).and_then(|()| self.commit(&mut group));
         match &result {
@@ -258,23 +259,17 @@ impl Writer {
     }
 
     fn stage(&mut self, request: Request, actor: Option<&Actor>, group: &mut Group) {
-        let at = self.shared.clock.now();
         let note = |group: &mut Group, kind, reference: String, count: usize| {
             let count = u32::try_from(count).unwrap_or(u32::MAX);
-            group.audit.extend(actor.filter(|_| count > 0).map(|actor| AuditRecord {
-                at,
-                actor: actor.clone(),
-                kind,
-                reference,
-                count,
-            }));
+            let record = |actor: &Actor| AuditRecord { at: group.at, actor: actor.clone(), kind, reference, count };
+            group.audit.extend(actor.filter(|_| count > 0).map(record));
         };
         match request {
             Request::Append(items, reply) => {
                 let asked: Vec<_> = items.iter().filter(|_| actor.is_some()).map(Append::audited_as).collect();
                 let appended = self.stage_items(items, group);
                 let name = |audience: &Audience| self.own_feed(audience).to_string();
-                Self::note_appended(actor, at, &asked, &appended, name, group);
+                Self::note_appended(actor, &asked, &appended, name, group);
                 group.answer_after(reply, Ok(appended));
             }
             Request::Import(import, reply) => {
