@@ -24,7 +24,7 @@ use crate::domain::{
 };
 use crate::feed::{Body, Entry, EntryBytes, Lead, Leaf, write_proof};
 use crate::membership::Directory;
-use crate::store::{Store, StoreError};
+use crate::store::{FreshnessRecord, Store, StoreError};
 
 /// Entries looked at for one page of a search: a tenth of a second where nothing is found.
 const MAX_LOOKED_AT: usize = 16_384;
@@ -189,46 +189,16 @@ impl Leads {
             let feeds = roster.readable_feeds(directory.member()).into_iter();
             let feeds = feeds.filter(|feed| roster.is_active(&feed.member) && rests_on(&freshness, feed));
             let known = named_by_leads(&readable_leads(&store, &directory)?);
-            let mut page = FoundPage { found: Vec::new(), next: None };
-            let (mut seen, mut looked_at, mut walks) = (BTreeSet::new(), 0, 0);
+            let (store, reader, freshness, reach, thresholds) = (&*store, &reader, &freshness, &reach, &thresholds);
+            let (seen, found) = (BTreeSet::new(), Vec::new());
+            let mut search = Search { store, reader, freshness, reach, thresholds, known, seen, looked_at: 0, walks: 0, found };
             for feed in feeds.skip_while(|feed| from.as_ref().is_some_and(|from| *feed < from.feed)) {
-                let mut at = from.as_ref().filter(|from| from.feed == feed).map_or(Seq::ZERO, |from| from.seq);
-                loop {
-                    if looked_at >= MAX_LOOKED_AT || walks >= MAX_WALKS {
-                        page.next = Some(SignalRef { feed, seq: at });
-                        return Ok(page);
-                    }
-                    let leaves = store.run_of(&feed, at, RUN)?;
-                    if leaves.is_empty() {
-                        break;
-                    }
-                    for leaf in leaves {
-                        let signal = SignalRef { feed: feed.clone(), seq: at };
-                        (at, looked_at) = (at.plus(1), looked_at + 1);
-                        if seen.contains(&signal) || !may_be_worth_something(&store, &signal, &leaf) {
-                            continue;
-                        }
-                        let Some(record) = reader.record_of(signal.clone(), &leaf)?.filter(|record| record.status.is_live())
-                        else {
-                            continue;
-                        };
-                        walks += 1;
-                        let ring = Ring::around(record, &reach, &store, &reader, &freshness)?;
-                        seen.extend(ring.signals().map(|record| record.signal.clone()));
-                        let rates = &roster.policy.rates;
-                        let ring = ring.valued(rates.base, &thresholds, rates);
-                        // A ring is told of once, at the first of its signals that states an amount.
-                        let first = ring.signals().filter(|record| amount(record).is_some()).map(|record| &record.signal).min();
-                        if first == Some(&signal) && ring.thresholds.iter().any(|measured| measured.met) {
-                            page.found.push(FoundLead::of(signal, &ring, &known));
-                        }
-                        if walks >= MAX_WALKS {
-                            break;
-                        }
-                    }
+                let begin = from.as_ref().filter(|from| from.feed == feed).map_or(Seq::ZERO, |from| from.seq);
+                if let Some(seq) = search.look_through(&feed, begin)? {
+                    return Ok(FoundPage { found: search.found, next: Some(SignalRef { feed, seq }) });
                 }
             }
-            Ok(page)
+            Ok(FoundPage { found: search.found, next: None })
         };
         off_thread(search).await?
     }
@@ -251,8 +221,9 @@ impl Leads {
         let own = self.directory.member();
         let rests_on_it =
             |lead: &Lead| lead.stage().is_open() && lead.signals().contains(&signal) && lead.feed().member == *own;
-        if let Some(open) = self.readable().await?.into_iter().find(rests_on_it) {
-            return Ok((self.get(open.name().clone()).await?, false));
+        let leads = self.readable().await?;
+        if let Some(open) = leads.iter().find(|lead| rests_on_it(lead)) {
+            return Ok((self.record(open.clone(), &leads).await?, false));
         }
         let reach = Reach { audience: Some(audience.clone()), ..reach };
         let start = RingStart::Signal(signal);
@@ -336,7 +307,7 @@ impl Leads {
         let rests_on_it = |held: &&Lead| held.feed().member == *own && held.signals().contains(&lead);
         let found = leads.iter().find(|held| *held.name() == lead).or_else(|| leads.iter().rev().find(rests_on_it));
         let found = found.cloned().ok_or(CaseError::NotFound("lead"))?;
-        self.records(vec![found], &named_by_leads(&leads)).await?.pop().ok_or(CaseError::NotFound("lead"))
+        self.record(found, &leads).await
     }
 
     /// Leads after the one named `after`, at most `count` (1 to 1,000). Reads what is said of all leads.
@@ -407,6 +378,11 @@ impl Leads {
         Ok(off_thread(move || readable_leads(&store, &directory)).await??)
     }
 
+    /// One of `leads`, which are all that this member may read.
+    async fn record(&self, lead: Lead, leads: &[Lead]) -> Result<LeadRecord, CaseError> {
+        self.records(vec![lead], &named_by_leads(leads)).await?.pop().ok_or(CaseError::NotFound("lead"))
+    }
+
     async fn records(&self, leads: Vec<Lead>, known: &Known) -> Result<Vec<LeadRecord>, CaseError> {
         let overlaps = |lead: &Lead| {
             let others = lead.signals().iter().filter_map(|signal| known.get(signal)).flatten();
@@ -442,6 +418,64 @@ impl Leads {
     async fn write(&self, audience: Audience, referral: Referral) -> Result<SignalRef, CaseError> {
         referral.validate(&audience, self.clock.now().date())?;
         Ok(self.signals.note(audience, Body::Referral(referral)).await?)
+    }
+}
+
+/// A search for rings that meet a threshold: what it looks with, and what it has come to.
+struct Search<'a> {
+    store: &'a Store,
+    reader: &'a Reader<'a>,
+    freshness: &'a FreshnessRecord,
+    reach: &'a Reach,
+    thresholds: &'a Thresholds,
+    known: Known,
+    /// Signals of rings that were walked.
+    seen: BTreeSet<SignalRef>,
+    looked_at: usize,
+    walks: usize,
+    found: Vec<FoundLead>,
+}
+
+impl Search<'_> {
+    /// Looks at the entries of `feed` from `at` on; gives where to go on where the page is full.
+    fn look_through(&mut self, feed: &FeedId, mut at: Seq) -> Result<Option<Seq>, StoreError> {
+        loop {
+            if self.looked_at >= MAX_LOOKED_AT || self.walks >= MAX_WALKS {
+                return Ok(Some(at));
+            }
+            let leaves = self.store.run_of(feed, at, RUN)?;
+            if leaves.is_empty() {
+                return Ok(None);
+            }
+            for leaf in leaves {
+                self.look_at(SignalRef { feed: feed.clone(), seq: at }, &leaf)?;
+                at = at.plus(1);
+                if self.walks >= MAX_WALKS {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Walks the ring around a signal that may be worth something, unless it was walked before.
+    fn look_at(&mut self, signal: SignalRef, leaf: &Leaf) -> Result<(), StoreError> {
+        self.looked_at += 1;
+        if self.seen.contains(&signal) || !may_be_worth_something(self.store, &signal, leaf) {
+            return Ok(());
+        }
+        let record = self.reader.record_of(signal.clone(), leaf)?.filter(|record| record.status.is_live());
+        let Some(record) = record else { return Ok(()) };
+        self.walks += 1;
+        let ring = Ring::around(record, self.reach, self.store, self.reader, self.freshness)?;
+        self.seen.extend(ring.signals().map(|record| record.signal.clone()));
+        let rates = &self.reader.roster().policy.rates;
+        let ring = ring.valued(rates.base, self.thresholds, rates);
+        // A ring is told of once, at the first of its signals that states an amount.
+        let first = ring.signals().filter(|record| amount(record).is_some()).map(|record| &record.signal).min();
+        if first == Some(&signal) && ring.thresholds.iter().any(|measured| measured.met) {
+            self.found.push(FoundLead::of(signal, &ring, &self.known));
+        }
+        Ok(())
     }
 }
 
