@@ -12,15 +12,13 @@ use serde::{Deserialize, Serialize};
 use tonic::transport::Channel;
 
 use super::Environment;
-use super::alliance::claimed_alliance;
+use super::alliance::read_roster;
 use super::arguments::NodeArguments;
-use super::connection::Node;
+use super::connection::{Node, page_size};
 use super::failure::{Failure, Outcome};
 use super::output::{Printer, Show, counted, facts, plain};
-use crate::alliance::folder::read_public;
-use crate::domain::limits::{MAX_PAGE, MAX_ROSTER_BYTES};
-use crate::domain::{AllianceName, AuditKind, AuditRecord, ClientName, FeedKey, MemberId, Seq};
-use crate::feed::{AuditHead, Frontier, Hash, SignedRoster, decode_audit, leaf_hash};
+use crate::domain::{AllianceName, AuditKind, AuditRecord, ClientName, MemberId, Seq};
+use crate::feed::{AuditHead, Frontier, Hash, decode_audit, leaf_hash};
 use crate::rpc::proto::audit_service_client::AuditServiceClient;
 use crate::rpc::proto::{ListAuditRequest, ListAuditResponse};
 
@@ -28,12 +26,11 @@ use crate::rpc::proto::{ListAuditRequest, ListAuditResponse};
 const FORMAT: &str = "countermark-audit/1";
 /// Bytes of a line of an export: a record in words and in base64, or the head with a frontier.
 const MAX_LINE_BYTES: u64 = 16 * 1_024;
-const MAX_KEY_BYTES: u64 = 1_024;
 
 const AUDIT_HELP: &str = "\
 Without a command: the records, the oldest first. Who is the client that the certificate names; what is said of it are names of entries,
 watches, alerts and overrides, and of checks digests of their references (the first 8 bytes of the SHA-256 of each, at most 16). No
-identifier of a seller is in it. Checks of one client within a second are one record. Takes the role admin.
+identifier of a seller is in it. Checks of one client within a second are one record; rings, listings and other reads are not noted. Takes the role admin.
 
 JSON, an object a line: {record, at, client, certificate, kind, reference, count}.";
 
@@ -125,8 +122,7 @@ pub(super) async fn run(
 }
 
 async fn page(client: &mut Client, from: u64) -> Result<ListAuditResponse, Failure> {
-    let page_size = u32::try_from(MAX_PAGE).unwrap_or(0);
-    Ok(client.list_audit(ListAuditRequest { from, page_size }).await?.into_inner())
+    Ok(client.list_audit(ListAuditRequest { from, page_size: page_size() }).await?.into_inner())
 }
 
 async fn list(arguments: &AuditArguments, environment: &Environment, printer: &mut Printer) -> Result<(), Failure> {
@@ -305,10 +301,8 @@ fn claimed(head: &str) -> Option<(AllianceName, MemberId)> {
 }
 
 fn verify(arguments: &VerifyArguments) -> Result<Verified, Failure> {
-    let note = read_public(&arguments.roster, MAX_ROSTER_BYTES as u64)?;
-    let alliance = claimed_alliance(&note)?;
-    let key = FeedKey::try_from(read_public(&arguments.secretariat_key, MAX_KEY_BYTES)?.trim().to_owned())?;
-    let signed = SignedRoster::open(note.into(), &alliance, &key)?;
+    let signed = read_roster(&arguments.roster, &arguments.secretariat_key)?;
+    let alliance = signed.roster().alliance.clone();
     let mut lines = Lines::open(&arguments.file)?;
     let head = lines.head()?;
     let (of, member) = claimed(&head.head).ok_or_else(|| malformed("the head"))?;

@@ -8,6 +8,7 @@ use tonic::transport::Channel;
 use super::Environment;
 use super::failure::Failure;
 use crate::config::{ClientConfig, Purpose, Share};
+use crate::domain::limits::MAX_PAGE;
 use crate::rpc::connector::connect;
 use crate::rpc::tls::client_config;
 
@@ -32,4 +33,9 @@ impl Node {
         let channel = connect(settings.address.as_str(), settings.server_name.to_string(), tls).await?;
         Ok(Self { channel, retract_share: settings.retract_share })
     }
+}
+
+/// Rows that a listing is asked for at once.
+pub(super) fn page_size() -> u32 {
+    u32::try_from(MAX_PAGE).unwrap_or(0)
 }

@@ -8,13 +8,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 
-use super::alliance::claimed_alliance;
+use super::alliance::{MAX_KEY_BYTES, read_roster};
 use super::arguments::FeedVerifyArguments;
 use super::failure::{Failure, Outcome};
 use super::leads::verify_bundle;
 use super::output::{Printer, Show, facts};
 use crate::alliance::folder::read_public;
-use crate::domain::limits::{MAX_CHECKPOINT_BYTES, MAX_ENTRY_BYTES, MAX_ROSTER_BYTES};
+use crate::domain::limits::{MAX_CHECKPOINT_BYTES, MAX_ENTRY_BYTES};
 use crate::domain::{AllianceName, FeedId, FeedKey};
 use crate::feed::{EntryBytes, Frontier, SignedCheckpoint, SignedRoster, verifier_key};
 
@@ -22,7 +22,6 @@ use crate::feed::{EntryBytes, Frontier, SignedCheckpoint, SignedRoster, verifier
 const ED25519_TYPE: u8 = 0x01;
 /// Characters of an entry's line: hexadecimal of the longest entry, its mark and its end.
 const MAX_LINE_BYTES: u64 = 2 * MAX_ENTRY_BYTES as u64 + 8;
-const MAX_KEY_BYTES: u64 = 1_024;
 
 pub(super) fn verify(arguments: &FeedVerifyArguments, printer: &mut Printer) -> Result<Outcome, Failure> {
     if let (Some(bundle), Some(key)) = (&arguments.bundle, &arguments.secretariat_key) {
@@ -35,7 +34,7 @@ pub(super) fn verify(arguments: &FeedVerifyArguments, printer: &mut Printer) -> 
     let note = read_public(checkpoint, 4 * MAX_CHECKPOINT_BYTES as u64)?;
     let keys = match (&arguments.key, &arguments.roster, &arguments.secretariat_key) {
         (Some(key), None, None) => Keys::of_feed(&read_public(key, MAX_KEY_BYTES)?)?,
-        (None, Some(roster), Some(key)) => Keys::of_roster(roster, key)?,
+        (None, Some(roster), Some(key)) => read_roster(roster, key)?.into(),
         _ => return Err(Failure::usage("give --key, or --roster with --secretariat-key")),
     };
     let signed = SignedCheckpoint::open(note.into(), &keys.alliance, |feed| keys.of(feed))?;
@@ -74,23 +73,17 @@ impl Keys {
         })
     }
 
-    fn of_roster(roster: &Path, secretariat: &Path) -> Result<Self, Failure> {
-        let note = read_public(roster, MAX_ROSTER_BYTES as u64)?;
-        let alliance = claimed_alliance(&note)?;
-        let key = FeedKey::try_from(read_public(secretariat, MAX_KEY_BYTES)?.trim().to_owned())?;
-        let signed = SignedRoster::open(note.into(), &alliance, &key)?;
-        Ok(Self { alliance, known: Known::Roster(Box::new(signed)) })
-    }
-
     fn of(&self, feed: &FeedId) -> Option<FeedKey> {
         match &self.known {
             Known::Feed(known, key) => (known == feed).then_some(*key),
-            Known::Roster(signed) => {
-                let roster = signed.roster();
-                let member = roster.member(&feed.member).filter(|_| roster.writes_to(&feed.member, &feed.audience));
-                member.map(|member| member.feed_key)
-            }
+            Known::Roster(signed) => signed.roster().feed_key(feed),
         }
+    }
+}
+
+impl From<SignedRoster> for Keys {
+    fn from(signed: SignedRoster) -> Self {
+        Self { alliance: signed.roster().alliance.clone(), known: Known::Roster(Box::new(signed)) }
     }
 }
 

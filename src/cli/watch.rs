@@ -8,11 +8,10 @@ use tonic::transport::Channel;
 use super::Environment;
 use super::arguments::NodeArguments;
 use super::check::SellerArguments;
-use super::connection::Node;
+use super::connection::{Node, page_size};
 use super::failure::{Failure, Outcome};
 use super::output::{Printer, Show, facts, plain};
 use super::words;
-use crate::domain::limits::MAX_PAGE;
 use crate::domain::{AlertId, WatchId};
 use crate::rpc::proto;
 use crate::rpc::proto::watch_service_client::WatchServiceClient;
@@ -204,10 +203,6 @@ async fn list(arguments: &ListArguments, environment: &Environment, printer: &mu
         }
         after = page.next;
     }
-}
-
-fn page_size() -> u32 {
-    u32::try_from(MAX_PAGE).unwrap_or(0)
 }
 
 pub(super) async fn alerts(

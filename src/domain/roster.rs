@@ -262,6 +262,13 @@ impl Roster {
             }
     }
 
+    /// With what the feed is signed; `None` where there can be no such feed.
+    #[must_use]
+    pub fn feed_key(&self, feed: &FeedId) -> Option<FeedKey> {
+        let member = self.member(&feed.member).filter(|_| self.writes_to(&feed.member, &feed.audience));
+        member.map(|member| member.feed_key)
+    }
+
     /// Every feed that `reader` may read, own feeds and those of expelled members included, in order.
     #[must_use]
     pub fn readable_feeds(&self, reader: &MemberId) -> BTreeSet<FeedId> {

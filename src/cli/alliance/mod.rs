@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 pub(super) use first_day::{FirstMember, clients_beside, found, listener};
-pub(super) use secretariat::{Secretariat, claimed_alliance};
+pub(super) use secretariat::{MAX_KEY_BYTES, Secretariat, open_roster, read_roster, read_secretariat_key};
 
 use super::Environment;
 use super::arguments::{AllianceCommand, ExpelArguments, GroupArguments, InitArguments, PolicyArguments, RosterArguments};

@@ -1,6 +1,7 @@
 //! The secretariat's folder, opened.
 
 use std::fs;
+use std::path::Path;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -17,6 +18,8 @@ use crate::rpc::identity::{Certificate, IdentityError};
 
 /// Bytes of a certificate or revocation list of a folder: a list of a hundred thousand certificates.
 const MAX_PEM_BYTES: u64 = 8 * 1_024 * 1_024;
+/// Bytes of a public key as text.
+pub(in crate::cli) const MAX_KEY_BYTES: u64 = 1_024;
 const FIRST_KEY: &str = "k1";
 
 /// The CA, the key that signs rosters, and the roster as it was last signed.
@@ -77,9 +80,9 @@ impl Secretariat {
         let note = read_public(&folder.roster_note(), MAX_ROSTER_BYTES as u64).map_err(|error| {
             Failure::from(error).advise("give the folder of an alliance, as `countermark alliance init` makes it")
         })?;
-        let alliance = claimed_alliance(&note)?;
         let key = SigningKey::from_seed_text(&read_secret(&folder.roster_key())?)?;
-        let signed = SignedRoster::open(note.into(), &alliance, &key.public())?;
+        let signed = open_roster(note, &key.public())?;
+        let alliance = signed.roster().alliance.clone();
         let certificate = read_public(&folder.ca(), MAX_PEM_BYTES)?;
         let ca = AllianceCa::load(alliance, certificate, read_secret(&folder.ca_key())?)?;
         Ok(Self { folder, ca, key, signed })
@@ -182,10 +185,35 @@ fn certificate_of(chain: &str) -> Result<Certificate, Failure> {
 ///
 /// # Errors
 /// Where it is no signed roster.
-pub(in crate::cli) fn claimed_alliance(note: &str) -> Result<AllianceName, Failure> {
+fn claimed_alliance(note: &str) -> Result<AllianceName, Failure> {
     let signed = note.lines().filter_map(|line| line.strip_prefix("\u{2014} "));
     let mut names = signed.filter_map(|line| line.split_once(' ')?.0.strip_suffix("/roster")?.parse().ok());
     names.next().ok_or_else(|| {
         Failure::new("ROSTER_MALFORMED", "the file is no signed roster").advise("give the file roster.note as it was made")
     })
+}
+
+/// The roster in `note`, which `key` signed, of whatever alliance.
+///
+/// # Errors
+/// Where it is none.
+pub(in crate::cli) fn open_roster(note: String, key: &FeedKey) -> Result<SignedRoster, Failure> {
+    let alliance = claimed_alliance(&note)?;
+    Ok(SignedRoster::open(note.into(), &alliance, key)?)
+}
+
+/// The same of a file, and of a file with the key.
+///
+/// # Errors
+/// Where one of the two cannot be read, or the roster is none.
+pub(in crate::cli) fn read_roster(roster: &Path, key: &Path) -> Result<SignedRoster, Failure> {
+    open_roster(read_public(roster, MAX_ROSTER_BYTES as u64)?, &read_secretariat_key(key)?)
+}
+
+/// The secretariat's public key in base64, such as the file roster.pub of a member's folder.
+///
+/// # Errors
+/// Where it cannot be read.
+pub(in crate::cli) fn read_secretariat_key(path: &Path) -> Result<FeedKey, Failure> {
+    Ok(FeedKey::try_from(read_public(path, MAX_KEY_BYTES)?.trim().to_owned())?)
 }

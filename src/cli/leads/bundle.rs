@@ -15,22 +15,19 @@ use serde_json::Value as Json;
 use tonic::Streaming;
 
 use crate::alliance::folder::{Access, read_public, write_new};
-use crate::cli::alliance::claimed_alliance;
+use crate::cli::alliance::{open_roster, read_secretariat_key};
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::output::{Printer, Show, facts};
 use crate::cli::statement::{StatementView, Value};
 use crate::cli::words;
 use crate::domain::limits::{MAX_BUNDLE_BYTES, MAX_BUNDLE_ENTRIES};
-use crate::domain::{FeedKey, Roster, Sentence, SignalRef, Stance};
-use crate::feed::{
-    Body, Entry, EntryBytes, Lead, LeadStep, SignedRoster, decode, goods_value_to_wire, statement_to_wire, verify_proof,
-};
+use crate::domain::{Evidence, FeedId, FeedKey, Roster, Sentence, Sha256Digest, SignalRef, Stance};
+use crate::feed::{Body, Entry, EntryBytes, Lead, LeadStep, decode, goods_value_to_wire, statement_to_wire, verify_proof};
 use crate::rpc::proto::ExportLeadResponse;
 use crate::rpc::proto::export_lead_response::Part;
 
 /// The layout of the file. A newer one is refused.
 const FORMAT: &str = "countermark-lead/1";
-const MAX_KEY_BYTES: u64 = 1_024;
 
 /// The file. Its fields are part of the interface.
 #[derive(Serialize, Deserialize)]
@@ -191,8 +188,8 @@ impl Signal {
 impl Said {
     fn of(at: &SignalRef, entry: &Entry, signal: &SignalRef, entries: &Entries) -> Option<Self> {
         let own = |seq| at.feed == signal.feed && seq == signal.seq;
-        let digests = |evidence: &[crate::domain::Evidence]| evidence.iter().flat_map(|e| e.digests.clone()).collect();
-        let (what, rests_on): (String, Vec<crate::domain::Sha256Digest>) = match &entry.body {
+        let digests = |evidence: &[Evidence]| evidence.iter().flat_map(|e| e.digests.clone()).collect();
+        let (what, rests_on): (String, Vec<Sha256Digest>) = match &entry.body {
             Body::Retraction(retraction) if own(retraction.signal) => (format!("withdrawn: {}", retraction.reason), Vec::new()),
             Body::Amendment(amendment) if own(amendment.signal) => {
                 let change = &amendment.change;
@@ -226,19 +223,13 @@ impl Said {
     }
 }
 
-/// Writes what the node sends into a new file.
+/// Writes what the node sends into a new file, where it holds.
 pub(super) async fn write(mut parts: Streaming<ExportLeadResponse>, path: &Path) -> Result<Exported, Failure> {
-    let (mut head, mut entries, mut decoded) = (None, Vec::new(), Entries::new());
+    let (mut head, mut entries) = (None, Vec::new());
     while let Some(part) = parts.message().await? {
         match part.part {
             Some(Part::Head(given)) => head = Some(given),
             Some(Part::Entry(entry)) => {
-                let name: SignalRef = entry.entry.parse()?;
-                if let Ok(bytes) = EntryBytes::from_peer(entry.bytes.clone())
-                    && let Ok(read) = decode(&bytes)
-                {
-                    decoded.insert(name, read);
-                }
                 let bytes = BASE64.encode(&entry.bytes);
                 entries.push(BundleEntry { entry: entry.entry, bytes, proof: entry.proof });
             }
@@ -248,11 +239,13 @@ pub(super) async fn write(mut parts: Streaming<ExportLeadResponse>, path: &Path)
     let head = head.ok_or_else(|| malformed("the head"))?;
     let roster = String::from_utf8(head.roster.to_vec()).map_err(|_| malformed("the roster"))?;
     let key = head.secretariat_key.as_ref().try_into().map(FeedKey).map_err(|_| malformed("the secretariat's key"))?;
-    let signed = SignedRoster::open(head.roster, &claimed_alliance(&roster)?, &key)?;
+    // Nobody is to be given what does not hold.
+    let signed = open_roster(roster.clone(), &key)?;
+    let believed = believe(&entries, signed.roster())?;
     let count = entries.len();
     let bundle = Bundle {
         format: FORMAT.to_owned(),
-        summary: Summary::of(&head.lead.parse()?, &decoded, signed.roster())?.json()?,
+        summary: Summary::of(&head.lead.parse()?, &believed, signed.roster())?.json()?,
         lead: head.lead,
         made_by: head.made_by,
         made_at: words::instant(head.made_at_ms),
@@ -261,8 +254,6 @@ pub(super) async fn write(mut parts: Streaming<ExportLeadResponse>, path: &Path)
         roster,
     };
     let text = serde_json::to_string_pretty(&bundle).map_err(|error| Failure::of("OUTPUT_FAILED", &error))?;
-    // Nobody is to be given what does not hold.
-    verified(&text, &key)?;
     write_new(path, &text, Access::Private)?;
     Ok(Exported { lead: bundle.lead, file: path.display().to_string(), entries: count, cut: bundle.cut })
 }
@@ -288,8 +279,7 @@ impl Show for Exported {
 /// the secretariat's key in the file at `key`.
 pub(in crate::cli) fn verify_bundle(path: &Path, key: &Path, printer: &mut Printer) -> Result<Outcome, Failure> {
     let text = read_public(path, MAX_BUNDLE_BYTES as u64)?;
-    let key = FeedKey::try_from(read_public(key, MAX_KEY_BYTES)?.trim().to_owned())?;
-    printer.show(&verified(&text, &key)?)?;
+    printer.show(&verified(&text, &read_secretariat_key(key)?)?)?;
     Ok(Outcome::Done)
 }
 
@@ -299,30 +289,9 @@ fn verified(text: &str, key: &FeedKey) -> Result<Verified, Failure> {
         let failure = Failure::new("BUNDLE_FORMAT", format!("the bundle is in the format {}", bundle.format));
         return Err(failure.advise(format!("this version reads {FORMAT}")));
     }
-    let alliance = claimed_alliance(&bundle.roster)?;
-    let signed = SignedRoster::open(bundle.roster.into(), &alliance, key)?;
+    let signed = open_roster(bundle.roster, key)?;
     let roster = signed.roster();
-    if bundle.entries.len() > MAX_BUNDLE_ENTRIES {
-        return Err(malformed("the number of entries"));
-    }
-    let mut entries = Entries::new();
-    for BundleEntry { entry: name, bytes, proof } in &bundle.entries {
-        let at: SignalRef = name.parse()?;
-        let bytes = BASE64.decode(bytes).ok().and_then(|bytes| EntryBytes::from_peer(bytes.into()).ok());
-        let bytes = bytes.ok_or_else(|| malformed("an entry"))?;
-        let key_of = |feed: &crate::domain::FeedId| {
-            let member =
-                roster.member(&feed.member).filter(|_| *feed == at.feed && roster.writes_to(&feed.member, &feed.audience));
-            member.map(|member| member.feed_key)
-        };
-        verify_proof(proof, bytes.leaf_hash(), at.seq, &alliance, key_of).map_err(|error| {
-            let failure = Failure::new(error.code(), format!("{name} cannot be believed: {error}"));
-            failure.advise("ask whoever gave you the bundle for another one, and keep this")
-        })?;
-        if let Ok(read) = decode(&bytes) {
-            entries.insert(at, read);
-        }
-    }
+    let entries = believe(&bundle.entries, roster)?;
     let lead: SignalRef = bundle.lead.parse()?;
     let summary = Summary::of(&lead, &entries, roster)?;
     if summary.json()? != bundle.summary {
@@ -331,7 +300,7 @@ fn verified(text: &str, key: &FeedKey) -> Result<Verified, Failure> {
     }
     Ok(Verified {
         lead: bundle.lead,
-        alliance: alliance.to_string(),
+        alliance: roster.alliance.to_string(),
         made_by: bundle.made_by,
         made_at: bundle.made_at,
         stage: summary.stage,
@@ -341,6 +310,28 @@ fn verified(text: &str, key: &FeedKey) -> Result<Verified, Failure> {
         entries_verified: bundle.entries.len(),
         cut: bundle.cut,
     })
+}
+
+/// The entries by their names, each as its member signed it by the roster. One that this version does not understand is left out.
+fn believe(entries: &[BundleEntry], roster: &Roster) -> Result<Entries, Failure> {
+    if entries.len() > MAX_BUNDLE_ENTRIES {
+        return Err(malformed("the number of entries"));
+    }
+    let mut believed = Entries::new();
+    for BundleEntry { entry: name, bytes, proof } in entries {
+        let at: SignalRef = name.parse()?;
+        let bytes = BASE64.decode(bytes).ok().and_then(|bytes| EntryBytes::from_peer(bytes.into()).ok());
+        let bytes = bytes.ok_or_else(|| malformed("an entry"))?;
+        let key_of = |feed: &FeedId| roster.feed_key(feed).filter(|_| *feed == at.feed);
+        verify_proof(proof, bytes.leaf_hash(), at.seq, &roster.alliance, key_of).map_err(|error| {
+            let failure = Failure::new(error.code(), format!("{name} cannot be believed: {error}"));
+            failure.advise("ask whoever gave you the bundle for another one, and keep this")
+        })?;
+        if let Ok(read) = decode(&bytes) {
+            believed.insert(at, read);
+        }
+    }
+    Ok(believed)
 }
 
 /// What holds. Its JSON fields are part of the interface.

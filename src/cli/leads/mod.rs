@@ -12,14 +12,13 @@ use tonic::transport::Channel;
 
 use super::Environment;
 use super::arguments::NodeArguments;
-use super::connection::Node;
+use super::connection::{Node, page_size};
 use super::failure::{Failure, Outcome};
 use super::goods::{Goods, money};
 use super::output::{Printer, Show, counted, facts, plain, table};
 use super::statement::Value;
 use super::thresholds::{Measured, ThresholdArguments};
 use super::words;
-use crate::domain::limits::MAX_PAGE;
 use crate::domain::{ReferralStage, Region, Sentence, SignalRef};
 use crate::rpc::proto::lead_service_client::LeadServiceClient;
 use crate::rpc::proto::{
@@ -235,7 +234,7 @@ async fn list(client: &mut Client, arguments: &LeadsArguments) -> Result<Vec<Lea
             own_only: arguments.own,
             region: text(arguments.region.as_ref()),
             after,
-            page_size: u32::try_from(MAX_PAGE).unwrap_or(0),
+            page_size: page_size(),
         };
         let page = client.list_leads(request).await?.into_inner();
         leads.extend(page.leads.into_iter().map(Lead::from));
