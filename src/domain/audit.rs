@@ -1,4 +1,4 @@
-//! Who did what with a node: the words of its audit log.
+//! Who did what with a node: the words of its audit log. What only reads is not noted, but for checks and exports.
 
 use super::ClientName;
 use super::Timestamp;
