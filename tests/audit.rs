@@ -60,6 +60,10 @@ async fn everything_that_a_client_does_is_noted_under_its_name() {
     let mut parts =
         desk.leads.export_lead(proto::ExportLeadRequest { lead: lead.clone() }).await.expect("exported").into_inner();
     while parts.message().await.expect("a part").is_some() {}
+    let ring = proto::GetRingRequest { identifiers: seller(), ..Default::default() };
+    desk.leads.get_ring(ring).await.expect("walked");
+    let rule = proto::Threshold { name: "any".into(), currency: "CNY".into(), amount: 1, ..Default::default() };
+    desk.leads.find_leads(proto::FindLeadsRequest { thresholds: vec![rule], ..Default::default() }).await.expect("looked");
     let answer = onboarding.check(seller()).await.expect("answered");
     onboarding.check(seller()).await.expect("answered");
 
@@ -82,6 +86,7 @@ async fn everything_that_a_client_does_is_noted_under_its_name() {
         (by(AuditKind::Lead), by(AuditKind::Export)),
         (vec![("all-roles", lead.as_str())], vec![("all-roles", lead.as_str())])
     );
+    assert_eq!((by(AuditKind::Ring), by(AuditKind::LeadSearch)), (vec![("all-roles", "")], vec![("all-roles", "")]));
     assert!(by(AuditKind::Check).iter().all(|(client, _)| *client == "onboarding"));
     assert!(by(AuditKind::Check).iter().any(|(_, reference)| reference.contains(&wanted)), "{wanted} in {records:?}");
     assert!(records.iter().all(|record| !record.actor.certificate.is_empty()));

@@ -30,7 +30,8 @@ const MAX_LINE_BYTES: u64 = 16 * 1_024;
 const AUDIT_HELP: &str = "\
 Without a command: the records, the oldest first. Who is the client that the certificate names; what is said of it are names of entries,
 watches, alerts and overrides, and of checks digests of their references (the first 8 bytes of the SHA-256 of each, at most 16). No
-identifier of a seller is in it. Checks of one client within a second are one record; rings, listings and other reads are not noted. Takes the role admin.
+identifier of a seller is in it. Checks of one client within a second are one record, and so are rings (of a ring around a signal the digest of its
+name) and pages of a search for leads. Listings and what else only reads are not noted. Takes the role admin.
 
 JSON, an object a line: {record, at, client, certificate, kind, reference, count}.";
 
@@ -212,6 +213,10 @@ async fn write(mut client: Client, path: &Path) -> Result<Exported, Failure> {
             .advise("give the path of a file that does not exist yet, where there is room")
     };
     let mut page_at_hand = page(&mut client, 0).await?;
+    if page_at_hand.head.is_empty() {
+        let failure = Failure::new("AUDIT_EMPTY", "nothing is noted in the log yet, so nothing is signed");
+        return Err(failure.advise("export it when a client has done something"));
+    }
     let file = File::options().write(true).create_new(true).mode(0o600).open(path).map_err(unwritable)?;
     let mut out = BufWriter::new(file);
     let head = Head {

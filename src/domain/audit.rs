@@ -1,4 +1,5 @@
-//! Who did what with a node: the words of its audit log. What only reads is not noted, but for checks and exports.
+//! Who did what with a node: the words of its audit log. What only reads is not noted, but for what answers about sellers (checks,
+//! rings, searches for leads) and exports.
 
 use super::ClientName;
 use super::Timestamp;
@@ -23,9 +24,9 @@ pub struct AuditRecord {
     /// What.
     pub kind: AuditKind,
     /// What came of it: names of entries (`acme/all/17`, or `acme/all/17-144` for a run of them), watches, alerts or overrides; of
-    /// checks digests of their references, at most 16. At most 400 characters.
+    /// checks and rings digests of what they can be told by, at most 16. At most 400 characters.
     pub reference: String,
-    /// How many: rows of one piece of work, or checks within a second.
+    /// How many: rows of one piece of work, or answers within a second.
     pub count: u32,
 }
 
@@ -68,4 +69,12 @@ vocabulary! {
     Export = 17, "export";
     /// The answer of an earlier check was read again.
     CheckRead = 18, "check_read";
+    /// Who belongs to a seller was asked.
+    Ring = 19, "ring";
+    /// Rings that are worth a lead were looked for.
+    LeadSearch = 20, "lead_search";
+    /// What the engine keeps of removed content was purged.
+    Purge = 21, "purge";
+    /// The index was built anew.
+    Rebuild = 22, "rebuild";
 }

@@ -32,6 +32,10 @@ pub const MAX_AMENDMENTS: usize = 32;
 pub const MAX_DISPUTES_BY_MEMBER: usize = 16;
 /// Steps of one lead that count: a referral, what became of each of some defendants, and the same again elsewhere.
 pub const MAX_LEAD_STEPS: usize = 64;
+/// Leads of one feed that are kept: some ten a day for as long as leads are; a few kilobytes of memory each.
+pub const MAX_LEADS_BY_FEED: usize = 16_384;
+/// Other leads that are named beside a lead or a ring that rests on the same signals.
+pub const MAX_OVERLAPS: usize = 64;
 /// Entries in one bundle for an authority: what a lead names, and some sixty about each of these signals. At most 32 MiB.
 pub const MAX_BUNDLE_ENTRIES: usize = 4_096;
 /// Bytes of a bundle that are read: as many entries with their proofs in base64, twice.

@@ -43,6 +43,12 @@ pub fn decode_audit(bytes: &[u8]) -> Option<AuditRecord> {
     })
 }
 
+/// When the record was made, whether this version understands the rest of it or not.
+#[must_use]
+pub fn audit_time(bytes: &[u8]) -> Option<Timestamp> {
+    wire::AuditRecord::decode(bytes).ok().map(|record| Timestamp::from_unix_ms(record.recorded_at_ms))
+}
+
 /// The head of an audit log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditHead {
@@ -85,6 +91,13 @@ fn origin(alliance: &AllianceName, member: &MemberId) -> String {
 mod tests {
     use super::*;
     use crate::feed::fixtures::FixedEntropy;
+
+    #[test]
+    fn of_a_record_of_a_newer_version_the_time_is_known() {
+        let record = wire::AuditRecord { recorded_at_ms: 1_790_000_000_000, kind: 900, ..Default::default() }.encode_to_vec();
+        assert_eq!((decode_audit(&record), audit_time(&record).map(|at| at.unix_ms())), (None, Some(1_790_000_000_000)));
+        assert_eq!(audit_time(b"\xff"), None, "which is kept");
+    }
 
     #[test]
     fn a_record_comes_back_as_it_was() {

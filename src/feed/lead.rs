@@ -28,15 +28,8 @@ impl Lead {
     /// From what one feed says of it, in order; `None` where nothing opens it.
     #[must_use]
     pub fn of(steps: Vec<LeadStep>) -> Option<Self> {
-        let mut steps = steps.into_iter();
-        let first = steps.find(|step| step.referral.stage.follows(None))?;
-        let mut lead = Self { first, later: Vec::new() };
-        for step in steps {
-            if step.referral.stage.follows(Some(lead.stage())) && lead.later.len() + 1 < MAX_LEAD_STEPS {
-                lead.later.push(step);
-            }
-        }
-        Some(lead)
+        let mut steps = counting(steps, |step| step.referral.stage).into_iter();
+        Some(Self { first: steps.next()?, later: steps.collect() })
     }
 
     /// The entry that opened it, which is its name.
@@ -68,19 +61,6 @@ impl Lead {
         self.last().referral.stage
     }
 
-    /// Whether it ever came so far. Of judgments the newest holds, and who was arrested or judged had a lead that was accepted.
-    #[must_use]
-    pub fn reached(&self, stage: ReferralStage) -> bool {
-        let judged = |step: &&LeadStep| matches!(step.referral.stage, ReferralStage::Convicted | ReferralStage::Acquitted);
-        match stage {
-            ReferralStage::Identified => true,
-            ReferralStage::Convicted | ReferralStage::Acquitted => {
-                self.steps().rev().find(judged).is_some_and(|step| step.referral.stage == stage)
-            }
-            _ => self.steps().any(|step| step.referral.stage == stage),
-        }
-    }
-
     /// The signals that it rests on: those that were named last.
     #[must_use]
     pub fn signals(&self) -> &[SignalRef] {
@@ -105,9 +85,66 @@ impl Lead {
         self.steps().rev().find_map(|step| step.referral.authority.as_deref())
     }
 
+    /// How far it came, and where.
+    #[must_use]
+    pub fn outline(&self) -> LeadOutline {
+        let stages = self.steps().map(|step| step.referral.stage).collect();
+        LeadOutline { name: self.name().clone(), region: self.region().cloned(), stages }
+    }
+
     fn naming(&self) -> Option<&LeadStep> {
         self.steps().rev().find(|step| step.referral.stage.names_signals())
     }
+}
+
+/// How far a lead came, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeadOutline {
+    /// The entry that opened it.
+    pub name: SignalRef,
+    /// As it was said last.
+    pub region: Option<Region>,
+    /// Of the steps that count; at least one.
+    stages: Vec<ReferralStage>,
+}
+
+impl LeadOutline {
+    /// From what one feed says of the lead, in order: where, how far, and in which region. `None` where nothing opens it.
+    #[must_use]
+    pub fn of(steps: Vec<(SignalRef, ReferralStage, Option<Region>)>) -> Option<Self> {
+        let steps = counting(steps, |(_, stage, _)| *stage);
+        let name = steps.first()?.0.clone();
+        let region = steps.iter().rev().find_map(|(_, _, region)| region.clone());
+        Some(Self { name, region, stages: steps.into_iter().map(|(_, stage, _)| stage).collect() })
+    }
+
+    /// How far it has come.
+    #[must_use]
+    pub fn stage(&self) -> ReferralStage {
+        self.stages.last().copied().unwrap_or(ReferralStage::Identified)
+    }
+
+    /// Whether it ever came so far. Of judgments the newest holds, and who was arrested or judged had a lead that was accepted.
+    #[must_use]
+    pub fn reached(&self, stage: ReferralStage) -> bool {
+        let judged = |stage: &&ReferralStage| matches!(stage, ReferralStage::Convicted | ReferralStage::Acquitted);
+        match stage {
+            ReferralStage::Identified => true,
+            ReferralStage::Convicted | ReferralStage::Acquitted => self.stages.iter().rev().find(judged) == Some(&stage),
+            _ => self.stages.contains(&stage),
+        }
+    }
+}
+
+/// Those of the steps that count: the first that opens a lead, and what can follow, as many as count.
+fn counting<T>(steps: impl IntoIterator<Item = T>, stage: impl Fn(&T) -> ReferralStage) -> Vec<T> {
+    let mut counting: Vec<T> = Vec::new();
+    for step in steps {
+        if counting.len() < MAX_LEAD_STEPS && stage(&step).follows(counting.last().map(&stage)) {
+            counting.push(step);
+        }
+    }
+    counting
 }
 
 #[cfg(test)]
@@ -143,9 +180,9 @@ mod tests {
         assert_eq!(found.signals(), [SignalRef { seq: Seq::new(103), ..found.name().clone() }], "those of the second referral");
         assert_eq!(found.region().map(Region::as_str), Some("CN-GD"));
         for stage in [Identified, Referred, NotAccepted, Accepted, Arrested, Convicted] {
-            assert!(found.reached(stage), "{stage}");
+            assert!(found.outline().reached(stage), "{stage}");
         }
-        assert!(!found.reached(Acquitted) && !found.reached(Dropped));
+        assert!(!found.outline().reached(Acquitted) && !found.outline().reached(Dropped));
         let odd = lead(&[Accepted, Identified, Accepted, Convicted, Identified]).expect("opened");
         assert_eq!((odd.stage(), odd.steps().count(), odd.name().seq), (Identified, 1, Seq::new(1)));
         assert_eq!(lead(&[Accepted, Convicted]), None, "nobody opened it");
@@ -154,9 +191,9 @@ mod tests {
 
     #[test]
     fn of_judgments_the_newest_holds() {
-        let appealed = lead(&[Referred, Accepted, Convicted, Acquitted]).expect("opened");
+        let appealed = lead(&[Referred, Accepted, Convicted, Acquitted]).expect("opened").outline();
         assert!(appealed.reached(Acquitted) && !appealed.reached(Convicted));
-        assert!(lead(&[Referred, Accepted, Acquitted, Convicted]).expect("opened").reached(Convicted));
+        assert!(lead(&[Referred, Accepted, Acquitted, Convicted]).expect("opened").outline().reached(Convicted));
     }
 
     #[test]

@@ -120,8 +120,8 @@ impl DisputeEnd {
 /// What another member thinks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opined {
-    /// Who.
-    pub member: MemberId,
+    /// The entry that says so, in that member's feed.
+    pub opinion: SignalRef,
     /// Since when.
     pub at: Timestamp,
     /// What.
@@ -318,12 +318,8 @@ fn opinions(told: &Told<'_>, roster: &Roster) -> Vec<Opined> {
         }
     }
     let held = newest.into_iter().filter(|(_, (_, opinion))| opinion.stance != Stance::None);
-    held.map(|(member, (note, opinion))| Opined {
-        member: member.clone(),
-        at: note.recorded_at,
-        stance: opinion.stance.clone(),
-    })
-    .collect()
+    held.map(|(_, (note, opinion))| Opined { opinion: note.at.clone(), at: note.recorded_at, stance: opinion.stance.clone() })
+        .collect()
 }
 
 fn is_confirmed(evidence: &[Evidence], amendments: &[Amended], answer: &Answer) -> bool {

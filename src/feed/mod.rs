@@ -39,7 +39,7 @@ mod transcript;
 mod view;
 pub mod wire;
 
-pub use audit::{AuditHead, decode_audit, encode_audit};
+pub use audit::{AuditHead, audit_time, decode_audit, encode_audit};
 pub use batch::{BatchError, verify_batch};
 pub use bodies::{entry_name_from_wire, required_word, stance_from_wire, stance_to_wire, validity_from_wire};
 pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
@@ -50,7 +50,7 @@ pub use fork::{ForkProof, ForkProofError};
 pub use frontier::{Frontier, FrontierError};
 pub use hash::{Hash, HashLengthError, leaf_hash, node_hash, sha256};
 pub use inclusion::{InclusionPath, ProofError, verify_proof, write_proof};
-pub use lead::{Lead, LeadStep};
+pub use lead::{Lead, LeadOutline, LeadStep};
 pub use life::{Amended, DisputeEnd, Disputed, Life, Note, Opined, Told, life, marker_holds};
 pub use note::{NoteError, open_note, sign_note, verifier_key};
 pub use receipt::{ErasureReceipt, ReceiptError};

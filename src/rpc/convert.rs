@@ -147,7 +147,7 @@ fn dispute_state(
 
 fn opinion(opined: &Opined) -> proto::OpinionRecord {
     let (stance, evidence, reason) = stance_to_wire(&opined.stance);
-    let (member, recorded_at_ms) = (opined.member.to_string(), opined.at.unix_ms());
+    let (member, recorded_at_ms) = (opined.opinion.feed.member.to_string(), opined.at.unix_ms());
     proto::OpinionRecord { member, recorded_at_ms, stance, evidence, reason }
 }
 

@@ -16,7 +16,7 @@ use super::proto::{
 use super::rows::Responses;
 use super::signal_service::page_size;
 use super::{convert, lead_convert};
-use crate::domain::{FieldError, Role, SignalRef};
+use crate::domain::{AuditKind, FieldError, Role, SignalRef};
 use crate::feed::entry_name_from_wire;
 use crate::service::{AuditTrail, Bundle, LeadFilter, Leads, RingQuery, RingStart};
 
@@ -25,7 +25,7 @@ use crate::service::{AuditTrail, Bundle, LeadFilter, Leads, RingQuery, RingStart
 pub struct LeadServer {
     /// Finds rings, and follows leads.
     pub leads: Arc<Leads>,
-    /// Notes who took what away.
+    /// Notes who asked, and who took what away.
     pub audit: Arc<AuditTrail>,
     /// Who may ask.
     pub access: Arc<ArcSwap<AccessList>>,
@@ -41,8 +41,11 @@ impl LeadServer {
 impl LeadService for LeadServer {
     async fn get_ring(&self, request: Request<GetRingRequest>) -> Result<Response<GetRingResponse>, Status> {
         self.require(&request)?;
-        let query = query(request.into_inner()).map_err(Fault::from)?;
+        let request = request.into_inner();
+        let signal = request.signal.clone();
+        let query = query(request).map_err(Fault::from)?;
         let ring = self.leads.rings.ring(query).await.map_err(Fault::from)?;
+        self.audit.answered(AuditKind::Ring, [signal.as_str()]);
         Ok(Response::new(lead_convert::ring(&ring)))
     }
 
@@ -52,6 +55,7 @@ impl LeadService for LeadServer {
         let from = convert::optional_name("from", &from).map_err(Fault::from)?;
         let thresholds = lead_convert::thresholds(thresholds).map_err(Fault::from)?;
         let page = self.leads.find(from, thresholds, lead_convert::reach(depth, max_sellers)).await.map_err(Fault::from)?;
+        self.audit.answered(AuditKind::LeadSearch, [""]);
         let leads = page.found.iter().map(lead_convert::found).collect();
         Ok(Response::new(FindLeadsResponse { leads, next: name_of(page.next) }))
     }
@@ -88,7 +92,7 @@ impl LeadService for LeadServer {
         let after = convert::optional_name("after", &after).map_err(Fault::from)?;
         let filter = LeadFilter { open_only, own_only, region: convert::optional(&region).map_err(Fault::from)? };
         let count = page_size(asked).map_err(Fault::from)?;
-        let page = self.leads.list(&filter, after, count).await.map_err(Fault::from)?;
+        let page = self.leads.list(filter, after, count).await.map_err(Fault::from)?;
         let leads = page.leads.iter().map(lead_convert::lead).collect();
         Ok(Response::new(ListLeadsResponse { leads, next: name_of(page.next) }))
     }

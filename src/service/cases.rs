@@ -377,7 +377,7 @@ impl Cases {
                 "this signal counts for nothing; there is nothing to think of it",
             ));
         }
-        let held = record.life.iter().flat_map(|life| &life.opinions).find(|held| held.member == *own);
+        let held = record.life.iter().flat_map(|life| &life.opinions).find(|held| held.opinion.feed.member == *own);
         if held.map_or(&Stance::None, |held| &held.stance) == &opinion.stance {
             return Ok(None);
         }

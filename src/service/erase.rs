@@ -1,12 +1,13 @@
 //! Erasing own content, and seeing who has done it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::SignalError;
 use super::blocking::off_thread;
 use super::signals::{Signals, Target};
 use crate::domain::{
-    Audience, Erasure, ErasureProgress, ErasureReason, FeedId, MemberId, Seq, SignalRef, SubmissionTag, Timestamp,
+    Audience, Erasure, ErasureProgress, ErasureReason, FeedId, LeadId, MemberId, Seq, SignalRef, SubmissionTag, Timestamp,
 };
 use crate::feed::{Body, Entry};
 use crate::membership::Directory;
@@ -138,16 +139,13 @@ impl Eraser {
     }
 }
 
-/// What is to be erased with the entry at `at`: a signal goes with its amendments, a lead with its steps. `None`
+/// What is to be erased with the entry at `at`: a signal goes with its amendments, a step of a lead with all of the lead. `None`
 /// where it is neither, and no marker.
 fn named(store: &Store, at: &SignalRef) -> Result<Option<Named>, StoreError> {
     Ok(match store.entry(at)?.map(|entry| entry.body) {
         Some(Body::Signal { tag, .. }) => Some(signal_with_amendments(store, at, tag)?),
         Some(Body::Marker(_)) => Some(vec![(at.seq, None)]),
-        Some(Body::Referral(_)) => {
-            let lead = store.leads()?.into_iter().find(|lead| lead.name() == at);
-            Some(lead.map_or_else(|| vec![(at.seq, None)], |lead| lead.steps().map(|step| (step.at.seq, None)).collect()))
-        }
+        Some(Body::Referral(referral)) => Some(lead_with_steps(store, at, referral.lead)),
         Some(_) | None => None,
     })
 }
@@ -161,6 +159,12 @@ pub(super) fn signal_with_amendments(store: &Store, at: &SignalRef, tag: Submiss
         named.extend(amendments.map(|note| (note.at.seq, None)));
     }
     Ok(named)
+}
+
+/// All that the feed says of a lead, and the entry at `at`, whether it counts or not: what is left of a lead would be another one.
+pub(super) fn lead_with_steps(store: &Store, at: &SignalRef, lead: LeadId) -> Named {
+    let steps: BTreeSet<Seq> = store.lead_steps(&at.feed, lead).into_iter().map(|step| step.seq).chain([at.seq]).collect();
+    steps.into_iter().map(|seq| (seq, None)).collect()
 }
 
 fn page(store: &Store, directory: &Directory, feed: &FeedId, before: Option<Seq>) -> Result<ErasurePage, SignalError> {

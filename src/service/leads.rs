@@ -4,34 +4,33 @@
 //! it must not tell that two sellers belong together for a reason that only a group may know. From then on every member of the
 //! audience sees who follows it and how far it has come; only the member that opened it says so.
 
+mod bundle;
+mod search;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use jiff::civil::Date;
 
+pub use self::bundle::Bundle;
+pub use self::search::{FoundLead, FoundPage};
 use super::blocking::off_thread;
 use super::cases::CaseError;
-use super::freshness::rests_on;
-use super::goods::{GoodsTotal, Measured};
+use super::goods::GoodsTotal;
 use super::record::{Reader, SignalRecord};
-use super::rings::{Reach, Ring, RingQuery, RingStart};
+use super::rings::{Reach, RingQuery, RingStart};
 use super::{Rings, Signals};
-use crate::domain::limits::{MAX_BUNDLE_ENTRIES, MAX_CASE_SIGNALS, MAX_PAGE};
+use crate::domain::limits::{MAX_CASE_SIGNALS, MAX_LEAD_STEPS, MAX_OVERLAPS, MAX_PAGE, MAX_PAGE_BYTES};
 use crate::domain::{
-    Audience, Clock, FeedId, FieldError, GoodsValue, LeadId, MemberId, Referral, ReferralStage, Region, Sentence, Seq,
-    SignalRef, SignalStatus, Thresholds, Timestamp,
+    Audience, Clock, FeedId, GoodsValue, LeadId, MemberId, Referral, ReferralStage, Region, Roster, Sentence, SignalRef,
+    SignalStatus, Thresholds,
 };
-use crate::feed::{Body, Entry, EntryBytes, Lead, Leaf, write_proof};
+use crate::feed::{Body, Lead, LeadOutline};
 use crate::membership::Directory;
-use crate::store::{FreshnessRecord, Store, StoreError};
+use crate::store::{Store, StoreError};
 
-/// Entries looked at for one page of a search: a tenth of a second where nothing is found.
-const MAX_LOOKED_AT: usize = 16_384;
-/// Entries read at once.
-const RUN: usize = 1_024;
-/// Rings walked for one page of a search, each over a thousand sellers at the most.
-const MAX_WALKS: usize = 32;
+/// Bytes of an entry's name in an answer.
+const NAME_BYTES: usize = 128;
 
 /// Finds, opens and follows leads.
 pub struct Leads {
@@ -56,7 +55,7 @@ pub struct LeadRecord {
     pub lead: Lead,
     /// What each signal that it rests on is now; `None` where this node cannot read it.
     pub signals: Vec<(SignalRef, Option<SignalStatus>)>,
-    /// Other leads that rest on one of these signals.
+    /// Other leads that name one of these signals, at most 64; of each feed those of the newest that name it.
     pub overlaps: BTreeSet<SignalRef>,
 }
 
@@ -106,38 +105,6 @@ pub struct Funnels {
     pub by_region: BTreeMap<Option<Region>, Funnel>,
 }
 
-/// A ring that meets a threshold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoundLead {
-    /// A signal of it, by which it is opened.
-    pub signal: SignalRef,
-    /// Sellers.
-    pub sellers: usize,
-    /// Signals about them.
-    pub signals: usize,
-    /// Who stated these.
-    pub members: BTreeSet<MemberId>,
-    /// Where the sellers were seen.
-    pub regions: BTreeSet<Region>,
-    /// There are more sellers.
-    pub cut: bool,
-    /// What their goods come to.
-    pub goods: GoodsTotal,
-    /// How they measure up.
-    pub thresholds: Vec<Measured>,
-    /// Leads that rest on one of these signals already.
-    pub leads: BTreeSet<SignalRef>,
-}
-
-/// Some of what a search found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoundPage {
-    /// In the order of their signals.
-    pub found: Vec<FoundLead>,
-    /// From which entry the search goes on; `None` at the end.
-    pub next: Option<SignalRef>,
-}
-
 /// What became of a lead.
 #[derive(Debug, Clone)]
 pub struct Progress {
@@ -153,86 +120,40 @@ pub struct Progress {
     pub happened_on: Option<Date>,
 }
 
-/// All that an authority needs to verify a lead by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bundle {
-    /// The lead.
-    pub lead: SignalRef,
-    /// The roster in force, as signed note.
-    pub roster: Bytes,
-    /// When it was made.
-    pub made_at: Timestamp,
-    /// Whose node made it.
-    pub made_by: MemberId,
-    /// What the lead rests on, and all that was said of it: each entry with its proof of inclusion.
-    pub entries: Vec<(SignalRef, EntryBytes, String)>,
-    /// There is more than fits.
-    pub cut: bool,
-}
-
 impl Leads {
-    /// Looks for rings that meet a threshold, from the entry `from` on. A page may be short, or even empty, while more follows.
-    ///
-    /// # Errors
-    /// A [`FieldError`], or the store's.
-    pub async fn find(&self, from: Option<SignalRef>, thresholds: Thresholds, reach: Reach) -> Result<FoundPage, CaseError> {
-        reach.validate()?;
-        thresholds.validate()?;
-        if thresholds.rules.is_empty() {
-            return Err(FieldError::new("THRESHOLD_COUNT", "thresholds", "give at least one rule to measure by").into());
-        }
-        let (store, directory, clock) = (self.store.clone(), self.directory.clone(), self.clock.clone());
-        let freshness = self.rings.freshness.fresh();
-        let search = move || {
-            let reader = Reader::new(&store, &directory, &*clock);
-            let roster = reader.roster();
-            let feeds = roster.readable_feeds(directory.member()).into_iter();
-            let feeds = feeds.filter(|feed| roster.is_active(&feed.member) && rests_on(&freshness, feed));
-            let known = named_by_leads(&readable_leads(&store, &directory)?);
-            let (store, reader, freshness, reach, thresholds) = (&*store, &reader, &freshness, &reach, &thresholds);
-            let (seen, found) = (BTreeSet::new(), Vec::new());
-            let mut search = Search { store, reader, freshness, reach, thresholds, known, seen, looked_at: 0, walks: 0, found };
-            for feed in feeds.skip_while(|feed| from.as_ref().is_some_and(|from| *feed < from.feed)) {
-                let begin = from.as_ref().filter(|from| from.feed == feed).map_or(Seq::ZERO, |from| from.seq);
-                if let Some(seq) = search.look_through(&feed, begin)? {
-                    return Ok(FoundPage { found: search.found, next: Some(SignalRef { feed, seq }) });
-                }
-            }
-            Ok(FoundPage { found: search.found, next: None })
-        };
-        off_thread(search).await?
-    }
-
     /// Opens a lead on the ring around a signal's seller, as far as the signal's audience knows it. Durable when this returns. Where an
     /// own open lead rests on the signal already, that is given, and `false`.
     ///
     /// # Errors
-    /// A [`FieldError`], [`CaseError::NotFound`], [`CaseError::Transition`] where the signal counts no more; or the store's.
+    /// A [`FieldError`](crate::domain::FieldError), [`CaseError::NotFound`], [`CaseError::Transition`] where the signal counts no
+    /// more or there is no room; or the store's.
     pub async fn open(&self, signal: SignalRef, reach: Reach, region: Option<Region>) -> Result<(LeadRecord, bool), CaseError> {
         let audience = signal.feed.audience.clone();
         self.directory.check_audience(&audience).map_err(|_| CaseError::NotFound("signal"))?;
-        if !self.signals.get(signal.clone()).await?.status.is_live() {
+        let counts = self.signals.get(signal.clone()).await?.status.is_live();
+        if !counts || !self.directory.roster().roster().is_active(&signal.feed.member) {
             return Err(CaseError::transition(
                 "SIGNAL_NOT_LIVE",
                 "this signal counts for nothing; open the lead at another one",
             ));
         }
         let _recording = self.recording.lock().await;
-        let own = self.directory.member();
-        let rests_on_it =
-            |lead: &Lead| lead.stage().is_open() && lead.signals().contains(&signal) && lead.feed().member == *own;
-        let leads = self.readable().await?;
-        if let Some(open) = leads.iter().find(|lead| rests_on_it(lead)) {
-            return Ok((self.record(open.clone(), &leads).await?, false));
+        if let Some(open) = self.own_on(&signal, |lead| lead.stage().is_open()).await? {
+            return Ok((self.record(open).await?, false));
+        }
+        let feed = FeedId { member: self.directory.member().clone(), audience: audience.clone() };
+        if self.store.is_full_of_leads(&feed) {
+            return Err(CaseError::transition("LEADS_FULL", "no more leads are kept; erase some that are done with"));
         }
         let reach = Reach { audience: Some(audience.clone()), ..reach };
         let start = RingStart::Signal(signal);
         let query = RingQuery { start, reach, currency: None, thresholds: Thresholds::default() };
         let ring = self.rings.ring(query).await?;
-        // What states an amount first: an entry has no room for all signals of a large ring.
-        let (worth, other): (Vec<&SignalRecord>, Vec<&SignalRecord>) =
-            ring.signals().partition(|record| amount(record).is_some());
-        let chosen: Vec<&SignalRecord> = worth.into_iter().chain(other).take(MAX_CASE_SIGNALS).collect();
+        let mut records = ring.signals();
+        let start = records.next();
+        // What states an amount next: an entry has no room for all signals of a large ring.
+        let (worth, other): (Vec<&SignalRecord>, Vec<&SignalRecord>) = records.partition(|record| amount(record).is_some());
+        let chosen: Vec<&SignalRecord> = start.into_iter().chain(worth).chain(other).take(MAX_CASE_SIGNALS).collect();
         let mut id = LeadId([0; 16]);
         self.signals.entropy.fill(&mut id.0)?;
         let opening = Referral {
@@ -253,8 +174,8 @@ impl Leads {
     /// step's where that says the same. What is referred are the signals that count at that time.
     ///
     /// # Errors
-    /// A [`FieldError`], [`CaseError::NotFound`], [`CaseError::NotOwn`], [`CaseError::Transition`] where it cannot come to that now, or
-    /// nothing of it counts any more; or the store's.
+    /// A [`FieldError`](crate::domain::FieldError), [`CaseError::NotFound`], [`CaseError::NotOwn`], [`CaseError::Transition`] where it
+    /// cannot come to that now, or nothing of it counts any more; or the store's.
     pub async fn progress(&self, lead: SignalRef, progress: Progress) -> Result<(SignalRef, SignalRef), CaseError> {
         let _recording = self.recording.lock().await;
         let record = self.get(lead).await?;
@@ -269,8 +190,12 @@ impl Leads {
             return Ok((record.lead.name().clone(), last.at.clone()));
         }
         if !stage.follows(Some(before.stage)) {
-            let message = "a lead does not come to that from where it is; `leads show` tells its steps, and help for `leads` which may follow";
+            let message = "a lead does not come to that from where it is; `leads show` tells its steps, `leads record --help` which may follow";
             return Err(CaseError::transition("LEAD_STAGE_UNFIT", message));
+        }
+        if record.lead.steps().count() >= MAX_LEAD_STEPS {
+            let message = "this lead has as many steps as count; open another one for what is still to come";
+            return Err(CaseError::transition("LEAD_STEPS_FULL", message));
         }
         let mut step = Referral {
             lead: before.lead,
@@ -302,108 +227,95 @@ impl Leads {
     /// # Errors
     /// [`CaseError::NotFound`], or the store's.
     pub async fn get(&self, lead: SignalRef) -> Result<LeadRecord, CaseError> {
-        let leads = self.readable().await?;
-        let own = self.directory.member();
-        let rests_on_it = |held: &&Lead| held.feed().member == *own && held.signals().contains(&lead);
-        let found = leads.iter().find(|held| *held.name() == lead).or_else(|| leads.iter().rev().find(rests_on_it));
-        let found = found.cloned().ok_or(CaseError::NotFound("lead"))?;
-        self.record(found, &leads).await
+        let (store, directory, name) = (self.store.clone(), self.directory.clone(), lead.clone());
+        let named = move || match reads_leads_of(directory.roster().roster(), directory.member(), &name.feed) {
+            true => store.lead(&name),
+            false => Ok(None),
+        };
+        let found = match off_thread(named).await?? {
+            Some(named) => Some(named),
+            None => self.own_on(&lead, |_| true).await?,
+        };
+        self.record(found.ok_or(CaseError::NotFound("lead"))?).await
     }
 
-    /// Leads after the one named `after`, at most `count` (1 to 1,000). Reads what is said of all leads.
+    /// Leads after the one named `after`, at most `count` (1 to 1,000) and no more than fit into one answer.
     ///
     /// # Errors
     /// The store's.
-    pub async fn list(&self, filter: &LeadFilter, after: Option<SignalRef>, count: usize) -> Result<LeadPage, CaseError> {
-        let leads = self.readable().await?;
-        let known = named_by_leads(&leads);
-        let own = self.directory.member();
-        let mut chosen = leads.into_iter().filter(|lead| {
-            after.as_ref().is_none_or(|after| lead.name() > after)
-                && (!filter.open_only || lead.stage().is_open())
-                && (!filter.own_only || lead.feed().member == *own)
-                && filter.region.as_ref().is_none_or(|within| lead.region().is_some_and(|region| region.is_in(within)))
-        });
-        let page: Vec<Lead> = chosen.by_ref().take(count.clamp(1, MAX_PAGE)).collect();
-        let next = chosen.next().and(page.last()).map(|last| last.name().clone());
-        Ok(LeadPage { leads: self.records(page, &known).await?, next })
+    pub async fn list(&self, filter: LeadFilter, after: Option<SignalRef>, count: usize) -> Result<LeadPage, CaseError> {
+        let (store, directory, clock) = (self.store.clone(), self.directory.clone(), self.clock.clone());
+        let (own, count) = (self.directory.member().clone(), count.clamp(1, MAX_PAGE));
+        let read = move || {
+            let reader = Reader::new(&store, &directory, &*clock);
+            let chosen = readable(&store, &directory).into_iter().filter(|lead| {
+                after.as_ref().is_none_or(|after| lead.name > *after)
+                    && (!filter.open_only || lead.stage().is_open())
+                    && (!filter.own_only || lead.name.feed.member == own)
+                    && filter
+                        .region
+                        .as_ref()
+                        .is_none_or(|within| lead.region.as_ref().is_some_and(|region| region.is_in(within)))
+            });
+            let (mut leads, mut bytes, mut last) = (Vec::new(), 0, None);
+            for LeadOutline { name, .. } in chosen {
+                if leads.len() == count || bytes >= MAX_PAGE_BYTES {
+                    return Ok(LeadPage { leads, next: last });
+                }
+                if let Some(lead) = store.lead(&name)? {
+                    let record = LeadRecord::of(lead, &store, &directory, &reader)?;
+                    bytes += record.size();
+                    leads.push(record);
+                }
+                last = Some(name);
+            }
+            Ok::<_, StoreError>(LeadPage { leads, next: None })
+        };
+        Ok(off_thread(read).await??)
     }
 
     /// How many leads came how far; with `own_only` those of this member.
     ///
     /// # Errors
-    /// The store's.
+    /// That counting ended with a panic.
     pub async fn funnels(&self, own_only: bool) -> Result<Funnels, CaseError> {
-        let mut funnels = Funnels::default();
-        let own = self.directory.member();
-        for lead in self.readable().await?.iter().filter(|lead| !own_only || lead.feed().member == *own) {
-            funnels.overall.add(lead);
-            funnels.by_region.entry(lead.region().cloned()).or_default().add(lead);
-        }
-        Ok(funnels)
+        let (store, directory) = (self.store.clone(), self.directory.clone());
+        let count = move || {
+            let mut funnels = Funnels::default();
+            let own = directory.member();
+            for lead in readable(&store, &directory).iter().filter(|lead| !own_only || lead.name.feed.member == *own) {
+                funnels.overall.add(lead);
+                funnels.by_region.entry(lead.region.clone()).or_default().add(lead);
+            }
+            funnels
+        };
+        Ok(off_thread(count).await?)
     }
 
-    /// What an authority needs to verify the lead: each entry that it rests on, and all that was said of it, with its proof.
-    ///
-    /// # Errors
-    /// [`CaseError::NotFound`], or the store's.
-    pub async fn export(&self, lead: SignalRef) -> Result<Bundle, CaseError> {
-        let record = self.get(lead).await?;
-        let (store, directory, made_at) = (self.store.clone(), self.directory.clone(), self.clock.now());
-        let gather = move || {
-            let (named, cut) = named_by(&store, &record)?;
-            let mut by_feed: BTreeMap<FeedId, BTreeSet<Seq>> = BTreeMap::new();
-            for name in named {
-                by_feed.entry(name.feed).or_default().insert(name.seq);
-            }
-            let mut entries = Vec::new();
-            for (feed, seqs) in by_feed {
-                for proven in store.prove(&feed, &seqs)? {
-                    // What is gone cannot be shown.
-                    let Leaf::Entry(bytes) = proven.leaf else { continue };
-                    let name = SignalRef { feed: feed.clone(), seq: proven.seq };
-                    entries.push((name, bytes, write_proof(&proven.path, &proven.checkpoint)));
+    /// The newest own lead that rests on the signal, of those that are `wanted`.
+    async fn own_on(
+        &self,
+        signal: &SignalRef,
+        wanted: impl Fn(&LeadOutline) -> bool + Send + 'static,
+    ) -> Result<Option<Lead>, CaseError> {
+        let (store, member, signal) = (self.store.clone(), self.directory.member().clone(), signal.clone());
+        let find = move || {
+            let mut own: Vec<LeadOutline> = store.leads_naming(&signal);
+            own.retain(|lead| lead.name.feed.member == member && wanted(lead));
+            own.sort_unstable_by(|a, b| b.name.cmp(&a.name));
+            for LeadOutline { name, .. } in own {
+                if let Some(lead) = store.lead(&name)?.filter(|lead| lead.signals().contains(&signal)) {
+                    return Ok(Some(lead));
                 }
             }
-            let (roster, made_by) = (directory.roster().note().clone(), directory.member().clone());
-            let lead = record.lead.name().clone();
-            Ok::<_, StoreError>(Bundle { lead, roster, made_at, made_by, entries, cut })
+            Ok::<_, StoreError>(None)
         };
-        Ok(off_thread(gather).await??)
+        Ok(off_thread(find).await??)
     }
 
-    /// Every lead that this member may read, in the order of their names.
-    async fn readable(&self) -> Result<Vec<Lead>, CaseError> {
-        let (store, directory) = (self.store.clone(), self.directory.clone());
-        Ok(off_thread(move || readable_leads(&store, &directory)).await??)
-    }
-
-    /// One of `leads`, which are all that this member may read.
-    async fn record(&self, lead: Lead, leads: &[Lead]) -> Result<LeadRecord, CaseError> {
-        self.records(vec![lead], &named_by_leads(leads)).await?.pop().ok_or(CaseError::NotFound("lead"))
-    }
-
-    async fn records(&self, leads: Vec<Lead>, known: &Known) -> Result<Vec<LeadRecord>, CaseError> {
-        let overlaps = |lead: &Lead| {
-            let others = lead.signals().iter().filter_map(|signal| known.get(signal)).flatten();
-            others.filter(|other| *other != lead.name()).cloned().collect()
-        };
-        let overlaps: Vec<BTreeSet<SignalRef>> = leads.iter().map(overlaps).collect();
+    async fn record(&self, lead: Lead) -> Result<LeadRecord, CaseError> {
         let (store, directory, clock) = (self.store.clone(), self.directory.clone(), self.clock.clone());
-        let read = move || {
-            let reader = Reader::new(&store, &directory, &*clock);
-            let record = |(lead, overlaps): (Lead, BTreeSet<SignalRef>)| {
-                let status = |signal: &SignalRef| {
-                    let record = reader.signal(signal.clone())?;
-                    let status = record.map(|record| record.status);
-                    let status = status.or_else(|| store.is_erased(signal).then_some(SignalStatus::Erased));
-                    Ok((signal.clone(), status))
-                };
-                let signals = lead.signals().iter().map(status).collect::<Result<_, StoreError>>()?;
-                Ok(LeadRecord { lead, signals, overlaps })
-            };
-            leads.into_iter().zip(overlaps).map(record).collect::<Result<Vec<_>, StoreError>>()
-        };
+        let read = move || LeadRecord::of(lead, &store, &directory, &Reader::new(&store, &directory, &*clock));
         Ok(off_thread(read).await??)
     }
 
@@ -421,104 +333,57 @@ impl Leads {
     }
 }
 
-/// A search for rings that meet a threshold: what it looks with, and what it has come to.
-struct Search<'a> {
-    store: &'a Store,
-    reader: &'a Reader<'a>,
-    freshness: &'a FreshnessRecord,
-    reach: &'a Reach,
-    thresholds: &'a Thresholds,
-    known: Known,
-    /// Signals of rings that were walked.
-    seen: BTreeSet<SignalRef>,
-    looked_at: usize,
-    walks: usize,
-    found: Vec<FoundLead>,
-}
-
-impl Search<'_> {
-    /// Looks at the entries of `feed` from `at` on; gives where to go on where the page is full.
-    fn look_through(&mut self, feed: &FeedId, mut at: Seq) -> Result<Option<Seq>, StoreError> {
-        loop {
-            if self.looked_at >= MAX_LOOKED_AT || self.walks >= MAX_WALKS {
-                return Ok(Some(at));
-            }
-            let leaves = self.store.run_of(feed, at, RUN)?;
-            if leaves.is_empty() {
-                return Ok(None);
-            }
-            for leaf in leaves {
-                self.look_at(SignalRef { feed: feed.clone(), seq: at }, &leaf)?;
-                at = at.plus(1);
-                if self.walks >= MAX_WALKS {
-                    break;
-                }
-            }
-        }
+impl LeadRecord {
+    fn of(lead: Lead, store: &Store, directory: &Directory, reader: &Reader<'_>) -> Result<Self, StoreError> {
+        let status = |signal: &SignalRef| {
+            let status = reader.signal(signal.clone())?.map(|record| record.status);
+            let status = status.or_else(|| store.is_erased(signal).then_some(SignalStatus::Erased));
+            Ok((signal.clone(), status))
+        };
+        let signals = lead.signals().iter().map(status).collect::<Result<_, StoreError>>()?;
+        let overlaps = leads_on(store, directory, lead.signals(), Some(lead.name()));
+        Ok(Self { lead, signals, overlaps })
     }
 
-    /// Walks the ring around a signal that may be worth something, unless it was walked before.
-    fn look_at(&mut self, signal: SignalRef, leaf: &Leaf) -> Result<(), StoreError> {
-        self.looked_at += 1;
-        if self.seen.contains(&signal) || !may_be_worth_something(self.store, &signal, leaf) {
-            return Ok(());
-        }
-        let record = self.reader.record_of(signal.clone(), leaf)?.filter(|record| record.status.is_live());
-        let Some(record) = record else { return Ok(()) };
-        self.walks += 1;
-        let ring = Ring::around(record, self.reach, self.store, self.reader, self.freshness)?;
-        self.seen.extend(ring.signals().map(|record| record.signal.clone()));
-        let rates = &self.reader.roster().policy.rates;
-        let ring = ring.valued(rates.base, self.thresholds, rates);
-        // A ring is told of once, at the first of its signals that states an amount.
-        let first = ring.signals().filter(|record| amount(record).is_some()).map(|record| &record.signal).min();
-        if first == Some(&signal) && ring.thresholds.iter().any(|measured| measured.met) {
-            self.found.push(FoundLead::of(signal, &ring, &self.known));
-        }
-        Ok(())
+    /// Bytes that it takes in an answer, about.
+    fn size(&self) -> usize {
+        let authority = |referral: &Referral| referral.authority.as_ref().map_or(0, String::len);
+        let steps: usize = self.lead.steps().map(|step| NAME_BYTES + authority(&step.referral)).sum();
+        steps + (self.signals.len() + self.overlaps.len()) * NAME_BYTES
     }
 }
 
-/// Which leads rest on a signal.
-type Known = BTreeMap<SignalRef, Vec<SignalRef>>;
-
-fn named_by_leads(leads: &[Lead]) -> Known {
-    let mut known = Known::new();
-    for lead in leads.iter().filter(|lead| lead.stage() != ReferralStage::Dropped) {
-        lead.signals().iter().for_each(|signal| known.entry(signal.clone()).or_default().push(lead.name().clone()));
-    }
-    known
+/// Whether what the feed says of leads is for this member, and counts.
+fn reads_leads_of(roster: &Roster, reader: &MemberId, feed: &FeedId) -> bool {
+    roster.may_read_feed(reader, feed) && roster.is_active(&feed.member)
 }
 
-fn readable_leads(store: &Store, directory: &Directory) -> Result<Vec<Lead>, StoreError> {
+/// Every lead that this member may read, in the order of their names.
+fn readable(store: &Store, directory: &Directory) -> Vec<LeadOutline> {
+    let (signed, mut leads) = (directory.roster(), store.leads());
+    leads.retain(|lead| reads_leads_of(signed.roster(), directory.member(), &lead.name.feed));
+    leads
+}
+
+/// Leads but for `this` that were not dropped and name one of `signals`, as many as are told of.
+fn leads_on<'s>(
+    store: &Store,
+    directory: &Directory,
+    signals: impl IntoIterator<Item = &'s SignalRef>,
+    this: Option<&SignalRef>,
+) -> BTreeSet<SignalRef> {
     let signed = directory.roster();
-    let (roster, reader) = (signed.roster(), directory.member());
-    let mut leads = store.leads()?;
-    leads.retain(|lead| roster.may_read_feed(reader, lead.feed()) && roster.is_active(&lead.feed().member));
-    leads.sort_unstable_by(|a, b| a.name().cmp(b.name()));
-    Ok(leads)
-}
-
-/// Entries that a lead rests on, its own first, and whether there are more than a bundle has room for.
-fn named_by(store: &Store, record: &LeadRecord) -> Result<(Vec<SignalRef>, bool), StoreError> {
-    let mut named: Vec<SignalRef> = record.lead.steps().map(|step| step.at.clone()).collect();
-    named.extend(record.lead.signals().iter().cloned());
-    for signal in record.lead.signals() {
-        let retraction = store.retraction_of(&signal.feed, signal.seq);
-        named.extend(retraction.map(|seq| SignalRef { feed: signal.feed.clone(), seq }));
-        if store.speaks_of(signal) {
-            named.extend(store.notes_about(signal)?.into_iter().map(|note| note.at));
+    let mut found = BTreeSet::new();
+    for lead in signals.into_iter().flat_map(|signal| store.leads_naming(signal)) {
+        let counts = lead.stage() != ReferralStage::Dropped && Some(&lead.name) != this;
+        if counts && reads_leads_of(signed.roster(), directory.member(), &lead.name.feed) {
+            found.insert(lead.name);
+            if found.len() == MAX_OVERLAPS {
+                break;
+            }
         }
     }
-    let cut = named.len() > MAX_BUNDLE_ENTRIES;
-    named.truncate(MAX_BUNDLE_ENTRIES);
-    Ok((named, cut))
-}
-
-/// Whether the entry is a signal that states an amount, or may have come to do so.
-fn may_be_worth_something(store: &Store, signal: &SignalRef, leaf: &Leaf) -> bool {
-    let Ok(Entry { body: Body::Signal { content, .. }, .. }) = leaf.read() else { return false };
-    content.statement.goods_value.is_some_and(|value| value.amount.is_some()) || store.speaks_of(signal)
+    found
 }
 
 fn amount(record: &SignalRecord) -> Option<i64> {
@@ -535,7 +400,7 @@ fn region_of(records: &[&SignalRecord]) -> Option<Region> {
 }
 
 impl Funnel {
-    fn add(&mut self, lead: &Lead) {
+    fn add(&mut self, lead: &LeadOutline) {
         let one = |stage| usize::from(lead.reached(stage));
         self.identified += 1;
         self.referred += one(ReferralStage::Referred);
@@ -543,22 +408,5 @@ impl Funnel {
         self.arrested += one(ReferralStage::Arrested);
         self.convicted += one(ReferralStage::Convicted);
         self.open += usize::from(lead.stage().is_open());
-    }
-}
-
-impl FoundLead {
-    fn of(signal: SignalRef, ring: &Ring, known: &Known) -> Self {
-        let region = |record: &SignalRecord| record.statement().sighting.as_ref()?.region.clone();
-        Self {
-            signal,
-            sellers: ring.sellers.len(),
-            signals: ring.signals().count(),
-            members: ring.signals().map(|record| record.signal.feed.member.clone()).collect(),
-            regions: ring.signals().filter_map(region).collect(),
-            cut: ring.cut,
-            goods: ring.goods.clone(),
-            thresholds: ring.thresholds.clone(),
-            leads: ring.signals().filter_map(|record| known.get(&record.signal)).flatten().cloned().collect(),
-        }
     }
 }

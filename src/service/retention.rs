@@ -1,13 +1,15 @@
 //! What is kept no longer than policy says: every node erases of its own what has expired, and removes of others what they left.
 //!
 //! A signal ends with the days of its kind (or its own), a marker with the days that it holds, an amendment with its signal, an
-//! opinion with the signal that it is about, what is said of a lead with the days of the policy. Of its own a node writes an erasure, which every other node carries out; what stands in
-//! another member's feed longer than [`RETENTION_GRACE`] beyond its end is removed without one, because its member may have left.
+//! opinion with the signal that it is about, a lead with the days of the policy after the last that was said of it. Of its own a
+//! node writes an erasure, which every other node carries out; what stands in another member's feed longer than
+//! [`RETENTION_GRACE`] beyond its end is removed without one, because its member may have left.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::blocking::off_thread;
-use super::erase::{ERASED_PER_ENTRY, Eraser, Named, signal_with_amendments};
+use super::erase::{ERASED_PER_ENTRY, Eraser, Named, lead_with_steps, signal_with_amendments};
 use super::record::Reader;
 use super::signals::SignalError;
 use crate::domain::limits::{MAX_ERASED_AT_ONCE, RETENTION_GRACE};
@@ -96,7 +98,7 @@ fn ended(store: &Store, directory: &Directory, clock: &dyn Clock, feed: &FeedId,
     let grace = if own { 0 } else { RETENTION_GRACE.as_secs() / 86_400 };
     let grace = u16::try_from(grace).unwrap_or(u16::MAX);
     let is_over = |entry: &Entry, days: u16| reader.now >= entry.recorded_at.plus_days(days).plus_days(grace);
-    let mut ended = Named::new();
+    let (mut ended, mut leads) = (Named::new(), BTreeSet::new());
     for (i, leaf) in store.run_of(feed, from, LOOKED_AT)?.into_iter().enumerate() {
         let at = SignalRef { feed: feed.clone(), seq: from.plus(i) };
         let Ok(entry) = leaf.read() else { continue };
@@ -113,12 +115,19 @@ fn ended(store: &Store, directory: &Directory, clock: &dyn Clock, feed: &FeedId,
             }
             Body::Amendment(amendment) => is_gone(store, &SignalRef { seq: amendment.signal, ..at.clone() })?,
             Body::Opinion(opinion) => is_gone(store, &opinion.signal)?,
-            Body::Referral(_) => is_over(&entry, reader.roster().policy.retention_days),
+            Body::Referral(referral) => {
+                let days = reader.roster().policy.retention_days;
+                let newest = store.lead_steps(feed, referral.lead).pop();
+                let newest = newest.map(|step| store.entry(&step)).transpose()?.flatten();
+                is_over(&entry, days) && newest.is_none_or(|newest| is_over(&newest, days))
+            }
             Body::Retraction(_) | Body::Dispute(_) | Body::Decision(_) | Body::MarkerLift(_) | Body::Erasure(_) => false,
         };
         if is_over && !store.is_erased(&at) {
             match entry.body {
                 Body::Signal { tag, .. } => ended.extend(signal_with_amendments(store, &at, tag)?),
+                Body::Referral(referral) if !leads.insert(referral.lead) => {}
+                Body::Referral(referral) => ended.extend(lead_with_steps(store, &at, referral.lead)),
                 _ => ended.push((at.seq, None)),
             }
         }

@@ -515,7 +515,7 @@ fn testimony(found: &SignalMatch) -> Testimony<'_> {
         incident_day: stated_day.unwrap_or_else(|| record.recorded_at.unix_day()),
         derived: !statement.derived_from.is_empty(),
         covered: found.covered,
-        agreed_by: agrees.map(|opinion| &opinion.member).collect(),
+        agreed_by: agrees.map(|opined| &opined.opinion.feed.member).collect(),
     }
 }
 

@@ -19,7 +19,7 @@ use super::tip::read_hashes;
 use super::writer::Writer;
 use super::{Append, Appended, OpenError, Store, StoreError, damaged, keys};
 use crate::domain::{Actor, Audience, AuditKind, AuditRecord, Seq, Timestamp};
-use crate::feed::{AuditHead, Body, Frontier, decode_audit, encode_audit, leaf_hash};
+use crate::feed::{AuditHead, Body, Frontier, audit_time, encode_audit, leaf_hash};
 
 /// Records in one row.
 const BLOCK_RECORDS: usize = 64;
@@ -116,6 +116,17 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unreadable`].
     pub fn audit(&self, from: Seq, count: usize) -> Result<AuditPage, StoreError> {
+        loop {
+            let page = self.audit_page(from, count)?;
+            // What was removed while it was read would be missing from the page, and the rest numbered wrongly.
+            let head = read_head(&self.shared.engine).map_err(|error| StoreError::unreadable(&error))?.unwrap_or_default();
+            if page.kept_after.size() == Seq::new(head.kept_from) {
+                return Ok(page);
+            }
+        }
+    }
+
+    fn audit_page(&self, from: Seq, count: usize) -> Result<AuditPage, StoreError> {
         let unreadable = |error: EngineError| StoreError::unreadable(&error);
         let engine = &self.shared.engine;
         let head = read_head(engine).map_err(unreadable)?.unwrap_or_default();
@@ -198,7 +209,7 @@ impl Writer {
             let row = self.shared.engine.get(&keys::audit(from.get())).map_err(|e| StoreError::unreadable(&e))?;
             let Some(row) = row else { break };
             let block = AuditBlockRow::decode(&*row).map_err(|_| damaged("the audit log"))?;
-            let is_over = |record: &Bytes| decode_audit(record).is_none_or(|record| record.at < before);
+            let is_over = |record: &Bytes| audit_time(record).is_some_and(|at| at < before);
             if !block.records.iter().all(is_over) {
                 break;
             }

@@ -10,16 +10,15 @@ use std::ops::Bound;
 use roaring::RoaringTreemap;
 
 use super::index::{FeedNo, Fingerprint, Position, PositionIndex, Postings};
-use crate::domain::limits::{MAX_AMENDMENTS, MAX_CASE_SIGNALS, MAX_DISPUTES_BY_MEMBER, MAX_LEAD_STEPS};
-use crate::domain::{CaseTag, DisputeOutcome, FeedId, LeadId, Marker, MarkerKind, SignalRef, Timestamp};
+use super::leadbook::{KeptStep, LeadBook, LeadKey};
+use crate::domain::limits::{MAX_AMENDMENTS, MAX_CASE_SIGNALS, MAX_DISPUTES_BY_MEMBER};
+use crate::domain::{CaseTag, DisputeOutcome, FeedId, Marker, MarkerKind, SignalRef, Timestamp};
 use crate::feed::Body;
 
 /// Decisions of one feed about one dispute with one outcome: one for each signal that a dispute can name.
 const MAX_DECISIONS: usize = MAX_CASE_SIGNALS;
 /// Opinions of one feed about one signal: the newest that is not erased holds.
 const MAX_OPINIONS_KEPT: usize = 8;
-/// Steps of one lead: beyond those that count, as of amendments.
-const MAX_STEPS_KEPT: usize = 2 * MAX_LEAD_STEPS;
 /// Markers that are read of one feed for one pseudonym, of each kind: the newest.
 const MAX_MARKERS_READ: usize = 8;
 
@@ -62,8 +61,7 @@ pub(super) struct Casebook {
     about: HashMap<SignalRef, BTreeMap<(Kind, FeedNo), Vec<Noted>>>,
     cases: HashMap<CaseTag, Vec<Position>>,
     disputes: BTreeSet<SignalRef>,
-    /// What one feed says of one lead, in its order.
-    leads: BTreeMap<(FeedNo, LeadId), Vec<Position>>,
+    leads: LeadBook,
     /// What erasures name: it counts no more, whether its content is gone yet or not.
     erased: HashMap<FeedNo, RoaringTreemap>,
     /// Those of victims are marked.
@@ -104,10 +102,7 @@ impl Casebook {
                 self.erased.entry(at.feed()).or_default().extend(earlier.map(|seq| seq.get()));
             }
             Body::Referral(referral) if referral.signals.iter().all(|signal| signal.feed.audience == name.feed.audience) => {
-                let steps = self.leads.entry((at.feed(), referral.lead)).or_default();
-                if steps.len() < MAX_STEPS_KEPT {
-                    steps.push(at);
-                }
+                self.leads.take(at, referral);
             }
             Body::Signal { .. }
             | Body::Retraction(_)
@@ -144,15 +139,7 @@ impl Casebook {
             Body::Amendment(amendment) => SignalRef { feed: feed.clone(), seq: amendment.signal },
             Body::Opinion(opinion) => opinion.signal.clone(),
             Body::Marker(marker) => return fingerprints(marker).for_each(|print| self.markers.remove(print, at)),
-            Body::Referral(referral) => {
-                let key = (at.feed(), referral.lead);
-                let steps = self.leads.entry(key).or_default();
-                steps.retain(|step| *step != at);
-                if steps.is_empty() {
-                    self.leads.remove(&key);
-                }
-                return;
-            }
+            Body::Referral(referral) => return self.leads.forget(at, referral),
             _ => return,
         };
         if let Some(about_it) = self.about.get_mut(&about) {
@@ -200,8 +187,23 @@ impl Casebook {
     }
 
     /// What each feed says of each of its leads.
-    pub(super) fn leads(&self) -> impl Iterator<Item = impl Iterator<Item = Position>> {
-        self.leads.values().map(|steps| steps.iter().copied().filter(|at| !self.is_erased(*at)))
+    pub(super) fn leads(&self) -> impl Iterator<Item = impl Iterator<Item = &KeptStep>> {
+        self.leads.all().map(|steps| steps.iter().filter(|step| !self.is_erased(step.at)))
+    }
+
+    /// What the feed says of one of its leads.
+    pub(super) fn lead(&self, key: &LeadKey) -> impl Iterator<Item = &KeptStep> {
+        self.leads.steps(key).iter().filter(|step| !self.is_erased(step.at))
+    }
+
+    /// Leads that name the signal.
+    pub(super) fn leads_naming(&self, signal: &SignalRef) -> impl Iterator<Item = &LeadKey> {
+        self.leads.naming(signal).iter().filter(|(_, at)| !self.is_erased(*at)).map(|(key, _)| key)
+    }
+
+    /// Leads of one feed, with those whose content is still to be removed.
+    pub(super) fn count_leads(&self, feed: FeedNo) -> usize {
+        self.leads.count(feed)
     }
 
     /// Whether a marker may name the pseudonym.

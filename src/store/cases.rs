@@ -4,7 +4,7 @@ use super::casebook::Noted;
 use super::state::State;
 use super::{Store, StoreError};
 use crate::domain::{CaseTag, Marker, Pseudonym, SignalRef, Timestamp};
-use crate::feed::{Body, Entry, Lead, LeadStep, Note};
+use crate::feed::{Body, Entry, Note};
 
 /// A marker that stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,28 +74,6 @@ impl Store {
     #[must_use]
     pub fn disputes_after(&self, after: Option<&SignalRef>, count: usize) -> Vec<SignalRef> {
         self.shared.state.read().casebook.disputes_after(after).take(count).cloned().collect()
-    }
-
-    /// What each feed says of each of its leads, in no order. Reads entries.
-    ///
-    /// # Errors
-    /// [`StoreError::Unreadable`].
-    pub fn leads(&self) -> Result<Vec<Lead>, StoreError> {
-        let named: Vec<Vec<SignalRef>> = {
-            let state = self.shared.state.read();
-            state.casebook.leads().map(|steps| steps.filter_map(|at| state.name_of(at)).collect()).collect()
-        };
-        let mut leads = Vec::new();
-        for steps in named {
-            let mut read = Vec::with_capacity(steps.len());
-            for at in steps {
-                if let Some(Entry { recorded_at, body: Body::Referral(referral) }) = self.entry(&at)? {
-                    read.push(LeadStep { at, recorded_at, referral });
-                }
-            }
-            leads.extend(Lead::of(read));
-        }
-        Ok(leads)
     }
 
     /// Whether a marker may name this pseudonym. In memory; one probe.

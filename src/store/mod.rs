@@ -29,6 +29,8 @@ mod hints;
 mod import;
 pub mod index;
 mod keys;
+mod leadbook;
+mod leads;
 mod overrides;
 mod pictures;
 mod reading;

@@ -304,7 +304,8 @@ impl Writer {
                 group.answer_after(reply, staged);
             }
             Request::RemoveOverride(number, reply) => {
-                let held = self.shared.overrides.read().contains(number);
+                let gone = group.overrides.iter().any(|(other, made)| *other == number && made.is_none());
+                let held = !gone && self.shared.overrides.read().contains(number);
                 note(group, AuditKind::OverrideRemoval, OverrideId(number).to_string(), usize::from(held));
                 group.commit.remove(&keys::override_of(number));
                 group.overrides.push((number, None));
@@ -355,6 +356,7 @@ impl Writer {
             }
             Request::Expire(feed, seqs, reply) => group.expired.push((feed, seqs, reply)),
             Request::Purge(reply) => {
+                note(group, AuditKind::Purge, String::new(), 1);
                 if let Some(other) = group.purge.replace(reply) {
                     answer(other, Ok(false));
                 }
@@ -364,6 +366,7 @@ impl Writer {
                 group.answer_after(reply, staged);
             }
             Request::Rebuild(reply) => {
+                note(group, AuditKind::Rebuild, String::new(), 1);
                 group.rebuild = true;
                 group.answer_after(reply, Ok(()));
             }

@@ -14,9 +14,10 @@ use crate::rpc::proto::signal_service_client::SignalServiceClient;
 use crate::rpc::proto::{EraseSignalRequest, ErasureRecord, ErasureReplica, ListErasuresRequest, ListErasuresResponse};
 
 const ERASE_HELP: &str = "\
-Takes a signal with its amendments, a marker, or a lead with its steps, away from every member's node, and for good: it counts for nothing from now on, its
-content is removed as soon as the erasure arrives, and each node's files are written anew without it within a day. What is
-submitted again under the same id is not taken. A signal that was wrong is retracted instead, so that its history stays readable.
+Takes a signal with its amendments, a marker, or a lead (named by any of its steps) with all of them away from every member's node,
+and for good: it counts for nothing from now on, its content is removed as soon as the erasure arrives, and each node's files are
+written anew without it within a day. What is submitted again under the same id is not taken. A signal that was wrong is retracted
+instead, so that its history stays readable.
 
 JSON: {signal, erasure, newly_erased}. `countermark erasures` shows who has done it.";
 

@@ -21,8 +21,11 @@ use crate::cli::output::{Printer, Show, facts};
 use crate::cli::statement::{StatementView, Value};
 use crate::cli::words;
 use crate::domain::limits::{MAX_BUNDLE_BYTES, MAX_BUNDLE_ENTRIES};
-use crate::domain::{Evidence, FeedId, FeedKey, Roster, Sentence, Sha256Digest, SignalRef, Stance};
-use crate::feed::{Body, Entry, EntryBytes, Lead, LeadStep, decode, goods_value_to_wire, statement_to_wire, verify_proof};
+use crate::domain::{Evidence, FeedId, FeedKey, Referral, Roster, Sentence, Sha256Digest, SignalRef, Stance, Timestamp};
+use crate::feed::{
+    Amended, Body, DisputeEnd, Disputed, Entry, EntryBytes, Lead, LeadStep, Life, Note, Opined, Told, decode,
+    goods_value_to_wire, life, statement_to_wire, verify_proof,
+};
 use crate::rpc::proto::ExportLeadResponse;
 use crate::rpc::proto::export_lead_response::Part;
 
@@ -81,11 +84,13 @@ struct Step {
     sentence: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 struct Contact {
     member: String,
     name: String,
     kind: &'static str,
+    /// expelled where the alliance has excluded it since: what it says counts no more.
+    state: &'static str,
 }
 
 #[derive(Serialize)]
@@ -100,7 +105,7 @@ struct Signal {
     said_since: Vec<Said>,
 }
 
-/// What was said of a signal after it was stated.
+/// What was said of a signal after it was stated, and counts: as every node has it.
 #[derive(Serialize)]
 struct Said {
     entry: String,
@@ -123,22 +128,28 @@ impl Summary {
     fn of(lead: &SignalRef, entries: &Entries, roster: &Roster) -> Result<Self, Failure> {
         let none = || malformed("the lead");
         let Some(Entry { body: Body::Referral(opening), .. }) = entries.get(lead) else { return Err(none()) };
+        let fits = |referral: &Referral, at: &SignalRef| {
+            referral.signals.iter().all(|signal| signal.feed.audience == at.feed.audience)
+        };
         let step = |(at, entry): (&SignalRef, &Entry)| match &entry.body {
-            Body::Referral(referral) if at.feed == lead.feed && referral.lead == opening.lead => {
+            Body::Referral(referral) if at.feed == lead.feed && referral.lead == opening.lead && fits(referral, at) => {
                 Some(LeadStep { at: at.clone(), recorded_at: entry.recorded_at, referral: referral.clone() })
             }
             _ => None,
         };
         let found =
             Lead::of(entries.iter().filter_map(step).collect()).filter(|found| found.name() == lead).ok_or_else(none)?;
-        let signals: Vec<Signal> = found.signals().iter().filter_map(|signal| Signal::of(signal, entries)).collect();
+        let notes = Notes::of(entries);
+        let signals: Vec<Signal> =
+            found.signals().iter().filter_map(|signal| Signal::of(signal, entries, &notes, roster)).collect();
         let names = found.signals().iter().map(ToString::to_string);
         let missing = names.filter(|name| signals.iter().all(|signal| signal.signal != *name)).collect();
         let members: BTreeSet<_> =
             found.signals().iter().map(|signal| &signal.feed.member).chain([&lead.feed.member]).collect();
         let contact = |member| {
             let listed = roster.member(member)?;
-            Some(Contact { member: member.to_string(), name: listed.name.clone(), kind: listed.kind.as_str() })
+            let (kind, state) = (listed.kind.as_str(), listed.state.as_str());
+            Some(Contact { member: member.to_string(), name: listed.name.clone(), kind, state })
         };
         Ok(Self {
             stage: found.stage().as_str(),
@@ -170,57 +181,101 @@ impl Step {
     }
 }
 
+/// What is said of signals, as nodes fold it.
+struct Notes {
+    notes: Vec<Note>,
+    /// When the last was said of what is known here.
+    until: Timestamp,
+}
+
+impl Notes {
+    fn of(entries: &Entries) -> Self {
+        let note = |(at, entry): (&SignalRef, &Entry)| {
+            let (at, recorded_at, body) = (at.clone(), entry.recorded_at, entry.body.clone());
+            Note { at, recorded_at, since: recorded_at, body }
+        };
+        let until = entries.values().map(|entry| entry.recorded_at).max().unwrap_or(Timestamp::from_unix_ms(0));
+        Self { notes: entries.iter().map(note).collect(), until }
+    }
+}
+
 impl Signal {
     /// `None` where its content is not in the bundle: it was erased.
-    fn of(name: &SignalRef, entries: &Entries) -> Option<Self> {
+    fn of(name: &SignalRef, entries: &Entries, notes: &Notes, roster: &Roster) -> Option<Self> {
         let Entry { recorded_at, body: Body::Signal { content, .. } } = entries.get(name)? else { return None };
+        let (recorded_at, statement) = (*recorded_at, &content.statement);
+        let told = Told { signal: name, recorded_at, statement, gone: None, notes: &notes.notes };
+        let life = life(&told, roster, notes.until);
         Some(Self {
             signal: name.to_string(),
             member: name.feed.member.to_string(),
             recorded_at: recorded_at.to_string(),
             kinds: content.kinds.iter().map(|kind| kind.as_str()).collect(),
-            statement: StatementView::of(statement_to_wire(&content.statement)),
-            said_since: entries.iter().filter_map(|(at, entry)| Said::of(at, entry, name, entries)).collect(),
+            statement: StatementView::of(statement_to_wire(statement)),
+            said_since: Said::of(&life, name, Said::withdrawn(name, entries)),
         })
     }
 }
 
 impl Said {
-    fn of(at: &SignalRef, entry: &Entry, signal: &SignalRef, entries: &Entries) -> Option<Self> {
-        let own = |seq| at.feed == signal.feed && seq == signal.seq;
-        let digests = |evidence: &[Evidence]| evidence.iter().flat_map(|e| e.digests.clone()).collect();
-        let (what, rests_on): (String, Vec<Sha256Digest>) = match &entry.body {
-            Body::Retraction(retraction) if own(retraction.signal) => (format!("withdrawn: {}", retraction.reason), Vec::new()),
-            Body::Amendment(amendment) if own(amendment.signal) => {
-                let change = &amendment.change;
-                let kinds = change.evidence.iter().map(|e| format!("{} ({})", e.kind, e.grade));
-                let actions = change.actions.iter().map(ToString::to_string);
-                let words = change.step.map(|step| step.to_string()).into_iter().chain(change.outcome.map(|o| o.to_string()));
-                let goods = change.goods_value.as_ref().map(|_| "goods' value".to_owned());
-                let acted = change.acted_on.map(|day| format!("acted {day}"));
-                let said: Vec<String> = kinds.chain(actions).chain(words).chain(goods).chain(acted).collect();
-                (format!("amended: {}", said.join(", ")), digests(&change.evidence))
-            }
-            Body::Dispute(dispute) if dispute.signals.contains(signal) => {
-                (format!("disputed by the seller: {}", dispute.ground), dispute.digests.clone())
-            }
-            Body::Decision(decision) => {
-                let disputed = entries
-                    .get(&decision.dispute)
-                    .is_some_and(|entry| matches!(&entry.body, Body::Dispute(dispute) if dispute.signals.contains(signal)));
-                let concerned = decision.signals.is_empty() || decision.signals.iter().any(|seq| own(*seq));
-                (disputed && concerned).then(|| (format!("dispute decided: {}", decision.outcome), Vec::new()))?
-            }
-            Body::Opinion(opinion) if opinion.signal == *signal => match &opinion.stance {
-                Stance::Agree(evidence) => ("another member agrees".to_owned(), digests(evidence)),
-                Stance::Disagree(ground) => (format!("another member disagrees: {ground}"), Vec::new()),
-                Stance::None => ("another member has no opinion any more".to_owned(), Vec::new()),
-            },
-            _ => return None,
-        };
-        let sha256 = rests_on.iter().map(|digest| words::hex(&digest.0)).collect();
-        Some(Self { entry: at.to_string(), recorded_at: entry.recorded_at.to_string(), what, sha256 })
+    /// What counts of what was said of the signal, the earliest first.
+    fn of(life: &Life, signal: &SignalRef, withdrawn: Option<Self>) -> Vec<Self> {
+        let amended = life.amendments.iter().map(|amended| Self::amended(amended, &signal.feed));
+        let disputed = life.disputes.iter().map(Self::disputed);
+        let mut said: Vec<Self> =
+            withdrawn.into_iter().chain(amended).chain(disputed).chain(life.opinions.iter().map(Self::opined)).collect();
+        said.sort_by(|a, b| a.recorded_at.cmp(&b.recorded_at));
+        said
     }
+
+    fn new(at: &SignalRef, recorded_at: Timestamp, what: String, digests: &[Sha256Digest]) -> Self {
+        let sha256 = digests.iter().map(|digest| words::hex(&digest.0)).collect();
+        Self { entry: at.to_string(), recorded_at: recorded_at.to_string(), what, sha256 }
+    }
+
+    fn withdrawn(signal: &SignalRef, entries: &Entries) -> Option<Self> {
+        let retracts = |(at, entry): (&SignalRef, &Entry)| match &entry.body {
+            Body::Retraction(retraction) if at.feed == signal.feed && retraction.signal == signal.seq => {
+                Some(Self::new(at, entry.recorded_at, format!("withdrawn: {}", retraction.reason), &[]))
+            }
+            _ => None,
+        };
+        entries.iter().find_map(retracts)
+    }
+
+    fn amended(Amended { seq, at, change }: &Amended, feed: &FeedId) -> Self {
+        let kinds = change.evidence.iter().map(|e| format!("{} ({})", e.kind, e.grade));
+        let actions = change.actions.iter().map(ToString::to_string);
+        let words = change.step.map(|step| step.to_string()).into_iter().chain(change.outcome.map(|o| o.to_string()));
+        let goods = change.goods_value.as_ref().map(|_| "goods' value".to_owned());
+        let acted = change.acted_on.map(|day| format!("acted {day}"));
+        let said: Vec<String> = kinds.chain(actions).chain(words).chain(goods).chain(acted).collect();
+        let name = SignalRef { feed: feed.clone(), seq: *seq };
+        Self::new(&name, *at, format!("amended: {}", said.join(", ")), &digests(&change.evidence))
+    }
+
+    fn disputed(disputed: &Disputed) -> Self {
+        let end = match &disputed.end {
+            Some(DisputeEnd { outcome: Some(outcome), at }) => format!("decided {at}: {outcome}"),
+            Some(DisputeEnd { outcome: None, at }) => format!("lapsed in the seller's favour {at}"),
+            None => format!("not decided; lapses in the seller's favour {}", disputed.due),
+        };
+        let what = format!("disputed by the seller: {}; {end}", disputed.ground);
+        Self::new(&disputed.dispute, disputed.opened_at, what, &disputed.digests)
+    }
+
+    fn opined(opined: &Opined) -> Self {
+        let (what, rests_on) = match &opined.stance {
+            Stance::Agree(evidence) => ("another member agrees".to_owned(), digests(evidence)),
+            Stance::Disagree(ground) => (format!("another member disagrees: {ground}"), Vec::new()),
+            Stance::None => ("another member has no opinion any more".to_owned(), Vec::new()),
+        };
+        Self::new(&opined.opinion, opined.at, what, &rests_on)
+    }
+}
+
+fn digests(evidence: &[Evidence]) -> Vec<Sha256Digest> {
+    evidence.iter().flat_map(|evidence| evidence.digests.clone()).collect()
 }
 
 /// Writes what the node sends into a new file, where it holds.
@@ -304,7 +359,8 @@ fn verified(text: &str, key: &FeedKey) -> Result<Verified, Failure> {
         made_by: bundle.made_by,
         made_at: bundle.made_at,
         stage: summary.stage,
-        members: summary.members.into_iter().map(|contact| contact.member).collect(),
+        roster_serial: roster.serial,
+        members: summary.members,
         signals: summary.signals.len(),
         missing: summary.missing,
         entries_verified: bundle.entries.len(),
@@ -317,7 +373,7 @@ fn believe(entries: &[BundleEntry], roster: &Roster) -> Result<Entries, Failure>
     if entries.len() > MAX_BUNDLE_ENTRIES {
         return Err(malformed("the number of entries"));
     }
-    let mut believed = Entries::new();
+    let (mut believed, mut names) = (Entries::new(), BTreeSet::new());
     for BundleEntry { entry: name, bytes, proof } in entries {
         let at: SignalRef = name.parse()?;
         let bytes = BASE64.decode(bytes).ok().and_then(|bytes| EntryBytes::from_peer(bytes.into()).ok());
@@ -327,6 +383,11 @@ fn believe(entries: &[BundleEntry], roster: &Roster) -> Result<Entries, Failure>
             let failure = Failure::new(error.code(), format!("{name} cannot be believed: {error}"));
             failure.advise("ask whoever gave you the bundle for another one, and keep this")
         })?;
+        // Two entries under one name, both signed, are no misprint: the member's feed is forked.
+        if !names.insert(at.clone()) {
+            let failure = Failure::new("BUNDLE_TWICE", format!("{name} is in the bundle twice"));
+            return Err(failure.advise("keep the file: two entries under one name, if both were signed, show a forked feed"));
+        }
         if let Ok(read) = decode(&bytes) {
             believed.insert(at, read);
         }
@@ -343,7 +404,9 @@ struct Verified {
     made_by: String,
     made_at: Option<String>,
     stage: &'static str,
-    members: Vec<String>,
+    /// Of the roster that the file is verified by; the alliance may have a newer one.
+    roster_serial: u64,
+    members: Vec<Contact>,
     signals: usize,
     missing: Vec<String>,
     entries_verified: usize,
@@ -357,6 +420,11 @@ impl Show for Verified {
             [] => String::new(),
             missing => format!("; not in the file, erased or left out: {}", missing.join(", ")),
         };
+        let member = |Contact { member, name, state, .. }: &Contact| match *state {
+            "active" => format!("{member} ({name})"),
+            state => format!("{member} ({name}, {state})"),
+        };
+        let members: Vec<String> = self.members.iter().map(member).collect();
         facts([
             ("lead", format!("{} of {}", self.lead, self.alliance)),
             (
@@ -364,10 +432,114 @@ impl Show for Verified {
                 format!("by {} at {}, as the file says", self.made_by, self.made_at.as_deref().unwrap_or("no known time")),
             ),
             ("stage", self.stage.to_owned()),
-            ("members", self.members.join(", ")),
+            ("roster", format!("serial {}; ask whether there is a newer one", self.roster_serial)),
+            ("members", members.join(", ")),
             ("signals", format!("{}{missing}", self.signals)),
             ("entries", format!("{}, each as its member signed it{more}", self.entries_verified)),
             ("summary", "says what the entries say".to_owned()),
         ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        CaseTag, Decision, Dispute, DisputeGround, DisputeOutcome, EvidenceKind, Infringement, LeadId, Member, MemberKind,
+        MemberState, Opinion, Policy, ReferralStage, SignalContent, Statement, SubmissionTag,
+    };
+
+    fn roster() -> Roster {
+        let member = |id: &str, state| Member {
+            id: id.parse().expect("valid"),
+            kind: MemberKind::Brand,
+            name: id.to_uppercase(),
+            state,
+            address: String::new(),
+            feed_key: FeedKey([0; 32]),
+        };
+        let active = ["acme", "brand", "chips"].map(|id| member(id, MemberState::Active));
+        Roster {
+            format: Roster::FORMAT,
+            alliance: "alliance.example".parse().expect("valid"),
+            serial: 1,
+            issued_at: "2026-11-22T00:00:00Z".into(),
+            policy: Policy::default(),
+            members: active.into_iter().chain([member("gone", MemberState::Expelled)]).collect(),
+            groups: vec![],
+            keys: vec![],
+            platforms: vec![],
+        }
+    }
+
+    fn statement() -> Statement {
+        Statement {
+            infringement: Infringement::Other,
+            rights_holder: None,
+            brand: None,
+            evidence: vec![Evidence::of(EvidenceKind::TestPurchase)],
+            actions: vec![],
+            sighting: None,
+            product: None,
+            goods_value: None,
+            observed_on: None,
+            acted_on: None,
+            retention_days: None,
+            derived_from: vec![],
+        }
+    }
+
+    fn referral(stage: ReferralStage, signals: &[&str]) -> Body {
+        let signals = signals.iter().map(|signal| named(signal)).collect();
+        let (lead, region, goods_value) = (LeadId([1; 16]), None, None);
+        Body::Referral(Referral {
+            lead,
+            stage,
+            signals,
+            region,
+            authority: None,
+            sentence: None,
+            happened_on: None,
+            goods_value,
+        })
+    }
+
+    fn named(name: &str) -> SignalRef {
+        name.parse().expect("valid")
+    }
+
+    fn disagrees(signal: &str) -> Body {
+        Body::Opinion(Opinion { signal: named(signal), stance: Stance::Disagree(DisputeGround::Licensed) })
+    }
+
+    #[test]
+    fn what_no_node_counts_is_not_told_to_an_authority() {
+        let content = SignalContent { statement: statement(), kinds: vec![], pseudonyms: vec![] };
+        let signal = Body::Signal { content, tag: SubmissionTag([0; 16]) };
+        let reference = CaseTag([7; 16]);
+        let ground = DisputeGround::GenuineGoods;
+        let dispute = Body::Dispute(Dispute { signals: vec![named("acme/all/0")], ground, digests: vec![], reference });
+        let dispute_of = named("brand/all/0");
+        let taken_back =
+            Body::Decision(Decision { dispute: dispute_of, outcome: DisputeOutcome::TakenBack, signals: vec![], reference });
+        let said = [
+            ("acme/all/0", signal),
+            ("acme/all/1", referral(ReferralStage::Identified, &["acme/all/0"])),
+            ("acme/all/2", disagrees("acme/all/0")),
+            ("acme/all/3", referral(ReferralStage::Referred, &["acme/makers/0"])),
+            ("brand/all/0", dispute),
+            ("brand/makers/0", disagrees("acme/all/0")),
+            ("chips/all/0", taken_back),
+            ("chips/all/1", disagrees("acme/all/0")),
+            ("gone/all/0", disagrees("acme/all/0")),
+        ];
+        let recorded_at = Timestamp::from_unix_ms(1_790_000_000_000);
+        let entries = said.into_iter().map(|(at, body)| (named(at), Entry { recorded_at, body })).collect();
+        let summary = Summary::of(&named("acme/all/1"), &entries, &roster()).expect("a lead");
+        assert_eq!((summary.stage, summary.steps.len()), ("identified", 1), "a lead is of one audience");
+        let said: Vec<_> = summary.signals[0].said_since.iter().map(|said| (said.entry.as_str(), said.what.as_str())).collect();
+        let disputed = "disputed by the seller: genuine_goods; not decided; lapses in the seller's favour";
+        assert_eq!((said.len(), said[0].0, said[0].1.starts_with(disputed)), (2, "brand/all/0", true), "{said:?}");
+        assert_eq!(said[1], ("chips/all/1", "another member disagrees: licensed"));
     }
 }

@@ -67,7 +67,8 @@ enum LeadsCommand {
 }
 
 const FIND_HELP: &str = "\
-Goes through all signals that this node holds. Each ring is told of once; `leads` names those that follow it already.
+Goes through all signals that this node holds. A ring is told of once, unless --depth or --sellers leaves a part of it out (cut): then
+its parts are told of, each where it was found. `leads` names the leads that follow it already, at most 64.
 
 JSON, an object a line: {signal, sellers, signals, members, regions, cut, goods, thresholds: [{threshold, met, total_minor,
 needed_minor, currency, marks, needed_marks}], leads}.";
@@ -128,7 +129,7 @@ struct ShowArguments {
 const RECORD_HELP: &str = "\
 From identified a lead comes to referred; from referred to accepted or not-accepted; from not-accepted to referred again; from
 accepted to arrested, convicted or acquitted, and from each of these three to each of them; and before a judgment to dropped. What
-is referred are the signals that count at that time.
+is referred are the signals that count at that time. A lead has 64 steps at most.
 
 JSON: {lead, entry}.";
 

@@ -1,12 +1,13 @@
 //! From a ring to a conviction, and what an authority is given.
 
 use super::world::{World, allegation, feed, identifier, member, submission};
+use crate::domain::limits::MAX_LEAD_STEPS;
 use crate::domain::{
-    ErasureReason, EvidenceKind, GoodsValue, IdentifierKind, ReferralStage, Region, RetractionReason, Sentence, SignalRef,
-    SignalStatus, Submission, Thresholds,
+    Audience, ErasureReason, EvidenceKind, GoodsValue, IdentifierKind, LeadId, MemberState, Referral, ReferralStage, Region,
+    RetractionReason, Sentence, Seq, SignalRef, SignalStatus, Submission, Thresholds,
 };
-use crate::feed::verify_proof;
-use crate::service::{CaseError, FoundLead, Funnel, LeadFilter, Progress, Reach, Target};
+use crate::feed::{Body, verify_proof};
+use crate::service::{CaseError, FoundLead, Funnel, LeadFilter, Progress, Reach, Swept, Target};
 
 const TWO: [&str; 2] = ["aurelle", "bazaar"];
 
@@ -109,10 +110,10 @@ async fn a_lead_goes_from_a_ring_to_a_conviction_and_every_member_sees_it() {
     assert_eq!((funnels.overall, funnels.by_region), (whole, [(Some(region("CN-GD")), whole)].into()));
     assert_eq!(aurelle.leads.funnels(true).await.expect("read").overall, Funnel::default());
     let open = LeadFilter { open_only: true, ..LeadFilter::default() };
-    assert!(aurelle.leads.list(&open, None, 10).await.expect("read").leads.is_empty());
+    assert!(aurelle.leads.list(open, None, 10).await.expect("read").leads.is_empty());
     let in_china = LeadFilter { region: Some(region("CN")), ..LeadFilter::default() };
-    assert_eq!(aurelle.leads.list(&in_china, None, 10).await.expect("read").leads.len(), 1);
-    assert!(aurelle.leads.list(&in_china, Some(name), 10).await.expect("read").leads.is_empty(), "after the last");
+    assert_eq!(aurelle.leads.list(in_china.clone(), None, 10).await.expect("read").leads.len(), 1);
+    assert!(aurelle.leads.list(in_china, Some(name), 10).await.expect("read").leads.is_empty(), "after the last");
 }
 
 #[tokio::test]
@@ -188,4 +189,194 @@ async fn each_entry_of_a_bundle_is_proven_under_its_members_signature() {
         let signed = verify_proof(proof, bytes.leaf_hash(), name.seq, alliance, |feed| (*feed == name.feed).then_some(key));
         assert!(signed.is_ok(), "{name}: {signed:?}");
     }
+}
+
+#[tokio::test]
+async fn a_lead_ends_as_a_whole_after_the_last_that_was_said_of_it() {
+    let mut world = World::new(&TWO).await;
+    world.amend(|roster| roster.policy.retention_days = 100).await;
+    let (first, _) = controller(&world).await;
+    let (aurelle, bazaar) = (world.node("aurelle"), world.node("bazaar"));
+    let (lead, _) = aurelle.leads.open(first, Reach::default(), None).await.expect("opened");
+    let name = lead.lead.name().clone();
+    aurelle.clock.advance_days(60);
+    aurelle.leads.progress(name.clone(), step(ReferralStage::Dropped)).await.expect("durable");
+    aurelle.clock.advance_days(60);
+    assert_eq!(aurelle.retention.sweep().await, Ok(Swept { erased: 1, removed: 0 }), "its signal");
+    assert_eq!(aurelle.leads.get(name.clone()).await.expect("held").lead.steps().count(), 2, "it was said of 60 days ago");
+    world.deliver("aurelle/all", "bazaar").await;
+    bazaar.clock.advance_days(140);
+    assert_eq!(bazaar.retention.sweep().await, Ok(Swept { erased: 1, removed: 0 }), "of its own; of others after the grace");
+    assert!(bazaar.leads.get(name.clone()).await.is_ok());
+    aurelle.clock.advance_days(41);
+    assert_eq!(aurelle.retention.sweep().await, Ok(Swept { erased: 2, removed: 1 }), "and the other's signal");
+    assert_eq!(code(aurelle.leads.get(name.clone()).await), "LEAD_NOT_FOUND");
+    // Its member is gone and never erased it.
+    bazaar.clock.advance_days(60);
+    assert_eq!(bazaar.retention.sweep().await, Ok(Swept { erased: 0, removed: 2 }));
+    assert_eq!(code(bazaar.leads.get(name).await), "LEAD_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn whoever_erases_a_step_erases_the_lead() {
+    let world = World::new(&TWO).await;
+    let (first, _) = controller(&world).await;
+    let aurelle = world.node("aurelle");
+    let (lead, _) = aurelle.leads.open(first, Reach::default(), None).await.expect("opened");
+    let name = lead.lead.name().clone();
+    let (_, referred) = aurelle.leads.progress(name.clone(), step(ReferralStage::Referred)).await.expect("durable");
+    aurelle.leads.progress(name.clone(), step(ReferralStage::Accepted)).await.expect("durable");
+    aurelle.eraser.erase(Target::Signal(referred), ErasureReason::EntryError).await.expect("durable");
+    assert_eq!(code(aurelle.leads.get(name).await), "LEAD_NOT_FOUND", "and no lead with another history is left");
+    assert_eq!(aurelle.leads.funnels(false).await.expect("counted").overall, Funnel::default());
+}
+
+#[tokio::test]
+async fn a_step_that_would_not_count_is_refused() {
+    let world = World::new(&TWO).await;
+    let (first, _) = controller(&world).await;
+    let aurelle = world.node("aurelle");
+    let (lead, _) = aurelle.leads.open(first, Reach::default(), None).await.expect("opened");
+    let name = lead.lead.name().clone();
+    for count in 1..MAX_LEAD_STEPS {
+        let stage = if count % 2 == 1 { ReferralStage::Referred } else { ReferralStage::NotAccepted };
+        aurelle.leads.progress(name.clone(), step(stage)).await.expect("durable");
+    }
+    let size = aurelle.store.size(&feed("aurelle/all"));
+    for _ in 0..2 {
+        assert_eq!(code(aurelle.leads.progress(name.clone(), step(ReferralStage::NotAccepted)).await), "LEAD_STEPS_FULL");
+    }
+    assert_eq!(aurelle.store.size(&feed("aurelle/all")), size);
+}
+
+#[tokio::test]
+async fn what_was_erased_or_may_not_be_read_any_more_is_in_no_bundle() {
+    let mut world = World::new(&TWO).await;
+    let first = world.node("aurelle").submit(goods("makers", 0, 30_000, &[1])).await.expect("taken").signal;
+    let second = world.node("aurelle").submit(goods("makers", 1, 30_000, &[1])).await.expect("taken").signal;
+    let third = world.node("bazaar").submit(goods("makers", 2, 20_000, &[1])).await.expect("taken").signal;
+    world.deliver("bazaar/makers", "aurelle").await;
+    let (lead, _) = world.node("aurelle").leads.open(first.clone(), Reach::default(), None).await.expect("opened");
+    let name = lead.lead.name().clone();
+    let names = async |world: &World| {
+        let bundle = world.node("aurelle").leads.export(name.clone()).await.expect("gathered");
+        bundle.entries.into_iter().map(|(name, ..)| name).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&world).await, [first.clone(), second.clone(), name.clone(), third]);
+    let aurelle = world.node("aurelle");
+    let erased = aurelle.eraser.erase(Target::Signal(second), ErasureReason::EntryError).await.expect("durable");
+    world.amend(|roster| roster.groups[0].members.retain(|member| member.as_str() == "aurelle")).await;
+    assert_eq!(names(&world).await, [first, name.clone(), erased.erasure.expect("named")]);
+}
+
+/// Shops in a row, each linked to the next one.
+async fn row(world: &World, yuan: &[i64]) -> Vec<SignalRef> {
+    let mut signals = Vec::new();
+    for (shop, yuan) in yuan.iter().enumerate() {
+        signals.push(world.node("aurelle").submit(goods("all", shop, *yuan, &[shop, shop + 1])).await.expect("taken").signal);
+    }
+    signals
+}
+
+#[tokio::test]
+async fn no_ring_is_missed_because_a_walk_did_not_know_all_of_it() {
+    let near = Reach { depth: 1, ..Reach::default() };
+    let world = World::new(&TWO).await;
+    let shops = row(&world, &[20_000, 20_000, 20_000]).await;
+    let told = async |world: &World| {
+        let page = world.node("aurelle").leads.find(None, thresholds(), near.clone()).await.expect("looked");
+        page.found.into_iter().map(|found| (found.signal, found.sellers, found.cut)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&world).await, [(shops[1].clone(), 3, false)], "only from the middle all of it is known");
+
+    let world = World::new(&TWO).await;
+    let shops = row(&world, &[20_000; 5]).await;
+    assert_eq!(told(&world).await, [1, 2, 3].map(|shop| (shops[shop].clone(), 3, true)), "cut, and told by each part");
+
+    let world = World::new(&TWO).await;
+    let shops = row(&world, &[0, 60_000]).await;
+    world.deliver("aurelle/all", "bazaar").await;
+    let licensed = crate::domain::Stance::Agree(vec![crate::domain::Evidence::of(EvidenceKind::TestPurchase)]);
+    world.node("bazaar").cases.opine(shops[0].clone(), licensed).await.expect("durable");
+    world.deliver("bazaar/all", "aurelle").await;
+    assert_eq!(
+        told(&world).await,
+        [(shops[0].clone(), 2, false)],
+        "begun at a signal without an amount of which something is said"
+    );
+}
+
+/// A shop without an amount in a ring with more signals that state one than a lead can name.
+async fn large(world: &mut World) -> SignalRef {
+    world.amend(|roster| roster.policy.hub_sellers = 200).await;
+    let aurelle = world.node("aurelle");
+    aurelle.submit_all((0..70).map(|shop| goods("all", shop, 1_000, &[1]))).await;
+    aurelle.submit(goods("all", 90, 0, &[1])).await.expect("taken").signal
+}
+
+#[tokio::test]
+async fn a_lead_names_the_signal_that_it_was_opened_at() {
+    let mut world = World::new(&TWO).await;
+    let start = large(&mut world).await;
+    let aurelle = world.node("aurelle");
+    let (lead, created) = aurelle.leads.open(start.clone(), Reach::default(), None).await.expect("opened");
+    assert!(created && lead.lead.signals().len() == 64 && lead.lead.signals().contains(&start));
+    let (again, created) = aurelle.leads.open(start, Reach::default(), None).await.expect("known");
+    assert!(!created && again.lead.name() == lead.lead.name());
+}
+
+#[tokio::test]
+async fn a_bundle_holds_what_was_decided_of_many_signals_once() {
+    let mut world = World::new(&TWO).await;
+    let start = large(&mut world).await;
+    let aurelle = world.node("aurelle");
+    let (lead, _) = aurelle.leads.open(start, Reach::default(), None).await.expect("opened");
+    let signals = lead.lead.signals().to_vec();
+    let ground = crate::domain::DisputeGround::GenuineGoods;
+    let dispute = aurelle.cases.open_dispute(signals.clone(), ground, vec![]).await.expect("durable").dispute;
+    for signal in signals {
+        let upheld = crate::domain::DisputeOutcome::Upheld;
+        aurelle.cases.decide(dispute.clone(), upheld, vec![signal]).await.expect("durable");
+    }
+    let bundle = aurelle.leads.export(lead.lead.name().clone()).await.expect("gathered");
+    assert_eq!((bundle.entries.len(), bundle.cut), (1 + 64 + 1 + 64, false));
+}
+
+#[tokio::test]
+async fn no_lead_is_opened_at_what_an_expelled_member_said() {
+    let mut world = World::new(&TWO).await;
+    let (_, second) = controller(&world).await;
+    world.amend(|roster| roster.members[1].state = MemberState::Expelled).await;
+    let refused = world.node("aurelle").leads.open(second, Reach::default(), None).await;
+    assert_eq!(code(refused.map(drop)), "SIGNAL_NOT_LIVE");
+}
+
+#[tokio::test]
+async fn a_page_of_leads_fits_into_one_answer_and_names_few_of_many_others() {
+    let world = World::new(&TWO).await;
+    let (first, _) = controller(&world).await;
+    let bazaar = world.node("bazaar");
+    let audience: Audience = "all".parse().expect("valid");
+    for n in 0..200_u8 {
+        let signals = (0..64).map(|seq| SignalRef { feed: feed("aurelle/all"), seq: Seq::new(seq) }).collect();
+        let (stage, region, goods_value) = (ReferralStage::Identified, None, None);
+        let (authority, sentence, happened_on) = (None, None, None);
+        let opening = Referral { lead: LeadId([n; 16]), stage, region, authority, sentence, happened_on, signals, goods_value };
+        bazaar.signals.note(audience.clone(), Body::Referral(opening)).await.expect("durable");
+    }
+    world.deliver("bazaar/all", "aurelle").await;
+    let aurelle = world.node("aurelle");
+    let (lead, created) = aurelle.leads.open(first, Reach::default(), None).await.expect("opened");
+    assert!(created && lead.overlaps.len() == 8, "the newest of a member: {:?}", lead.overlaps);
+    let (mut listed, mut pages, mut after) = (0, 0, None);
+    loop {
+        let page = aurelle.leads.list(LeadFilter::default(), after, 1_000).await.expect("read");
+        (listed, pages) = (listed + page.leads.len(), pages + 1);
+        assert!(page.leads.len() < 120);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!((listed, pages), (201, 2));
 }

@@ -1,11 +1,17 @@
 //! The audit log: noted with what it tells of, under a head that its member signed, and kept no longer than it is to be.
 
 use super::*;
-use crate::domain::{Actor, AuditKind, AuditRecord};
+use crate::domain::{Actor, AuditKind, AuditRecord, Verdict};
 use crate::feed::{AuditHead, decode_audit, leaf_hash};
 
 fn actor(name: &str) -> Actor {
     Actor { client: name.parse().expect("valid"), certificate: "0a".into() }
+}
+
+fn clearing(until: Timestamp) -> Override {
+    let verdict = Verdict::KnownGood;
+    let (kinds, pseudonyms, note) = (Vec::new(), Vec::new(), String::new());
+    Override { verdict, kinds, pseudonyms, made_at: Timestamp::from_unix_ms(NOW_MS), until: Some(until), note }
 }
 
 fn noted(at: i64, n: u32) -> AuditRecord {
@@ -57,6 +63,52 @@ async fn what_a_client_changes_is_noted_with_it_and_what_the_node_does_itself_is
         ("brand-2".to_owned(), AuditKind::Retraction, "acme/all/10".to_owned(), 1),
     ];
     assert_eq!(said, expected, "what was refused was not done");
+}
+
+#[tokio::test]
+async fn what_is_done_to_the_store_is_noted_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(options(folder.path(), "acme")).expect("opens");
+    on_behalf_of(actor("operator"), async {
+        store.rebuild().await.expect("whole");
+        store.purge().await.expect("purged");
+    })
+    .await;
+    let made = clearing(Timestamp::from_unix_ms(NOW_MS + DAY_MS));
+    let number = on_behalf_of(actor("desk"), store.put_override(made)).await.expect("durable");
+    let (first, second) = on_behalf_of(actor("desk"), async {
+        let other = store.note_audit(Vec::new());
+        let (_, first, second) = tokio::join!(other, store.remove_override(number), store.remove_override(number));
+        (first, second)
+    })
+    .await;
+    assert_eq!((first, second), (Ok(true), Ok(false)));
+    let kinds: Vec<AuditKind> = log(&store).iter().map(|record| record.kind).collect();
+    assert_eq!(kinds, [AuditKind::Rebuild, AuditKind::Purge, AuditKind::Override, AuditKind::OverrideRemoval]);
+}
+
+#[test]
+fn a_page_that_is_read_while_others_are_pruned_numbers_its_records_rightly() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
+    let store = std::sync::Arc::new(Store::open(options(folder.path(), "acme")).expect("opens"));
+    for round in 0..200 {
+        let records = (0..64).map(|n| noted(NOW_MS + round, u32::try_from(round).expect("few") * 64 + n)).collect();
+        runtime.block_on(store.note_audit(records)).expect("durable");
+    }
+    let pruning = store.clone();
+    let pruned = runtime.spawn(async move {
+        for round in 1..200 {
+            pruning.prune_audit(Timestamp::from_unix_ms(NOW_MS + round)).await.expect("durable");
+        }
+    });
+    while !pruned.is_finished() {
+        let page = store.audit(Seq::ZERO, 1_000).expect("readable");
+        for (number, record) in (page.first.get()..).zip(&page.records) {
+            assert_eq!(u64::from(decode_audit(record).expect("of this version").count), number);
+        }
+    }
+    runtime.block_on(pruned).expect("ended");
 }
 
 #[tokio::test]
