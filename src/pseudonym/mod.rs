@@ -24,6 +24,7 @@ mod name;
 mod phone;
 mod scheme;
 mod text;
+pub mod toprf;
 mod url;
 
 #[cfg(test)]

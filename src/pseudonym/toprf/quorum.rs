@@ -1,0 +1,138 @@
+//! Who computes together: holders by their places, Lagrange coefficients, and what the roster says of their shares.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroU16;
+
+use curve25519_dalek::ristretto::RistrettoPoint;
+use curve25519_dalek::scalar::Scalar;
+use serde::{Deserialize, Serialize};
+
+use super::ToprfError;
+use super::group::{ELEMENT_BYTES, element};
+
+/// A holder's place in the sharing, from 1: where the polynomial is evaluated for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct HolderIndex(NonZeroU16);
+
+impl HolderIndex {
+    /// `None` for zero, at which the secret itself stands.
+    #[must_use]
+    pub fn new(place: u16) -> Option<Self> {
+        NonZeroU16::new(place).map(Self)
+    }
+
+    /// From 1.
+    #[must_use]
+    pub const fn get(self) -> u16 {
+        self.0.get()
+    }
+
+    fn scalar(self) -> Scalar {
+        Scalar::from(self.get())
+    }
+}
+
+impl fmt::Display for HolderIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// As many different holders as the threshold, in ascending order.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Quorum(Vec<HolderIndex>);
+
+impl Quorum {
+    /// Of these holders of a key with this threshold, in whatever order.
+    ///
+    /// # Errors
+    /// [`ToprfError::QuorumInvalid`] where they are not as many, or one stands twice.
+    pub fn new(mut holders: Vec<HolderIndex>, threshold: u16) -> Result<Self, ToprfError> {
+        holders.sort_unstable();
+        let distinct = holders.windows(2).all(|pair| pair[0] != pair[1]);
+        let enough = threshold > 0 && holders.len() == usize::from(threshold);
+        if distinct && enough { Ok(Self(holders)) } else { Err(ToprfError::QuorumInvalid) }
+    }
+
+    /// In ascending order.
+    #[must_use]
+    pub fn holders(&self) -> &[HolderIndex] {
+        &self.0
+    }
+
+    /// By what the share of `holder` is multiplied so that the sum over the quorum is the secret: its Lagrange coefficient at zero.
+    ///
+    /// # Errors
+    /// [`ToprfError::QuorumInvalid`] where the holder is none of the quorum's.
+    pub(super) fn coefficient(&self, holder: HolderIndex) -> Result<Scalar, ToprfError> {
+        if self.0.contains(&holder) { Ok(lagrange(&self.0, holder, Scalar::ZERO)) } else { Err(ToprfError::QuorumInvalid) }
+    }
+}
+
+/// The Lagrange coefficient of `of` among `places`, at `x`. No place is another's.
+fn lagrange(places: &[HolderIndex], of: HolderIndex, x: Scalar) -> Scalar {
+    let others = places.iter().filter(|other| **other != of).map(|other| other.scalar());
+    let (above, below) =
+        others.fold((Scalar::ONE, Scalar::ONE), |(above, below), other| (above * (x - other), below * (of.scalar() - other)));
+    above * below.invert()
+}
+
+/// What everybody knows of the shares of one key: by it a holder's work is verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicShares {
+    threshold: u16,
+    shares: BTreeMap<HolderIndex, RistrettoPoint>,
+}
+
+impl PublicShares {
+    /// Of a key with this public key, of which any `threshold` holders can use theirs.
+    ///
+    /// # Errors
+    /// [`ToprfError::ElementInvalid`] with the place of a share, counted from 1 as the key itself is 0; [`ToprfError::QuorumInvalid`] where there
+    /// are fewer than the threshold, or a holder stands twice; [`ToprfError::SharesInconsistent`].
+    pub fn new(
+        threshold: u16,
+        public_key: &[u8; ELEMENT_BYTES],
+        shares: &[(HolderIndex, [u8; ELEMENT_BYTES])],
+    ) -> Result<Self, ToprfError> {
+        let public_key = element(public_key, 0)?;
+        let mut decoded = BTreeMap::new();
+        for (place, (holder, share)) in (1..).zip(shares) {
+            if decoded.insert(*holder, element(share, place)?).is_some() {
+                return Err(ToprfError::QuorumInvalid);
+            }
+        }
+        let first: Vec<HolderIndex> = decoded.keys().copied().take(threshold.into()).collect();
+        Quorum::new(first.clone(), threshold)?;
+        // One polynomial of degree below the threshold goes through all of them, and through the key at zero.
+        let at = |x| first.iter().map(|place| decoded[place] * lagrange(&first, *place, x)).sum::<RistrettoPoint>();
+        let key_of = first.last().copied().ok_or(ToprfError::QuorumInvalid)?;
+        if at(Scalar::ZERO) != public_key {
+            return Err(ToprfError::SharesInconsistent { holder: key_of });
+        }
+        let odd = decoded.iter().skip(first.len()).find(|(place, share)| at(place.scalar()) != **share);
+        match odd {
+            Some((holder, _)) => Err(ToprfError::SharesInconsistent { holder: *holder }),
+            None => Ok(Self { threshold, shares: decoded }),
+        }
+    }
+
+    /// Holders that together can use the key.
+    #[must_use]
+    pub const fn threshold(&self) -> u16 {
+        self.threshold
+    }
+
+    /// Their places, in ascending order.
+    pub fn holders(&self) -> impl Iterator<Item = HolderIndex> {
+        self.shares.keys().copied()
+    }
+
+    /// What `holder` computes with in `quorum`, times the generator.
+    pub(super) fn partial_key(&self, quorum: &Quorum, holder: HolderIndex) -> Result<RistrettoPoint, ToprfError> {
+        let share = self.shares.get(&holder).ok_or(ToprfError::QuorumInvalid)?;
+        Ok(share * quorum.coefficient(holder)?)
+    }
+}
