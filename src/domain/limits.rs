@@ -94,6 +94,10 @@ pub const MAX_ACTIVE_KEYS: usize = 4;
 /// Keys that may be active or retiring at once: a check is made under each of them. As many again as are active, while they
 /// replace others.
 pub const MAX_LIVE_KEYS: usize = 2 * MAX_ACTIVE_KEYS;
+/// Holders of one shared key: five to be robust, and room for as many again while they change.
+pub const MAX_KEY_HOLDERS: usize = 16;
+/// Days of which a key holder keeps what each member used: a year to be audited, and a month to look.
+pub const LEDGER_DAYS: usize = 400;
 /// Entries between two kept checkpoints, hence in one batch.
 pub const MAX_BATCH_ENTRIES: usize = 4_096;
 /// Bytes of entries after which a batch ends, so that a batch is one message of bounded size.

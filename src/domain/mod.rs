@@ -9,6 +9,7 @@ mod calendar;
 mod case;
 mod environment;
 mod error;
+mod evaluation;
 mod identifier;
 pub mod limits;
 mod marker;
@@ -18,6 +19,7 @@ mod rates;
 mod referral;
 mod role;
 mod roster;
+mod sharing;
 mod signal;
 mod statement;
 mod threshold;
@@ -31,6 +33,7 @@ pub use calendar::{Calendar, DayOfWeek};
 pub use case::{Amendment, AnswerStep, CaseTag, Change, Decision, Dispute, DisputeGround, DisputeOutcome, Opinion, Stance};
 pub use environment::{Clock, Entropy, EntropyError};
 pub use error::FieldError;
+pub use evaluation::{Charge, Charged, Usage};
 pub use identifier::{Identifier, IdentifierKind, KeyState, Pseudonym, PseudonymSet, Strength};
 pub use marker::{Marker, MarkerKind, MarkerLift, MarkerReason, Subject};
 pub use names::{AllianceName, Audience, ClientName, FeedId, GroupName, KeyId, MemberId, PlatformId, Seq, SignalRef};
@@ -39,6 +42,7 @@ pub use rates::{Rate, Rates};
 pub use referral::{LeadId, Referral, ReferralStage, Sentence};
 pub use role::Role;
 pub use roster::{FeedKey, Group, Member, MemberKind, MemberState, Platform, Roster, RosterKey, Scheme};
+pub use sharing::{GroupElement, HolderIndex, KeyClass, KeyHolder, SharedClass, Sharing};
 pub use signal::{
     Erasure, ErasureProgress, ErasureReason, Retraction, RetractionReason, SignalContent, SignalStatus, Submission,
     SubmissionId, SubmissionTag,

@@ -10,7 +10,7 @@ use super::names::WHOLE_ALLIANCE;
 use super::vocabulary::vocabulary;
 use super::{
     AllianceName, Audience, FeedId, FieldError, GroupName, IdentifierKind, KeyId, KeyState, MemberId, PlatformId, Policy,
-    Strength,
+    Sharing, Strength,
 };
 
 /// The list of members, groups, keys and policy that the secretariat signs. Its text is TOML; see `Roster::FORMAT`.
@@ -130,8 +130,13 @@ pub struct RosterKey {
     pub scheme: Scheme,
     /// What it is good for now.
     pub state: KeyState,
-    /// Eight bytes in hexadecimal by which a node recognises the right secret; says nothing about it.
+    /// Of a secret that all members hold eight bytes in hexadecimal by which a node recognises the right one; they say nothing about
+    /// it. Empty for a shared key.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub check: String,
+    /// Of a shared key who holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharing: Option<Sharing>,
 }
 
 vocabulary! {
@@ -139,6 +144,8 @@ vocabulary! {
     Scheme, "scheme", "SCHEME_UNKNOWN";
     /// One secret that all members hold.
     HmacSha256 = 1, "hmac-sha256";
+    /// A secret that is shared among holders, of which some together answer what a node asks without seeing it.
+    ToprfRistretto255 = 2, "toprf-ristretto255";
 }
 
 /// A platform that marketplace accounts belong to.
@@ -216,12 +223,24 @@ impl Roster {
             let field = format!("members.{}.address", member.id);
             return Err(FieldError::new("ROSTER_ADDRESS", field, "give host:port, or leave it empty where no node is reached"));
         }
+        self.keys.iter().try_for_each(|key| self.validate_key(key).map_err(|error| error.inside(format!("keys.{}", key.id))))
+    }
+
+    fn validate_key(&self, key: &RosterKey) -> Result<(), FieldError> {
         let is_check = |text: &str| text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if let Some(key) = self.keys.iter().find(|key| !is_check(&key.check)) {
-            let field = format!("keys.{}.check", key.id);
-            return Err(FieldError::new("ROSTER_KEY_CHECK", field, "give 16 hexadecimal digits in lower case"));
+        let unfit = |field: &str, message: &'static str| Err(FieldError::new("ROSTER_KEY_SCHEME", field, message));
+        match (key.scheme, &key.sharing) {
+            (Scheme::HmacSha256, None) if is_check(&key.check) => Ok(()),
+            (Scheme::HmacSha256, None) => {
+                Err(FieldError::new("ROSTER_KEY_CHECK", "check", "give 16 hexadecimal digits in lower case"))
+            }
+            (Scheme::HmacSha256, Some(_)) => unfit("sharing", "a secret that all members hold is not shared among holders"),
+            (Scheme::ToprfRistretto255, None) => unfit("sharing", "name the holders of a shared key"),
+            (Scheme::ToprfRistretto255, Some(_)) if !key.check.is_empty() => unfit("check", "leave it out of a shared key"),
+            (Scheme::ToprfRistretto255, Some(sharing)) => {
+                sharing.validate(key.state, |member| self.member(member).is_some()).map_err(|error| error.inside("sharing"))
+            }
         }
-        Ok(())
     }
 
     /// The member with this id, active or expelled.
@@ -394,7 +413,9 @@ mod tests {
             scheme: Scheme::HmacSha256,
             state: KeyState::Retiring,
             check: "00".repeat(8),
+            sharing: None,
         };
+        assert_eq!(with(&|r| r.keys = vec![RosterKey { scheme: Scheme::ToprfRistretto255, ..key(1) }]), "ROSTER_KEY_SCHEME");
         assert_eq!(with(&|r| r.keys = vec![RosterKey { check: "0".into(), ..key(1) }]), "ROSTER_KEY_CHECK");
         assert_eq!(with(&|r| r.keys = (0..9).map(key).collect()), "ROSTER_TOO_LARGE");
     }

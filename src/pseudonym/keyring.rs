@@ -117,6 +117,7 @@ impl KeyRing {
 fn usable(key: &RosterKey, secret: Option<HmacKey>) -> Result<UsableKey, PseudonymError> {
     let scheme: Box<dyn PseudonymScheme> = match key.scheme {
         Scheme::HmacSha256 => Box::new(recognised(key, secret)?),
+        Scheme::ToprfRistretto255 => return Err(PseudonymError::KeyMissing(key.id.clone())),
     };
     Ok(UsableKey { id: key.id.clone(), state: key.state, scheme })
 }

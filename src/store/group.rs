@@ -8,6 +8,7 @@ use super::checks::CheckBlock;
 use super::engine::{Commit, EngineError};
 use super::erasures::StoredReceipt;
 use super::index::FeedNo;
+use super::ledger::Charges;
 use super::overrides::Override;
 use super::reading::Submitted;
 use super::request::{Reply, answer};
@@ -46,6 +47,8 @@ pub(super) struct Group {
     pub(super) acknowledged: HashSet<AlertId>,
     /// What is to be noted in the audit log.
     pub(super) audit: Vec<AuditRecord>,
+    /// What members use of shared keys.
+    pub(super) charges: Charges,
     /// Its oldest records go.
     pub(super) audit_pruned: bool,
     /// Something could not be staged whole, so that nothing of the group may be committed.

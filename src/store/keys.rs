@@ -29,6 +29,8 @@ const LAST_ALERT: u8 = 0x12;
 const DELIVERED: u8 = 0x13;
 const AUDIT: u8 = 0x14;
 const AUDIT_HEAD: u8 = 0x15;
+const USAGE: u8 = 0x16;
+const CHARGED: u8 = 0x17;
 
 /// The row that says which schema this store has and whose it is.
 pub(super) fn schema() -> Vec<u8> {
@@ -242,6 +244,42 @@ pub(super) fn audit(first: u64) -> Vec<u8> {
 /// The head of the audit log.
 pub(super) fn audit_head() -> Vec<u8> {
     vec![AUDIT_HEAD]
+}
+
+/// Prefix of the rows made with [`usage`].
+pub(super) fn usages() -> Vec<u8> {
+    vec![USAGE]
+}
+
+/// Where the rows of a day begin.
+pub(super) fn usage_of_day(day: u32) -> Vec<u8> {
+    [&[USAGE], &day.to_be_bytes()[..]].concat()
+}
+
+/// What was used on a day; `name` says of what and by whom.
+pub(super) fn usage(day: u32, name: &str) -> Vec<u8> {
+    [&usage_of_day(day), name.as_bytes()].concat()
+}
+
+/// Day and name of a key made by [`usage`].
+pub(super) fn read_usage(key: &[u8]) -> Option<(u32, &str)> {
+    let day = u32::from_be_bytes(key.get(1..5)?.try_into().ok()?);
+    Some((day, std::str::from_utf8(key.get(5..)?).ok()?))
+}
+
+/// Prefix of the rows made with [`charged`].
+pub(super) fn all_charged() -> Vec<u8> {
+    vec![CHARGED]
+}
+
+/// Where the rows of a day begin.
+pub(super) fn charged_on(day: u32) -> Vec<u8> {
+    [&[CHARGED], &day.to_be_bytes()[..]].concat()
+}
+
+/// A request that was charged on a day.
+pub(super) fn charged(day: u32, request: &[u8; 16], member: &MemberId) -> Vec<u8> {
+    [&charged_on(day), &request[..], member.as_str().as_bytes()].concat()
 }
 
 /// The number of a key made by [`watch`], [`look`], [`alert`], [`override_of`] or [`audit`].

@@ -31,6 +31,7 @@ pub mod index;
 mod keys;
 mod leadbook;
 mod leads;
+mod ledger;
 mod overrides;
 mod pictures;
 mod reading;

@@ -9,7 +9,7 @@ use super::overrides::Override;
 use super::pictures::PictureId;
 use super::watches::{Delivered, Look};
 use super::{Append, Appended, Import, StoreError};
-use crate::domain::{Actor, Alert, AlertId, AuditRecord, FeedId, Seq, Standing, Timestamp, Watch, WatchId};
+use crate::domain::{Actor, Alert, AlertId, AuditRecord, Charge, Charged, FeedId, Seq, Standing, Timestamp, Watch, WatchId};
 use crate::feed::{EntryBytes, ErasureReceipt, ForkProof};
 
 /// About how many bytes a feed takes in a picture.
@@ -44,6 +44,8 @@ pub(super) enum Request {
     PutReceipt(Box<ErasureReceipt>, bytes::Bytes, Reply<()>),
     Audit(Vec<AuditRecord>, Reply<()>),
     PruneAudit(Timestamp, Reply<usize>),
+    Charge(Box<Charge>, Reply<Charged>),
+    PruneLedger(u32, Reply<usize>),
 }
 
 impl Request {
@@ -70,6 +72,8 @@ impl Request {
             | Self::Acknowledge(..)
             | Self::NoteDelivery(..)
             | Self::PruneAudit(..)
+            | Self::Charge(..)
+            | Self::PruneLedger(..)
             | Self::PutReceipt(..) => 1,
         }
     }
@@ -89,6 +93,8 @@ impl Request {
             Self::Quarantine(..)
             | Self::MarkBehind(..)
             | Self::PruneAudit(..)
+            | Self::Charge(..)
+            | Self::PruneLedger(..)
             | Self::RemoveOverride(..)
             | Self::Rebuild(_)
             | Self::Expire(..)
@@ -113,7 +119,9 @@ impl Request {
             Self::Fill(_, _, reply)
             | Self::Expire(_, _, reply)
             | Self::RemoveWatches(_, reply)
+            | Self::PruneLedger(_, reply)
             | Self::PruneAudit(_, reply) => answer(reply, Err(error)),
+            Self::Charge(_, reply) => answer(reply, Err(error)),
             Self::Quarantine(_, reply)
             | Self::MarkBehind(_, _, reply)
             | Self::PutRoster(_, reply)

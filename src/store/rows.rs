@@ -436,3 +436,23 @@ pub(super) struct AuditHeadRow {
     #[prost(bytes = "vec", tag = "5")]
     pub kept_frontier: Vec<u8>,
 }
+
+/// What a member used of a shared key on a day.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct UsageRow {
+    #[prost(uint64, tag = "1")]
+    pub evaluations: u64,
+    #[prost(uint64, tag = "2")]
+    pub requests: u64,
+}
+
+/// A request that was charged.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ChargedRow {
+    /// SHA-256 of what was asked.
+    #[prost(bytes = "vec", tag = "1")]
+    pub digest: Vec<u8>,
+    /// What was used of the budget with it.
+    #[prost(uint64, tag = "2")]
+    pub spent: u64,
+}

@@ -14,6 +14,7 @@ use crate::feed::{Body, ForkProof, SignedCheckpoint, encode};
 mod audit;
 mod erasing;
 mod hints;
+mod ledger;
 
 /// Stands still until it is set; a negative time makes whoever asks panic.
 struct TestClock(AtomicI64);

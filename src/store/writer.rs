@@ -354,6 +354,14 @@ impl Writer {
                 let staged = self.stage_audit_pruned(before, group);
                 group.answer_after(reply, staged);
             }
+            Request::Charge(charge, reply) => {
+                let staged = self.stage_charge(&charge, group);
+                group.answer_after(reply, staged);
+            }
+            Request::PruneLedger(today, reply) => {
+                let staged = self.stage_ledger_pruned(today, group);
+                group.answer_after(reply, staged);
+            }
             Request::Expire(feed, seqs, reply) => group.expired.push((feed, seqs, reply)),
             Request::Purge(reply) => {
                 note(group, AuditKind::Purge, String::new(), 1);

@@ -101,8 +101,13 @@ impl Alliance {
         let ca = AllianceCa::create(name.clone(), SystemClock.now(), &entropy).expect("a CA");
         let key = HmacKey::generate(&entropy).expect("a key");
         let id: KeyId = "k1".parse().expect("valid");
-        let listed =
-            RosterKey { id: id.clone(), scheme: Scheme::HmacSha256, state: KeyState::Active, check: key.check_value() };
+        let listed = RosterKey {
+            id: id.clone(),
+            scheme: Scheme::HmacSha256,
+            state: KeyState::Active,
+            check: key.check_value(),
+            sharing: None,
+        };
         let roster = Roster {
             format: Roster::FORMAT,
             alliance: name.clone(),

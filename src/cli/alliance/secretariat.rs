@@ -51,6 +51,7 @@ impl Secretariat {
             scheme: Scheme::HmacSha256,
             state: KeyState::Active,
             check: pseudonym_key.check_value(),
+            sharing: None,
         };
         let roster = Roster {
             format: Roster::FORMAT,

@@ -175,7 +175,7 @@ mod tests {
 
     fn listed(secret: &PseudonymSecret, state: KeyState) -> RosterKey {
         let check = HmacKey::from_text(&secret.text).expect("a key").check_value();
-        RosterKey { id: secret.id.clone(), scheme: Scheme::HmacSha256, state, check }
+        RosterKey { id: secret.id.clone(), scheme: Scheme::HmacSha256, state, check, sharing: None }
     }
 
     #[test]

@@ -14,7 +14,7 @@ fn id(text: &str) -> KeyId {
 }
 
 fn listed(name: &str, state: KeyState, secret: &HmacKey) -> RosterKey {
-    RosterKey { id: id(name), scheme: Scheme::HmacSha256, state, check: secret.check_value() }
+    RosterKey { id: id(name), scheme: Scheme::HmacSha256, state, check: secret.check_value(), sharing: None }
 }
 
 fn phone() -> CanonicalIdentifier {

@@ -1,5 +1,4 @@
-use super::HolderIndex;
-use crate::domain::EntropyError;
+use crate::domain::{EntropyError, HolderIndex};
 
 /// Why a part of the protocol was refused or could not be done. Never holds what was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -8,8 +8,8 @@ use zeroize::{Zeroize as _, ZeroizeOnDrop, Zeroizing};
 
 use super::group::{ELEMENT_BYTES, SCALAR_BYTES, VOPRF, element, encode_doubled, random_scalar, scalar};
 use super::proof::{Claim, PROOF_BYTES};
-use super::{HolderIndex, Quorum, ToprfError};
-use crate::domain::Entropy;
+use super::{Quorum, ToprfError};
+use crate::domain::{Entropy, HolderIndex};
 
 /// A holder's share of a key. Wiped when dropped; `Debug` shows its place alone.
 #[derive(Clone)]

@@ -36,4 +36,4 @@ pub use group::{ELEMENT_BYTES, SCALAR_BYTES};
 pub use holder::{Evaluation, KeyShare};
 pub use node::{Blinding, Verified, padded};
 pub use proof::PROOF_BYTES;
-pub use quorum::{HolderIndex, PublicShares, Quorum};
+pub use quorum::{PublicShares, Quorum};

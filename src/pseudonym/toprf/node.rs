@@ -10,8 +10,8 @@ use zeroize::{Zeroize as _, Zeroizing};
 use super::group::{ELEMENT_BYTES, VOPRF, encode_doubled, hash_to_group, random_element, random_scalar};
 use super::holder::decode;
 use super::proof::Claim;
-use super::{Evaluation, HolderIndex, PublicShares, Quorum, ToprfError};
-use crate::domain::{Entropy, Pseudonym};
+use super::{Evaluation, PublicShares, Quorum, ToprfError};
+use crate::domain::{Entropy, HolderIndex, Pseudonym};
 
 /// Sizes that batches are filled up to, so that a holder sees hardly how many identifiers a node asks about.
 const BATCH_SIZES: [usize; 5] = [8, 32, 128, 512, 1_024];

@@ -1,43 +1,17 @@
 //! Who computes together: holders by their places, Lagrange coefficients, and what the roster says of their shares.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::num::NonZeroU16;
 
 use curve25519_dalek::ristretto::RistrettoPoint;
 use curve25519_dalek::scalar::Scalar;
-use serde::{Deserialize, Serialize};
 
 use super::ToprfError;
 use super::group::{ELEMENT_BYTES, element};
+use crate::domain::HolderIndex;
 
-/// A holder's place in the sharing, from 1: where the polynomial is evaluated for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct HolderIndex(NonZeroU16);
-
-impl HolderIndex {
-    /// `None` for zero, at which the secret itself stands.
-    #[must_use]
-    pub fn new(place: u16) -> Option<Self> {
-        NonZeroU16::new(place).map(Self)
-    }
-
-    /// From 1.
-    #[must_use]
-    pub const fn get(self) -> u16 {
-        self.0.get()
-    }
-
-    fn scalar(self) -> Scalar {
-        Scalar::from(self.get())
-    }
-}
-
-impl fmt::Display for HolderIndex {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
+/// Where the polynomial is evaluated for a holder.
+fn at(place: HolderIndex) -> Scalar {
+    Scalar::from(place.get())
 }
 
 /// As many different holders as the threshold, in ascending order.
@@ -73,9 +47,9 @@ impl Quorum {
 
 /// The Lagrange coefficient of `of` among `places`, at `x`. No place is another's.
 fn lagrange(places: &[HolderIndex], of: HolderIndex, x: Scalar) -> Scalar {
-    let others = places.iter().filter(|other| **other != of).map(|other| other.scalar());
+    let others = places.iter().filter(|other| **other != of).map(|other| at(*other));
     let (above, below) =
-        others.fold((Scalar::ONE, Scalar::ONE), |(above, below), other| (above * (x - other), below * (of.scalar() - other)));
+        others.fold((Scalar::ONE, Scalar::ONE), |(above, below), other| (above * (x - other), below * (at(of) - other)));
     above * below.invert()
 }
 
@@ -107,12 +81,12 @@ impl PublicShares {
         let first: Vec<HolderIndex> = decoded.keys().copied().take(threshold.into()).collect();
         Quorum::new(first.clone(), threshold)?;
         // One polynomial of degree below the threshold goes through all of them, and through the key at zero.
-        let at = |x| first.iter().map(|place| decoded[place] * lagrange(&first, *place, x)).sum::<RistrettoPoint>();
+        let through = |x| first.iter().map(|place| decoded[place] * lagrange(&first, *place, x)).sum::<RistrettoPoint>();
         let key_of = first.last().copied().ok_or(ToprfError::QuorumInvalid)?;
-        if at(Scalar::ZERO) != public_key {
+        if through(Scalar::ZERO) != public_key {
             return Err(ToprfError::SharesInconsistent { holder: key_of });
         }
-        let odd = decoded.iter().skip(first.len()).find(|(place, share)| at(place.scalar()) != **share);
+        let odd = decoded.iter().skip(first.len()).find(|(place, share)| through(at(**place)) != **share);
         match odd {
             Some((holder, _)) => Err(ToprfError::SharesInconsistent { holder: *holder }),
             None => Ok(Self { threshold, shares: decoded }),

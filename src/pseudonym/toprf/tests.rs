@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::group::{Mode, VOPRF, element, encode_doubled, hash_to_group, scalar};
 use super::*;
-use crate::domain::{Entropy, EntropyError, Pseudonym};
+use crate::domain::{Entropy, EntropyError, HolderIndex, Pseudonym};
 
 mod oracle;
 

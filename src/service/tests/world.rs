@@ -310,7 +310,7 @@ impl World {
 
 pub(crate) fn roster_key(id: &str, state: KeyState) -> RosterKey {
     let check = key_of(secret_byte(id)).check_value();
-    RosterKey { id: id.parse().expect("valid"), scheme: Scheme::HmacSha256, state, check }
+    RosterKey { id: id.parse().expect("valid"), scheme: Scheme::HmacSha256, state, check, sharing: None }
 }
 
 impl TestNode {
