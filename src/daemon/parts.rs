@@ -156,6 +156,7 @@ impl Parts {
             secret: secret.clone(),
             clock: clock.clone(),
             entropy,
+            leads: tokio::sync::Mutex::default(),
         });
         let cases = Arc::new(Cases {
             store: store.clone(),
@@ -215,7 +216,6 @@ impl Parts {
             signals: signals.clone(),
             rings: Arc::new(rings),
             clock: clock.clone(),
-            recording: tokio::sync::Mutex::default(),
         };
         let state = NodeState {
             store: store.clone(),

@@ -109,13 +109,10 @@ pub struct LeadOutline {
 }
 
 impl LeadOutline {
-    /// From what one feed says of the lead, in order: where, how far, and in which region. `None` where nothing opens it.
+    /// Of the stages of the steps that count, at least one.
     #[must_use]
-    pub fn of(steps: Vec<(SignalRef, ReferralStage, Option<Region>)>) -> Option<Self> {
-        let steps = counting(steps, |(_, stage, _)| *stage);
-        let name = steps.first()?.0.clone();
-        let region = steps.iter().rev().find_map(|(_, _, region)| region.clone());
-        Some(Self { name, region, stages: steps.into_iter().map(|(_, stage, _)| stage).collect() })
+    pub const fn new(name: SignalRef, region: Option<Region>, stages: Vec<ReferralStage>) -> Self {
+        Self { name, region, stages }
     }
 
     /// How far it has come.
@@ -137,7 +134,7 @@ impl LeadOutline {
 }
 
 /// Those of the steps that count: the first that opens a lead, and what can follow, as many as count.
-fn counting<T>(steps: impl IntoIterator<Item = T>, stage: impl Fn(&T) -> ReferralStage) -> Vec<T> {
+pub fn counting<T>(steps: impl IntoIterator<Item = T>, stage: impl Fn(&T) -> ReferralStage) -> Vec<T> {
     let mut counting: Vec<T> = Vec::new();
     for step in steps {
         if counting.len() < MAX_LEAD_STEPS && stage(&step).follows(counting.last().map(&stage)) {

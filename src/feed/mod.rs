@@ -50,7 +50,7 @@ pub use fork::{ForkProof, ForkProofError};
 pub use frontier::{Frontier, FrontierError};
 pub use hash::{Hash, HashLengthError, leaf_hash, node_hash, sha256};
 pub use inclusion::{InclusionPath, ProofError, verify_proof, write_proof};
-pub use lead::{Lead, LeadOutline, LeadStep};
+pub use lead::{Lead, LeadOutline, LeadStep, counting};
 pub use life::{Amended, DisputeEnd, Disputed, Life, Note, Opined, Told, life, marker_holds};
 pub use note::{NoteError, open_note, sign_note, verifier_key};
 pub use receipt::{ErasureReceipt, ReceiptError};

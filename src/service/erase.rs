@@ -86,6 +86,7 @@ impl Eraser {
     /// [`SignalError::NotFound`], [`SignalError::NotOwn`], or the store's.
     pub async fn erase(&self, target: Target, reason: ErasureReason) -> Result<Erased, SignalError> {
         let entry = self.signals.resolve(target).await?;
+        let _changing = self.signals.leads.lock().await;
         for _ in 0..MAX_ATTEMPTS {
             let (store, at) = (self.store.clone(), entry.clone());
             if self.store.is_erased(&entry) {
@@ -94,8 +95,13 @@ impl Eraser {
                 return Ok(Erased { entry, erasure, newly: false });
             }
             let named = off_thread(move || named(&store, &at)).await??.ok_or(SignalError::NotFound)?;
-            if let Some(erasure) = self.write(&entry.feed.audience, named, reason).await? {
-                return Ok(Erased { entry, erasure: Some(erasure), newly: true });
+            // Of what does not fit into one the later parts go first: what is left meanwhile is a shorter lead, and no other one.
+            let mut erasure = None;
+            for part in named.rchunks(ERASED_PER_ENTRY) {
+                erasure = self.write(&entry.feed.audience, part.to_vec(), reason).await?;
+            }
+            if erasure.is_some() {
+                return Ok(Erased { entry, erasure, newly: true });
             }
         }
         Err(StoreError::Unwritable { code: "ERASURE_CONTENDED", detail: "others erase the same; try again".into() }.into())

@@ -44,8 +44,6 @@ pub struct Leads {
     pub rings: Arc<Rings>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
-    /// Held from when it is seen that something may be recorded until it is: two at once would both see it.
-    pub recording: tokio::sync::Mutex<()>,
 }
 
 /// A lead as this node holds it.
@@ -137,7 +135,7 @@ impl Leads {
                 "this signal counts for nothing; open the lead at another one",
             ));
         }
-        let _recording = self.recording.lock().await;
+        let _changing = self.signals.leads.lock().await;
         if let Some(open) = self.own_on(&signal, |lead| lead.stage().is_open()).await? {
             return Ok((self.record(open).await?, false));
         }
@@ -177,7 +175,7 @@ impl Leads {
     /// A [`FieldError`](crate::domain::FieldError), [`CaseError::NotFound`], [`CaseError::NotOwn`], [`CaseError::Transition`] where it
     /// cannot come to that now, or nothing of it counts any more; or the store's.
     pub async fn progress(&self, lead: SignalRef, progress: Progress) -> Result<(SignalRef, SignalRef), CaseError> {
-        let _recording = self.recording.lock().await;
+        let _changing = self.signals.leads.lock().await;
         let record = self.get(lead).await?;
         if record.lead.feed().member != *self.directory.member() {
             return Err(CaseError::NotOwn("this lead is another member's; only that member says what became of it"));
@@ -209,7 +207,11 @@ impl Leads {
         };
         if stage.names_signals() {
             let mut counting = Vec::new();
-            for (signal, _) in record.signals.iter().filter(|(_, status)| status.is_some_and(SignalStatus::is_live)) {
+            let roster = self.directory.roster();
+            let counts = |(signal, status): &&(SignalRef, Option<SignalStatus>)| {
+                status.is_some_and(SignalStatus::is_live) && roster.roster().is_active(&signal.feed.member)
+            };
+            for (signal, _) in record.signals.iter().filter(counts) {
                 counting.push(self.signals.get(signal.clone()).await?);
             }
             if counting.is_empty() {

@@ -55,6 +55,7 @@ impl Retention {
             while from < size {
                 let (store, directory, clock) = (self.store.clone(), self.directory.clone(), self.clock.clone());
                 let of = feed.clone();
+                let _changing = if own { Some(self.eraser.signals.leads.lock().await) } else { None };
                 let found = off_thread(move || ended(&store, &directory, &*clock, &of, from)).await??;
                 from = from.plus(LOOKED_AT);
                 if own {
@@ -67,11 +68,12 @@ impl Retention {
         Ok(swept)
     }
 
-    async fn erase(&self, feed: &FeedId, ended: Named) -> Result<u64, StoreError> {
+    async fn erase(&self, feed: &FeedId, ended: Vec<Named>) -> Result<u64, StoreError> {
         let mut erased = 0;
-        for part in ended.chunks(ERASED_PER_ENTRY) {
-            match self.eraser.write(&feed.audience, part.to_vec(), ErasureReason::Expired).await {
-                Ok(Some(_)) => erased += part.len() as u64,
+        for part in packed(ended, ERASED_PER_ENTRY) {
+            let count = part.len() as u64;
+            match self.eraser.write(&feed.audience, part, ErasureReason::Expired).await {
+                Ok(Some(_)) => erased += count,
                 // Somebody else erases some of it just now; the next sweep finds the rest.
                 Ok(None) => {}
                 Err(SignalError::Store(error)) => return Err(error),
@@ -81,9 +83,9 @@ impl Retention {
         Ok(erased)
     }
 
-    async fn remove(&self, feed: &FeedId, ended: Named) -> Result<u64, StoreError> {
+    async fn remove(&self, feed: &FeedId, ended: Vec<Named>) -> Result<u64, StoreError> {
         let mut removed = 0;
-        for part in ended.chunks(MAX_ERASED_AT_ONCE) {
+        for part in packed(ended, MAX_ERASED_AT_ONCE) {
             let seqs = part.iter().map(|(seq, _)| *seq).collect();
             removed += self.store.expire(feed.clone(), seqs).await? as u64;
         }
@@ -91,14 +93,29 @@ impl Retention {
     }
 }
 
-/// What has ended among the entries from `from` on.
-fn ended(store: &Store, directory: &Directory, clock: &dyn Clock, feed: &FeedId, from: Seq) -> Result<Named, StoreError> {
+/// Puts together what is erased in one go, at most `size` entries: what belongs together stays so, where it fits. Of what does not the
+/// later parts go first: a lead is shorter then, and no other one.
+fn packed(ended: Vec<Named>, size: usize) -> Vec<Named> {
+    let mut parts: Vec<Named> = Vec::new();
+    for together in ended {
+        for piece in together.rchunks(size) {
+            match parts.last_mut().filter(|last| last.len() + piece.len() <= size) {
+                Some(last) => last.extend_from_slice(piece),
+                None => parts.push(piece.to_vec()),
+            }
+        }
+    }
+    parts
+}
+
+/// What has ended among the entries from `from` on, together what belongs together.
+fn ended(store: &Store, directory: &Directory, clock: &dyn Clock, feed: &FeedId, from: Seq) -> Result<Vec<Named>, StoreError> {
     let reader = Reader::new(store, directory, clock);
     let own = feed.member == *directory.member();
     let grace = if own { 0 } else { RETENTION_GRACE.as_secs() / 86_400 };
     let grace = u16::try_from(grace).unwrap_or(u16::MAX);
     let is_over = |entry: &Entry, days: u16| reader.now >= entry.recorded_at.plus_days(days).plus_days(grace);
-    let (mut ended, mut leads) = (Named::new(), BTreeSet::new());
+    let (mut ended, mut leads) = (Vec::new(), BTreeSet::new());
     for (i, leaf) in store.run_of(feed, from, LOOKED_AT)?.into_iter().enumerate() {
         let at = SignalRef { feed: feed.clone(), seq: from.plus(i) };
         let Ok(entry) = leaf.read() else { continue };
@@ -125,10 +142,10 @@ fn ended(store: &Store, directory: &Directory, clock: &dyn Clock, feed: &FeedId,
         };
         if is_over && !store.is_erased(&at) {
             match entry.body {
-                Body::Signal { tag, .. } => ended.extend(signal_with_amendments(store, &at, tag)?),
+                Body::Signal { tag, .. } => ended.push(signal_with_amendments(store, &at, tag)?),
                 Body::Referral(referral) if !leads.insert(referral.lead) => {}
-                Body::Referral(referral) => ended.extend(lead_with_steps(store, &at, referral.lead)),
-                _ => ended.push((at.seq, None)),
+                Body::Referral(referral) => ended.push(lead_with_steps(store, &at, referral.lead)),
+                _ => ended.push(vec![(at.seq, None)]),
             }
         }
     }

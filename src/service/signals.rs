@@ -27,6 +27,9 @@ pub struct Signals {
     pub clock: Arc<dyn Clock>,
     /// Gives the salts.
     pub entropy: Arc<dyn Entropy>,
+    /// Held from when it is seen what a lead has come to until something is said of it, or it is erased: two at once would both see the
+    /// same, and what is said of a lead that was just erased would be another one.
+    pub leads: tokio::sync::Mutex<()>,
 }
 
 /// Which signal is meant.

@@ -196,6 +196,11 @@ impl Casebook {
         self.leads.steps(key).iter().filter(|step| !self.is_erased(step.at))
     }
 
+    /// Where the feed says anything of one of its leads, whether it counts or not.
+    pub(super) fn lead_positions(&self, key: &LeadKey) -> impl Iterator<Item = Position> {
+        self.leads.positions(key).filter(|at| !self.is_erased(*at))
+    }
+
     /// Leads that name the signal.
     pub(super) fn leads_naming(&self, signal: &SignalRef) -> impl Iterator<Item = &LeadKey> {
         self.leads.naming(signal).iter().filter(|(_, at)| !self.is_erased(*at)).map(|(key, _)| key)

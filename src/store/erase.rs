@@ -11,7 +11,7 @@ use super::rows::{ErasedRow, ReceiptRow};
 use super::state::read_leaf;
 use super::writer::Writer;
 use super::{StoreError, damaged, keys, segment};
-use crate::domain::{FeedId, Seq};
+use crate::domain::{Actor, AuditKind, AuditRecord, FeedId, Seq};
 use crate::feed::{Body, Entry, EntryBytes, ErasureReceipt, Hash, Leaf};
 
 /// Segments that are written anew in one commit: at most 8 MiB.
@@ -227,8 +227,8 @@ impl Writer {
         group.receipts.push((no, holder.clone(), StoredReceipt { progress: *progress, note }));
     }
 
-    /// Writes the files anew without what was removed.
-    pub(super) fn purge(&mut self) -> Result<bool, StoreError> {
+    /// Writes the files anew without what was removed; on whose behalf is noted with it.
+    pub(super) fn purge(&mut self, actor: Option<Actor>) -> Result<bool, StoreError> {
         let shared = self.shared.clone();
         while self.has_to_erase() {
             self.erase_some();
@@ -244,10 +244,14 @@ impl Writer {
             }
             StoreError::unwritable(&error)
         })?;
-        let rows = shared.state.read().erasures.purged(shared.clock.now());
-        let mut commit = Commit::default();
-        rows.iter().for_each(|(no, row)| commit.put(keys::erased(*no), row.encode_to_vec()));
-        shared.engine.commit(commit).map_err(|error| {
+        let at = shared.clock.now();
+        let rows = shared.state.read().erasures.purged(at);
+        let mut group = Group { at, ..Group::default() };
+        let (kind, reference) = (AuditKind::Purge, String::new());
+        group.audit.extend(actor.map(|actor| AuditRecord { at, actor, kind, reference, count: 1 }));
+        self.finish_audit(&mut group);
+        rows.iter().for_each(|(no, row)| group.commit.put(keys::erased(*no), row.encode_to_vec()));
+        shared.engine.commit(group.commit).map_err(|error| {
             self.suspend(&error);
             StoreError::unwritable(&error)
         })?;

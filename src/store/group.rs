@@ -14,7 +14,7 @@ use super::reading::Submitted;
 use super::request::{Reply, answer};
 use super::state::ForkRecord;
 use super::watches::WatchChanges;
-use crate::domain::{AlertId, AuditRecord, FeedId, MemberId, Seq, SubmissionTag, Timestamp};
+use crate::domain::{Actor, AlertId, AuditRecord, FeedId, MemberId, Seq, SubmissionTag, Timestamp};
 use crate::feed::{Entry, NotUnderstood};
 
 /// What is being built into one commit.
@@ -57,8 +57,8 @@ pub(super) struct Group {
     pub(super) rebuild: bool,
     /// What is to be removed of other members' feeds after the commit, because its time has ended.
     pub(super) expired: Vec<(FeedId, Vec<Seq>, Reply<usize>)>,
-    /// Whoever asked that the files are written anew after the commit.
-    pub(super) purge: Option<Reply<bool>>,
+    /// Whoever asked that the files are written anew after the commit, and on whose behalf.
+    pub(super) purge: Option<(Reply<bool>, Option<Actor>)>,
     pub(super) replies: Vec<GroupReply>,
 }
 

@@ -4,13 +4,19 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::index::{FeedNo, Position};
-use crate::domain::limits::{MAX_LEAD_STEPS, MAX_LEADS_BY_FEED};
+use crate::domain::limits::{MAX_CASE_SIGNALS, MAX_LEAD_STEPS, MAX_LEADS_BY_FEED};
 use crate::domain::{LeadId, Referral, ReferralStage, Region, SignalRef};
+use crate::feed::counting;
 
-/// Steps of one lead that are kept: beyond those that count, so that others take the place of those that are erased.
+/// Steps of one lead that are kept with what they say: beyond those that count, so that others take the place of those that are erased.
 const MAX_STEPS_KEPT: usize = 2 * MAX_LEAD_STEPS;
-/// Leads of one feed that are found by one signal: the newest.
+/// Leads of one feed that are kept: beyond those that its member opens, so that one that was erased makes room everywhere, whether its
+/// content is removed yet or not.
+const MAX_LEADS_KEPT: usize = 2 * MAX_LEADS_BY_FEED;
+/// Leads of one feed that are found by one signal: the newest, of which those that were dropped go first.
 const MAX_LEADS_OF_SIGNAL: usize = 8;
+/// Names of signals by which the leads of one feed are found; a hundred megabytes of memory.
+const MAX_NAMED_BY_FEED: usize = MAX_LEADS_BY_FEED * MAX_CASE_SIGNALS;
 
 /// A lead by the feed that says what becomes of it.
 pub(super) type LeadKey = (FeedNo, LeadId);
@@ -23,12 +29,33 @@ pub(super) struct KeptStep {
     pub(super) region: Option<Region>,
 }
 
+/// What is said of one lead, in the order of the feed.
+#[derive(Default)]
+struct Kept {
+    steps: Vec<KeptStep>,
+    /// Where more is said, which counts for nothing.
+    more: Vec<Position>,
+}
+
+impl Kept {
+    fn is_dropped(&self) -> bool {
+        let counting = counting(&self.steps, |step| step.stage);
+        counting.last().is_some_and(|step| step.stage == ReferralStage::Dropped)
+    }
+}
+
+/// How much of a feed is kept.
+#[derive(Default)]
+struct Held {
+    leads: usize,
+    names: usize,
+}
+
 /// See the module.
 #[derive(Default)]
 pub(super) struct LeadBook {
-    /// In the order of the feed.
-    leads: BTreeMap<LeadKey, Vec<KeptStep>>,
-    held: HashMap<FeedNo, usize>,
+    leads: BTreeMap<LeadKey, Kept>,
+    held: HashMap<FeedNo, Held>,
     /// Which leads name a signal, and where each did so last.
     naming: HashMap<SignalRef, Vec<(LeadKey, Position)>>,
 }
@@ -39,42 +66,57 @@ impl LeadBook {
         let key = (at.feed(), referral.lead);
         if !self.leads.contains_key(&key) {
             let held = self.held.entry(at.feed()).or_default();
-            if !referral.stage.follows(None) || *held == MAX_LEADS_BY_FEED {
+            if !referral.stage.follows(None) || held.leads == MAX_LEADS_KEPT {
                 return;
             }
-            *held += 1;
+            held.leads += 1;
         }
-        let steps = self.leads.entry(key).or_default();
-        if steps.len() == MAX_STEPS_KEPT {
-            return;
+        let kept = self.leads.entry(key).or_default();
+        if kept.steps.len() == MAX_STEPS_KEPT {
+            return kept.more.push(at);
         }
-        steps.push(KeptStep { at, stage: referral.stage, region: referral.region.clone() });
-        for signal in &referral.signals {
-            let naming = self.naming.entry(signal.clone()).or_default();
-            naming.retain(|(other, _)| *other != key);
-            let of_feed = |(key, _): &(LeadKey, Position)| key.0 == at.feed();
-            if naming.iter().filter(|named| of_feed(named)).count() == MAX_LEADS_OF_SIGNAL
-                && let Some(oldest) = naming.iter().position(of_feed)
-            {
-                naming.remove(oldest);
-            }
+        kept.steps.push(KeptStep { at, stage: referral.stage, region: referral.region.clone() });
+        referral.signals.iter().for_each(|signal| self.name(signal, key, at));
+    }
+
+    fn name(&mut self, signal: &SignalRef, key: LeadKey, at: Position) {
+        let held = self.held.entry(key.0).or_default();
+        let naming = self.naming.entry(signal.clone()).or_default();
+        let before = naming.len();
+        naming.retain(|(other, _)| *other != key);
+        let of_feed: Vec<usize> = (0..naming.len()).filter(|place| naming[*place].0.0 == key.0).collect();
+        if of_feed.len() == MAX_LEADS_OF_SIGNAL {
+            let is_dropped = |place: &&usize| self.leads.get(&naming[**place].0).is_some_and(Kept::is_dropped);
+            let goes = of_feed.iter().find(is_dropped).or(of_feed.first());
+            goes.map(|place| naming.remove(*place));
+        }
+        held.names -= before - naming.len();
+        if held.names < MAX_NAMED_BY_FEED {
+            held.names += 1;
             naming.push((key, at));
+        }
+        if naming.is_empty() {
+            self.naming.remove(signal);
         }
     }
 
     /// Forgets a step whose content is gone.
     pub(super) fn forget(&mut self, at: Position, referral: &Referral) {
         let key = (at.feed(), referral.lead);
-        if let Some(steps) = self.leads.get_mut(&key) {
-            steps.retain(|step| step.at != at);
-            if steps.is_empty() {
+        let held = self.held.entry(at.feed()).or_default();
+        if let Some(kept) = self.leads.get_mut(&key) {
+            kept.steps.retain(|step| step.at != at);
+            kept.more.retain(|more| *more != at);
+            if kept.steps.is_empty() && kept.more.is_empty() {
                 self.leads.remove(&key);
-                self.held.entry(at.feed()).and_modify(|held| *held -= 1);
+                held.leads -= 1;
             }
         }
         for signal in &referral.signals {
             if let Some(naming) = self.naming.get_mut(signal) {
+                let before = naming.len();
                 naming.retain(|(_, named_at)| *named_at != at);
+                held.names -= before - naming.len();
                 if naming.is_empty() {
                     self.naming.remove(signal);
                 }
@@ -84,12 +126,18 @@ impl LeadBook {
 
     /// The steps of one lead, or none.
     pub(super) fn steps(&self, key: &LeadKey) -> &[KeptStep] {
-        self.leads.get(key).map_or(&[], Vec::as_slice)
+        self.leads.get(key).map_or(&[], |kept| &kept.steps)
+    }
+
+    /// Where anything is said of a lead.
+    pub(super) fn positions(&self, key: &LeadKey) -> impl Iterator<Item = Position> {
+        let kept = self.leads.get(key).into_iter();
+        kept.flat_map(|kept| kept.steps.iter().map(|step| step.at).chain(kept.more.iter().copied()))
     }
 
     /// The steps of each lead.
     pub(super) fn all(&self) -> impl Iterator<Item = &[KeptStep]> {
-        self.leads.values().map(Vec::as_slice)
+        self.leads.values().map(|kept| kept.steps.as_slice())
     }
 
     /// Leads that name the signal, and where each did so last.
@@ -99,7 +147,7 @@ impl LeadBook {
 
     /// Leads of one feed.
     pub(super) fn count(&self, feed: FeedNo) -> usize {
-        self.held.get(&feed).copied().unwrap_or(0)
+        self.held.get(&feed).map_or(0, |held| held.leads)
     }
 }
 
@@ -139,6 +187,17 @@ mod tests {
     }
 
     #[test]
+    fn a_lead_that_is_open_is_found_however_many_were_dropped_since() {
+        let mut book = LeadBook::default();
+        book.take(at(0), &referral(0, ReferralStage::Identified));
+        for lead in 1..20 {
+            book.take(at(10 * u64::from(lead)), &referral(lead, ReferralStage::Identified));
+            book.take(at(10 * u64::from(lead) + 1), &referral(lead, ReferralStage::Dropped));
+        }
+        assert!(book.naming(&signal()).iter().any(|((_, lead), _)| *lead == LeadId([0; 16])));
+    }
+
+    #[test]
     fn nobody_fills_the_book_by_saying_much() {
         let mut book = LeadBook::default();
         book.take(at(0), &referral(1, ReferralStage::Accepted));
@@ -146,12 +205,13 @@ mod tests {
         for seq in 0..1_000 {
             book.take(at(seq), &referral(1, ReferralStage::Referred));
         }
-        assert_eq!(book.steps(&(at(0).feed(), LeadId([1; 16]))).len(), MAX_STEPS_KEPT);
-        for n in 0..20_000_u64 {
+        let key = (at(0).feed(), LeadId([1; 16]));
+        assert_eq!((book.steps(&key).len(), book.positions(&key).count()), (MAX_STEPS_KEPT, 1_000), "to be erased");
+        for n in 0..40_000_u64 {
             let mut other = referral(2, ReferralStage::Identified);
             other.lead.0[..8].copy_from_slice(&n.to_be_bytes());
             book.take(at(2_000 + n), &other);
         }
-        assert_eq!(book.count(at(0).feed()), MAX_LEADS_BY_FEED);
+        assert_eq!(book.count(at(0).feed()), MAX_LEADS_KEPT);
     }
 }

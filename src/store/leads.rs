@@ -5,7 +5,7 @@ use super::state::State;
 use super::{Store, StoreError};
 use crate::domain::limits::MAX_LEADS_BY_FEED;
 use crate::domain::{FeedId, LeadId, SignalRef};
-use crate::feed::{Body, Entry, Lead, LeadOutline, LeadStep};
+use crate::feed::{Body, Entry, Lead, LeadOutline, LeadStep, counting};
 
 impl Store {
     /// How far each lead came, in the order of their names. In memory.
@@ -33,7 +33,12 @@ impl Store {
     pub fn lead(&self, name: &SignalRef) -> Result<Option<Lead>, StoreError> {
         let Some(Entry { body: Body::Referral(opening), .. }) = self.entry(name)? else { return Ok(None) };
         let mut steps = Vec::new();
-        for at in self.lead_steps(&name.feed, opening.lead) {
+        let kept: Vec<SignalRef> = {
+            let state = self.shared.state.read();
+            let Some(no) = state.number(&name.feed) else { return Ok(None) };
+            state.casebook.lead(&(no, opening.lead)).filter_map(|step| state.name_of(step.at)).collect()
+        };
+        for at in kept {
             if let Some(Entry { recorded_at, body: Body::Referral(referral) }) = self.entry(&at)? {
                 steps.push(LeadStep { at, recorded_at, referral });
             }
@@ -46,7 +51,7 @@ impl Store {
     pub fn lead_steps(&self, feed: &FeedId, lead: LeadId) -> Vec<SignalRef> {
         let state = self.shared.state.read();
         let Some(no) = state.number(feed) else { return Vec::new() };
-        state.casebook.lead(&(no, lead)).filter_map(|step| state.name_of(step.at)).collect()
+        state.casebook.lead_positions(&(no, lead)).filter_map(|at| state.name_of(at)).collect()
     }
 
     /// Whether more leads of the feed would count for nothing. In memory.
@@ -58,5 +63,8 @@ impl Store {
 }
 
 fn outline<'a>(state: &State, steps: impl Iterator<Item = &'a KeptStep>) -> Option<LeadOutline> {
-    LeadOutline::of(steps.filter_map(|step| Some((state.name_of(step.at)?, step.stage, step.region.clone()))).collect())
+    let counting = counting(steps, |step| step.stage);
+    let name = state.name_of(counting.first()?.at)?;
+    let region = counting.iter().rev().find_map(|step| step.region.clone());
+    Some(LeadOutline::new(name, region, counting.into_iter().map(|step| step.stage).collect()))
 }

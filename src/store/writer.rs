@@ -181,8 +181,8 @@ impl Writer {
             let expired = self.expire(&feed, seqs);
             answer(reply, expired);
         }
-        if let Some(reply) = group.purge {
-            let purged = self.purge();
+        if let Some((reply, actor)) = group.purge {
+            let purged = self.purge(actor);
             answer(reply, purged);
         }
     }
@@ -364,8 +364,7 @@ impl Writer {
             }
             Request::Expire(feed, seqs, reply) => group.expired.push((feed, seqs, reply)),
             Request::Purge(reply) => {
-                note(group, AuditKind::Purge, String::new(), 1);
-                if let Some(other) = group.purge.replace(reply) {
+                if let Some((other, _)) = group.purge.replace((reply, actor.cloned())) {
                     answer(other, Ok(false));
                 }
             }

@@ -21,7 +21,9 @@ use crate::cli::output::{Printer, Show, facts};
 use crate::cli::statement::{StatementView, Value};
 use crate::cli::words;
 use crate::domain::limits::{MAX_BUNDLE_BYTES, MAX_BUNDLE_ENTRIES};
-use crate::domain::{Evidence, FeedId, FeedKey, Referral, Roster, Sentence, Sha256Digest, SignalRef, Stance, Timestamp};
+use crate::domain::{
+    DisputeOutcome, Evidence, FeedId, FeedKey, Referral, Roster, Sentence, Sha256Digest, SignalRef, Stance, Timestamp,
+};
 use crate::feed::{
     Amended, Body, DisputeEnd, Disputed, Entry, EntryBytes, Lead, LeadStep, Life, Note, Opined, Told, decode,
     goods_value_to_wire, life, statement_to_wire, verify_proof,
@@ -105,7 +107,8 @@ struct Signal {
     said_since: Vec<Said>,
 }
 
-/// What was said of a signal after it was stated, and counts: as every node has it.
+/// What was said of a signal after it was stated, and counts. What a dispute has come to hangs on times that the file does not show
+/// (what else its members said, and when): told is who decided, and what holds where nobody did.
 #[derive(Serialize)]
 struct Said {
     entry: String,
@@ -139,7 +142,7 @@ impl Summary {
         };
         let found =
             Lead::of(entries.iter().filter_map(step).collect()).filter(|found| found.name() == lead).ok_or_else(none)?;
-        let notes = Notes::of(entries);
+        let notes = notes(entries);
         let signals: Vec<Signal> =
             found.signals().iter().filter_map(|signal| Signal::of(signal, entries, &notes, roster)).collect();
         let names = found.signals().iter().map(ToString::to_string);
@@ -181,47 +184,44 @@ impl Step {
     }
 }
 
-/// What is said of signals, as nodes fold it.
-struct Notes {
-    notes: Vec<Note>,
-    /// When the last was said of what is known here.
-    until: Timestamp,
-}
+/// Before anything was said, so that the fold tells of no end by the lapse of time.
+const BEFORE: Timestamp = Timestamp::from_unix_ms(0);
 
-impl Notes {
-    fn of(entries: &Entries) -> Self {
-        let note = |(at, entry): (&SignalRef, &Entry)| {
-            let (at, recorded_at, body) = (at.clone(), entry.recorded_at, entry.body.clone());
-            Note { at, recorded_at, since: recorded_at, body }
-        };
-        let until = entries.values().map(|entry| entry.recorded_at).max().unwrap_or(Timestamp::from_unix_ms(0));
-        Self { notes: entries.iter().map(note).collect(), until }
-    }
+/// What is said of signals, for the fold of their lives.
+fn notes(entries: &Entries) -> Vec<Note> {
+    let note = |(at, entry): (&SignalRef, &Entry)| {
+        let (at, recorded_at, body) = (at.clone(), entry.recorded_at, entry.body.clone());
+        Note { at, recorded_at, since: recorded_at, body }
+    };
+    entries.iter().map(note).collect()
 }
 
 impl Signal {
     /// `None` where its content is not in the bundle: it was erased.
-    fn of(name: &SignalRef, entries: &Entries, notes: &Notes, roster: &Roster) -> Option<Self> {
+    fn of(name: &SignalRef, entries: &Entries, notes: &[Note], roster: &Roster) -> Option<Self> {
         let Entry { recorded_at, body: Body::Signal { content, .. } } = entries.get(name)? else { return None };
         let (recorded_at, statement) = (*recorded_at, &content.statement);
-        let told = Told { signal: name, recorded_at, statement, gone: None, notes: &notes.notes };
-        let life = life(&told, roster, notes.until);
+        let told = Told { signal: name, recorded_at, statement, gone: None, notes };
+        let life = life(&told, roster, BEFORE);
         Some(Self {
             signal: name.to_string(),
             member: name.feed.member.to_string(),
             recorded_at: recorded_at.to_string(),
             kinds: content.kinds.iter().map(|kind| kind.as_str()).collect(),
             statement: StatementView::of(statement_to_wire(statement)),
-            said_since: Said::of(&life, name, Said::withdrawn(name, entries)),
+            said_since: Said::of(&life, name, entries, roster),
         })
     }
 }
 
 impl Said {
     /// What counts of what was said of the signal, the earliest first.
-    fn of(life: &Life, signal: &SignalRef, withdrawn: Option<Self>) -> Vec<Self> {
+    fn of(life: &Life, signal: &SignalRef, entries: &Entries, roster: &Roster) -> Vec<Self> {
         let amended = life.amendments.iter().map(|amended| Self::amended(amended, &signal.feed));
-        let disputed = life.disputes.iter().map(Self::disputed);
+        let days = roster.policy.answers.resolve_days;
+        let recorded = |disputed: &Disputed| entries.get(&disputed.dispute).map_or(BEFORE, |entry| entry.recorded_at);
+        let disputed = life.disputes.iter().map(|disputed| Self::disputed(disputed, recorded(disputed), days));
+        let withdrawn = Self::withdrawn(signal, entries);
         let mut said: Vec<Self> =
             withdrawn.into_iter().chain(amended).chain(disputed).chain(life.opinions.iter().map(Self::opined)).collect();
         said.sort_by(|a, b| a.recorded_at.cmp(&b.recorded_at));
@@ -235,7 +235,9 @@ impl Said {
 
     fn withdrawn(signal: &SignalRef, entries: &Entries) -> Option<Self> {
         let retracts = |(at, entry): (&SignalRef, &Entry)| match &entry.body {
-            Body::Retraction(retraction) if at.feed == signal.feed && retraction.signal == signal.seq => {
+            Body::Retraction(retraction)
+                if at.feed == signal.feed && retraction.signal == signal.seq && at.seq > signal.seq =>
+            {
                 Some(Self::new(at, entry.recorded_at, format!("withdrawn: {}", retraction.reason), &[]))
             }
             _ => None,
@@ -254,14 +256,17 @@ impl Said {
         Self::new(&name, *at, format!("amended: {}", said.join(", ")), &digests(&change.evidence))
     }
 
-    fn disputed(disputed: &Disputed) -> Self {
+    fn disputed(disputed: &Disputed, recorded_at: Timestamp, days: u16) -> Self {
+        let undecided = format!("without a decision it lapses in the seller's favour after {days} days");
         let end = match &disputed.end {
+            Some(DisputeEnd { outcome: Some(DisputeOutcome::TakenBack), at }) => {
+                format!("said to be taken back {at}; {undecided}")
+            }
             Some(DisputeEnd { outcome: Some(outcome), at }) => format!("decided {at}: {outcome}"),
-            Some(DisputeEnd { outcome: None, at }) => format!("lapsed in the seller's favour {at}"),
-            None => format!("not decided; lapses in the seller's favour {}", disputed.due),
+            Some(DisputeEnd { outcome: None, .. }) | None => undecided,
         };
         let what = format!("disputed by the seller: {}; {end}", disputed.ground);
-        Self::new(&disputed.dispute, disputed.opened_at, what, &disputed.digests)
+        Self::new(&disputed.dispute, recorded_at, what, &disputed.digests)
     }
 
     fn opined(opined: &Opined) -> Self {
@@ -532,14 +537,18 @@ mod tests {
             ("chips/all/0", taken_back),
             ("chips/all/1", disagrees("acme/all/0")),
             ("gone/all/0", disagrees("acme/all/0")),
+            ("chips/all/2", disagrees("brand/all/7")),
         ];
         let recorded_at = Timestamp::from_unix_ms(1_790_000_000_000);
-        let entries = said.into_iter().map(|(at, body)| (named(at), Entry { recorded_at, body })).collect();
+        let mut entries: Entries = said.into_iter().map(|(at, body)| (named(at), Entry { recorded_at, body })).collect();
+        let far = Timestamp::from_unix_ms(4_000_000_000_000);
+        entries.entry(named("chips/all/2")).and_modify(|entry| entry.recorded_at = far);
         let summary = Summary::of(&named("acme/all/1"), &entries, &roster()).expect("a lead");
         assert_eq!((summary.stage, summary.steps.len()), ("identified", 1), "a lead is of one audience");
         let said: Vec<_> = summary.signals[0].said_since.iter().map(|said| (said.entry.as_str(), said.what.as_str())).collect();
-        let disputed = "disputed by the seller: genuine_goods; not decided; lapses in the seller's favour";
-        assert_eq!((said.len(), said[0].0, said[0].1.starts_with(disputed)), (2, "brand/all/0", true), "{said:?}");
+        let disputed =
+            "disputed by the seller: genuine_goods; without a decision it lapses in the seller's favour after 15 days";
+        assert_eq!((said.len(), said[0]), (2, ("brand/all/0", disputed)), "whatever dates are stated beside it");
         assert_eq!(said[1], ("chips/all/1", "another member disagrees: licensed"));
     }
 }

@@ -67,8 +67,9 @@ enum LeadsCommand {
 }
 
 const FIND_HELP: &str = "\
-Goes through all signals that this node holds. A ring is told of once, unless --depth or --sellers leaves a part of it out (cut): then
-its parts are told of, each where it was found. `leads` names the leads that follow it already, at most 64.
+Goes through all signals that this node holds. It looks from each one that states an amount. A ring is told of
+once; of one of which --depth or --sellers leaves a part out (cut) each part is, as it is seen from such a signal, and what only
+the whole of it would meet may be missed: look again with more. `leads` names the leads that follow it already, at most 64.
 
 JSON, an object a line: {signal, sellers, signals, members, regions, cut, goods, thresholds: [{threshold, met, total_minor,
 needed_minor, currency, marks, needed_marks}], leads}.";

@@ -40,9 +40,12 @@ impl Leads {
         let (store, directory, made_at) = (self.store.clone(), self.directory.clone(), self.clock.now());
         let gather = move || {
             let signed = directory.roster();
-            let (named, cut) = named_by(&store, &record)?;
+            let mut named = named_by(&store, &record)?;
+            named.retain(|name| signed.roster().may_read_feed(directory.member(), &name.feed) && !store.is_erased(name));
+            let cut = named.len() > MAX_BUNDLE_ENTRIES;
+            named.truncate(MAX_BUNDLE_ENTRIES);
             let mut by_feed: BTreeMap<FeedId, BTreeSet<Seq>> = BTreeMap::new();
-            for name in named.into_iter().filter(|name| signed.roster().may_read_feed(directory.member(), &name.feed)) {
+            for name in named {
                 by_feed.entry(name.feed).or_default().insert(name.seq);
             }
             let mut entries = Vec::new();
@@ -64,8 +67,8 @@ impl Leads {
     }
 }
 
-/// Entries that a lead rests on, its own first, and whether there are more than a bundle has room for.
-fn named_by(store: &Store, record: &LeadRecord) -> Result<(Vec<SignalRef>, bool), StoreError> {
+/// Entries that a lead rests on, its own first, each once.
+fn named_by(store: &Store, record: &LeadRecord) -> Result<Vec<SignalRef>, StoreError> {
     let mut named: Vec<SignalRef> = record.lead.steps().map(|step| step.at.clone()).collect();
     named.extend(record.lead.signals().iter().cloned());
     for signal in record.lead.signals() {
@@ -78,7 +81,5 @@ fn named_by(store: &Store, record: &LeadRecord) -> Result<(Vec<SignalRef>, bool)
     // A dispute and its decisions are about each of the signals that it names.
     let mut known = BTreeSet::new();
     named.retain(|name| known.insert(name.clone()));
-    let cut = named.len() > MAX_BUNDLE_ENTRIES;
-    named.truncate(MAX_BUNDLE_ENTRIES);
-    Ok((named, cut))
+    Ok(named)
 }

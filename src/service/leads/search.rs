@@ -54,8 +54,8 @@ pub struct FoundPage {
 }
 
 impl Leads {
-    /// Looks for rings that meet a threshold, from the entry `from` on. A page may be short, or even empty, while more follows. A ring
-    /// of which `reach` leaves a part out may be told of several times.
+    /// Looks for rings that meet a threshold, from the entry `from` on. A page may be short, or even empty, while more follows. It looks from signals that state
+    /// an amount. A ring of which `reach` leaves a part out is told of in parts, as they are seen from such signals.
     ///
     /// # Errors
     /// A [`FieldError`], or the store's.

@@ -352,6 +352,36 @@ async fn no_lead_is_opened_at_what_an_expelled_member_said() {
 }
 
 #[tokio::test]
+async fn what_an_expelled_member_said_is_not_referred() {
+    let mut world = World::new(&TWO).await;
+    let (first, second) = controller(&world).await;
+    let (lead, _) = world.node("aurelle").leads.open(first.clone(), Reach::default(), None).await.expect("opened");
+    let name = lead.lead.name().clone();
+    assert!(lead.lead.signals().contains(&second));
+    world.amend(|roster| roster.members[1].state = MemberState::Expelled).await;
+    let aurelle = world.node("aurelle");
+    aurelle.leads.progress(name.clone(), step(ReferralStage::Referred)).await.expect("durable");
+    assert_eq!(aurelle.leads.get(name).await.expect("held").lead.signals(), [first]);
+}
+
+#[tokio::test]
+async fn nothing_is_said_of_a_lead_that_is_erased_at_the_same_time() {
+    let world = World::new(&TWO).await;
+    let (first, _) = controller(&world).await;
+    let aurelle = world.node("aurelle");
+    for _ in 0..20 {
+        let (lead, _) = aurelle.leads.open(first.clone(), Reach::default(), None).await.expect("opened");
+        let name = lead.lead.name().clone();
+        let referring = aurelle.leads.progress(name.clone(), step(ReferralStage::Referred));
+        let erasing = aurelle.eraser.erase(Target::Signal(name.clone()), ErasureReason::EntryError);
+        let (referred, erased) = tokio::join!(referring, erasing);
+        erased.expect("durable");
+        assert!(referred.is_ok() || referred.map_err(|error| error.code()) == Err("LEAD_NOT_FOUND"));
+        assert_eq!(aurelle.leads.funnels(false).await.expect("counted").overall, Funnel::default(), "nothing of it is left");
+    }
+}
+
+#[tokio::test]
 async fn a_page_of_leads_fits_into_one_answer_and_names_few_of_many_others() {
     let world = World::new(&TWO).await;
     let (first, _) = controller(&world).await;

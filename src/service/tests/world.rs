@@ -186,6 +186,7 @@ impl World {
             secret: secret.clone(),
             clock: clock.clone(),
             entropy: entropy(seed + 2),
+            leads: tokio::sync::Mutex::default(),
         });
         let cases = Cases {
             store: store.clone(),
@@ -220,7 +221,6 @@ impl World {
             signals: signals.clone(),
             rings: rings.clone(),
             clock: clock.clone(),
-            recording: tokio::sync::Mutex::default(),
         };
         let overrides = Overrides {
             store: store.clone(),

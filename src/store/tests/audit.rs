@@ -69,11 +69,13 @@ async fn what_a_client_changes_is_noted_with_it_and_what_the_node_does_itself_is
 async fn what_is_done_to_the_store_is_noted_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(options(folder.path(), "acme")).expect("opens");
-    on_behalf_of(actor("operator"), async {
+    fill(&store, 0..3).await;
+    let purged = on_behalf_of(actor("operator"), async {
         store.rebuild().await.expect("whole");
-        store.purge().await.expect("purged");
+        (store.purge().await, store.append(vec![super::erasing::erasure(&[1])]).await, store.purge().await)
     })
     .await;
+    assert_eq!((purged.0, purged.2), (Ok(false), Ok(true)), "there was nothing to purge at first");
     let made = clearing(Timestamp::from_unix_ms(NOW_MS + DAY_MS));
     let number = on_behalf_of(actor("desk"), store.put_override(made)).await.expect("durable");
     let (first, second) = on_behalf_of(actor("desk"), async {
@@ -84,7 +86,8 @@ async fn what_is_done_to_the_store_is_noted_once() {
     .await;
     assert_eq!((first, second), (Ok(true), Ok(false)));
     let kinds: Vec<AuditKind> = log(&store).iter().map(|record| record.kind).collect();
-    assert_eq!(kinds, [AuditKind::Rebuild, AuditKind::Purge, AuditKind::Override, AuditKind::OverrideRemoval]);
+    let expected = [AuditKind::Rebuild, AuditKind::Erasure, AuditKind::Purge, AuditKind::Override, AuditKind::OverrideRemoval];
+    assert_eq!(kinds, expected);
 }
 
 #[test]

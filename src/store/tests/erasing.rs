@@ -14,7 +14,7 @@ fn open(folder: &Path, member: &str) -> Store {
 }
 
 /// Erases signals of the own feed that [`fill`] put there.
-fn erasure(seqs: &[u64]) -> Append {
+pub(super) fn erasure(seqs: &[u64]) -> Append {
     let entries: Vec<Seq> = seqs.iter().copied().map(Seq::new).collect();
     let tags = seqs.iter().map(|n| Some(tag(*n))).collect();
     let body = Body::Erasure(Erasure { entries: entries.clone(), tags, reason: ErasureReason::Request });
