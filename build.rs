@@ -6,9 +6,10 @@
 use std::path::{Path, PathBuf};
 
 const ENTRY: &str = "countermark/v1/entry.proto";
-const SERVICES: [&str; 8] = [
+const SERVICES: [&str; 9] = [
     "countermark/v1/audit.proto",
     "countermark/v1/case.proto",
+    "countermark/v1/holder.proto",
     "countermark/v1/lead.proto",
     "countermark/v1/node.proto",
     "countermark/v1/peer.proto",

@@ -14,7 +14,7 @@ use crate::alliance::folder::{FolderError, read_public, read_secret};
 use crate::domain::limits::MAX_ROSTER_BYTES;
 use crate::domain::{KeyId, Timestamp};
 use crate::feed::{SignedRoster, SigningKey};
-use crate::pseudonym::{HmacKey, KeyRing};
+use crate::pseudonym::{HeldShares, HmacKey, KeyRing};
 use crate::rpc::identity::{Certificate, Identity};
 use crate::rpc::tls::{Credentials, TlsError, TrustAnchors, server_config, verify_node, webhook_config};
 use crate::service::LocalSecret;
@@ -121,9 +121,9 @@ impl LoadedConfig {
             return Err(ConfigError::WrongFeedKey { setting: self.setting("keys.feed_key"), serial });
         }
         // The ring takes its secrets and wipes them, so that it is given those that were read for it.
-        let keys = KeyRing::new(&roster.keys, self.pseudonym_keys()?);
+        let keys = KeyRing::check(&roster.keys, self.pseudonym_keys()?);
         let setting = || self.setting("keys.pseudonym_keys");
-        keys.map(|_| ()).map_err(|source| ConfigError::RosterKeys { setting: setting(), serial, source })
+        keys.map_err(|source| ConfigError::RosterKeys { setting: setting(), serial, source })
     }
 
     fn feed_key(&self) -> Result<SigningKey, ConfigError> {
@@ -171,6 +171,22 @@ impl LoadedConfig {
             keys.insert(id, key);
         }
         Ok(keys)
+    }
+
+    /// The shares that this member holds of a key, in the file `KEY.share` beside the keys; `None` where there are none. Read when they
+    /// are needed, as the file is written when shares are made anew.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where the file cannot be read.
+    pub fn key_shares(&self, key: &KeyId) -> Result<Option<HeldShares>, ConfigError> {
+        let path = self.config.keys.pseudonym_keys.join(format!("{key}.share"));
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = self.file("keys.pseudonym_keys", read_secret(&path))?;
+        let setting = || self.setting("keys.pseudonym_keys");
+        let shares = HeldShares::from_text(&text);
+        shares.map(Some).map_err(|source| ConfigError::PseudonymKey { setting: setting(), key: key.clone(), source })
     }
 
     fn roster(&self) -> Result<Option<SignedRoster>, ConfigError> {

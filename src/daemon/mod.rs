@@ -35,7 +35,7 @@ use crate::pseudonym::PseudonymError;
 use crate::replication::{OwnFeeds, Pace};
 use crate::rpc::AccessList;
 use crate::rpc::tls::{Credentials, TlsError, TrustAnchors};
-use crate::service::{KeySecrets, LocalSecret};
+use crate::service::{KeySecrets, KeyShares, LocalSecret};
 use crate::store::{OpenError, Options, Store, StoreError};
 
 use listeners::{Health, Serving};
@@ -61,8 +61,10 @@ pub struct NodeSetup {
     pub feed_key: SigningKey,
     /// Makes the tags of submissions.
     pub local_secret: LocalSecret,
-    /// Secrets of the pseudonym keys.
+    /// Secrets of the pseudonym keys that all members hold.
     pub secrets: Arc<dyn KeySecrets>,
+    /// This member's shares of those that are shared.
+    pub shares: Arc<dyn KeyShares>,
     /// The roster at hand, as signed note; the store may have a newer one.
     pub roster: Option<Bytes>,
     /// The secretariat's public key.

@@ -11,20 +11,25 @@ use crate::domain::limits::{DELIVERY_FIRST_PAUSE, DELIVERY_LAST_PAUSE};
 use crate::domain::{Clock, Entropy, MemberId};
 use crate::feed::SigningKey;
 use crate::membership::{Directory, Liveness};
+use crate::pseudonym::KeyRing;
 use crate::replication::{OwnFeeds, Pace, Reader, Replicator, ServeContext, Setup};
 use crate::rpc::acceptor::OpenConnections;
 use crate::rpc::webhook::Webhook;
-use crate::rpc::{AccessList, AuditServer, CaseServer, LeadServer, NodeServer, PeerDialer, ScreeningServer, SignalServer};
+use crate::rpc::{
+    AccessList, AuditServer, CaseServer, HolderLink, KeyHolderServer, LeadServer, NodeServer, PeerDialer, ScreeningServer,
+    SignalServer,
+};
 use crate::service::{
-    AccuracyBoard, AuditTrail, Cases, Deliveries, Eraser, FreshnessBoard, Leads, LocalSecret, NodeState, Overrides,
-    Pseudonymiser, Retention, Rings, Screener, Signals, Submitter, Watcher, Watches,
+    AccuracyBoard, AuditTrail, Cases, Deliveries, Eraser, FreshnessBoard, HolderDesk, KeyHolder, KeySecrets, KeyShares, Leads,
+    LocalSecret, NodeState, Overrides, Pseudonymiser, Retention, Rings, Screener, Signals, Submitter, Watcher, Watches,
 };
 
 /// What can fail, opened and compared: the store, the roster, and the keys that it names.
 pub(super) struct Ground {
     pub(super) store: Arc<Store>,
     pub(super) directory: Arc<Directory>,
-    pseudonymiser: Arc<Pseudonymiser>,
+    secrets: Arc<dyn KeySecrets>,
+    shares: Arc<dyn KeyShares>,
     secret: Arc<LocalSecret>,
     access: Arc<ArcSwap<AccessList>>,
     addresses: BTreeMap<MemberId, String>,
@@ -58,12 +63,12 @@ impl Ground {
         if listed != Some(feed_key.public()) {
             return Err(StartError::WrongFeedKey);
         }
-        let pseudonymiser = Arc::new(Pseudonymiser::new(directory.clone(), setup.secrets, setup.clock.clone()));
-        pseudonymiser.ready(directory.roster().roster())?;
+        KeyRing::check(&directory.roster().roster().keys, setup.secrets.secrets())?;
         Ok(Self {
             store,
             directory,
-            pseudonymiser,
+            secrets: setup.secrets,
+            shares: setup.shares,
             secret: Arc::new(setup.local_secret),
             access: Arc::new(ArcSwap::from_pointee(setup.access)),
             addresses: setup.addresses,
@@ -82,6 +87,7 @@ pub(super) struct Parts {
     pub(super) store: Arc<Store>,
     pub(super) directory: Arc<Directory>,
     pub(super) serve: Arc<ServeContext>,
+    pub(super) holder: KeyHolderServer,
     pub(super) signals: SignalServer,
     pub(super) cases: CaseServer,
     pub(super) leads: LeadServer,
@@ -100,7 +106,8 @@ impl Parts {
         let Ground {
             store,
             directory,
-            pseudonymiser,
+            secrets,
+            shares,
             secret,
             access,
             addresses,
@@ -112,13 +119,18 @@ impl Parts {
             own_feeds,
         } = ground;
         let liveness = Arc::new(Liveness::new());
-        let dialer = PeerDialer { alliance: directory.alliance().clone(), tls: tls.dialling.clone(), addresses };
+        let dialer = Arc::new(PeerDialer { alliance: directory.alliance().clone(), tls: tls.dialling.clone(), addresses });
+        let holder = KeyHolder::new(store.clone(), directory.clone(), shares, feed_key.clone(), clock.clone(), entropy.clone());
+        let holder = Arc::new(holder);
+        let link = Arc::new(HolderLink::new(dialer.clone(), directory.clone(), holder.clone()));
+        let desk = Arc::new(HolderDesk::new(directory.clone(), link, entropy.clone(), clock.clone()));
+        let pseudonymiser = Arc::new(Pseudonymiser::new(directory.clone(), secrets, desk, clock.clone()));
         let reader = Reader::new(store.clone(), tasks.clone());
         let replication = Setup {
             reader: reader.clone(),
             directory: directory.clone(),
             liveness: liveness.clone(),
-            dialer: Arc::new(dialer),
+            dialer,
             clock: clock.clone(),
             entropy: entropy.clone(),
             pace,
@@ -228,6 +240,7 @@ impl Parts {
             started_at: clock.now(),
         };
         Self {
+            holder: KeyHolderServer { holder },
             serve: Arc::new(ServeContext::new(reader, directory.clone(), pace, feed_key)),
             signals: SignalServer {
                 submitter: Arc::new(submitter),

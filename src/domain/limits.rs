@@ -96,6 +96,12 @@ pub const MAX_ACTIVE_KEYS: usize = 4;
 pub const MAX_LIVE_KEYS: usize = 2 * MAX_ACTIVE_KEYS;
 /// Holders of one shared key: five to be robust, and room for as many again while they change.
 pub const MAX_KEY_HOLDERS: usize = 16;
+/// How long a key holder may take for a batch: a hundred times what it needs.
+pub const HOLDER_TIMEOUT: Duration = Duration::from_secs(10);
+/// After how long at the earliest another quorum is asked beside one that is not whole yet.
+pub const HEDGE_AFTER: Duration = Duration::from_secs(1);
+/// Batches of identifiers that are with the holders at once, for one piece of work.
+pub const MAX_BATCHES_IN_FLIGHT: usize = 4;
 /// Days of which a key holder keeps what each member used: a year to be audited, and a month to look.
 pub const LEDGER_DAYS: usize = 400;
 /// Entries between two kept checkpoints, hence in one batch.

@@ -37,7 +37,7 @@ pub use evaluation::{Charge, Charged, Usage};
 pub use identifier::{Identifier, IdentifierKind, KeyState, Pseudonym, PseudonymSet, Strength};
 pub use marker::{Marker, MarkerKind, MarkerLift, MarkerReason, Subject};
 pub use names::{AllianceName, Audience, ClientName, FeedId, GroupName, KeyId, MemberId, PlatformId, Seq, SignalRef};
-pub use policy::{AnswerPolicy, MarkerPolicy, Policy, RetentionRule, VerdictPolicy};
+pub use policy::{AnswerPolicy, EvaluationPolicy, MarkerPolicy, MemberBudget, Policy, RetentionRule, VerdictPolicy};
 pub use rates::{Rate, Rates};
 pub use referral::{LeadId, Referral, ReferralStage, Sentence};
 pub use role::Role;

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::limits::{MAX_HUB_SELLERS, MAX_RETENTION_DAYS};
-use super::{Calendar, EvidenceKind, FieldError, IdentifierKind, Infringement, MarkerKind, MemberId, Rates, Statement};
+use super::{
+    Calendar, EvidenceKind, FieldError, IdentifierKind, Infringement, KeyClass, MarkerKind, MemberId, Rates, Statement,
+};
 
 /// Days that a seller may be left without a decision at most.
 const MAX_RESOLVE_DAYS: u16 = 365;
@@ -39,6 +41,8 @@ pub struct Policy {
     pub markers: MarkerPolicy,
     /// What a verdict weighs.
     pub verdict: VerdictPolicy,
+    /// How much members may ask of the holders of shared keys.
+    pub evaluations: EvaluationPolicy,
     /// What currencies are worth in one another.
     pub rates: Rates,
 }
@@ -56,6 +60,7 @@ impl Default for Policy {
             answers: AnswerPolicy::default(),
             markers: MarkerPolicy::default(),
             verdict: VerdictPolicy::default(),
+            evaluations: EvaluationPolicy::default(),
             rates: Rates::default(),
         }
     }
@@ -80,6 +85,7 @@ impl Policy {
         self.answers.validate().map_err(|error| error.inside("answers"))?;
         self.markers.validate().map_err(|error| error.inside("markers"))?;
         self.verdict.validate().map_err(|error| error.inside("verdict"))?;
+        self.evaluations.validate().map_err(|error| error.inside("evaluations"))?;
         self.rates.validate().map_err(|error| error.inside("rates"))
     }
 
@@ -128,6 +134,69 @@ impl RetentionRule {
     fn fits(&self, statement: &Statement) -> bool {
         self.infringement.is_none_or(|infringement| infringement == statement.infringement)
             && self.evidence.is_none_or(|kind| statement.evidence.iter().any(|evidence| evidence.kind == kind))
+    }
+}
+
+/// How much a member may ask of each holder of a shared key in a day (UTC, by the holder's clock). A batch counts with what fills it
+/// up: one identifier as 8. With `n` holders of which `t` are needed a member gets at most `n / t` times as much in all.
+///
+/// This is what bounds how many identifiers a member, or a thief of its keys, can try: 20,000 phones a day are the 10^10 that there
+/// are in over a thousand years.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvaluationPolicy {
+    /// Of what can be counted through, such as phones.
+    pub low_entropy: u64,
+    /// Of what businesses are known by in public.
+    pub business: u64,
+    /// Of e-mail, names and addresses.
+    pub name: u64,
+    /// Members that have other budgets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<MemberBudget>,
+}
+
+/// The budgets of one member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemberBudget {
+    /// Which.
+    pub member: MemberId,
+    /// As in [`EvaluationPolicy`]; what is left out is as there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub low_entropy: Option<u64>,
+    /// The same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub business: Option<u64>,
+    /// The same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<u64>,
+}
+
+impl Default for EvaluationPolicy {
+    fn default() -> Self {
+        Self { low_entropy: 20_000, business: 1_000_000, name: 200_000, members: Vec::new() }
+    }
+}
+
+impl EvaluationPolicy {
+    /// What the member may ask of each holder in a day.
+    #[must_use]
+    pub fn budget(&self, member: &MemberId, class: KeyClass) -> u64 {
+        let own = self.members.iter().find(|budget| budget.member == *member);
+        match class {
+            KeyClass::LowEntropy => own.and_then(|own| own.low_entropy).unwrap_or(self.low_entropy),
+            KeyClass::Business => own.and_then(|own| own.business).unwrap_or(self.business),
+            KeyClass::Name => own.and_then(|own| own.name).unwrap_or(self.name),
+        }
+    }
+
+    fn validate(&self) -> Result<(), FieldError> {
+        let named: BTreeSet<&MemberId> = self.members.iter().map(|budget| &budget.member).collect();
+        if named.len() == self.members.len() {
+            return Ok(());
+        }
+        Err(FieldError::new("ROSTER_DUPLICATE", "members", "each member stands once"))
     }
 }
 

@@ -22,6 +22,7 @@ mod checkpoint;
 mod codec;
 mod content;
 mod entry;
+mod evaluation;
 #[cfg(test)]
 mod fixtures;
 mod fork;
@@ -46,6 +47,7 @@ pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 pub use codec::{EncodeError, NotUnderstood, decode, encode};
 pub use content::{content_digest, same_content};
 pub use entry::{Body, Entry, EntryBytes, EntryBytesError, Leaf};
+pub use evaluation::EvaluationReceipt;
 pub use fork::{ForkProof, ForkProofError};
 pub use frontier::{Frontier, FrontierError};
 pub use hash::{Hash, HashLengthError, leaf_hash, node_hash, sha256};

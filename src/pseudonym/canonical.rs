@@ -7,7 +7,10 @@ use crate::domain::limits::MAX_IDENTIFIER_BYTES;
 use crate::domain::{FieldError, Identifier, IdentifierKind, Roster};
 
 use super::hosts::Hosts;
-use super::{account, bank, domain, email, licence, name, phone, scheme, text, url};
+use super::{CANONICAL_FORMS_VERSION, account, bank, domain, email, licence, name, phone, scheme, text, url};
+
+/// Separates pseudonyms from every other use of the same key.
+const PSEUDONYM_LABEL: &[u8] = b"countermark-pseudonym";
 
 /// Brings identifiers into their canonical form. Built from a roster, replaced whole when the roster changes.
 #[derive(Debug)]
@@ -76,10 +79,16 @@ impl CanonicalIdentifier {
         self.kind
     }
 
-    /// The form as UTF-8, 1 to 2,048 bytes: what a scheme computes on.
+    /// The form as UTF-8, 1 to 2,048 bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.form.as_bytes()
+    }
+
+    /// What every scheme computes on, in parts: label, `0x00` and version, kind, `0x00`, form. No kind's text contains `0x00`, so no
+    /// two identifiers give the same.
+    pub(super) fn input(&self) -> [&[u8]; 5] {
+        [PSEUDONYM_LABEL, &[0, CANONICAL_FORMS_VERSION], self.kind.as_str().as_bytes(), &[0], self.as_bytes()]
     }
 }
 

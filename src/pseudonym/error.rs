@@ -1,4 +1,5 @@
-use crate::domain::{EntropyError, KeyId};
+use super::toprf::ToprfError;
+use crate::domain::{EntropyError, KeyClass, KeyId, Timestamp};
 
 /// Why no pseudonyms were made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +24,37 @@ pub enum PseudonymError {
         /// How many there may be.
         most: usize,
     },
+    /// What the roster says of a shared key does not fit together.
+    #[error("what the roster says of the shared key {key} does not fit together: {error}; tell the secretariat")]
+    SharesInconsistent {
+        /// Which.
+        key: KeyId,
+        /// What does not.
+        error: ToprfError,
+    },
+    /// Too few holders of a shared key answered.
+    #[error("too few holders of key {key} answered as they should ({reasons}); {needed} are needed; try again")]
+    HoldersUnreachable {
+        /// Which.
+        key: KeyId,
+        /// How many would do.
+        needed: u16,
+        /// Which holder failed, and with what code.
+        reasons: String,
+    },
+    /// The member has asked its holders for as much as it may in a day.
+    #[error("the day's budget of evaluations for {class} identifiers under key {key} is used up; it renews at {renews_at}")]
+    BudgetSpent {
+        /// Which.
+        key: KeyId,
+        /// For which identifiers.
+        class: KeyClass,
+        /// When there is more.
+        renews_at: Timestamp,
+    },
+    /// A fault of the program.
+    #[error("a fault of this node kept it from making pseudonyms; tell its operator, whose log says where")]
+    Panicked,
     /// A new key could not be made.
     #[error("no key was made")]
     Entropy(#[source] EntropyError),
@@ -38,6 +70,10 @@ impl PseudonymError {
             Self::KeyMismatch(_) => "KEY_MISMATCH",
             Self::KeyInvalid => "KEY_TEXT_INVALID",
             Self::BatchTooLarge { .. } => "BATCH_TOO_LARGE",
+            Self::SharesInconsistent { .. } => "KEY_SHARES_INCONSISTENT",
+            Self::HoldersUnreachable { .. } => "KEY_HOLDERS_UNREACHABLE",
+            Self::BudgetSpent { .. } => "EVALUATION_BUDGET_SPENT",
+            Self::Panicked => "PANICKED",
             Self::Entropy(_) => "NO_ENTROPY",
         }
     }

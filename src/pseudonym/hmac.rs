@@ -9,13 +9,11 @@ use zeroize::Zeroizing;
 
 use crate::domain::{Entropy, Pseudonym};
 
-use super::{CANONICAL_FORMS_VERSION, CanonicalIdentifier, PseudonymError, PseudonymScheme};
+use super::{CanonicalIdentifier, PseudonymError, PseudonymScheme};
 
 const KEY_BYTES: usize = 32;
 /// Bytes of an HMAC that a roster publishes so that a node recognises the right secret: enough that no wrong one passes.
 const CHECK_BYTES: usize = 8;
-/// Separates pseudonyms from every other use of the same key.
-const PSEUDONYM_LABEL: &[u8] = b"countermark-pseudonym";
 /// Separates check values from pseudonyms: the published bytes are a function of the key alone.
 const CHECK_LABEL: &[u8] = b"countermark-key-check";
 
@@ -84,15 +82,10 @@ impl HmacKey {
 
     /// The pseudonym of one identifier.
     ///
-    /// HMAC-SHA-256 (RFC 2104) over label, `0x00`, version, kind, `0x00`, canonical form. No kind's text contains `0x00`,
-    /// so no two identifiers give the same input.
+    /// HMAC-SHA-256 (RFC 2104) over [`CanonicalIdentifier::input`].
     fn pseudonym(schedule: &hmac::Key, identifier: &CanonicalIdentifier) -> Pseudonym {
         let mut context = hmac::Context::with_key(schedule);
-        context.update(PSEUDONYM_LABEL);
-        context.update(&[0, CANONICAL_FORMS_VERSION]);
-        context.update(identifier.kind().as_str().as_bytes());
-        context.update(&[0]);
-        context.update(identifier.as_bytes());
+        identifier.input().into_iter().for_each(|part| context.update(part));
         let mut bytes = [0; 32];
         bytes.copy_from_slice(context.sign().as_ref());
         Pseudonym(bytes)

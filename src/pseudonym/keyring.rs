@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use crate::domain::limits::{MAX_IDENTIFIERS, MAX_ROWS_PER_CHUNK};
 use crate::domain::{KeyId, KeyState, Pseudonym, PseudonymSet, RosterKey, Scheme};
 
-use super::{CanonicalIdentifier, HmacKey, PseudonymError};
+use super::{CanonicalIdentifier, HmacKey, PseudonymError, SharedKey};
 
 /// Identifiers of one batch: as many as one chunk of a stream can hold. Under `hmac-sha256` that is a few milliseconds of
 /// computing between two awaits.
@@ -70,19 +70,31 @@ struct UsableKey {
 
 impl KeyRing {
     /// The keys of a roster. Secrets of keys that are pending, destroyed or not in the roster are dropped and wiped:
-    /// nothing is ever computed under them.
+    /// nothing is ever computed under them. Of shared keys `holders` are asked.
     ///
     /// # Errors
     /// [`PseudonymError::KeyMissing`] or [`PseudonymError::KeyMismatch`] where the secret of an active or retiring key was
-    /// not given or is not the one that the roster's check value means. A node that went on would write pseudonyms that
-    /// match nobody's.
-    pub fn new(roster_keys: &[RosterKey], secrets: impl IntoIterator<Item = (KeyId, HmacKey)>) -> Result<Self, PseudonymError> {
+    /// not given or is not the one that the roster's check value means; [`PseudonymError::SharesInconsistent`] for a shared one. A node
+    /// that went on would write pseudonyms that match nobody's.
+    pub fn new(
+        roster_keys: &[RosterKey],
+        secrets: impl IntoIterator<Item = (KeyId, HmacKey)>,
+        holders: &dyn Holders,
+    ) -> Result<Self, PseudonymError> {
         let mut secrets: BTreeMap<KeyId, HmacKey> = secrets.into_iter().collect();
         let status =
             roster_keys.iter().map(|key| KeyStatus { id: key.id.clone(), scheme: key.scheme, state: key.state }).collect();
         let in_use = roster_keys.iter().filter(|key| Purpose::Check.uses(key.state));
-        let usable = in_use.map(|key| usable(key, secrets.remove(&key.id))).collect::<Result<_, _>>()?;
+        let usable = in_use.map(|key| usable(key, secrets.remove(&key.id), holders)).collect::<Result<_, _>>()?;
         Ok(Self { status, usable })
+    }
+
+    /// Whether pseudonyms could be made under these keys, as far as it can be seen without asking anybody.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn check(roster_keys: &[RosterKey], secrets: impl IntoIterator<Item = (KeyId, HmacKey)>) -> Result<(), PseudonymError> {
+        Self::new(roster_keys, secrets, &NoHolders).map(drop)
     }
 
     /// Every key of the roster, in its order, pending and destroyed ones included.
@@ -114,10 +126,37 @@ impl KeyRing {
     }
 }
 
-fn usable(key: &RosterKey, secret: Option<HmacKey>) -> Result<UsableKey, PseudonymError> {
+/// The way to the holders of shared keys.
+pub trait Holders: Send + Sync {
+    /// Pseudonyms under this key.
+    fn scheme(&self, key: SharedKey) -> Box<dyn PseudonymScheme>;
+}
+
+/// Where nobody can be asked: every shared key fails.
+#[derive(Debug)]
+pub struct NoHolders;
+
+impl Holders for NoHolders {
+    fn scheme(&self, key: SharedKey) -> Box<dyn PseudonymScheme> {
+        Box::new(Unasked(key))
+    }
+}
+
+#[derive(Debug)]
+struct Unasked(SharedKey);
+
+#[async_trait]
+impl PseudonymScheme for Unasked {
+    async fn pseudonyms(&self, _: &[CanonicalIdentifier]) -> Result<Vec<Pseudonym>, PseudonymError> {
+        let (key, needed) = (self.0.id.clone(), self.0.threshold);
+        Err(PseudonymError::HoldersUnreachable { key, needed, reasons: "nobody can be asked here".into() })
+    }
+}
+
+fn usable(key: &RosterKey, secret: Option<HmacKey>, holders: &dyn Holders) -> Result<UsableKey, PseudonymError> {
     let scheme: Box<dyn PseudonymScheme> = match key.scheme {
         Scheme::HmacSha256 => Box::new(recognised(key, secret)?),
-        Scheme::ToprfRistretto255 => return Err(PseudonymError::KeyMissing(key.id.clone())),
+        Scheme::ToprfRistretto255 => holders.scheme(SharedKey::of(key)?),
     };
     Ok(UsableKey { id: key.id.clone(), state: key.state, scheme })
 }

@@ -13,9 +13,11 @@ mod account;
 mod bank;
 mod canonical;
 mod country;
+mod dealer;
 mod domain;
 mod email;
 mod error;
+mod held;
 mod hmac;
 mod hosts;
 mod keyring;
@@ -23,6 +25,7 @@ mod licence;
 mod name;
 mod phone;
 mod scheme;
+mod shared_key;
 mod text;
 pub mod toprf;
 mod url;
@@ -31,9 +34,12 @@ mod url;
 mod tests;
 
 pub use canonical::{CanonicalIdentifier, Canonicaliser};
+pub use dealer::deal;
 pub use error::PseudonymError;
+pub use held::HeldShares;
 pub use hmac::HmacKey;
-pub use keyring::{KeyRing, KeyStatus, MAX_IDENTIFIERS_PER_BATCH, PseudonymScheme, Purpose};
+pub use keyring::{Holders, KeyRing, KeyStatus, MAX_IDENTIFIERS_PER_BATCH, NoHolders, PseudonymScheme, Purpose};
+pub use shared_key::SharedKey;
 
 /// Version of the canonical forms; part of what is pseudonymised.
 ///

@@ -3,7 +3,7 @@
 //! Clients get a stable code, the field where there is one, and a sentence that says what to do; never a cause's own text,
 //! which may tell of paths and addresses. What is this node's own fault is logged here, once; a refusal is logged at the gate.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
@@ -25,12 +25,20 @@ pub struct Fault {
     code: &'static str,
     field: String,
     message: String,
+    metadata: BTreeMap<&'static str, String>,
 }
 
 impl Fault {
     /// A fault of the caller or of this node, by its gRPC code.
     pub fn new(grpc: Code, code: &'static str, message: impl Into<String>) -> Self {
-        Self { grpc, code, field: String::new(), message: message.into() }
+        Self { grpc, code, field: String::new(), message: message.into(), metadata: BTreeMap::new() }
+    }
+
+    /// With something for programs beside the code.
+    #[must_use]
+    pub(super) fn with(mut self, name: &'static str, value: String) -> Self {
+        self.metadata.insert(name, value);
+        self
     }
 
     /// The caller's certificate does not allow it.
@@ -47,7 +55,9 @@ impl Fault {
 
     /// The status, for one whose fault is told of elsewhere.
     pub(super) fn unlogged(self) -> Status {
-        let mut details = ErrorDetails::with_error_info(self.code, DOMAIN, std::collections::HashMap::new());
+        let metadata: HashMap<String, String> =
+            self.metadata.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let mut details = ErrorDetails::with_error_info(self.code, DOMAIN, metadata);
         if !self.field.is_empty() {
             details.add_bad_request_violation(self.field.clone(), self.message.clone());
         }
@@ -91,7 +101,7 @@ impl From<Fault> for proto::RowError {
 
 impl From<FieldError> for Fault {
     fn from(error: FieldError) -> Self {
-        Self { grpc: Code::InvalidArgument, code: error.code, field: error.field, message: error.message.into_owned() }
+        Self { field: error.field, ..Self::new(Code::InvalidArgument, error.code, error.message) }
     }
 }
 
@@ -112,10 +122,16 @@ impl From<StoreError> for Fault {
 impl From<PseudonymError> for Fault {
     fn from(error: PseudonymError) -> Self {
         let grpc = match &error {
-            PseudonymError::NoActiveKey | PseudonymError::KeyMissing(_) | PseudonymError::KeyMismatch(_) => {
-                Code::FailedPrecondition
-            }
-            PseudonymError::KeyInvalid | PseudonymError::BatchTooLarge { .. } | PseudonymError::Entropy(_) => Code::Internal,
+            PseudonymError::NoActiveKey
+            | PseudonymError::KeyMissing(_)
+            | PseudonymError::KeyMismatch(_)
+            | PseudonymError::SharesInconsistent { .. } => Code::FailedPrecondition,
+            PseudonymError::HoldersUnreachable { .. } => Code::Unavailable,
+            PseudonymError::BudgetSpent { .. } => Code::ResourceExhausted,
+            PseudonymError::KeyInvalid
+            | PseudonymError::BatchTooLarge { .. }
+            | PseudonymError::Panicked
+            | PseudonymError::Entropy(_) => Code::Internal,
         };
         Self::new(grpc, error.code(), error.to_string())
     }

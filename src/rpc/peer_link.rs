@@ -38,13 +38,20 @@ pub struct PeerDialer {
     pub addresses: BTreeMap<MemberId, String>,
 }
 
-#[async_trait]
-impl Dialer for PeerDialer {
-    async fn dial(&self, member: &MemberId, address: &str) -> Result<Box<dyn Link>, LinkError> {
+impl PeerDialer {
+    /// A channel to the node of `member`, for services other than replication's.
+    pub(super) async fn channel(&self, member: &MemberId, address: &str) -> Result<Channel, LinkError> {
         let address = self.addresses.get(member).map_or(address, String::as_str);
         let name = self.alliance.node_dns_name(member);
         let channel = connect(address, name, self.tls.load_full()).await;
-        let channel = channel.map_err(|error| LinkError::new(error.code(), format!("{error}; {}", error.advice())))?;
+        channel.map_err(|error| LinkError::new(error.code(), format!("{error}; {}", error.advice())))
+    }
+}
+
+#[async_trait]
+impl Dialer for PeerDialer {
+    async fn dial(&self, member: &MemberId, address: &str) -> Result<Box<dyn Link>, LinkError> {
+        let channel = self.channel(member, address).await?;
         let client = PeerServiceClient::new(channel)
             .max_decoding_message_size(MAX_PEER_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_PEER_MESSAGE_BYTES);

@@ -7,7 +7,8 @@ use super::blocking::off_thread;
 use crate::domain::{Clock, FieldError, Identifier, IdentifierKind, KeyId, KeyState, PseudonymSet, Roster, Timestamp};
 use crate::membership::Directory;
 use crate::pseudonym::{
-    CanonicalIdentifier, Canonicaliser, HmacKey, KeyRing, KeyStatus, MAX_IDENTIFIERS_PER_BATCH, PseudonymError, Purpose,
+    CanonicalIdentifier, Canonicaliser, HmacKey, Holders, KeyRing, KeyStatus, MAX_IDENTIFIERS_PER_BATCH, PseudonymError,
+    Purpose,
 };
 
 /// How long keys that could not be used are not looked at again: a missing file is found soon after it is put in its place,
@@ -24,6 +25,7 @@ pub trait KeySecrets: Send + Sync + 'static {
 pub struct Pseudonymiser {
     directory: Arc<Directory>,
     secrets: Arc<dyn KeySecrets>,
+    holders: Arc<dyn Holders>,
     clock: Arc<dyn Clock>,
     forms: ArcSwapOption<Forms>,
     keys: ArcSwapOption<Keys>,
@@ -51,10 +53,15 @@ pub(super) struct SellerPseudonyms {
 }
 
 impl Pseudonymiser {
-    /// For the roster of `directory`.
+    /// For the roster of `directory`; of shared keys `holders` are asked.
     #[must_use]
-    pub fn new(directory: Arc<Directory>, secrets: Arc<dyn KeySecrets>, clock: Arc<dyn Clock>) -> Self {
-        Self { directory, secrets, clock, forms: ArcSwapOption::empty(), keys: ArcSwapOption::empty() }
+    pub fn new(
+        directory: Arc<Directory>,
+        secrets: Arc<dyn KeySecrets>,
+        holders: Arc<dyn Holders>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { directory, secrets, holders, clock, forms: ArcSwapOption::empty(), keys: ArcSwapOption::empty() }
     }
 
     /// The canonical forms under the roster in force; built anew by the first caller after a change.
@@ -86,7 +93,7 @@ impl Pseudonymiser {
         }
         let signed = self.directory.roster();
         let roster = signed.roster();
-        let ring = KeyRing::new(&roster.keys, self.secrets.secrets());
+        let ring = KeyRing::new(&roster.keys, self.secrets.secrets(), &*self.holders);
         let before = self.keys.load_full().filter(|keys| keys.serial == roster.serial);
         let known = before.and_then(|keys| keys.ring.as_ref().err().cloned());
         match (&ring, known) {
@@ -123,7 +130,7 @@ impl Pseudonymiser {
     /// # Errors
     /// [`PseudonymError::KeyMissing`], [`PseudonymError::KeyMismatch`].
     pub fn ready(&self, roster: &Roster) -> Result<(), PseudonymError> {
-        KeyRing::new(&roster.keys, self.secrets.secrets()).map(|_| ())
+        KeyRing::check(&roster.keys, self.secrets.secrets())
     }
 
     /// Has the secrets read again by the next caller.

@@ -5,6 +5,8 @@ mod bounds;
 mod cases;
 mod erasing;
 mod freshness;
+pub(super) mod hall;
+mod holders;
 mod keys;
 mod leads;
 mod rings;

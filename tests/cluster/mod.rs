@@ -21,11 +21,12 @@ use countermark::alliance::{
 };
 use countermark::daemon::{Listeners, Node, NodeSetup, StartError, SystemClock, SystemEntropy};
 use countermark::domain::{
-    AllianceName, ClientName, Clock as _, Group, KeyId, KeyState, Member, MemberId, MemberKind, MemberState, Policy, Role,
-    Roster, RosterKey, Scheme, Timestamp,
+    AllianceName, ClientName, Clock as _, Group, HolderIndex, KeyClass, KeyId, KeyState, Member, MemberId, MemberKind,
+    MemberState, Policy, Role, Roster, RosterKey, Scheme, Timestamp,
 };
 use countermark::feed::{SignedRoster, SigningKey};
-use countermark::pseudonym::HmacKey;
+use countermark::pseudonym::toprf::KeyShare;
+use countermark::pseudonym::{HeldShares, HmacKey, deal};
 use countermark::replication::{OwnFeeds, Pace};
 use countermark::rpc::AccessList;
 use countermark::rpc::connector::{ConnectError, connect};
@@ -37,7 +38,7 @@ use countermark::rpc::proto::peer_service_client::PeerServiceClient;
 use countermark::rpc::proto::screening_service_client::ScreeningServiceClient;
 use countermark::rpc::proto::signal_service_client::SignalServiceClient;
 use countermark::rpc::tls::{Credentials, TrustAnchors, client_config};
-use countermark::service::{KeySecrets, LocalSecret};
+use countermark::service::{KeySecrets, KeyShares, LocalSecret};
 use tokio::net::TcpListener;
 use tonic::transport::Channel;
 
@@ -55,6 +56,8 @@ pub struct Alliance {
     pub secretariat: SigningKey,
     pub roster: Roster,
     keys: BTreeMap<KeyId, String>,
+    /// Shares of the key `s1`.
+    shares: BTreeMap<MemberId, HeldShares>,
     members: BTreeMap<MemberId, Membership>,
     folder: tempfile::TempDir,
     /// Where one member's node dials another's in place of the roster's address.
@@ -87,6 +90,14 @@ struct HeldKeys(BTreeMap<KeyId, String>);
 impl KeySecrets for HeldKeys {
     fn secrets(&self) -> Vec<(KeyId, HmacKey)> {
         self.0.iter().map(|(id, text)| (id.clone(), HmacKey::from_text(text).expect("a key"))).collect()
+    }
+}
+
+struct Chest(Option<HeldShares>);
+
+impl KeyShares for Chest {
+    fn share(&self, _: &KeyId, class: KeyClass, generation: u32, _: HolderIndex) -> Option<KeyShare> {
+        self.0.as_ref().filter(|held| held.generation() == generation)?.share(class).cloned()
     }
 }
 
@@ -125,6 +136,7 @@ impl Alliance {
             secretariat: SigningKey::generate(&entropy).expect("a key"),
             roster,
             keys: [(id, key.to_text().to_string())].into(),
+            shares: BTreeMap::new(),
             members: BTreeMap::new(),
             folder: tempfile::tempdir().expect("a folder"),
             routes: BTreeMap::new(),
@@ -160,6 +172,17 @@ impl Alliance {
         let membership = Membership { secrets, request, peers, clients, access: [(client, roles)].into() };
         self.members.insert(member(id), membership);
         listeners
+    }
+
+    /// Makes a key that these members share, `threshold` of whom are needed, the only one. No secret of all members is left.
+    pub fn share_key(&mut self, threshold: u16, holders: &[&str]) {
+        let members: Vec<MemberId> = holders.iter().map(|holder| member(holder)).collect();
+        let (sharing, held) = deal(threshold, &members, &SystemEntropy).expect("dealt");
+        self.shares = members.into_iter().zip(held).collect();
+        self.keys.clear();
+        let (id, scheme, state) = ("s1".parse().expect("valid"), Scheme::ToprfRistretto255, KeyState::Active);
+        let listed = RosterKey { id, scheme, state, check: String::new(), sharing: Some(sharing) };
+        self.amend(|roster| roster.keys = vec![listed]);
     }
 
     /// Forms a group.
@@ -238,6 +261,7 @@ impl Alliance {
             feed_key: SigningKey::from_seed_text(&membership.secrets.feed_key).expect("a key"),
             local_secret: LocalSecret::from_text(&membership.secrets.local_secret).expect("a secret"),
             secrets: Arc::new(HeldKeys(self.keys.clone())),
+            shares: Arc::new(Chest(self.shares.get(&member(id)).cloned())),
             roster: Some(self.signed_roster()),
             secretariat: self.secretariat.public(),
             credentials: self.node_credentials(id),

@@ -16,7 +16,7 @@ use crate::feed::{
     Body, Checkpoint, Entry, EntryBytes, Frontier, Leaf, SignedCheckpoint, SigningKey, encode, statement_from_wire,
 };
 use crate::population::Find;
-use crate::pseudonym::{Canonicaliser, KeyRing, Purpose};
+use crate::pseudonym::{Canonicaliser, KeyRing, NoHolders, Purpose};
 use crate::store::{Import, Options, Store};
 
 /// Finds that become entries in one task.
@@ -39,7 +39,7 @@ impl Scribe {
         let roster = materials.roster.ok_or_else(|| Failure::new("BENCH_ROSTER", "the folder has no roster"))?;
         Ok(Self {
             canonicaliser: Canonicaliser::new(roster.roster())?,
-            ring: KeyRing::new(&roster.roster().keys, materials.pseudonym_keys)?,
+            ring: KeyRing::new(&roster.roster().keys, materials.pseudonym_keys, &NoHolders)?,
             entropy: rig.environment().entropy.clone(),
             now: rig.environment().now(),
         })

@@ -1,7 +1,7 @@
 use zeroize::Zeroizing;
 
 use crate::domain::{Entropy, EntropyError, IdentifierKind, KeyId, KeyState, Pseudonym, RosterKey, Scheme};
-use crate::pseudonym::{CanonicalIdentifier, HmacKey, KeyRing, MAX_IDENTIFIERS_PER_BATCH, PseudonymError, Purpose};
+use crate::pseudonym::{CanonicalIdentifier, HmacKey, KeyRing, MAX_IDENTIFIERS_PER_BATCH, NoHolders, PseudonymError, Purpose};
 
 use super::canonical;
 
@@ -32,7 +32,7 @@ fn ring() -> KeyRing {
     let roster: Vec<RosterKey> =
         (1..).zip(names).zip(states).map(|((byte, name), state)| listed(name, state, &key(byte))).collect();
     let secrets = (1..).zip(names).map(|(byte, name)| (id(name), key(byte)));
-    KeyRing::new(&roster, secrets).expect("all secrets are there")
+    KeyRing::new(&roster, secrets, &NoHolders).expect("all secrets are there")
 }
 
 async fn keys_used(ring: &KeyRing, purpose: Purpose) -> Vec<String> {
@@ -79,10 +79,12 @@ async fn kind_and_key_part_pseudonyms() {
 
 #[tokio::test]
 async fn no_key_is_an_error_and_not_an_empty_answer() {
-    let retiring = KeyRing::new(&[listed("old", KeyState::Retiring, &key(1))], [(id("old"), key(1))]).expect("sound");
+    let retiring =
+        KeyRing::new(&[listed("old", KeyState::Retiring, &key(1))], [(id("old"), key(1))], &NoHolders).expect("sound");
     assert_eq!(retiring.pseudonyms(Purpose::Submit, &[phone()]).await, Err(PseudonymError::NoActiveKey));
     assert_eq!(keys_used(&retiring, Purpose::Check).await, ["old"]);
-    let pending = KeyRing::new(&[listed("next", KeyState::Pending, &key(1))], [(id("next"), key(1))]).expect("sound");
+    let pending =
+        KeyRing::new(&[listed("next", KeyState::Pending, &key(1))], [(id("next"), key(1))], &NoHolders).expect("sound");
     assert_eq!(pending.pseudonyms(Purpose::Check, &[phone()]).await, Err(PseudonymError::NoActiveKey));
     assert_eq!(PseudonymError::NoActiveKey.code(), "NO_ACTIVE_KEY");
 }
@@ -97,7 +99,8 @@ async fn a_batch_is_bounded() {
 
 #[test]
 fn a_ring_needs_the_right_secrets() {
-    let refusal = |state, secrets: Vec<(KeyId, HmacKey)>| KeyRing::new(&[listed("k", state, &key(1))], secrets).err();
+    let refusal =
+        |state, secrets: Vec<(KeyId, HmacKey)>| KeyRing::new(&[listed("k", state, &key(1))], secrets, &NoHolders).err();
     for state in [KeyState::Active, KeyState::Retiring] {
         assert_eq!(refusal(state, vec![]), Some(PseudonymError::KeyMissing(id("k"))));
         assert_eq!(refusal(state, vec![(id("other"), key(1))]), Some(PseudonymError::KeyMissing(id("k"))));

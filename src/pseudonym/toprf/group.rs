@@ -58,7 +58,7 @@ pub(super) fn hash_to_scalar(mode: &Mode, input: &[&[u8]]) -> Scalar {
 }
 
 /// A scalar that nobody knows; never zero but with the chance of guessing it.
-pub(super) fn random_scalar(entropy: &dyn Entropy) -> Result<Scalar, ToprfError> {
+pub(in crate::pseudonym) fn random_scalar(entropy: &dyn Entropy) -> Result<Scalar, ToprfError> {
     let mut bytes = Zeroizing::new([0; 64]);
     entropy.fill(bytes.as_mut_slice())?;
     Ok(Scalar::from_bytes_mod_order_wide(&bytes))

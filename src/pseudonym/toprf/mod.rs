@@ -32,8 +32,9 @@ mod quorum;
 mod tests;
 
 pub use error::ToprfError;
+pub(super) use group::random_scalar;
 pub use group::{ELEMENT_BYTES, SCALAR_BYTES};
 pub use holder::{Evaluation, KeyShare};
-pub use node::{Blinding, Verified, padded};
+pub use node::{Blinding, MAX_BATCH, Verified, padded};
 pub use proof::PROOF_BYTES;
 pub use quorum::{PublicShares, Quorum};

@@ -12,9 +12,12 @@ use super::holder::decode;
 use super::proof::Claim;
 use super::{Evaluation, PublicShares, Quorum, ToprfError};
 use crate::domain::{Entropy, HolderIndex, Pseudonym};
+use crate::pseudonym::CanonicalIdentifier;
 
 /// Sizes that batches are filled up to, so that a holder sees hardly how many identifiers a node asks about.
-const BATCH_SIZES: [usize; 5] = [8, 32, 128, 512, 1_024];
+const BATCH_SIZES: [usize; 5] = [8, 32, 128, 512, MAX_BATCH];
+/// Identifiers of one batch at most.
+pub const MAX_BATCH: usize = 1_024;
 
 /// The size that a batch of so many identifiers is filled up to; `None` above the largest, 1,024.
 #[must_use]
@@ -38,13 +41,22 @@ pub struct Verified {
 }
 
 impl Blinding {
+    /// Blinds identifiers.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of(identifiers: &[CanonicalIdentifier], entropy: &dyn Entropy) -> Result<Self, ToprfError> {
+        let inputs: Vec<[&[u8]; 5]> = identifiers.iter().map(CanonicalIdentifier::input).collect();
+        Self::new(&inputs.iter().map(|parts| parts.as_slice()).collect::<Vec<_>>(), entropy)
+    }
+
     /// Blinds inputs, each given in parts, and fills up with elements that mean nothing.
     ///
     /// # Errors
     /// [`ToprfError::CountWrong`] for none or more than 1,024; [`ToprfError::Entropy`].
-    pub fn new(inputs: &[&[&[u8]]], entropy: &dyn Entropy) -> Result<Self, ToprfError> {
+    pub(super) fn new(inputs: &[&[&[u8]]], entropy: &dyn Entropy) -> Result<Self, ToprfError> {
         let given = inputs.len();
-        let size = padded(given).filter(|_| given > 0).ok_or(ToprfError::CountWrong { given, wanted: BATCH_SIZES[4] })?;
+        let size = padded(given).filter(|_| given > 0).ok_or(ToprfError::CountWrong { given, wanted: MAX_BATCH })?;
         let mut blinds = Zeroizing::new(Vec::with_capacity(given));
         for _ in inputs {
             blinds.push(random_scalar(entropy)?);
@@ -104,7 +116,7 @@ impl Blinding {
     /// # Errors
     /// [`ToprfError::QuorumInvalid`] where a holder of the quorum is missing or stands twice; [`ToprfError::ElementInvalid`] where the
     /// identity comes out.
-    pub fn finish(self, quorum: &Quorum, verified: &[Verified]) -> Result<Vec<Pseudonym>, ToprfError> {
+    pub fn finish(&self, quorum: &Quorum, verified: &[Verified]) -> Result<Vec<Pseudonym>, ToprfError> {
         let mut holders: Vec<HolderIndex> = verified.iter().map(|verified| verified.holder).collect();
         holders.sort_unstable();
         if holders != quorum.holders() {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
+use super::hall::{Chest, Door, Hall};
 use crate::domain::limits::MAX_ROWS_PER_CHUNK;
 use crate::domain::{
     Audience, Clock, Entropy, EntropyError, Evidence, EvidenceKind, FeedId, Group, Identifier, IdentifierKind, Infringement,
@@ -15,10 +16,11 @@ use crate::domain::{
 };
 use crate::feed::{SignedCheckpoint, SignedRoster, SigningKey};
 use crate::membership::{Directory, Liveness};
-use crate::pseudonym::HmacKey;
+use crate::pseudonym::{HmacKey, deal};
 use crate::service::{
-    AccuracyBoard, Answer, Cases, Eraser, FreshnessBoard, KeySecrets, Leads, LocalSecret, MarkerDraft, Overrides,
-    Pseudonymiser, Receipt, Retention, Rings, ScreenError, Screener, Signals, SubmitError, Submitter, Watcher, Watches,
+    AccuracyBoard, Answer, Cases, Eraser, FreshnessBoard, HolderDesk, KeyHolder, KeySecrets, Leads, LocalSecret, MarkerDraft,
+    Overrides, Pseudonymiser, Receipt, Retention, Rings, ScreenError, Screener, Signals, SubmitError, Submitter, Watcher,
+    Watches,
 };
 use crate::store::{Import, Options, Store};
 
@@ -103,6 +105,8 @@ pub(crate) struct TestNode {
     pub(crate) leads: Leads,
     pub(crate) screener: Arc<Screener>,
     pub(crate) keys: Arc<HeldKeys>,
+    pub(crate) chest: Arc<Chest>,
+    pub(crate) holder: Arc<KeyHolder>,
     pub(crate) clock: Arc<TestClock>,
     feed_key: Arc<SigningKey>,
     _folder: tempfile::TempDir,
@@ -111,6 +115,7 @@ pub(crate) struct TestNode {
 pub(crate) struct World {
     secretariat: SigningKey,
     pub(crate) roster: Roster,
+    pub(crate) hall: Arc<Hall>,
     nodes: BTreeMap<MemberId, TestNode>,
 }
 
@@ -150,7 +155,7 @@ impl World {
             platforms: vec![],
         };
         let secretariat = SigningKey::generate(&*entropy(99)).expect("a key");
-        let mut world = Self { secretariat, roster, nodes: BTreeMap::new() };
+        let mut world = Self { secretariat, roster, hall: Arc::default(), nodes: BTreeMap::new() };
         for (seed, (id, key)) in (1_000..).zip(feed_keys) {
             let node = world.open(member(id), Arc::new(key), seed).await;
             world.nodes.insert(member(id), node);
@@ -176,7 +181,14 @@ impl World {
         let directory = Directory::open(alliance, id, secretariat, store.clone(), Some(note)).await.expect("a member");
         let (directory, liveness, keys) = (Arc::new(directory), Arc::new(Liveness::new()), Arc::new(HeldKeys::default()));
         keys.put("k1");
-        let pseudonymiser = Arc::new(Pseudonymiser::new(directory.clone(), keys.clone(), clock.clone()));
+        let door = Arc::new(Door { hall: self.hall.clone(), member: directory.member().clone() });
+        let desk = Arc::new(HolderDesk::new(directory.clone(), door, entropy(seed + 4), clock.clone()));
+        let pseudonymiser = Arc::new(Pseudonymiser::new(directory.clone(), keys.clone(), desk, clock.clone()));
+        let chest = Arc::new(Chest::default());
+        let holder =
+            KeyHolder::new(store.clone(), directory.clone(), chest.clone(), feed_key.clone(), clock.clone(), entropy(seed + 5));
+        let holder = Arc::new(holder);
+        self.hall.enter(directory.member().clone(), holder.clone(), feed_key.clone());
         let freshness = FreshnessBoard::new(store.clone(), directory.clone(), liveness.clone(), clock.clone());
         let freshness = Arc::new(freshness);
         let secret = Arc::new(LocalSecret::generate(&*entropy(seed + 1)).expect("a secret"));
@@ -264,6 +276,8 @@ impl World {
             freshness,
             pseudonymiser,
             keys,
+            chest,
+            holder,
             clock,
             feed_key,
             _folder: folder,
@@ -288,6 +302,16 @@ impl World {
     pub(crate) async fn rotate(&mut self, keys: &[(&str, KeyState)]) {
         self.nodes.values().for_each(|node| keys.iter().for_each(|(id, _)| node.keys.put(id)));
         self.amend(|roster| roster.keys = keys.iter().map(|(id, state)| roster_key(id, *state)).collect()).await;
+    }
+
+    /// Makes a key that these members share the only one, of which `threshold` of them are needed.
+    pub(crate) async fn share_key(&mut self, threshold: u16, holders: &[&str]) {
+        let members: Vec<MemberId> = holders.iter().map(|holder| member(holder)).collect();
+        let (sharing, held) = deal(threshold, &members, &*entropy(77)).expect("dealt");
+        holders.iter().zip(held).for_each(|(holder, held)| self.node(holder).chest.put(Some(held)));
+        let (id, scheme, state) = ("s1".parse().expect("valid"), Scheme::ToprfRistretto255, KeyState::Active);
+        let listed = RosterKey { id, scheme, state, check: String::new(), sharing: Some(sharing) };
+        self.amend(|roster| roster.keys = vec![listed]).await;
     }
 
     /// Copies all that is new of `name` from its member to `to`.

@@ -1,0 +1,210 @@
+//! What a member does that holds a share of a key: it evaluates what other members blinded, within their budgets.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::blocking::{Panicked, off_thread};
+use super::evaluation::{EvaluationAnswer, EvaluationRequest, answer_digest};
+use crate::domain::{
+    Charge, Charged, Clock, Entropy, HolderIndex, KeyClass, KeyId, KeyState, MemberId, RosterKey, Sharing, Timestamp,
+};
+use crate::feed::{EvaluationReceipt, SigningKey};
+use crate::membership::Directory;
+use crate::pseudonym::toprf::{KeyShare, MAX_BATCH, Quorum, ToprfError, padded};
+use crate::store::{Store, StoreError};
+
+const DAY_MS: i64 = 86_400_000;
+
+/// Where the shares that this member holds come from.
+pub trait KeyShares: Send + Sync + 'static {
+    /// The share of a key and class of this generation. May read files.
+    fn share(&self, key: &KeyId, class: KeyClass, generation: u32, holder: HolderIndex) -> Option<KeyShare>;
+}
+
+/// Evaluates for other members.
+pub struct KeyHolder {
+    store: Arc<Store>,
+    directory: Arc<Directory>,
+    shares: Arc<dyn KeyShares>,
+    feed_key: Arc<SigningKey>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    /// One evaluation a core: more would only wait for one another.
+    cores: Semaphore,
+}
+
+/// Why nothing was evaluated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HolderRefusal {
+    /// Whoever asks takes no part.
+    #[error("this member takes no part in the alliance")]
+    NotAMember,
+    /// There is no such shared key, or it is not in use.
+    #[error("the roster of this holder has no shared key {0} in use; compare rosters")]
+    KeyUnknown(KeyId),
+    /// This member holds no share of it.
+    #[error("this member is no holder of key {0}; compare rosters")]
+    NotAHolder(KeyId),
+    /// The share of that generation is not here.
+    #[error("this holder has the shares of generation {held}; ask for that")]
+    GenerationOther {
+        /// The one that it has.
+        held: u32,
+    },
+    /// The holder lost its share, or has another one than the roster says.
+    #[error("this holder has not its share of key {0}; its operator has it repaired")]
+    ShareMissing(KeyId),
+    /// A quorum or batch that is none.
+    #[error(transparent)]
+    Invalid(#[from] ToprfError),
+    /// The member's budget does not suffice.
+    #[error("{spent} of {budget} evaluations of the day are used, too many for this request; it renews at {renews_at}")]
+    OverBudget {
+        /// Without this request.
+        spent: u64,
+        /// For the day.
+        budget: u64,
+        /// When it renews.
+        renews_at: Timestamp,
+    },
+    /// Another request had the same name.
+    #[error("another request had this name; give each its own, 16 random bytes")]
+    RequestReused,
+    /// Nothing can be charged now.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A fault of the program.
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
+}
+
+impl HolderRefusal {
+    /// Stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotAMember => "NOT_A_MEMBER",
+            Self::KeyUnknown(_) => "KEY_UNKNOWN",
+            Self::NotAHolder(_) => "NOT_A_HOLDER",
+            Self::GenerationOther { .. } => "SHARE_GENERATION_OTHER",
+            Self::ShareMissing(_) => "SHARE_MISSING",
+            Self::Invalid(error) => error.code(),
+            Self::OverBudget { .. } => "EVALUATION_BUDGET_SPENT",
+            Self::RequestReused => "REQUEST_REUSED",
+            Self::Store(error) => error.code(),
+            Self::Panicked(panicked) => panicked.code(),
+        }
+    }
+}
+
+impl KeyHolder {
+    /// The holder of `directory`'s member.
+    #[must_use]
+    pub fn new(
+        store: Arc<Store>,
+        directory: Arc<Directory>,
+        shares: Arc<dyn KeyShares>,
+        feed_key: Arc<SigningKey>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        let cores = Semaphore::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
+        Self { store, directory, shares, feed_key, clock, entropy, cores }
+    }
+
+    /// Evaluates for `member`. What it asks is charged, durably, before anything is computed; the same request again is not charged.
+    ///
+    /// # Errors
+    /// [`HolderRefusal`]; nothing was computed then.
+    pub async fn evaluate(&self, member: &MemberId, request: EvaluationRequest) -> Result<EvaluationAnswer, HolderRefusal> {
+        let signed = self.directory.roster();
+        let roster = signed.roster();
+        if !roster.is_active(member) {
+            return Err(HolderRefusal::NotAMember);
+        }
+        let in_use = |key: &&RosterKey| matches!(key.state, KeyState::Active | KeyState::Retiring) && key.id == request.key;
+        let listed = roster.keys.iter().find(in_use).and_then(|key| key.sharing.as_ref());
+        let sharing = listed.ok_or_else(|| HolderRefusal::KeyUnknown(request.key.clone()))?;
+        let holder = sharing.index_of(self.directory.member());
+        let holder = holder.ok_or_else(|| HolderRefusal::NotAHolder(request.key.clone()))?;
+        if request.generation != sharing.generation {
+            return Err(HolderRefusal::GenerationOther { held: sharing.generation });
+        }
+        let quorum = quorum(sharing, holder, &request)?;
+        let share = self.share(sharing, holder, &request).await?;
+
+        let asked = request.digest(member);
+        let now = self.clock.now();
+        let day = u32::try_from(now.unix_ms().div_euclid(DAY_MS)).unwrap_or(0);
+        let budget = roster.policy.evaluations.budget(member, request.class);
+        let count = u32::try_from(request.blinded.len()).unwrap_or(u32::MAX);
+        let charge = Charge {
+            member: member.clone(),
+            key: request.key.clone(),
+            class: request.class,
+            day,
+            count,
+            budget,
+            request: request.request,
+            digest: asked.0,
+        };
+        let spent = match self.store.charge(charge).await? {
+            Charged::Granted { spent } => spent,
+            Charged::Over { spent } => {
+                let renews_at = Timestamp::from_unix_ms((i64::from(day) + 1) * DAY_MS);
+                return Err(HolderRefusal::OverBudget { spent, budget, renews_at });
+            }
+            Charged::Reused => return Err(HolderRefusal::RequestReused),
+        };
+        let EvaluationRequest { key, class, generation, blinded, .. } = request;
+        let entropy = self.entropy.clone();
+        let core = self.cores.acquire().await;
+        let evaluation = off_thread(move || share.evaluate(&quorum, &blinded, &*entropy)).await??;
+        drop(core);
+        let receipt = EvaluationReceipt {
+            holder: self.directory.member().clone(),
+            member: member.clone(),
+            key,
+            class,
+            generation,
+            day,
+            count,
+            spent,
+            asked,
+            answered: answer_digest(&evaluation),
+        };
+        let receipt = receipt.sign(self.directory.alliance(), &self.feed_key);
+        Ok(EvaluationAnswer { evaluation, receipt })
+    }
+
+    /// The share, where it is the one that everybody verifies by.
+    async fn share(
+        &self,
+        sharing: &Sharing,
+        holder: HolderIndex,
+        request: &EvaluationRequest,
+    ) -> Result<KeyShare, HolderRefusal> {
+        let (shares, key, class) = (self.shares.clone(), request.key.clone(), request.class);
+        let generation = request.generation;
+        let found = off_thread(move || shares.share(&key, class, generation, holder)).await?;
+        let place = sharing.holders.iter().position(|listed| listed.index == holder);
+        let expected = sharing.class(class).zip(place).and_then(|(class, place)| class.shares.get(place));
+        let fits = |share: &KeyShare| expected.is_some_and(|expected| share.verifying_share() == expected.0);
+        found.filter(fits).ok_or_else(|| HolderRefusal::ShareMissing(request.key.clone()))
+    }
+}
+
+/// The quorum that is asked for, where it is one of the key's, has this holder, and the batch has one of the sizes.
+fn quorum(sharing: &Sharing, holder: HolderIndex, request: &EvaluationRequest) -> Result<Quorum, ToprfError> {
+    let listed: BTreeSet<HolderIndex> = sharing.holders.iter().map(|holder| holder.index).collect();
+    if !request.quorum.contains(&holder) || !request.quorum.iter().all(|index| listed.contains(index)) {
+        return Err(ToprfError::QuorumInvalid);
+    }
+    let given = request.blinded.len();
+    match padded(given) {
+        Some(wanted) if given == wanted => Quorum::new(request.quorum.clone(), sharing.threshold),
+        wanted => Err(ToprfError::CountWrong { given, wanted: wanted.unwrap_or(MAX_BATCH) }),
+    }
+}

@@ -1,0 +1,315 @@
+//! Pseudonyms under shared keys: a node asks the holders, and believes none of them.
+//!
+//! The quorum is of those holders that answered fastest lately. Where one fails, or its answer does not verify, another takes its
+//! place; where one is slow, another quorum is asked beside it, and whichever is whole first counts. A quorum that changes is asked
+//! anew, because every holder computes with its coefficient in the quorum.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::stream::{self, FuturesUnordered};
+use futures_util::{StreamExt as _, TryStreamExt as _, future};
+use parking_lot::Mutex;
+use tokio::time::{sleep, timeout};
+
+use super::blocking::off_thread;
+use super::evaluation::{EvaluationAnswer, EvaluationRequest, HolderError, KeyHolders, answer_digest};
+use crate::domain::limits::{HEDGE_AFTER, HOLDER_TIMEOUT, MAX_BATCHES_IN_FLIGHT};
+use crate::domain::{Clock, Entropy, HolderIndex, KeyClass, MemberId, Pseudonym, Timestamp};
+use crate::feed::EvaluationReceipt;
+use crate::membership::Directory;
+use crate::pseudonym::toprf::{Blinding, MAX_BATCH, Quorum, Verified};
+use crate::pseudonym::{CanonicalIdentifier, Holders, PseudonymError, PseudonymScheme, SharedKey};
+
+/// How long a holder that failed is asked only where the others do not suffice.
+const AVOIDED_FOR: Duration = Duration::from_secs(30);
+/// How many times as long as it usually takes a holder may take before it is slow.
+const SLOW: u32 = 4;
+/// What is assumed of a holder that was never asked.
+const UNKNOWN_LATENCY: Duration = Duration::from_millis(50);
+
+/// Asks key holders on behalf of a node.
+pub struct HolderDesk {
+    asking: Arc<Asking>,
+}
+
+struct Asking {
+    directory: Arc<Directory>,
+    holders: Arc<dyn KeyHolders>,
+    entropy: Arc<dyn Entropy>,
+    clock: Arc<dyn Clock>,
+    standing: Mutex<BTreeMap<MemberId, Standing>>,
+}
+
+/// How a holder did lately.
+#[derive(Debug, Clone, Copy, Default)]
+struct Standing {
+    latency: Option<Duration>,
+    failed_at: Option<Timestamp>,
+}
+
+impl HolderDesk {
+    /// Asks through `holders`.
+    #[must_use]
+    pub fn new(
+        directory: Arc<Directory>,
+        holders: Arc<dyn KeyHolders>,
+        entropy: Arc<dyn Entropy>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { asking: Arc::new(Asking { directory, holders, entropy, clock, standing: Mutex::default() }) }
+    }
+}
+
+impl Holders for HolderDesk {
+    fn scheme(&self, key: SharedKey) -> Box<dyn PseudonymScheme> {
+        Box::new(SharedScheme { key: Arc::new(key), asking: self.asking.clone() })
+    }
+}
+
+/// Pseudonyms under one shared key.
+struct SharedScheme {
+    key: Arc<SharedKey>,
+    asking: Arc<Asking>,
+}
+
+impl fmt::Debug for SharedScheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SharedScheme({}, {} of {})", self.key.id, self.key.threshold, self.key.holders.len())
+    }
+}
+
+#[async_trait]
+impl PseudonymScheme for SharedScheme {
+    async fn pseudonyms(&self, identifiers: &[CanonicalIdentifier]) -> Result<Vec<Pseudonym>, PseudonymError> {
+        let mut by_class: BTreeMap<KeyClass, Vec<usize>> = BTreeMap::new();
+        for (place, identifier) in identifiers.iter().enumerate() {
+            by_class.entry(identifier.kind().key_class()).or_default().push(place);
+        }
+        let batch = |(class, places): (KeyClass, Vec<usize>)| {
+            let batch: Vec<CanonicalIdentifier> = places.iter().map(|place| identifiers[*place].clone()).collect();
+            let (key, asking) = (self.key.clone(), self.asking.clone());
+            async move { Ok::<_, PseudonymError>((places, Batch::new(key, class, asking).pseudonyms(batch).await?)) }
+        };
+        let parts = by_class.into_iter().flat_map(|(class, places)| {
+            let parts: Vec<_> = places.chunks(MAX_BATCH).map(|part| (class, part.to_vec())).collect();
+            parts
+        });
+        let made: Vec<(Vec<usize>, Vec<Pseudonym>)> =
+            stream::iter(parts.map(batch).collect::<Vec<_>>()).buffer_unordered(MAX_BATCHES_IN_FLIGHT).try_collect().await?;
+        let mut pseudonyms = vec![Pseudonym([0; 32]); identifiers.len()];
+        for (place, pseudonym) in made.into_iter().flat_map(|(places, made)| places.into_iter().zip(made)) {
+            pseudonyms[place] = pseudonym;
+        }
+        Ok(pseudonyms)
+    }
+}
+
+/// Identifiers of one class that go to the holders together.
+struct Batch {
+    key: Arc<SharedKey>,
+    class: KeyClass,
+    asking: Arc<Asking>,
+}
+
+/// A quorum that is being asked.
+struct Attempt {
+    quorum: Quorum,
+    /// Holders whose answers are there.
+    answered: Arc<Mutex<BTreeSet<HolderIndex>>>,
+}
+
+impl Batch {
+    fn new(key: Arc<SharedKey>, class: KeyClass, asking: Arc<Asking>) -> Self {
+        Self { key, class, asking }
+    }
+
+    async fn pseudonyms(&self, identifiers: Vec<CanonicalIdentifier>) -> Result<Vec<Pseudonym>, PseudonymError> {
+        let entropy = self.asking.entropy.clone();
+        let blinded = off_thread(move || Blinding::of(&identifiers, &*entropy)).await.map_err(|_| PseudonymError::Panicked)?;
+        let blinding = Arc::new(blinded.map_err(|error| self.unsound(error))?);
+        let (mut failed, mut running, mut hedged) = (BTreeMap::new(), FuturesUnordered::new(), false);
+        let mut asked = Vec::new();
+        let first = self.choose(&BTreeSet::new()).ok_or_else(|| self.unreachable(&failed))?;
+        let patience = self.patience(&first);
+        running.push(self.ask(&blinding, first, &mut asked));
+        loop {
+            let done = tokio::select! {
+                Some(done) = running.next() => done,
+                () = sleep(patience), if !hedged => {
+                    hedged = true;
+                    let answered: BTreeSet<HolderIndex> = asked.iter().flat_map(|a: &Attempt| a.answered.lock().clone()).collect();
+                    let slow = asked.iter().flat_map(|attempt| attempt.quorum.holders()).filter(|holder| !answered.contains(holder));
+                    let without = failed.keys().chain(slow).copied().collect();
+                    if let Some(other) = self.choose(&without) {
+                        running.push(self.ask(&blinding, other, &mut asked));
+                    }
+                    continue;
+                }
+            };
+            match done {
+                Ok((quorum, verified)) => {
+                    let finished = off_thread(move || blinding.finish(&quorum, &verified)).await;
+                    return finished.map_err(|_| PseudonymError::Panicked)?.map_err(|error| self.unsound(error));
+                }
+                Err((holder, error)) => {
+                    self.asking.note_failure(self.key.holders.get(&holder), &error);
+                    failed.insert(holder, error);
+                    if running.is_empty() {
+                        let next = self.choose(&failed.keys().copied().collect()).ok_or_else(|| self.unreachable(&failed))?;
+                        running.push(self.ask(&blinding, next, &mut asked));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The holders that answered fastest lately, without those of `without`; `None` where they are too few.
+    fn choose(&self, without: &BTreeSet<HolderIndex>) -> Option<Quorum> {
+        let (standing, now) = (self.asking.standing.lock(), self.asking.clock.now());
+        let rank = |member: &MemberId| {
+            let of = standing.get(member).copied().unwrap_or_default();
+            let avoided = of.failed_at.is_some_and(|at| now.since(at) < AVOIDED_FOR);
+            (avoided, of.latency.unwrap_or(UNKNOWN_LATENCY))
+        };
+        let mut holders: Vec<_> = self.key.holders.iter().filter(|(index, _)| !without.contains(index)).collect();
+        holders.sort_by_key(|(_, member)| rank(member));
+        let chosen = holders.into_iter().take(self.key.threshold.into()).map(|(index, _)| *index).collect();
+        Quorum::new(chosen, self.key.threshold).ok()
+    }
+
+    /// How long a quorum is waited for alone. Where all are slow another one would only make them slower.
+    fn patience(&self, quorum: &Quorum) -> Duration {
+        let standing = self.asking.standing.lock();
+        let members = quorum.holders().iter().filter_map(|holder| self.key.holders.get(holder));
+        let slowest = members.filter_map(|member| standing.get(member)?.latency).max().unwrap_or_default();
+        HEDGE_AFTER.max(slowest * SLOW)
+    }
+
+    /// Asks a quorum; gives what all of it answered, or who failed first.
+    fn ask(
+        &self,
+        blinding: &Arc<Blinding>,
+        quorum: Quorum,
+        asked: &mut Vec<Attempt>,
+    ) -> impl Future<Output = Result<(Quorum, Vec<Verified>), (HolderIndex, HolderError)>> + Send + use<> {
+        let answered = Arc::new(Mutex::new(BTreeSet::new()));
+        asked.push(Attempt { quorum: quorum.clone(), answered: answered.clone() });
+        let (key, class, asking, blinding) = (self.key.clone(), self.class, self.asking.clone(), blinding.clone());
+        async move {
+            let one = |holder: HolderIndex| {
+                let asking = asking.ask_one(&key, class, &blinding, &quorum, holder);
+                let answered = &answered;
+                async move {
+                    let verified = asking.await.map_err(|error| (holder, error))?;
+                    answered.lock().insert(holder);
+                    Ok(verified)
+                }
+            };
+            let verified = future::try_join_all(quorum.holders().iter().copied().map(one)).await?;
+            Ok((quorum, verified))
+        }
+    }
+
+    fn unsound(&self, error: crate::pseudonym::toprf::ToprfError) -> PseudonymError {
+        PseudonymError::SharesInconsistent { key: self.key.id.clone(), error }
+    }
+
+    fn unreachable(&self, failed: &BTreeMap<HolderIndex, HolderError>) -> PseudonymError {
+        let renewals = failed.values().filter_map(|error| match error {
+            HolderError::OverBudget { renews_at } => Some(*renews_at),
+            HolderError::Failed { .. } => None,
+        });
+        let renewals: Vec<Timestamp> = renewals.collect();
+        let key = self.key.id.clone();
+        // With those that are only out of budget the quorum would be whole.
+        let others = failed.len() - renewals.len();
+        match renewals.into_iter().max() {
+            Some(renews_at) if self.key.holders.len() - others >= usize::from(self.key.threshold) => {
+                PseudonymError::BudgetSpent { key, class: self.class, renews_at }
+            }
+            _ => {
+                let name = |holder: &HolderIndex| self.key.holders.get(holder).map(ToString::to_string).unwrap_or_default();
+                let reasons = failed.iter().map(|(holder, error)| format!("{}: {}", name(holder), error.code()));
+                let reasons = reasons.collect::<Vec<_>>().join(", ");
+                PseudonymError::HoldersUnreachable { key, needed: self.key.threshold, reasons }
+            }
+        }
+    }
+}
+
+impl Asking {
+    async fn ask_one(
+        &self,
+        key: &Arc<SharedKey>,
+        class: KeyClass,
+        blinding: &Arc<Blinding>,
+        quorum: &Quorum,
+        holder: HolderIndex,
+    ) -> Result<Verified, HolderError> {
+        let failed = |code: &str, detail: String| HolderError::Failed { code: code.to_owned(), detail };
+        let member = key.holders.get(&holder).ok_or_else(|| failed("KEY_UNKNOWN", "no such holder".into()))?;
+        let mut request = EvaluationRequest {
+            request: [0; 16],
+            key: key.id.clone(),
+            class,
+            generation: key.generation,
+            quorum: quorum.holders().to_vec(),
+            blinded: blinding.encoded().to_vec(),
+        };
+        self.entropy.fill(&mut request.request).map_err(|error| failed("NO_ENTROPY", error.to_string()))?;
+        let begun = self.clock.now();
+        let answer = timeout(HOLDER_TIMEOUT, self.holders.evaluate(member, &request)).await;
+        let answer = answer.map_err(|_| failed("HOLDER_TIMEOUT", format!("{member} did not answer in time")))??;
+        self.note_latency(member, self.clock.now().since(begun));
+        self.receipt(member, &request, &answer)?;
+        let (key, blinding, quorum) = (key.clone(), blinding.clone(), quorum.clone());
+        let verify = move || match key.shares(class) {
+            Some(shares) => blinding.verify(&answer.evaluation, shares, &quorum, holder),
+            None => Err(crate::pseudonym::toprf::ToprfError::QuorumInvalid),
+        };
+        let verified = off_thread(verify).await.map_err(|panicked| failed(panicked.code(), panicked.to_string()))?;
+        verified.map_err(|error| failed(error.code(), format!("{member} answered what does not verify: {error}")))
+    }
+
+    /// Whether the holder signed what it answered.
+    fn receipt(&self, member: &MemberId, request: &EvaluationRequest, answer: &EvaluationAnswer) -> Result<(), HolderError> {
+        let (signed, own) = (self.directory.roster(), self.directory.member());
+        let expected = EvaluationReceipt {
+            holder: member.clone(),
+            member: own.clone(),
+            key: request.key.clone(),
+            class: request.class,
+            generation: request.generation,
+            day: 0,
+            count: u32::try_from(request.blinded.len()).unwrap_or(u32::MAX),
+            spent: 0,
+            asked: request.digest(own),
+            answered: answer_digest(&answer.evaluation),
+        };
+        let key = signed.roster().member(member).map(|listed| listed.feed_key);
+        let opened = key.map(|key| expected.open(&answer.receipt, self.directory.alliance(), &key));
+        match opened {
+            Some(Ok(_)) => Ok(()),
+            Some(Err(_)) | None => {
+                let detail = format!("{member} did not sign what it answered");
+                Err(HolderError::Failed { code: "RECEIPT_WRONG".into(), detail })
+            }
+        }
+    }
+
+    fn note_latency(&self, member: &MemberId, took: Duration) {
+        let mut standing = self.standing.lock();
+        let of = standing.entry(member.clone()).or_default();
+        of.latency = Some(of.latency.map_or(took, |known| (known * 7 + took) / 8));
+    }
+
+    fn note_failure(&self, member: Option<&MemberId>, error: &HolderError) {
+        let Some(member) = member else { return };
+        tracing::warn!(%member, code = error.code(), %error, "a key holder did not answer as it should");
+        self.standing.lock().entry(member.clone()).or_default().failed_at = Some(self.clock.now());
+    }
+}

@@ -1,0 +1,170 @@
+//! Pseudonyms under a shared key, with holders that fail, lie and count.
+
+use super::hall::Manner;
+use super::world::{World, allegation, feed, identifier, member, submission};
+use crate::domain::limits::HOLDER_TIMEOUT;
+use crate::domain::{EvidenceKind, IdentifierKind, KeyClass, MemberBudget, MemberState, Submission, Verdict};
+use crate::feed::EvaluationReceipt;
+use crate::pseudonym::PseudonymError;
+use crate::service::{EvaluationRequest, HolderRefusal, KeyHolders as _, SubmitError, answer_digest};
+
+const FIVE: [&str; 5] = ["aurelle", "bazaar", "chips", "drinks", "estate"];
+const HOLDERS: [&str; 3] = ["chips", "drinks", "estate"];
+
+async fn world() -> World {
+    let mut world = World::new(&FIVE).await;
+    world.share_key(2, &HOLDERS).await;
+    world
+}
+
+/// A seller with an identifier of each class.
+fn seller(n: usize) -> Submission {
+    let mut stated = submission("all", &format!("outlet-{n}.test"), EvidenceKind::CourtJudgment, n);
+    stated.identifiers.push(identifier(IdentifierKind::Phone, "+8613800138000"));
+    stated.identifiers.push(identifier(IdentifierKind::Email, "seller@outlet.test"));
+    stated
+}
+
+async fn flagged(world: &World) -> Result<(), SubmitError> {
+    world.node("aurelle").submit(seller(1)).await?;
+    world.deliver("aurelle/all", "bazaar").await;
+    assert_eq!(world.node("bazaar").ask("outlet-1.test").await.judgment.verdict, Verdict::Confirmed);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_one_member_flags_another_finds_through_other_holders() {
+    let world = world().await;
+    flagged(&world).await.expect("two of three are there");
+    let asked = world.hall.asked();
+    let classes: std::collections::BTreeSet<KeyClass> = asked.iter().map(|(_, request)| request.class).collect();
+    assert_eq!(classes.len(), 3, "each class has its own key: {classes:?}");
+    assert!(asked.iter().all(|(_, request)| request.blinded.len() == 8), "and a holder hardly sees how many there are");
+    for gone in HOLDERS {
+        world.hall.behave(gone, Some(Manner::Down));
+        assert_eq!(world.node("bazaar").ask("outlet-1.test").await.judgment.verdict, Verdict::Confirmed, "without {gone}");
+        world.hall.behave(gone, None);
+    }
+}
+
+#[tokio::test]
+async fn a_holder_that_answers_wrongly_is_named_and_replaced() {
+    for manner in [Manner::Lying, Manner::Replaying, Manner::Unsigned] {
+        let world = world().await;
+        flagged(&world).await.expect("all are honest");
+        world.hall.behave("chips", Some(manner));
+        for _ in 0..3 {
+            assert_eq!(world.node("bazaar").ask("outlet-1.test").await.judgment.verdict, Verdict::Confirmed, "{manner:?}");
+        }
+        world.hall.behave("drinks", Some(Manner::Down));
+        let refused = world.node("aurelle").submit(seller(2)).await.expect_err("one is too few");
+        let SubmitError::Pseudonym(error) = refused else { panic!("{refused:?}") };
+        assert_eq!(error.code(), "KEY_HOLDERS_UNREACHABLE");
+        let expected = if manner == Manner::Lying { "chips: PROOF_WRONG" } else { "chips: RECEIPT_WRONG" };
+        let text = error.to_string();
+        assert!(text.contains(expected) && text.contains("drinks: PEER_UNREACHABLE"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_slow_holder_is_not_waited_for() {
+    let world = world().await;
+    for slow in HOLDERS {
+        world.hall.behave(slow, Some(Manner::Slow));
+        let submitted = world.node("aurelle").submit(allegation(&format!("by-{slow}.test"), 1));
+        let submitted = tokio::time::timeout(HOLDER_TIMEOUT / 2, submitted).await;
+        submitted.expect("before its time is over").expect("two are fast");
+        world.hall.behave(slow, None);
+    }
+}
+
+#[tokio::test]
+async fn beyond_its_budget_a_member_gets_nothing_until_the_next_day() {
+    let mut world = world().await;
+    let budget = MemberBudget { member: member("aurelle"), low_entropy: Some(16), business: None, name: None };
+    world.amend(|roster| roster.policy.evaluations.members = vec![budget]).await;
+    let phone = |n: usize| {
+        let mut stated = allegation("outlet.test", n);
+        stated.identifiers.push(identifier(IdentifierKind::Phone, &format!("+861380013{n:04}")));
+        stated
+    };
+    let (mut granted, mut refusal) = (0, None);
+    for n in 0..9 {
+        match world.node("aurelle").submit(phone(n)).await {
+            Ok(_) => granted += 1,
+            Err(SubmitError::Pseudonym(error)) => refusal = Some(error),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    // Three holders with room for two batches each, two for a quorum: three at most.
+    assert!((2..=3).contains(&granted), "{granted}");
+    let Some(PseudonymError::BudgetSpent { class, renews_at, .. }) = refusal else { panic!("{refusal:?}") };
+    let day = 86_400_000;
+    let now = crate::domain::Clock::now(&*world.node("chips").clock).unix_ms();
+    assert_eq!((class, renews_at.unix_ms()), (KeyClass::LowEntropy, (now / day + 1) * day));
+    world.node("bazaar").submit(phone(20)).await.expect("others have theirs");
+    world.node("aurelle").submit(allegation("other.test", 30)).await.expect("and businesses another one");
+    for holder in HOLDERS {
+        world.node(holder).clock.advance_days(1);
+    }
+    world.node("aurelle").submit(phone(40)).await.expect("a new day");
+}
+
+#[tokio::test]
+async fn a_holder_refuses_what_it_may_not_compute() {
+    let mut world = world().await;
+    world.node("aurelle").submit(allegation("outlet.test", 1)).await.expect("taken");
+    let (_, request) =
+        world.hall.asked().into_iter().find(|(holder, _)| *holder == member("chips")).expect("the first in order");
+    let chips = world.node("chips").holder.clone();
+    let code = async |by: &str, change: &dyn Fn(&mut EvaluationRequest)| {
+        let mut changed = request.clone();
+        changed.request = [7; 16];
+        change(&mut changed);
+        chips.evaluate(&member(by), changed).await.map(drop).map_err(|refusal| refusal.code())
+    };
+    assert_eq!(code("bazaar", &|_| ()).await, Ok(()));
+    assert_eq!(code("stranger", &|_| ()).await, Err("NOT_A_MEMBER"));
+    assert_eq!(code("bazaar", &|r| r.key = "k9".parse().expect("valid")).await, Err("KEY_UNKNOWN"));
+    assert_eq!(code("bazaar", &|r| r.generation = 1).await, Err("SHARE_GENERATION_OTHER"));
+    assert_eq!(code("bazaar", &|r| r.quorum.truncate(1)).await, Err("QUORUM_INVALID"));
+    assert_eq!(code("bazaar", &|r| r.quorum.reverse()).await, Ok(()), "whose order says nothing");
+    assert_eq!(code("bazaar", &|r| r.blinded.truncate(7)).await, Err("ELEMENT_COUNT"));
+    assert_eq!(code("bazaar", &|r| r.class = KeyClass::Name).await, Err("REQUEST_REUSED"));
+    assert_eq!(code("bazaar", &|r| (r.request, r.blinded[2]) = ([8; 16], [0; 32])).await, Err("ELEMENT_INVALID"));
+    let aurelle = world.node("aurelle").holder.evaluate(&member("bazaar"), request.clone()).await;
+    assert_eq!(aurelle.map(drop), Err(HolderRefusal::NotAHolder(request.key.clone())));
+    world.node("chips").chest.put(None);
+    assert_eq!(code("bazaar", &|r| r.request = [9; 16]).await, Err("SHARE_MISSING"));
+    world.amend(|roster| roster.members[1].state = MemberState::Expelled).await;
+    assert_eq!(code("bazaar", &|_| ()).await, Err("NOT_A_MEMBER"));
+}
+
+#[tokio::test]
+async fn the_same_request_costs_once_and_every_answer_is_signed() {
+    let world = world().await;
+    world.node("aurelle").submit(allegation("outlet.test", 1)).await.expect("taken");
+    let (_, request) =
+        world.hall.asked().into_iter().find(|(holder, _)| *holder == member("chips")).expect("the first in order");
+    let usage = || world.node("chips").store.usage(0, 10).expect("readable").0;
+    let before = usage();
+    let door = super::hall::Door { hall: world.hall.clone(), member: member("aurelle") };
+    let answer = door.evaluate(&member("chips"), &request).await.expect("again");
+    assert_eq!((usage(), before[0].evaluations, before[0].requests), (before.clone(), 8, 1));
+    let receipt = EvaluationReceipt {
+        holder: member("chips"),
+        member: member("aurelle"),
+        key: request.key.clone(),
+        class: request.class,
+        generation: 0,
+        day: 0,
+        count: 8,
+        spent: 0,
+        asked: request.digest(&member("aurelle")),
+        answered: answer_digest(&answer.evaluation),
+    };
+    let key = world.node("chips").feed_key().public();
+    let receipt = receipt.open(&answer.receipt, &world.roster.alliance, &key).expect("signed");
+    assert_eq!((receipt.spent, receipt.day), (8, before[0].day));
+    assert_eq!(world.node("bazaar").store.size(&feed("aurelle/all")).get(), 0);
+}

@@ -1,0 +1,50 @@
+//! A key that is shared among members, over real nodes: what one flags another finds, holders come and go, and a thief of a node's
+//! whole disk finds nobody.
+
+mod cluster;
+
+use cluster::{Alliance, eventually, identifier, submission};
+use countermark::domain::MemberKind;
+use countermark::rpc::proto::{IdentifierKind as Kind, Verdict};
+use tonic::Code;
+
+const FOUR: [(&str, MemberKind); 4] = [
+    ("bazaar", MemberKind::Platform),
+    ("aurelle", MemberKind::Brand),
+    ("chips", MemberKind::Brand),
+    ("drinks", MemberKind::Brand),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_share_signals_under_a_key_that_none_of_them_has() {
+    let (mut alliance, sockets) = Alliance::new(&FOUR).await;
+    alliance.share_key(2, &["aurelle", "chips", "drinks"]);
+    let mut nodes = alliance.start_all(sockets).await;
+    let mut aurelle = alliance.client("aurelle").await;
+    let mut bazaar = alliance.client("bazaar").await;
+    let seller = || vec![identifier(Kind::Domain, "outlet-17.test"), identifier(Kind::Phone, "+8613800138000")];
+    aurelle.submit(submission("all", seller())).await.expect("taken");
+    eventually("the signal is found by its phone", || {
+        let mut bazaar = bazaar.clone();
+        async move {
+            let answer = bazaar.check(vec![identifier(Kind::Phone, "+86 138 0013 8000")]).await.expect("answered");
+            answer.verdict() != Verdict::NoneKnown
+        }
+    })
+    .await;
+    assert_eq!(
+        bazaar.check(vec![identifier(Kind::Phone, "+8613800138001")]).await.expect("answered").verdict(),
+        Verdict::NoneKnown
+    );
+
+    // One holder of three may be away; of two it is said that they are too few, and which.
+    nodes.remove(&cluster::member("drinks")).expect("started").stop().await;
+    bazaar.check(seller()).await.expect("two are left");
+    nodes.remove(&cluster::member("chips")).expect("started").stop().await;
+    let refused = bazaar.check(seller()).await.expect_err("one is too few");
+    assert_eq!(refused.code(), Code::Unavailable);
+    assert!(refused.message().contains("chips: ") && refused.message().contains("drinks: "), "{refused:?}");
+    for node in nodes.into_values() {
+        node.stop().await;
+    }
+}
