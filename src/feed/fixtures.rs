@@ -1,9 +1,9 @@
-//! Values that the tests of this layer share.
+//! Values that the tests of this layer and of those above it share.
 
 use crate::domain::{
-    Action, AllianceName, Entropy, EntropyError, Evidence, EvidenceGrade, EvidenceKind, GoodsValue, IdentifierKind,
-    Infringement, Product, ProductClass, Pseudonym, PseudonymSet, Sha256Digest, Sighting, SignalContent, Statement,
-    SubmissionTag, Timestamp,
+    Action, AllianceName, Entropy, EntropyError, Evidence, EvidenceGrade, EvidenceKind, FeedKey, GoodsValue, IdentifierKind,
+    Infringement, Member, MemberKind, MemberState, Policy, Product, ProductClass, Pseudonym, PseudonymSet, Roster,
+    Sha256Digest, Sighting, SignalContent, Statement, SubmissionTag, Timestamp,
 };
 use crate::feed::{Body, Entry, SigningKey};
 
@@ -25,8 +25,32 @@ pub(super) fn alliance() -> AllianceName {
     "alliance.example".parse().expect("valid")
 }
 
+/// Three members that take part, and one that was expelled.
+pub(crate) fn roster() -> Roster {
+    let member = |id: &str, state| Member {
+        id: id.parse().expect("valid"),
+        kind: MemberKind::Brand,
+        name: id.into(),
+        state,
+        address: String::new(),
+        feed_key: FeedKey([0; 32]),
+    };
+    let active = ["acme", "brand", "chips"].map(|id| member(id, MemberState::Active));
+    Roster {
+        format: 1,
+        alliance: "alliance.example".parse().expect("valid"),
+        serial: 1,
+        issued_at: "2026-11-22T00:00:00Z".into(),
+        policy: Policy::default(),
+        members: active.into_iter().chain([member("gone", MemberState::Expelled)]).collect(),
+        groups: vec![],
+        keys: vec![],
+        platforms: vec![],
+    }
+}
+
 /// The shortest statement that is valid.
-pub(super) fn bare_statement() -> Statement {
+pub(crate) fn bare_statement() -> Statement {
     Statement {
         infringement: Infringement::Other,
         rights_holder: None,

@@ -24,7 +24,7 @@ mod content;
 mod entry;
 mod evaluation;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 mod fork;
 mod frontier;
 mod hash;

@@ -13,7 +13,7 @@ use super::proto::key_holder_service_client::KeyHolderServiceClient;
 use crate::domain::MemberId;
 use crate::domain::limits::{MAX_PEER_MESSAGE_BYTES, MAX_PEER_REQUEST_BYTES};
 use crate::membership::Directory;
-use crate::service::{EvaluationAnswer, EvaluationRequest, HolderError, HolderRefusal, KeyHolder, KeyHolders};
+use crate::service::{EvaluationAnswer, EvaluationRequest, HolderError, KeyHolder, KeyHolders};
 
 type Client = KeyHolderServiceClient<Channel>;
 
@@ -40,11 +40,9 @@ impl HolderLink {
         }
         let signed = self.directory.roster();
         let listed = signed.roster().member(holder).filter(|_| signed.roster().is_active(holder));
-        let unknown =
-            || HolderError::Failed { code: "NOT_A_MEMBER".into(), detail: format!("{holder} takes no part in the alliance") };
+        let unknown = || HolderError::failed("NOT_A_MEMBER", format!("{holder} takes no part in the alliance"));
         let channel = self.dialer.channel(holder, &listed.ok_or_else(unknown)?.address).await;
-        let channel =
-            channel.map_err(|error| HolderError::Failed { code: error.code.to_owned(), detail: error.to_string() })?;
+        let channel = channel.map_err(|error| HolderError::failed(error.code, error.to_string()))?;
         let client = KeyHolderServiceClient::new(channel)
             .max_decoding_message_size(MAX_PEER_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_PEER_REQUEST_BYTES);
@@ -57,10 +55,7 @@ impl HolderLink {
 impl KeyHolders for HolderLink {
     async fn evaluate(&self, holder: &MemberId, request: &EvaluationRequest) -> Result<EvaluationAnswer, HolderError> {
         if holder == self.directory.member() {
-            return self.own.evaluate(holder, request.clone()).await.map_err(|refusal| match refusal {
-                HolderRefusal::OverBudget { renews_at, .. } => HolderError::OverBudget { renews_at },
-                other => HolderError::Failed { code: other.code().to_owned(), detail: other.to_string() },
-            });
+            return Ok(self.own.evaluate(holder, request.clone()).await?);
         }
         let mut client = self.client(holder).await?;
         let response = client.evaluate(holder_convert::request_to_wire(request)).await.map_err(|status| {
@@ -69,7 +64,7 @@ impl KeyHolders for HolderLink {
             }
             holder_convert::refusal(&status)
         })?;
-        holder_convert::answer(&response.into_inner())
-            .map_err(|error| HolderError::Failed { code: error.code.to_owned(), detail: error.to_string() })
+        let answer = holder_convert::answer(&response.into_inner());
+        answer.map_err(|error| HolderError::failed(error.code, error.to_string()))
     }
 }

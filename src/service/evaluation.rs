@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use super::HolderRefusal;
 use crate::domain::{HolderIndex, KeyClass, KeyId, MemberId, Timestamp};
-use crate::feed::{Hash, sha256};
+use crate::feed::{EvaluationReceipt, Hash, sha256};
 use crate::pseudonym::toprf::{ELEMENT_BYTES, Evaluation};
 
 /// What a node asks a holder.
@@ -36,12 +37,29 @@ impl EvaluationRequest {
         let head = format!("{member} {key} {class} {generation} {}\n", quorum.join(","));
         sha256(&[head.as_bytes(), blinded.as_flattened()])
     }
-}
 
-/// SHA-256 of what a holder answers: the elements, then the proof.
-#[must_use]
-pub fn answer_digest(evaluation: &Evaluation) -> Hash {
-    sha256(&[evaluation.elements.as_flattened(), &evaluation.proof])
+    /// What `holder` signs when it gives `member` this answer, but for the day and what is spent, which it alone knows. The answer
+    /// stands in it as SHA-256 of the elements and the proof.
+    #[must_use]
+    pub fn receipt(&self, holder: &MemberId, member: &MemberId, evaluation: &Evaluation) -> EvaluationReceipt {
+        EvaluationReceipt {
+            holder: holder.clone(),
+            member: member.clone(),
+            key: self.key.clone(),
+            class: self.class,
+            generation: self.generation,
+            day: 0,
+            count: self.count(),
+            spent: 0,
+            asked: self.digest(member),
+            answered: sha256(&[evaluation.elements.as_flattened(), &evaluation.proof]),
+        }
+    }
+
+    /// Elements of the batch.
+    pub(super) fn count(&self) -> u32 {
+        u32::try_from(self.blinded.len()).unwrap_or(u32::MAX)
+    }
 }
 
 /// What a holder answers.
@@ -72,7 +90,22 @@ pub enum HolderError {
     },
 }
 
+impl From<HolderRefusal> for HolderError {
+    fn from(refusal: HolderRefusal) -> Self {
+        match refusal {
+            HolderRefusal::OverBudget { renews_at, .. } => Self::OverBudget { renews_at },
+            other => Self::failed(other.code(), other.to_string()),
+        }
+    }
+}
+
 impl HolderError {
+    /// Of another kind than a spent budget.
+    #[must_use]
+    pub fn failed(code: &str, detail: String) -> Self {
+        Self::Failed { code: code.to_owned(), detail }
+    }
+
     /// Stable code.
     #[must_use]
     pub fn code(&self) -> &str {

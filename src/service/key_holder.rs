@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::blocking::{Panicked, off_thread};
-use super::evaluation::{EvaluationAnswer, EvaluationRequest, answer_digest};
+use super::evaluation::{EvaluationAnswer, EvaluationRequest};
 use crate::domain::{
     Charge, Charged, Clock, Entropy, HolderIndex, KeyClass, KeyId, KeyState, MemberId, RosterKey, Sharing, Timestamp,
 };
@@ -139,13 +139,12 @@ impl KeyHolder {
         let now = self.clock.now();
         let day = u32::try_from(now.unix_ms().div_euclid(DAY_MS)).unwrap_or(0);
         let budget = roster.policy.evaluations.budget(member, request.class);
-        let count = u32::try_from(request.blinded.len()).unwrap_or(u32::MAX);
         let charge = Charge {
             member: member.clone(),
             key: request.key.clone(),
             class: request.class,
             day,
-            count,
+            count: request.count(),
             budget,
             request: request.request,
             digest: asked.0,
@@ -158,23 +157,13 @@ impl KeyHolder {
             }
             Charged::Reused => return Err(HolderRefusal::RequestReused),
         };
-        let EvaluationRequest { key, class, generation, blinded, .. } = request;
-        let entropy = self.entropy.clone();
+        let request = Arc::new(request);
+        let (batch, entropy) = (request.clone(), self.entropy.clone());
         let core = self.cores.acquire().await;
-        let evaluation = off_thread(move || share.evaluate(&quorum, &blinded, &*entropy)).await??;
+        let evaluation = off_thread(move || share.evaluate(&quorum, &batch.blinded, &*entropy)).await??;
         drop(core);
-        let receipt = EvaluationReceipt {
-            holder: self.directory.member().clone(),
-            member: member.clone(),
-            key,
-            class,
-            generation,
-            day,
-            count,
-            spent,
-            asked,
-            answered: answer_digest(&evaluation),
-        };
+        let receipt = request.receipt(self.directory.member(), member, &evaluation);
+        let receipt = EvaluationReceipt { day, spent, ..receipt };
         let receipt = receipt.sign(self.directory.alliance(), &self.feed_key);
         Ok(EvaluationAnswer { evaluation, receipt })
     }

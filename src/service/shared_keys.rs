@@ -16,10 +16,9 @@ use parking_lot::Mutex;
 use tokio::time::{sleep, timeout};
 
 use super::blocking::off_thread;
-use super::evaluation::{EvaluationAnswer, EvaluationRequest, HolderError, KeyHolders, answer_digest};
+use super::evaluation::{EvaluationAnswer, EvaluationRequest, HolderError, KeyHolders};
 use crate::domain::limits::{HEDGE_AFTER, HOLDER_TIMEOUT, MAX_BATCHES_IN_FLIGHT};
 use crate::domain::{Clock, Entropy, HolderIndex, KeyClass, MemberId, Pseudonym, Timestamp};
-use crate::feed::EvaluationReceipt;
 use crate::membership::Directory;
 use crate::pseudonym::toprf::{Blinding, MAX_BATCH, Quorum, Verified};
 use crate::pseudonym::{CanonicalIdentifier, Holders, PseudonymError, PseudonymScheme, SharedKey};
@@ -250,7 +249,7 @@ impl Asking {
         quorum: &Quorum,
         holder: HolderIndex,
     ) -> Result<Verified, HolderError> {
-        let failed = |code: &str, detail: String| HolderError::Failed { code: code.to_owned(), detail };
+        let failed = HolderError::failed;
         let member = key.holders.get(&holder).ok_or_else(|| failed("KEY_UNKNOWN", "no such holder".into()))?;
         let mut request = EvaluationRequest {
             request: [0; 16],
@@ -278,26 +277,12 @@ impl Asking {
     /// Whether the holder signed what it answered.
     fn receipt(&self, member: &MemberId, request: &EvaluationRequest, answer: &EvaluationAnswer) -> Result<(), HolderError> {
         let (signed, own) = (self.directory.roster(), self.directory.member());
-        let expected = EvaluationReceipt {
-            holder: member.clone(),
-            member: own.clone(),
-            key: request.key.clone(),
-            class: request.class,
-            generation: request.generation,
-            day: 0,
-            count: u32::try_from(request.blinded.len()).unwrap_or(u32::MAX),
-            spent: 0,
-            asked: request.digest(own),
-            answered: answer_digest(&answer.evaluation),
-        };
+        let expected = request.receipt(member, own, &answer.evaluation);
         let key = signed.roster().member(member).map(|listed| listed.feed_key);
         let opened = key.map(|key| expected.open(&answer.receipt, self.directory.alliance(), &key));
         match opened {
             Some(Ok(_)) => Ok(()),
-            Some(Err(_)) | None => {
-                let detail = format!("{member} did not sign what it answered");
-                Err(HolderError::Failed { code: "RECEIPT_WRONG".into(), detail })
-            }
+            Some(Err(_)) | None => Err(HolderError::failed("RECEIPT_WRONG", format!("{member} did not sign what it answered"))),
         }
     }
 

@@ -450,49 +450,9 @@ impl Show for Verified {
 mod tests {
     use super::*;
     use crate::domain::{
-        CaseTag, Decision, Dispute, DisputeGround, DisputeOutcome, EvidenceKind, Infringement, LeadId, Member, MemberKind,
-        MemberState, Opinion, Policy, ReferralStage, SignalContent, Statement, SubmissionTag,
+        CaseTag, Decision, Dispute, DisputeGround, LeadId, Opinion, ReferralStage, SignalContent, SubmissionTag,
     };
-
-    fn roster() -> Roster {
-        let member = |id: &str, state| Member {
-            id: id.parse().expect("valid"),
-            kind: MemberKind::Brand,
-            name: id.to_uppercase(),
-            state,
-            address: String::new(),
-            feed_key: FeedKey([0; 32]),
-        };
-        let active = ["acme", "brand", "chips"].map(|id| member(id, MemberState::Active));
-        Roster {
-            format: Roster::FORMAT,
-            alliance: "alliance.example".parse().expect("valid"),
-            serial: 1,
-            issued_at: "2026-11-22T00:00:00Z".into(),
-            policy: Policy::default(),
-            members: active.into_iter().chain([member("gone", MemberState::Expelled)]).collect(),
-            groups: vec![],
-            keys: vec![],
-            platforms: vec![],
-        }
-    }
-
-    fn statement() -> Statement {
-        Statement {
-            infringement: Infringement::Other,
-            rights_holder: None,
-            brand: None,
-            evidence: vec![Evidence::of(EvidenceKind::TestPurchase)],
-            actions: vec![],
-            sighting: None,
-            product: None,
-            goods_value: None,
-            observed_on: None,
-            acted_on: None,
-            retention_days: None,
-            derived_from: vec![],
-        }
-    }
+    use crate::feed::fixtures::{bare_statement, roster};
 
     fn referral(stage: ReferralStage, signals: &[&str]) -> Body {
         let signals = signals.iter().map(|signal| named(signal)).collect();
@@ -519,7 +479,7 @@ mod tests {
 
     #[test]
     fn what_no_node_counts_is_not_told_to_an_authority() {
-        let content = SignalContent { statement: statement(), kinds: vec![], pseudonyms: vec![] };
+        let content = SignalContent { statement: bare_statement(), kinds: vec![], pseudonyms: vec![] };
         let signal = Body::Signal { content, tag: SubmissionTag([0; 16]) };
         let reference = CaseTag([7; 16]);
         let ground = DisputeGround::GenuineGoods;

@@ -2,10 +2,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::{
-    Amendment, CaseTag, Decision, EvidenceKind, FeedKey, Infringement, MarkerKind, MarkerReason, Member, MemberKind,
-    MemberState, Policy, Retraction, RetractionReason,
+    Amendment, CaseTag, Decision, EvidenceKind, Infringement, MarkerKind, MarkerReason, Retraction, RetractionReason,
 };
-use crate::feed::fixtures::full_statement;
+use crate::feed::fixtures::{full_statement, roster};
 
 const DAY_MS: i64 = 86_400_000;
 /// A Monday.
@@ -17,29 +16,6 @@ fn at(day: i64) -> Timestamp {
 
 fn named(text: &str) -> SignalRef {
     text.parse().expect("valid")
-}
-
-fn roster() -> Roster {
-    let member = |id: &str, state| Member {
-        id: id.parse().expect("valid"),
-        kind: MemberKind::Brand,
-        name: id.into(),
-        state,
-        address: String::new(),
-        feed_key: FeedKey([0; 32]),
-    };
-    let active = ["acme", "brand", "chips"].map(|id| member(id, MemberState::Active));
-    Roster {
-        format: 1,
-        alliance: "alliance.example".parse().expect("valid"),
-        serial: 1,
-        issued_at: "2026-11-22T00:00:00Z".into(),
-        policy: Policy::default(),
-        members: active.into_iter().chain([member("gone", MemberState::Expelled)]).collect(),
-        groups: vec![],
-        keys: vec![],
-        platforms: vec![],
-    }
 }
 
 /// With nothing but a notice of the rights holder.

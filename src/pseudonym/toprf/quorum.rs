@@ -99,11 +99,6 @@ impl PublicShares {
         self.threshold
     }
 
-    /// Their places, in ascending order.
-    pub fn holders(&self) -> impl Iterator<Item = HolderIndex> {
-        self.shares.keys().copied()
-    }
-
     /// What `holder` computes with in `quorum`, times the generator.
     pub(super) fn partial_key(&self, quorum: &Quorum, holder: HolderIndex) -> Result<RistrettoPoint, ToprfError> {
         let share = self.shares.get(&holder).ok_or(ToprfError::QuorumInvalid)?;

@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::{HolderIndex, KeyClass, KeyId, MemberId};
-use crate::feed::{EvaluationReceipt, SigningKey};
+use crate::feed::SigningKey;
 use crate::pseudonym::HeldShares;
 use crate::pseudonym::toprf::KeyShare;
-use crate::service::{
-    EvaluationAnswer, EvaluationRequest, HolderError, HolderRefusal, KeyHolder, KeyHolders, KeyShares, answer_digest,
-};
+use crate::service::{EvaluationAnswer, EvaluationRequest, HolderError, KeyHolder, KeyHolders, KeyShares};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
@@ -67,7 +65,7 @@ impl KeyHolders for Door {
     async fn evaluate(&self, holder: &MemberId, request: &EvaluationRequest) -> Result<EvaluationAnswer, HolderError> {
         self.hall.asked.lock().push((holder.clone(), request.clone()));
         let manner = self.hall.manners.lock().get(holder).copied();
-        let down = || HolderError::Failed { code: "PEER_UNREACHABLE".into(), detail: "nobody is there".into() };
+        let down = || HolderError::failed("PEER_UNREACHABLE", "nobody is there".into());
         let (found, key) = self.hall.holders.lock().get(holder).cloned().ok_or_else(down)?;
         if manner == Some(Manner::Down) {
             return Err(down());
@@ -75,10 +73,7 @@ impl KeyHolders for Door {
         if manner == Some(Manner::Slow) {
             std::future::pending::<()>().await;
         }
-        let answer = found.evaluate(&self.member, request.clone()).await.map_err(|refusal| match refusal {
-            HolderRefusal::OverBudget { renews_at, .. } => HolderError::OverBudget { renews_at },
-            other => HolderError::Failed { code: other.code().to_owned(), detail: other.to_string() },
-        })?;
+        let answer = found.evaluate(&self.member, request.clone()).await?;
         let earlier = self.hall.last.lock().insert(holder.clone(), answer.clone());
         Ok(match manner {
             Some(Manner::Replaying) => earlier.expect("asked before"),
@@ -86,18 +81,7 @@ impl KeyHolders for Door {
             Some(Manner::Lying) => {
                 let mut evaluation = answer.evaluation;
                 evaluation.elements.swap(0, 1);
-                let receipt = EvaluationReceipt {
-                    holder: holder.clone(),
-                    member: self.member.clone(),
-                    key: request.key.clone(),
-                    class: request.class,
-                    generation: request.generation,
-                    day: 0,
-                    count: u32::try_from(request.blinded.len()).expect("few"),
-                    spent: 0,
-                    asked: request.digest(&self.member),
-                    answered: answer_digest(&evaluation),
-                };
+                let receipt = request.receipt(holder, &self.member, &evaluation);
                 let receipt = receipt.sign(&"alliance.example".parse().expect("valid"), &key);
                 EvaluationAnswer { evaluation, receipt }
             }

@@ -4,9 +4,8 @@ use super::hall::Manner;
 use super::world::{World, allegation, feed, identifier, member, submission};
 use crate::domain::limits::HOLDER_TIMEOUT;
 use crate::domain::{EvidenceKind, IdentifierKind, KeyClass, MemberBudget, MemberState, Submission, Verdict};
-use crate::feed::EvaluationReceipt;
 use crate::pseudonym::PseudonymError;
-use crate::service::{EvaluationRequest, HolderRefusal, KeyHolders as _, SubmitError, answer_digest};
+use crate::service::{EvaluationRequest, HolderRefusal, KeyHolders as _, SubmitError};
 
 const FIVE: [&str; 5] = ["aurelle", "bazaar", "chips", "drinks", "estate"];
 const HOLDERS: [&str; 3] = ["chips", "drinks", "estate"];
@@ -151,18 +150,7 @@ async fn the_same_request_costs_once_and_every_answer_is_signed() {
     let door = super::hall::Door { hall: world.hall.clone(), member: member("aurelle") };
     let answer = door.evaluate(&member("chips"), &request).await.expect("again");
     assert_eq!((usage(), before[0].evaluations, before[0].requests), (before.clone(), 8, 1));
-    let receipt = EvaluationReceipt {
-        holder: member("chips"),
-        member: member("aurelle"),
-        key: request.key.clone(),
-        class: request.class,
-        generation: 0,
-        day: 0,
-        count: 8,
-        spent: 0,
-        asked: request.digest(&member("aurelle")),
-        answered: answer_digest(&answer.evaluation),
-    };
+    let receipt = request.receipt(&member("chips"), &member("aurelle"), &answer.evaluation);
     let key = world.node("chips").feed_key().public();
     let receipt = receipt.open(&answer.receipt, &world.roster.alliance, &key).expect("signed");
     assert_eq!((receipt.spent, receipt.day), (8, before[0].day));
