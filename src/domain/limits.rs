@@ -96,6 +96,8 @@ pub const MAX_ACTIVE_KEYS: usize = 4;
 pub const MAX_LIVE_KEYS: usize = 2 * MAX_ACTIVE_KEYS;
 /// Holders of one shared key: five to be robust, and room for as many again while they change.
 pub const MAX_KEY_HOLDERS: usize = 16;
+/// Holders of a shared key that together can use it, at least: with one alone nothing would be shared.
+pub const MIN_THRESHOLD: usize = 2;
 /// How long a key holder may take for a batch: a hundred times what it needs.
 pub const HOLDER_TIMEOUT: Duration = Duration::from_secs(10);
 /// After how long at the earliest another quorum is asked beside one that is not whole yet.

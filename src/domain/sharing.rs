@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
-use super::limits::MAX_KEY_HOLDERS;
+use super::limits::{MAX_KEY_HOLDERS, MIN_THRESHOLD};
 use super::vocabulary::vocabulary;
 use super::{FieldError, IdentifierKind, KeyState, MemberId};
 
@@ -95,11 +95,11 @@ impl fmt::Debug for GroupElement {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sharing {
-    /// How many holders together can use it.
+    /// How many holders together can use it, from 2.
     pub threshold: u16,
     /// Counts up whenever the shares are made anew: those of different generations do not fit together.
     pub generation: u32,
-    /// Who has a share, 1 to 16.
+    /// Who has a share, 2 to 16.
     pub holders: Vec<KeyHolder>,
     /// What came of the ceremony, for each class of identifiers; empty before it.
     #[serde(default)]
@@ -122,10 +122,9 @@ pub struct KeyHolder {
 pub struct SharedClass {
     /// Which.
     pub class: KeyClass,
-    /// The secret times the generator.
-    pub public_key: GroupElement,
-    /// The same of each holder's share, in the order of the holders.
-    pub shares: Vec<GroupElement>,
+    /// The coefficients of the polynomial whose values at the holders' places are their shares, each times the generator, from the
+    /// constant one, which is the public key; as many as the threshold. The verifying share of every place follows from them.
+    pub polynomial: Vec<GroupElement>,
 }
 
 impl Sharing {
@@ -136,11 +135,11 @@ impl Sharing {
     pub fn validate(&self, state: KeyState, is_member: impl Fn(&MemberId) -> bool) -> Result<(), FieldError> {
         let fault = |field: &str, message: &str| Err(FieldError::new("SHARING_INVALID", field.to_owned(), message.to_owned()));
         let holders = self.holders.len();
-        if !(1..=MAX_KEY_HOLDERS).contains(&holders) {
-            return fault("holders", "name 1 to 16 holders");
+        if !(MIN_THRESHOLD..=MAX_KEY_HOLDERS).contains(&holders) {
+            return fault("holders", "name 2 to 16 holders");
         }
-        if !(1..=holders).contains(&usize::from(self.threshold)) {
-            return fault("threshold", "give 1 to as many as there are holders");
+        if !(MIN_THRESHOLD..=holders).contains(&usize::from(self.threshold)) {
+            return fault("threshold", "give 2 to as many as there are holders");
         }
         let members: BTreeSet<&MemberId> = self.holders.iter().map(|holder| &holder.member).collect();
         let places: BTreeSet<HolderIndex> = self.holders.iter().map(|holder| holder.index).collect();
@@ -153,8 +152,8 @@ impl Sharing {
             _ if classes == KeyClass::ALL => {}
             _ => return fault("classes", "give what came of the ceremony, one entry for each class in order"),
         }
-        if self.classes.iter().any(|class| class.shares.len() != holders) {
-            return fault("classes", "give a share for each holder");
+        if self.classes.iter().any(|class| class.polynomial.len() != usize::from(self.threshold)) {
+            return fault("classes", "give as many coefficients for each class as the threshold");
         }
         Ok(())
     }
@@ -181,11 +180,7 @@ mod tests {
             member: member.parse().expect("valid"),
             index: HolderIndex::new(index).expect("not zero"),
         };
-        let class = |class: &KeyClass| SharedClass {
-            class: *class,
-            public_key: GroupElement([1; 32]),
-            shares: vec![GroupElement([2; 32]); 3],
-        };
+        let class = |class: &KeyClass| SharedClass { class: *class, polynomial: vec![GroupElement([1; 32]); 2] };
         let holders = [("acme", 1), ("brand", 2), ("chips", 5)].map(holder).to_vec();
         Sharing { threshold: 2, generation: 0, holders, classes: KeyClass::ALL.iter().map(class).collect() }
     }
@@ -202,13 +197,13 @@ mod tests {
         assert_eq!(check(KeyState::Pending, &|s| s.classes.clear()), Ok(()), "before the ceremony");
         assert_eq!(active(&|s| s.classes.clear()), Err("classes".into()));
         assert_eq!(active(&|s| s.classes.swap(0, 1)), Err("classes".into()));
-        assert_eq!(active(&|s| s.classes[1].shares.truncate(2)), Err("classes".into()));
-        assert_eq!(active(&|s| s.threshold = 0), Err("threshold".into()));
+        assert_eq!(active(&|s| s.classes[1].polynomial.truncate(1)), Err("classes".into()));
+        assert_eq!(active(&|s| s.threshold = 1), Err("threshold".into()), "one holder would be the key");
         assert_eq!(active(&|s| s.threshold = 4), Err("threshold".into()));
         assert_eq!(active(&|s| s.holders[1].member = "acme".parse().expect("valid")), Err("holders".into()));
         assert_eq!(active(&|s| s.holders[1].member = "stranger".parse().expect("valid")), Err("holders".into()));
         assert_eq!(active(&|s| s.holders[1].index = s.holders[0].index), Err("holders".into()));
-        assert_eq!(active(&|s| s.holders.clear()), Err("holders".into()));
+        assert_eq!(active(&|s| s.holders.truncate(1)), Err("holders".into()));
         let text = toml::to_string(&sharing()).expect("writes");
         assert_eq!(toml::from_str(&text), Ok(sharing()));
         assert!(toml::from_str::<Sharing>(&text.replace("index = 5", "index = 0")).is_err(), "no share is the secret");

@@ -27,17 +27,14 @@ pub fn deal(threshold: u16, members: &[MemberId], entropy: &dyn Entropy) -> Resu
                 _ => PseudonymError::KeyInvalid,
             })?);
         }
-        let mut shares = Vec::new();
         for (held, place) in held.iter_mut().zip(&places) {
             let x = Scalar::from(place.get());
             let share = coefficients.iter().rev().fold(Scalar::ZERO, |sum, coefficient| sum * x + coefficient);
             let share = KeyShare::new(*place, &Zeroizing::new(share.to_bytes())).map_err(|_| invalid())?;
-            shares.push(GroupElement(share.verifying_share()));
             held.insert(*class, share);
         }
-        let secret = coefficients.first().ok_or_else(invalid)?;
-        let public_key = GroupElement(RistrettoPoint::mul_base(secret).compress().0);
-        classes.push(SharedClass { class: *class, public_key, shares });
+        let commit = |coefficient| GroupElement(RistrettoPoint::mul_base(coefficient).compress().0);
+        classes.push(SharedClass { class: *class, polynomial: coefficients.iter().map(commit).collect() });
     }
     let holders = members.iter().zip(places).map(|(member, index)| KeyHolder { member: member.clone(), index }).collect();
     let held = held.into_iter().map(|shares| HeldShares::new(0, shares)).collect::<Result<_, _>>()?;

@@ -12,6 +12,7 @@
 mod account;
 mod bank;
 mod canonical;
+pub mod ceremony;
 mod country;
 mod dealer;
 mod domain;

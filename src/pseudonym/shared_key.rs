@@ -27,9 +27,8 @@ impl SharedKey {
         let inconsistent = |error| PseudonymError::SharesInconsistent { key: key.id.clone(), error };
         let sharing = key.sharing.as_ref().ok_or_else(|| inconsistent(ToprfError::QuorumInvalid))?;
         let of_class = |class: &SharedClass| {
-            let shares = sharing.holders.iter().zip(&class.shares).map(|(holder, share)| (holder.index, share.0));
-            let shares = PublicShares::new(sharing.threshold, &class.public_key.0, &shares.collect::<Vec<_>>());
-            Ok((class.class, shares.map_err(inconsistent)?))
+            let coefficients: Vec<_> = class.polynomial.iter().map(|coefficient| coefficient.0).collect();
+            Ok((class.class, PublicShares::new(&coefficients).map_err(inconsistent)?))
         };
         let Sharing { threshold, generation, holders, classes } = sharing;
         Ok(Self {

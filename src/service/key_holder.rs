@@ -178,9 +178,10 @@ impl KeyHolder {
         let (shares, key, class) = (self.shares.clone(), request.key.clone(), request.class);
         let generation = request.generation;
         let found = off_thread(move || shares.share(&key, class, generation, holder)).await?;
-        let place = sharing.holders.iter().position(|listed| listed.index == holder);
-        let expected = sharing.class(class).zip(place).and_then(|(class, place)| class.shares.get(place));
-        let fits = |share: &KeyShare| expected.is_some_and(|expected| share.verifying_share() == expected.0);
+        let expected = sharing.class(class).map(|class| class.polynomial.iter().map(|c| c.0).collect::<Vec<_>>());
+        let public = expected.and_then(|expected| crate::pseudonym::toprf::PublicShares::new(&expected).ok());
+        let fits =
+            |share: &KeyShare| public.as_ref().is_some_and(|public| share.verifying_share() == public.verifying_share(holder));
         found.filter(fits).ok_or_else(|| HolderRefusal::ShareMissing(request.key.clone()))
     }
 }

@@ -1,4 +1,4 @@
-use crate::domain::{EntropyError, HolderIndex};
+use crate::domain::EntropyError;
 
 /// Why a part of the protocol was refused or could not be done. Never holds what was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -26,12 +26,6 @@ pub enum ToprfError {
     /// A quorum that is none.
     #[error("the quorum is none: as many different holders as the threshold are wanted, each of the key's")]
     QuorumInvalid,
-    /// Verifying shares that are not of the public key, or not of one polynomial.
-    #[error("the verifying share of holder {holder} does not belong to the public key")]
-    SharesInconsistent {
-        /// Whose.
-        holder: HolderIndex,
-    },
     /// No randomness.
     #[error("the operating system gave no random bytes")]
     Entropy(#[from] EntropyError),
@@ -47,7 +41,6 @@ impl ToprfError {
             Self::CountWrong { .. } => "ELEMENT_COUNT",
             Self::ProofWrong => "PROOF_WRONG",
             Self::QuorumInvalid => "QUORUM_INVALID",
-            Self::SharesInconsistent { .. } => "SHARES_INCONSISTENT",
             Self::Entropy(_) => "NO_ENTROPY",
         }
     }

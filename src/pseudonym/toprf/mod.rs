@@ -38,3 +38,4 @@ pub use holder::{Evaluation, KeyShare};
 pub use node::{Blinding, MAX_BATCH, Verified, padded};
 pub use proof::PROOF_BYTES;
 pub use quorum::{PublicShares, Quorum};
+pub(super) use quorum::{at, lagrange};

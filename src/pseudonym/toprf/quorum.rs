@@ -1,16 +1,15 @@
-//! Who computes together: holders by their places, Lagrange coefficients, and what the roster says of their shares.
-
-use std::collections::BTreeMap;
+//! Who computes together: holders by their places, Lagrange coefficients, and what everybody knows of their shares.
 
 use curve25519_dalek::ristretto::RistrettoPoint;
 use curve25519_dalek::scalar::Scalar;
+use curve25519_dalek::traits::VartimeMultiscalarMul as _;
 
 use super::ToprfError;
 use super::group::{ELEMENT_BYTES, element};
 use crate::domain::HolderIndex;
 
 /// Where the polynomial is evaluated for a holder.
-fn at(place: HolderIndex) -> Scalar {
+pub(in crate::pseudonym) fn at(place: HolderIndex) -> Scalar {
     Scalar::from(place.get())
 }
 
@@ -46,62 +45,60 @@ impl Quorum {
 }
 
 /// The Lagrange coefficient of `of` among `places`, at `x`. No place is another's.
-fn lagrange(places: &[HolderIndex], of: HolderIndex, x: Scalar) -> Scalar {
+pub(in crate::pseudonym) fn lagrange(places: &[HolderIndex], of: HolderIndex, x: Scalar) -> Scalar {
     let others = places.iter().filter(|other| **other != of).map(|other| at(*other));
     let (above, below) =
         others.fold((Scalar::ONE, Scalar::ONE), |(above, below), other| (above * (x - other), below * (at(of) - other)));
     above * below.invert()
 }
 
-/// What everybody knows of the shares of one key: by it a holder's work is verified.
+/// What everybody knows of the shares of one key: the polynomial whose values at the holders' places are their shares, each of its
+/// coefficients times the generator (Feldman's commitments). By it a holder's work is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicShares {
-    threshold: u16,
-    shares: BTreeMap<HolderIndex, RistrettoPoint>,
+    /// From the constant one, which is the public key; as many as the threshold.
+    coefficients: Vec<RistrettoPoint>,
 }
 
 impl PublicShares {
-    /// Of a key with this public key, of which any `threshold` holders can use theirs.
+    /// Of these coefficients, from the constant one.
     ///
     /// # Errors
-    /// [`ToprfError::ElementInvalid`] with the place of a share, counted from 1 as the key itself is 0; [`ToprfError::QuorumInvalid`] where there
-    /// are fewer than the threshold, or a holder stands twice; [`ToprfError::SharesInconsistent`].
-    pub fn new(
-        threshold: u16,
-        public_key: &[u8; ELEMENT_BYTES],
-        shares: &[(HolderIndex, [u8; ELEMENT_BYTES])],
-    ) -> Result<Self, ToprfError> {
-        let public_key = element(public_key, 0)?;
-        let mut decoded = BTreeMap::new();
-        for (place, (holder, share)) in (1..).zip(shares) {
-            if decoded.insert(*holder, element(share, place)?).is_some() {
-                return Err(ToprfError::QuorumInvalid);
-            }
-        }
-        let first: Vec<HolderIndex> = decoded.keys().copied().take(threshold.into()).collect();
-        Quorum::new(first.clone(), threshold)?;
-        // One polynomial of degree below the threshold goes through all of them, and through the key at zero.
-        let through = |x| first.iter().map(|place| decoded[place] * lagrange(&first, *place, x)).sum::<RistrettoPoint>();
-        let key_of = first.last().copied().ok_or(ToprfError::QuorumInvalid)?;
-        if through(Scalar::ZERO) != public_key {
-            return Err(ToprfError::SharesInconsistent { holder: key_of });
-        }
-        let odd = decoded.iter().skip(first.len()).find(|(place, share)| through(at(**place)) != **share);
-        match odd {
-            Some((holder, _)) => Err(ToprfError::SharesInconsistent { holder: *holder }),
-            None => Ok(Self { threshold, shares: decoded }),
-        }
+    /// [`ToprfError::ElementInvalid`] with the place of a coefficient; [`ToprfError::QuorumInvalid`] for none.
+    pub fn new(coefficients: &[[u8; ELEMENT_BYTES]]) -> Result<Self, ToprfError> {
+        let decoded = coefficients.iter().enumerate().map(|(place, bytes)| element(bytes, place));
+        let coefficients = decoded.collect::<Result<Vec<_>, _>>()?;
+        if coefficients.is_empty() { Err(ToprfError::QuorumInvalid) } else { Ok(Self { coefficients }) }
     }
 
     /// Holders that together can use the key.
     #[must_use]
-    pub const fn threshold(&self) -> u16 {
-        self.threshold
+    pub const fn threshold(&self) -> usize {
+        self.coefficients.len()
+    }
+
+    /// The share of the holder at a place, times the generator.
+    #[must_use]
+    pub fn verifying_share(&self, holder: HolderIndex) -> [u8; ELEMENT_BYTES] {
+        self.scaled(holder, Scalar::ONE).compress().0
+    }
+
+    /// The share of `holder`, times the generator and `factor`.
+    pub(in crate::pseudonym) fn scaled(&self, holder: HolderIndex, factor: Scalar) -> RistrettoPoint {
+        let powers = std::iter::successors(Some(factor), |power| Some(power * at(holder)));
+        let powers: Vec<Scalar> = powers.take(self.coefficients.len()).collect();
+        RistrettoPoint::vartime_multiscalar_mul(powers, &self.coefficients)
+    }
+
+    /// The public key.
+    #[must_use]
+    pub fn public_key(&self) -> [u8; ELEMENT_BYTES] {
+        self.coefficients.first().map_or([0; ELEMENT_BYTES], |key| key.compress().0)
     }
 
     /// What `holder` computes with in `quorum`, times the generator.
     pub(super) fn partial_key(&self, quorum: &Quorum, holder: HolderIndex) -> Result<RistrettoPoint, ToprfError> {
-        let share = self.shares.get(&holder).ok_or(ToprfError::QuorumInvalid)?;
-        Ok(share * quorum.coefficient(holder)?)
+        let fits = quorum.holders().len() == self.threshold();
+        if fits { Ok(self.scaled(holder, quorum.coefficient(holder)?)) } else { Err(ToprfError::QuorumInvalid) }
     }
 }

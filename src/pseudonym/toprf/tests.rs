@@ -73,9 +73,8 @@ fn shared(threshold: u16, holders: u16, seed: u32) -> Shared {
     let share = |x| KeyShare::new(place(x), &Zeroizing::new(at(x).to_bytes())).expect("a share");
     let shares: Vec<KeyShare> = (1..=holders).map(share).collect();
     let secret = coefficients[0];
-    let public_key = RistrettoPoint::mul_base(&secret).compress().0;
-    let verifying: Vec<_> = shares.iter().map(|share| (share.holder(), share.verifying_share())).collect();
-    Shared { secret, shares, public: PublicShares::new(threshold, &public_key, &verifying).expect("of one polynomial") }
+    let committed: Vec<_> = coefficients.iter().map(|of| RistrettoPoint::mul_base(of).compress().0).collect();
+    Shared { secret, shares, public: PublicShares::new(&committed).expect("elements") }
 }
 
 impl Shared {
@@ -85,7 +84,8 @@ impl Shared {
     }
 
     fn quorum(&self, holders: &[u16]) -> Quorum {
-        Quorum::new(holders.iter().map(|index| place(*index)).collect(), self.public.threshold()).expect("a quorum")
+        let threshold = u16::try_from(self.public.threshold()).expect("small");
+        Quorum::new(holders.iter().map(|index| place(*index)).collect(), threshold).expect("a quorum")
     }
 
     fn evaluate(&self, quorum: &Quorum, holder: HolderIndex, blinding: &Blinding) -> Evaluation {
@@ -136,7 +136,7 @@ fn the_vectors_of_the_rfc_with_proofs_come_out_byte_for_byte() {
     let public_key = bytes("c803e2cc6b05fc15064549b5920659ca4a77b2cca6f04f6b357009335476ad4e");
     let share = KeyShare::new(place(1), &secret).expect("a share");
     assert_eq!(share.verifying_share(), public_key);
-    let public = PublicShares::new(1, &public_key, &[(place(1), public_key)]).expect("one holder");
+    let public = PublicShares::new(&[public_key]).expect("one holder");
     let quorum = Quorum::new(vec![place(1)], 1).expect("one holder");
     let outputs: [[u8; 64]; 2] = [
         bytes(
@@ -225,14 +225,17 @@ fn every_quorum_gives_the_same_pseudonyms_and_no_smaller_one_gives_any() {
         let holders = holders.iter().map(|index| place(*index)).collect();
         assert_eq!(Quorum::new(holders, 3), Err(ToprfError::QuorumInvalid));
     }
-    // Two holders that pass themselves off as a quorum of two come to something else.
+    // Two holders that pass themselves off as a quorum of two come to something else, and nobody takes it.
     let two = Quorum::new(vec![place(1), place(2)], 2).expect("two");
     let blinding = blind(&inputs, 7);
-    let evaluations = two.holders().iter().map(|holder| (*holder, key.evaluate(&two, *holder, &blinding)));
-    let verified: Vec<_> = evaluations
-        .map(|(holder, evaluation)| blinding.verify(&evaluation, &key.public, &two, holder).expect("of these shares"))
-        .collect();
-    assert_ne!(blinding.finish(&two, &verified).expect("of two"), expected);
+    let evaluation = key.evaluate(&two, place(1), &blinding);
+    assert_eq!(blinding.verify(&evaluation, &key.public, &two, place(1)).map(drop), Err(ToprfError::QuorumInvalid));
+    let secret = key.shares.iter().take(2).map(|share| {
+        let bytes = *share.to_bytes();
+        let share_of = Scalar::from_canonical_bytes(bytes).expect("a scalar");
+        share_of * two.coefficient(share.holder()).expect("of the quorum")
+    });
+    assert_ne!(secret.sum::<Scalar>(), key.secret);
 }
 
 #[test]
@@ -295,25 +298,15 @@ fn a_holder_takes_no_element_that_is_none() {
 }
 
 #[test]
-fn a_roster_with_shares_of_another_key_is_found_out() {
-    type Listed = Vec<(HolderIndex, [u8; 32])>;
-    let key = shared(2, 4, 1);
-    let public_key = RistrettoPoint::mul_base(&key.secret).compress().0;
-    let shares: Listed = key.shares.iter().map(|share| (share.holder(), share.verifying_share())).collect();
-    let with = |change: &dyn Fn(&mut Listed)| {
-        let mut shares = shares.clone();
-        change(&mut shares);
-        PublicShares::new(2, &public_key, &shares).map(drop)
-    };
-    assert_eq!(with(&|_| ()), Ok(()));
-    let other = shared(2, 4, 2).shares[3].verifying_share();
-    assert_eq!(with(&|s| s[3].1 = other), Err(ToprfError::SharesInconsistent { holder: place(4) }));
-    assert_eq!(with(&|s| s[0].1 = other), Err(ToprfError::SharesInconsistent { holder: place(2) }), "or one before it");
-    assert_eq!(with(&|s| s[1].0 = place(1)), Err(ToprfError::QuorumInvalid));
-    assert_eq!(with(&|s| s.truncate(1)), Err(ToprfError::QuorumInvalid));
-    assert_eq!(with(&|s| s[2].1 = [0; 32]), Err(ToprfError::ElementInvalid { place: 3 }));
-    let threshold = PublicShares::new(3, &public_key, &shares).map(drop);
-    assert_eq!(threshold, Ok(()), "a polynomial of degree one is one of degree two, too: a quorum of three does");
+fn the_verifying_share_of_every_place_follows_from_the_polynomial() {
+    let key = shared(3, 7, 1);
+    for share in &key.shares {
+        assert_eq!(key.public.verifying_share(share.holder()), share.verifying_share());
+    }
+    let decoded = |elements: &[[u8; 32]]| PublicShares::new(elements).map(drop);
+    let good = key.shares[0].verifying_share();
+    assert_eq!(decoded(&[good, [0; 32]]), Err(ToprfError::ElementInvalid { place: 1 }), "not the identity");
+    assert_eq!(decoded(&[]), Err(ToprfError::QuorumInvalid));
 }
 
 #[test]
