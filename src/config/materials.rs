@@ -14,7 +14,7 @@ use crate::alliance::folder::{FolderError, read_public, read_secret};
 use crate::domain::limits::MAX_ROSTER_BYTES;
 use crate::domain::{KeyId, Timestamp};
 use crate::feed::{SignedRoster, SigningKey};
-use crate::pseudonym::{HeldShares, HmacKey, KeyRing};
+use crate::pseudonym::{HmacKey, KeyRing};
 use crate::rpc::identity::{Certificate, Identity};
 use crate::rpc::tls::{Credentials, TlsError, TrustAnchors, server_config, verify_node, webhook_config};
 use crate::service::LocalSecret;
@@ -171,22 +171,6 @@ impl LoadedConfig {
             keys.insert(id, key);
         }
         Ok(keys)
-    }
-
-    /// The shares that this member holds of a key, in the file `KEY.share` beside the keys; `None` where there are none. Read when they
-    /// are needed, as the file is written when shares are made anew.
-    ///
-    /// # Errors
-    /// [`ConfigError`] where the file cannot be read.
-    pub fn key_shares(&self, key: &KeyId) -> Result<Option<HeldShares>, ConfigError> {
-        let path = self.config.keys.pseudonym_keys.join(format!("{key}.share"));
-        if !path.exists() {
-            return Ok(None);
-        }
-        let text = self.file("keys.pseudonym_keys", read_secret(&path))?;
-        let setting = || self.setting("keys.pseudonym_keys");
-        let shares = HeldShares::from_text(&text);
-        shares.map(Some).map_err(|source| ConfigError::PseudonymKey { setting: setting(), key: key.clone(), source })
     }
 
     fn roster(&self) -> Result<Option<SignedRoster>, ConfigError> {

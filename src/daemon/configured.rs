@@ -9,14 +9,13 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::reload::Reloader;
-use super::{Listeners, Node, NodeSetup, StartError, SystemClock, SystemEntropy, WebhookSetup};
+use super::{FolderVault, Listeners, Node, NodeSetup, StartError, SystemClock, SystemEntropy, WebhookSetup};
 use crate::config::{ConfigError, Environment, LoadedConfig, Materials, NodeConfig, Purpose};
-use crate::domain::{Clock as _, HolderIndex, KeyClass, KeyId};
+use crate::domain::{Clock as _, KeyId};
 use crate::pseudonym::HmacKey;
-use crate::pseudonym::toprf::KeyShare;
 use crate::replication::{OwnFeeds, Pace};
 use crate::rpc::AccessList;
-use crate::service::{KeySecrets, KeyShares};
+use crate::service::{CeremonyPace, KeySecrets};
 use crate::store::StoreError;
 use crate::telemetry::{self, TelemetryError};
 
@@ -96,22 +95,13 @@ impl KeySecrets for KeyFolder {
     }
 }
 
-impl KeyShares for KeyFolder {
-    fn share(&self, key: &KeyId, class: KeyClass, generation: u32, holder: HolderIndex) -> Option<KeyShare> {
-        let held = self.0.key_shares(key).unwrap_or_else(|error| {
-            tracing::error!(code = error.code(), %error, "the shares of a pseudonym key cannot be read");
-            None
-        });
-        let held = held.filter(|held| held.generation() == generation);
-        held.and_then(|held| held.share(class).filter(|share| share.holder() == holder).cloned())
-    }
-}
-
 /// What a node is made of, from its configuration.
 #[must_use]
 pub fn setup(loaded: LoadedConfig, materials: Materials) -> NodeSetup {
     let config = loaded.config.clone();
     let folder = Arc::new(KeyFolder(loaded));
+    // Beside what the engine keeps in the same folder, so that whoever moves one moves the other.
+    let shares = config.node.data_dir.join("shares");
     let addresses = config.peers.addresses.iter().map(|(member, address)| (member.clone(), address.as_str().to_owned()));
     NodeSetup {
         alliance: config.node.alliance,
@@ -120,8 +110,8 @@ pub fn setup(loaded: LoadedConfig, materials: Materials) -> NodeSetup {
         cache_bytes: config.store.cache_mib * MIB,
         feed_key: materials.feed_key,
         local_secret: materials.local_secret,
-        secrets: folder.clone(),
-        shares: folder,
+        secrets: folder,
+        vault: Arc::new(FolderVault::at(shares)),
         roster: materials.roster.map(|roster| roster.note().clone()),
         secretariat: config.roster.secretariat_key,
         credentials: materials.own,
@@ -137,6 +127,7 @@ pub fn setup(loaded: LoadedConfig, materials: Materials) -> NodeSetup {
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         pace: Pace::default(),
+        ceremony_pace: CeremonyPace::default(),
         own_feeds: OwnFeeds::default(),
     }
 }

@@ -19,6 +19,7 @@ use crate::rpc::acceptor::{Acceptor, Bounds, OpenConnections, clients_of, peers_
 use crate::rpc::proto::DESCRIPTORS;
 use crate::rpc::proto::audit_service_server::AuditServiceServer;
 use crate::rpc::proto::case_service_server::CaseServiceServer;
+use crate::rpc::proto::key_ceremony_service_server::KeyCeremonyServiceServer;
 use crate::rpc::proto::key_holder_service_server::KeyHolderServiceServer;
 use crate::rpc::proto::lead_service_server::LeadServiceServer;
 use crate::rpc::proto::node_service_server::NodeServiceServer;
@@ -81,7 +82,10 @@ impl Parts {
         let holder = KeyHolderServiceServer::new(self.holder.clone())
             .max_decoding_message_size(MAX_PEER_REQUEST_BYTES)
             .max_encoding_message_size(MAX_PEER_MESSAGE_BYTES);
-        let router = server(serving, MAX_STREAMS_PER_NODE).add_service(service).add_service(holder);
+        let ceremonies = KeyCeremonyServiceServer::new(self.holder.clone())
+            .max_decoding_message_size(MAX_PEER_REQUEST_BYTES)
+            .max_encoding_message_size(MAX_PEER_REQUEST_BYTES);
+        let router = server(serving, MAX_STREAMS_PER_NODE).add_service(service).add_service(holder).add_service(ceremonies);
         serve_on(router, acceptor.with_bounds(Bounds::of_peers()), socket, serving)
     }
 

@@ -12,6 +12,7 @@ mod parts;
 mod reload;
 mod rights;
 mod system;
+mod vault;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -35,7 +36,7 @@ use crate::pseudonym::PseudonymError;
 use crate::replication::{OwnFeeds, Pace};
 use crate::rpc::AccessList;
 use crate::rpc::tls::{Credentials, TlsError, TrustAnchors};
-use crate::service::{KeySecrets, KeyShares, LocalSecret};
+use crate::service::{CeremonyPace, KeySecrets, LocalSecret, ShareVault};
 use crate::store::{OpenError, Options, Store, StoreError};
 
 use listeners::{Health, Serving};
@@ -46,6 +47,7 @@ pub use configured::{ServeError, serve, setup};
 pub use reload::ReloadError;
 pub use rights::Renewal;
 pub use system::{SystemClock, SystemEntropy};
+pub use vault::FolderVault;
 
 /// What a node is made of, read and verified.
 pub struct NodeSetup {
@@ -63,8 +65,8 @@ pub struct NodeSetup {
     pub local_secret: LocalSecret,
     /// Secrets of the pseudonym keys that all members hold.
     pub secrets: Arc<dyn KeySecrets>,
-    /// This member's shares of those that are shared.
-    pub shares: Arc<dyn KeyShares>,
+    /// Where this member's shares of those are kept that are shared.
+    pub vault: Arc<dyn ShareVault>,
     /// The roster at hand, as signed note; the store may have a newer one.
     pub roster: Option<Bytes>,
     /// The secretariat's public key.
@@ -87,6 +89,8 @@ pub struct NodeSetup {
     pub entropy: Arc<dyn Entropy>,
     /// How often nodes give word and how long they wait.
     pub pace: Pace,
+    /// How often holders of keys look for what is to be done.
+    pub ceremony_pace: CeremonyPace,
     /// What the member's own feeds are taken for.
     pub own_feeds: OwnFeeds,
 }

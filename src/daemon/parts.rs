@@ -20,8 +20,9 @@ use crate::rpc::{
     SignalServer,
 };
 use crate::service::{
-    AccuracyBoard, AuditTrail, Cases, Deliveries, Eraser, FreshnessBoard, HolderDesk, KeyHolder, KeySecrets, KeyShares, Leads,
-    LocalSecret, NodeState, Overrides, Pseudonymiser, Retention, Rings, Screener, Signals, Submitter, Watcher, Watches,
+    AccuracyBoard, AuditTrail, Cases, Ceremonies, CeremonyDesk, CeremonyPace, Deliveries, Eraser, FreshnessBoard, HolderDesk,
+    KeyHolder, KeySecrets, Leads, LocalSecret, NodeState, Overrides, Pseudonymiser, Retention, Rings, Screener, ShareBook,
+    ShareVault, Signals, Submitter, Watcher, Watches,
 };
 
 /// What can fail, opened and compared: the store, the roster, and the keys that it names.
@@ -29,7 +30,8 @@ pub(super) struct Ground {
     pub(super) store: Arc<Store>,
     pub(super) directory: Arc<Directory>,
     secrets: Arc<dyn KeySecrets>,
-    shares: Arc<dyn KeyShares>,
+    vault: Arc<dyn ShareVault>,
+    ceremony_pace: CeremonyPace,
     secret: Arc<LocalSecret>,
     access: Arc<ArcSwap<AccessList>>,
     addresses: BTreeMap<MemberId, String>,
@@ -68,7 +70,8 @@ impl Ground {
             store,
             directory,
             secrets: setup.secrets,
-            shares: setup.shares,
+            vault: setup.vault,
+            ceremony_pace: setup.ceremony_pace,
             secret: Arc::new(setup.local_secret),
             access: Arc::new(ArcSwap::from_pointee(setup.access)),
             addresses: setup.addresses,
@@ -107,7 +110,8 @@ impl Parts {
             store,
             directory,
             secrets,
-            shares,
+            vault,
+            ceremony_pace,
             secret,
             access,
             addresses,
@@ -120,9 +124,22 @@ impl Parts {
         } = ground;
         let liveness = Arc::new(Liveness::new());
         let dialer = Arc::new(PeerDialer { alliance: directory.alliance().clone(), tls: tls.dialling.clone(), addresses });
-        let holder = KeyHolder::new(store.clone(), directory.clone(), shares, feed_key.clone(), clock.clone(), entropy.clone());
+        let book = Arc::new(ShareBook::new(vault));
+        let holder =
+            KeyHolder::new(store.clone(), directory.clone(), book.clone(), feed_key.clone(), clock.clone(), entropy.clone());
         let holder = Arc::new(holder);
         let link = Arc::new(HolderLink::new(dialer.clone(), directory.clone(), holder.clone()));
+        let ceremonies = Arc::new(Ceremonies {
+            book,
+            directory: directory.clone(),
+            fellows: link.clone(),
+            feed_key: feed_key.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            pace: ceremony_pace,
+            desk: CeremonyDesk::default(),
+        });
+        tasks.spawn(ceremonies.clone().run(directory.subscribe(), working.clone()));
         let desk = Arc::new(HolderDesk::new(directory.clone(), link, entropy.clone(), clock.clone()));
         let pseudonymiser = Arc::new(Pseudonymiser::new(directory.clone(), secrets, desk, clock.clone()));
         let reader = Reader::new(store.clone(), tasks.clone());
@@ -240,7 +257,7 @@ impl Parts {
             started_at: clock.now(),
         };
         Self {
-            holder: KeyHolderServer { holder },
+            holder: KeyHolderServer { holder, ceremonies },
             serve: Arc::new(ServeContext::new(reader, directory.clone(), pace, feed_key)),
             signals: SignalServer {
                 submitter: Arc::new(submitter),

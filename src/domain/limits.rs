@@ -98,6 +98,22 @@ pub const MAX_LIVE_KEYS: usize = 2 * MAX_ACTIVE_KEYS;
 pub const MAX_KEY_HOLDERS: usize = 16;
 /// Holders of a shared key that together can use it, at least: with one alone nothing would be shared.
 pub const MIN_THRESHOLD: usize = 2;
+/// Bytes of what the holders of a key say of its shares: 16 of them, and 16 coefficients for each class.
+pub const MAX_SHARING_BYTES: usize = 8 * 1_024;
+/// Bytes of one part of a ceremony: the commitments of a participant to 16 coefficients for each class.
+pub const MAX_CEREMONY_PART_BYTES: usize = 4 * 1_024;
+/// How often a holder asks the others for their parts while a ceremony is at hand.
+pub const CEREMONY_INTERVAL: Duration = Duration::from_secs(1);
+/// How often it looks whether one is due.
+pub const CEREMONY_IDLE: Duration = Duration::from_secs(30);
+/// How long after a ceremony failed it is begun anew: somebody lies, or a person has to see to it.
+pub const CEREMONY_RETRY: Duration = Duration::from_secs(3_600);
+/// Generations that a participant goes on by at once because another has: enough for attempts that failed, and too few to use all up.
+pub const MAX_GENERATIONS_AHEAD: u32 = 64;
+/// How long shares are still used after those that replace them are there: a node learns of new ones when it asks with old ones.
+pub const SHARE_OVERLAP: Duration = Duration::from_secs(3_600);
+/// How old shares are at least before they are made anew because another holder wants it: a hostile one cannot keep all at it.
+pub const MIN_SHARE_AGE: Duration = Duration::from_secs(86_400);
 /// How long a key holder may take for a batch: a hundred times what it needs.
 pub const HOLDER_TIMEOUT: Duration = Duration::from_secs(10);
 /// After how long at the earliest another quorum is asked beside one that is not whole yet.

@@ -42,7 +42,7 @@ pub use rates::{Rate, Rates};
 pub use referral::{LeadId, Referral, ReferralStage, Sentence};
 pub use role::Role;
 pub use roster::{FeedKey, Group, Member, MemberKind, MemberState, Platform, Roster, RosterKey, Scheme};
-pub use sharing::{GroupElement, HolderIndex, KeyClass, KeyHolder, SharedClass, Sharing};
+pub use sharing::{GroupElement, HolderIndex, KeyClass, KeyHolder, SharedClass, SharedGeneration, Sharing};
 pub use signal::{
     Erasure, ErasureProgress, ErasureReason, Retraction, RetractionReason, SignalContent, SignalStatus, Submission,
     SubmissionId, SubmissionTag,

@@ -151,6 +151,9 @@ pub struct EvaluationPolicy {
     pub business: u64,
     /// Of e-mail, names and addresses.
     pub name: u64,
+    /// Days after which the holders of a key make its shares anew, 1 to 365, so that shares that were stolen one by one fit together
+    /// only where they were stolen within that time.
+    pub refresh_days: u16,
     /// Members that have other budgets.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<MemberBudget>,
@@ -175,7 +178,7 @@ pub struct MemberBudget {
 
 impl Default for EvaluationPolicy {
     fn default() -> Self {
-        Self { low_entropy: 20_000, business: 1_000_000, name: 200_000, members: Vec::new() }
+        Self { low_entropy: 20_000, business: 1_000_000, name: 200_000, refresh_days: 30, members: Vec::new() }
     }
 }
 
@@ -192,6 +195,9 @@ impl EvaluationPolicy {
     }
 
     fn validate(&self) -> Result<(), FieldError> {
+        if !(1..=365).contains(&self.refresh_days) {
+            return Err(FieldError::new("REFRESH_DAYS_INVALID", "refresh_days", "give 1 to 365 days"));
+        }
         let named: BTreeSet<&MemberId> = self.members.iter().map(|budget| &budget.member).collect();
         if named.len() == self.members.len() {
             return Ok(());

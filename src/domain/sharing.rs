@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::{MAX_KEY_HOLDERS, MIN_THRESHOLD};
 use super::vocabulary::vocabulary;
-use super::{FieldError, IdentifierKind, KeyState, MemberId};
+use super::{FieldError, IdentifierKind, KeyId, KeyState, MemberId, RosterKey};
 
 vocabulary! {
     /// Kinds of identifiers that one key is for. A holder cannot see of what kind an identifier is, so what it may be asked is
@@ -168,6 +168,53 @@ impl Sharing {
     #[must_use]
     pub fn class(&self, class: KeyClass) -> Option<&SharedClass> {
         self.classes.iter().find(|shared| shared.class == class)
+    }
+}
+
+/// What everybody may know of the shares that one ceremony made; believed where all that took part have signed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SharedGeneration {
+    /// Of which key.
+    pub key: KeyId,
+    /// Which shares these are. A later ceremony has a higher one.
+    pub generation: u32,
+    /// How many holders together can use them.
+    pub threshold: u16,
+    /// Who took part, in the order of their places.
+    pub holders: Vec<KeyHolder>,
+    /// What came of it.
+    pub classes: Vec<SharedClass>,
+}
+
+impl SharedGeneration {
+    /// What the roster says of a key; `None` where there has been no ceremony.
+    #[must_use]
+    pub fn of(key: &RosterKey) -> Option<Self> {
+        let Sharing { threshold, generation, holders, classes } = key.sharing.as_ref()?;
+        let mut holders = holders.clone();
+        holders.sort_unstable_by_key(|holder| holder.index);
+        (!classes.is_empty()).then(|| Self {
+            key: key.id.clone(),
+            generation: *generation,
+            threshold: *threshold,
+            holders,
+            classes: classes.clone(),
+        })
+    }
+
+    /// The key of a class.
+    #[must_use]
+    pub fn class(&self, class: KeyClass) -> Option<&SharedClass> {
+        self.classes.iter().find(|shared| shared.class == class)
+    }
+
+    /// Whether these are shares of the same keys.
+    #[must_use]
+    pub fn is_of_the_same_keys(&self, other: &Self) -> bool {
+        let keys =
+            |of: &Self| of.classes.iter().map(|class| (class.class, class.polynomial.first().copied())).collect::<Vec<_>>();
+        (&self.key, self.threshold) == (&other.key, other.threshold) && keys(self) == keys(other)
     }
 }
 

@@ -18,6 +18,7 @@
 mod audit;
 mod batch;
 mod bodies;
+mod ceremony;
 mod checkpoint;
 mod codec;
 mod content;
@@ -34,6 +35,7 @@ mod life;
 mod note;
 mod receipt;
 mod roster;
+mod sharing;
 mod signing_key;
 mod statement;
 mod transcript;
@@ -43,6 +45,7 @@ pub mod wire;
 pub use audit::{AuditHead, audit_time, decode_audit, encode_audit};
 pub use batch::{BatchError, verify_batch};
 pub use bodies::{entry_name_from_wire, required_word, stance_from_wire, stance_to_wire, validity_from_wire};
+pub use ceremony::{CeremonyPart, Round};
 pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 pub use codec::{EncodeError, NotUnderstood, decode, encode};
 pub use content::{content_digest, same_content};
@@ -54,9 +57,10 @@ pub use hash::{Hash, HashLengthError, leaf_hash, node_hash, sha256};
 pub use inclusion::{InclusionPath, ProofError, verify_proof, write_proof};
 pub use lead::{Lead, LeadOutline, LeadStep, counting};
 pub use life::{Amended, DisputeEnd, Disputed, Life, Note, Opined, Told, life, marker_holds};
-pub use note::{NoteError, open_note, sign_note, verifier_key};
+pub use note::{NoteError, decimal, open_note, sign_note, verifier_key};
 pub use receipt::{ErasureReceipt, ReceiptError};
 pub use roster::{Replacement, RosterError, SignedRoster, supersede};
+pub use sharing::{join_sharing, open_sharing, sign_sharing, verify_sharing};
 pub use signing_key::{KeyError, SigningKey};
 pub use statement::{
     change_from_wire, change_to_wire, day_from_wire, digests_from_wire, digests_to_wire, evidence_list_from_wire,

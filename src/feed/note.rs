@@ -58,8 +58,37 @@ pub fn open_note<'n>(note: &'n [u8], key_name: &str, key: &FeedKey) -> Result<&'
     if signed { Ok(text) } else { Err(NoteError::NotSigned) }
 }
 
+/// The note that several keys signed, of the notes that each of them signed alone; `None` where these do not say the same.
+#[must_use]
+pub(super) fn join_notes<'n>(notes: impl IntoIterator<Item = &'n [u8]>) -> Option<Bytes> {
+    let (mut joined, mut said) = (String::new(), None);
+    for note in notes {
+        let (text, signatures) = split(note).ok()?;
+        if *said.get_or_insert(text) != text {
+            return None;
+        }
+        if joined.is_empty() {
+            joined = format!("{text}\n");
+        }
+        joined.push_str(signatures);
+    }
+    said.map(|_| joined.into())
+}
+
+/// The names under which a note claims to be signed; nothing of it is verified.
+///
+/// # Errors
+/// [`NoteError::Malformed`], [`NoteError::TooManySignatures`].
+pub(super) fn claimed_signers(note: &[u8]) -> Result<Vec<&str>, NoteError> {
+    let (_, signatures) = split(note)?;
+    let names: Option<Vec<&str>> = signatures.split_terminator('\n').map(|line| Some(signature_line(line)?.0)).collect();
+    let names = names.ok_or(NoteError::Malformed)?;
+    if names.len() > MAX_NOTE_SIGNATURES { Err(NoteError::TooManySignatures) } else { Ok(names) }
+}
+
 /// A number of a signed text, in its one spelling: decimal, without a plus sign or leading zeros.
-pub(super) fn decimal<T: FromStr + ToString>(text: &str) -> Option<T> {
+#[must_use]
+pub fn decimal<T: FromStr + ToString>(text: &str) -> Option<T> {
     text.parse::<T>().ok().filter(|number| number.to_string() == text)
 }
 

@@ -128,8 +128,11 @@ impl KeyRing {
 
 /// The way to the holders of shared keys.
 pub trait Holders: Send + Sync {
-    /// Pseudonyms under this key.
-    fn scheme(&self, key: SharedKey) -> Box<dyn PseudonymScheme>;
+    /// Pseudonyms under this shared key of the roster.
+    ///
+    /// # Errors
+    /// [`PseudonymError::SharesInconsistent`].
+    fn scheme(&self, key: &RosterKey) -> Result<Box<dyn PseudonymScheme>, PseudonymError>;
 }
 
 /// Where nobody can be asked: every shared key fails.
@@ -137,8 +140,8 @@ pub trait Holders: Send + Sync {
 pub struct NoHolders;
 
 impl Holders for NoHolders {
-    fn scheme(&self, key: SharedKey) -> Box<dyn PseudonymScheme> {
-        Box::new(Unasked(key))
+    fn scheme(&self, key: &RosterKey) -> Result<Box<dyn PseudonymScheme>, PseudonymError> {
+        Ok(Box::new(Unasked(SharedKey::of(key, None)?)))
     }
 }
 
@@ -156,7 +159,7 @@ impl PseudonymScheme for Unasked {
 fn usable(key: &RosterKey, secret: Option<HmacKey>, holders: &dyn Holders) -> Result<UsableKey, PseudonymError> {
     let scheme: Box<dyn PseudonymScheme> = match key.scheme {
         Scheme::HmacSha256 => Box::new(recognised(key, secret)?),
-        Scheme::ToprfRistretto255 => holders.scheme(SharedKey::of(key)?),
+        Scheme::ToprfRistretto255 => holders.scheme(key)?,
     };
     Ok(UsableKey { id: key.id.clone(), state: key.state, scheme })
 }

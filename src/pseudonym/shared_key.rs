@@ -2,9 +2,9 @@ use std::collections::BTreeMap;
 
 use super::PseudonymError;
 use super::toprf::{PublicShares, ToprfError};
-use crate::domain::{HolderIndex, KeyClass, KeyId, MemberId, RosterKey, SharedClass, Sharing};
+use crate::domain::{HolderIndex, KeyClass, KeyId, MemberId, RosterKey, SharedClass, SharedGeneration};
 
-/// A shared key as the roster describes it, after it was seen that the shares are of it.
+/// A shared key with the shares of one generation. Who holds one is as the roster says: the polynomial gives each place its share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SharedKey {
     /// Its name.
@@ -19,24 +19,26 @@ pub struct SharedKey {
 }
 
 impl SharedKey {
-    /// Of a key in use.
+    /// Of a key in use, with these of its shares, or those that the roster knows of.
     ///
     /// # Errors
-    /// [`PseudonymError::SharesInconsistent`].
-    pub fn of(key: &RosterKey) -> Result<Self, PseudonymError> {
+    /// [`PseudonymError::SharesInconsistent`], also for shares of other keys.
+    pub fn of(key: &RosterKey, newer: Option<&SharedGeneration>) -> Result<Self, PseudonymError> {
         let inconsistent = |error| PseudonymError::SharesInconsistent { key: key.id.clone(), error };
-        let sharing = key.sharing.as_ref().ok_or_else(|| inconsistent(ToprfError::QuorumInvalid))?;
-        let of_class = |class: &SharedClass| {
-            let coefficients: Vec<_> = class.polynomial.iter().map(|coefficient| coefficient.0).collect();
-            Ok((class.class, PublicShares::new(&coefficients).map_err(inconsistent)?))
-        };
-        let Sharing { threshold, generation, holders, classes } = sharing;
+        let none = || inconsistent(ToprfError::QuorumInvalid);
+        let listed = SharedGeneration::of(key).ok_or_else(none)?;
+        let shares = newer.unwrap_or(&listed);
+        if !shares.is_of_the_same_keys(&listed) {
+            return Err(none());
+        }
+        let of_class = |class: &SharedClass| Ok((class.class, PublicShares::of(class).map_err(inconsistent)?));
+        let holders = key.sharing.iter().flat_map(|sharing| &sharing.holders);
         Ok(Self {
             id: key.id.clone(),
-            threshold: *threshold,
-            generation: *generation,
-            holders: holders.iter().map(|holder| (holder.index, holder.member.clone())).collect(),
-            classes: classes.iter().map(of_class).collect::<Result<_, _>>()?,
+            threshold: shares.threshold,
+            generation: shares.generation,
+            holders: holders.map(|holder| (holder.index, holder.member.clone())).collect(),
+            classes: shares.classes.iter().map(of_class).collect::<Result<_, _>>()?,
         })
     }
 

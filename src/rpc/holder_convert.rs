@@ -3,13 +3,20 @@
 use bytes::Bytes;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
+use zeroize::Zeroizing;
 
 use super::fault::Fault;
-use super::proto::{EvaluateRequest, EvaluateResponse};
+use super::proto::{
+    EvaluateRequest, EvaluateResponse, GetCeremonyRequest, GetCeremonyResponse, RepairShareRequest, RepairShareResponse,
+    SignedPart,
+};
 use crate::domain::{FieldError, HolderIndex, KeyClass, Timestamp};
-use crate::feed::required_word;
+use crate::feed::{Hash, required_word};
 use crate::pseudonym::toprf::{ELEMENT_BYTES, Evaluation, PROOF_BYTES};
-use crate::service::{EvaluationAnswer, EvaluationRequest, HolderError, HolderRefusal};
+use crate::service::{
+    CeremonyAnswer, CeremonyQuery, CeremonyRefusal, EvaluationAnswer, EvaluationRequest, HolderError, HolderRefusal,
+    RepairAnswer, RepairQuery, Signed,
+};
 
 /// In the metadata of an ErrorInfo: when a budget renews, in milliseconds of the Unix epoch.
 const RENEWS_AT: &str = "renews_at_ms";
@@ -74,6 +81,76 @@ fn elements(bytes: &[u8], field: &'static str) -> Result<Vec<[u8; ELEMENT_BYTES]
     Err(FieldError::new("ELEMENT_COUNT", field, "give elements of 32 bytes, one after the other"))
 }
 
+fn part(part: SignedPart) -> Signed {
+    Signed { note: part.note, body: Zeroizing::new(part.body.into()) }
+}
+
+fn part_to_wire(part: &Signed) -> SignedPart {
+    SignedPart { note: part.note.clone(), body: Bytes::copy_from_slice(&part.body) }
+}
+
+pub(super) fn ceremony_query(message: &GetCeremonyRequest) -> Result<CeremonyQuery, FieldError> {
+    let ceremony = fixed(&message.ceremony, "ceremony", "CEREMONY_INVALID", "give the 32 bytes of a digest")?;
+    Ok(CeremonyQuery { key: message.key.parse()?, ceremony: Hash(ceremony) })
+}
+
+pub(super) fn ceremony_answer(message: GetCeremonyResponse) -> CeremonyAnswer {
+    let GetCeremonyResponse { generation, commitments, echo, shares, result } = message;
+    CeremonyAnswer {
+        generation,
+        commitments: commitments.map(part),
+        echo: echo.map(part),
+        shares: shares.map(part),
+        result: Some(result).filter(|note| !note.is_empty()),
+    }
+}
+
+pub(super) fn ceremony_answer_to_wire(answer: CeremonyAnswer) -> GetCeremonyResponse {
+    let CeremonyAnswer { generation, commitments, echo, shares, result } = answer;
+    GetCeremonyResponse {
+        generation,
+        commitments: commitments.as_ref().map(part_to_wire),
+        echo: echo.as_ref().map(part_to_wire),
+        shares: shares.as_ref().map(part_to_wire),
+        result: result.unwrap_or_default(),
+    }
+}
+
+pub(super) fn repair(message: RepairShareRequest) -> Result<RepairQuery, FieldError> {
+    let RepairShareRequest { member, wanted, note } = message;
+    Ok(RepairQuery { member: member.parse()?, wanted, note })
+}
+
+pub(super) fn repair_to_wire(query: &RepairQuery) -> RepairShareRequest {
+    let RepairQuery { member, wanted, note } = query.clone();
+    RepairShareRequest { member: member.to_string(), wanted, note }
+}
+
+pub(super) fn repair_answer(message: RepairShareResponse) -> RepairAnswer {
+    let RepairShareResponse { splits, scalars } = message;
+    RepairAnswer { splits: splits.into_iter().map(part).collect(), scalars: Zeroizing::new(scalars.into()) }
+}
+
+pub(super) fn repair_answer_to_wire(answer: &RepairAnswer) -> RepairShareResponse {
+    let splits = answer.splits.iter().map(part_to_wire).collect();
+    RepairShareResponse { splits, scalars: Bytes::copy_from_slice(&answer.scalars) }
+}
+
+impl From<CeremonyRefusal> for Fault {
+    fn from(refusal: CeremonyRefusal) -> Self {
+        let grpc = match &refusal {
+            CeremonyRefusal::NotAHolder(_) | CeremonyRefusal::KeyUnknown(_) | CeremonyRefusal::ShareMissing(_) => {
+                Code::FailedPrecondition
+            }
+            CeremonyRefusal::RepairInvalid => Code::InvalidArgument,
+            CeremonyRefusal::RepairFailed(_) => Code::Aborted,
+            CeremonyRefusal::Vault(_) => Code::Unavailable,
+            CeremonyRefusal::Ceremony(_) | CeremonyRefusal::Panicked(_) => Code::Internal,
+        };
+        Self::new(grpc, refusal.code(), refusal.to_string())
+    }
+}
+
 impl From<HolderRefusal> for Fault {
     fn from(refusal: HolderRefusal) -> Self {
         let grpc = match &refusal {
@@ -84,7 +161,7 @@ impl From<HolderRefusal> for Fault {
             | HolderRefusal::ShareMissing(_) => Code::FailedPrecondition,
             HolderRefusal::Invalid(_) | HolderRefusal::RequestReused => Code::InvalidArgument,
             HolderRefusal::OverBudget { .. } => Code::ResourceExhausted,
-            HolderRefusal::Store(_) => Code::Unavailable,
+            HolderRefusal::Store(_) | HolderRefusal::Vault(_) => Code::Unavailable,
             HolderRefusal::Panicked(_) => Code::Internal,
         };
         let renews = match &refusal {

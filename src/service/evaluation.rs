@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::HolderRefusal;
+use super::{FellowHolders, HolderRefusal};
 use crate::domain::{HolderIndex, KeyClass, KeyId, MemberId, Timestamp};
 use crate::feed::{EvaluationReceipt, Hash, sha256};
 use crate::pseudonym::toprf::{ELEMENT_BYTES, Evaluation};
@@ -100,6 +100,12 @@ impl From<HolderRefusal> for HolderError {
 }
 
 impl HolderError {
+    /// Whether the holder has shares of another generation than it was asked for.
+    #[must_use]
+    pub fn is_of_other_generation(&self) -> bool {
+        self.code() == HolderRefusal::GenerationOther { held: 0 }.code()
+    }
+
     /// Of another kind than a spent budget.
     #[must_use]
     pub fn failed(code: &str, detail: String) -> Self {
@@ -118,7 +124,7 @@ impl HolderError {
 
 /// The way to key holders.
 #[async_trait]
-pub trait KeyHolders: Send + Sync + 'static {
+pub trait KeyHolders: FellowHolders {
     /// Asks one of them.
     ///
     /// # Errors

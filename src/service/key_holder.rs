@@ -3,31 +3,25 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use super::blocking::{Panicked, off_thread};
 use super::evaluation::{EvaluationAnswer, EvaluationRequest};
-use crate::domain::{
-    Charge, Charged, Clock, Entropy, HolderIndex, KeyClass, KeyId, KeyState, MemberId, RosterKey, Sharing, Timestamp,
-};
+use super::keeping::{ShareBook, VaultError};
+use crate::domain::{Charge, Charged, Clock, Entropy, HolderIndex, KeyId, KeyState, MemberId, RosterKey, Sharing, Timestamp};
 use crate::feed::{EvaluationReceipt, SigningKey};
 use crate::membership::Directory;
-use crate::pseudonym::toprf::{KeyShare, MAX_BATCH, Quorum, ToprfError, padded};
+use crate::pseudonym::toprf::{MAX_BATCH, Quorum, ToprfError, padded};
 use crate::store::{Store, StoreError};
 
 const DAY_MS: i64 = 86_400_000;
-
-/// Where the shares that this member holds come from.
-pub trait KeyShares: Send + Sync + 'static {
-    /// The share of a key and class of this generation. May read files.
-    fn share(&self, key: &KeyId, class: KeyClass, generation: u32, holder: HolderIndex) -> Option<KeyShare>;
-}
 
 /// Evaluates for other members.
 pub struct KeyHolder {
     store: Arc<Store>,
     directory: Arc<Directory>,
-    shares: Arc<dyn KeyShares>,
+    shares: Arc<ShareBook>,
     feed_key: Arc<SigningKey>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -54,7 +48,7 @@ pub enum HolderRefusal {
         held: u32,
     },
     /// The holder lost its share, or has another one than the roster says.
-    #[error("this holder has not its share of key {0}; its operator has it repaired")]
+    #[error("this holder has not its share of key {0}; the others are asked to repair it")]
     ShareMissing(KeyId),
     /// A quorum or batch that is none.
     #[error(transparent)]
@@ -75,6 +69,9 @@ pub enum HolderRefusal {
     /// Nothing can be charged now.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Its shares cannot be read now.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// A fault of the program.
     #[error(transparent)]
     Panicked(#[from] Panicked),
@@ -94,6 +91,7 @@ impl HolderRefusal {
             Self::OverBudget { .. } => "EVALUATION_BUDGET_SPENT",
             Self::RequestReused => "REQUEST_REUSED",
             Self::Store(error) => error.code(),
+            Self::Vault(error) => error.code(),
             Self::Panicked(panicked) => panicked.code(),
         }
     }
@@ -105,13 +103,22 @@ impl KeyHolder {
     pub fn new(
         store: Arc<Store>,
         directory: Arc<Directory>,
-        shares: Arc<dyn KeyShares>,
+        shares: Arc<ShareBook>,
         feed_key: Arc<SigningKey>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
         let cores = Semaphore::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
         Self { store, directory, shares, feed_key, clock, entropy, cores }
+    }
+
+    /// What all holders said of the shares that this member has in use; `None` where the roster says it.
+    ///
+    /// # Errors
+    /// [`HolderRefusal::Vault`], [`HolderRefusal::Panicked`].
+    pub async fn sharing(&self, key: &KeyId) -> Result<Option<Bytes>, HolderRefusal> {
+        let (book, key) = (self.shares.clone(), key.clone());
+        Ok(off_thread(move || book.sharing(&key)).await??)
     }
 
     /// Evaluates for `member`. What it asks is charged, durably, before anything is computed; the same request again is not charged.
@@ -129,11 +136,12 @@ impl KeyHolder {
         let sharing = listed.ok_or_else(|| HolderRefusal::KeyUnknown(request.key.clone()))?;
         let holder = sharing.index_of(self.directory.member());
         let holder = holder.ok_or_else(|| HolderRefusal::NotAHolder(request.key.clone()))?;
-        if request.generation != sharing.generation {
-            return Err(HolderRefusal::GenerationOther { held: sharing.generation });
-        }
         let quorum = quorum(sharing, holder, &request)?;
-        let share = self.share(sharing, holder, &request).await?;
+        let share = match self.shares.share(&request.key, request.class, request.generation)? {
+            (Some(share), _) if share.holder() == holder => share,
+            (None, Some(held)) if held != request.generation => return Err(HolderRefusal::GenerationOther { held }),
+            _ => return Err(HolderRefusal::ShareMissing(request.key.clone())),
+        };
 
         let asked = request.digest(member);
         let now = self.clock.now();
@@ -166,23 +174,6 @@ impl KeyHolder {
         let receipt = EvaluationReceipt { day, spent, ..receipt };
         let receipt = receipt.sign(self.directory.alliance(), &self.feed_key);
         Ok(EvaluationAnswer { evaluation, receipt })
-    }
-
-    /// The share, where it is the one that everybody verifies by.
-    async fn share(
-        &self,
-        sharing: &Sharing,
-        holder: HolderIndex,
-        request: &EvaluationRequest,
-    ) -> Result<KeyShare, HolderRefusal> {
-        let (shares, key, class) = (self.shares.clone(), request.key.clone(), request.class);
-        let generation = request.generation;
-        let found = off_thread(move || shares.share(&key, class, generation, holder)).await?;
-        let expected = sharing.class(class).map(|class| class.polynomial.iter().map(|c| c.0).collect::<Vec<_>>());
-        let public = expected.and_then(|expected| crate::pseudonym::toprf::PublicShares::new(&expected).ok());
-        let fits =
-            |share: &KeyShare| public.as_ref().is_some_and(|public| share.verifying_share() == public.verifying_share(holder));
-        found.filter(fits).ok_or_else(|| HolderRefusal::ShareMissing(request.key.clone()))
     }
 }
 

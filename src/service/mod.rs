@@ -12,6 +12,7 @@ mod erase;
 mod evaluation;
 mod freshness;
 mod goods;
+mod keeping;
 mod key_holder;
 mod leads;
 mod node;
@@ -38,7 +39,11 @@ pub use erase::{Erased, Eraser, ErasurePage, ErasureRecord, Replica};
 pub use evaluation::{EvaluationAnswer, EvaluationRequest, HolderError, KeyHolders};
 pub use freshness::FreshnessBoard;
 pub use goods::{GoodsTotal, Measured};
-pub use key_holder::{HolderRefusal, KeyHolder, KeyShares};
+pub use keeping::{
+    Ceremonies, CeremonyAnswer, CeremonyDesk, CeremonyPace, CeremonyQuery, CeremonyRefusal, CeremonyState, FellowHolders,
+    KeyReport, RepairAnswer, RepairQuery, ShareBook, ShareVault, Signed, VaultError, dealt_record,
+};
+pub use key_holder::{HolderRefusal, KeyHolder};
 pub use leads::{Bundle, FoundLead, FoundPage, Funnel, Funnels, LeadFilter, LeadPage, LeadRecord, Leads, Progress};
 pub use node::{Derived, NodeReport, NodeState};
 pub use overrides::{OverrideDraft, Overrides};

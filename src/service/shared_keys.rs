@@ -2,13 +2,15 @@
 //!
 //! The quorum is of those holders that answered fastest lately. Where one fails, or its answer does not verify, another takes its
 //! place; where one is slow, another quorum is asked beside it, and whichever is whole first counts. A quorum that changes is asked
-//! anew, because every holder computes with its coefficient in the quorum.
+//! anew, because every holder computes with its coefficient in the quorum. Where holders have made their shares anew, the node learns of
+//! it when one of them refuses the old ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use futures_util::stream::{self, FuturesUnordered};
 use futures_util::{StreamExt as _, TryStreamExt as _, future};
@@ -17,8 +19,11 @@ use tokio::time::{sleep, timeout};
 
 use super::blocking::off_thread;
 use super::evaluation::{EvaluationAnswer, EvaluationRequest, HolderError, KeyHolders};
+use super::keeping::believe;
 use crate::domain::limits::{HEDGE_AFTER, HOLDER_TIMEOUT, MAX_BATCHES_IN_FLIGHT};
-use crate::domain::{Clock, Entropy, HolderIndex, KeyClass, MemberId, Pseudonym, Timestamp};
+use crate::domain::{
+    Clock, Entropy, HolderIndex, KeyClass, KeyHolder, KeyId, MemberId, Pseudonym, RosterKey, SharedGeneration, Timestamp,
+};
 use crate::membership::Directory;
 use crate::pseudonym::toprf::{Blinding, MAX_BATCH, Quorum, Verified};
 use crate::pseudonym::{CanonicalIdentifier, Holders, PseudonymError, PseudonymScheme, SharedKey};
@@ -27,6 +32,8 @@ use crate::pseudonym::{CanonicalIdentifier, Holders, PseudonymError, PseudonymSc
 const AVOIDED_FOR: Duration = Duration::from_secs(30);
 /// How many times as long as it usually takes a holder may take before it is slow.
 const SLOW: u32 = 4;
+/// How often a batch is asked anew because the holders have newer shares: they make them once a month.
+const GENERATIONS_TRIED: usize = 3;
 /// What is assumed of a holder that was never asked.
 const UNKNOWN_LATENCY: Duration = Duration::from_millis(50);
 
@@ -41,6 +48,10 @@ struct Asking {
     entropy: Arc<dyn Entropy>,
     clock: Arc<dyn Clock>,
     standing: Mutex<BTreeMap<MemberId, Standing>>,
+    /// Shares newer than those that the roster knows of.
+    newer: Mutex<BTreeMap<KeyId, SharedGeneration>>,
+    /// One asks for newer shares, and the others wait for what it learns.
+    learning: tokio::sync::Mutex<()>,
 }
 
 /// How a holder did lately.
@@ -59,25 +70,81 @@ impl HolderDesk {
         entropy: Arc<dyn Entropy>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { asking: Arc::new(Asking { directory, holders, entropy, clock, standing: Mutex::default() }) }
+        Self {
+            asking: Arc::new(Asking {
+                directory,
+                holders,
+                entropy,
+                clock,
+                standing: Mutex::default(),
+                newer: Mutex::default(),
+                learning: tokio::sync::Mutex::default(),
+            }),
+        }
     }
 }
 
 impl Holders for HolderDesk {
-    fn scheme(&self, key: SharedKey) -> Box<dyn PseudonymScheme> {
-        Box::new(SharedScheme { key: Arc::new(key), asking: self.asking.clone() })
+    fn scheme(&self, key: &RosterKey) -> Result<Box<dyn PseudonymScheme>, PseudonymError> {
+        let known = Arc::new(SharedKey::of(key, None)?);
+        let scheme = SharedScheme { listed: key.clone(), known: ArcSwap::new(known), asking: self.asking.clone() };
+        scheme.renew();
+        Ok(Box::new(scheme))
     }
 }
 
 /// Pseudonyms under one shared key.
 struct SharedScheme {
-    key: Arc<SharedKey>,
+    /// What the roster says of it.
+    listed: RosterKey,
+    /// The newest shares that are known.
+    known: ArcSwap<SharedKey>,
     asking: Arc<Asking>,
 }
 
 impl fmt::Debug for SharedScheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SharedScheme({}, {} of {})", self.key.id, self.key.threshold, self.key.holders.len())
+        let known = self.known.load();
+        write!(f, "SharedScheme({}, {} of {})", known.id, known.threshold, known.holders.len())
+    }
+}
+
+/// Why a batch came to nothing.
+enum BatchError {
+    /// The holders have shares of another generation; these are known now.
+    Renewed,
+    Failed(PseudonymError),
+}
+
+impl From<PseudonymError> for BatchError {
+    fn from(error: PseudonymError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl SharedScheme {
+    /// Takes up the newest shares that are known.
+    fn renew(&self) {
+        let newer = self.asking.newer.lock().get(&self.listed.id).cloned();
+        let Some(newer) = newer.filter(|newer| newer.generation > self.known.load().generation) else { return };
+        // What is known was believed, hence of the same key.
+        if let Ok(key) = SharedKey::of(&self.listed, Some(&newer)) {
+            self.known.store(Arc::new(key));
+        }
+    }
+
+    /// The pseudonyms of identifiers of one class. Holders that make their shares anew again and again are no holders.
+    async fn batch(&self, class: KeyClass, identifiers: Vec<CanonicalIdentifier>) -> Result<Vec<Pseudonym>, PseudonymError> {
+        for _ in 0..GENERATIONS_TRIED {
+            let batch = Batch { listed: &self.listed, key: self.known.load_full(), class, asking: self.asking.clone() };
+            match batch.pseudonyms(identifiers.clone()).await {
+                Ok(pseudonyms) => return Ok(pseudonyms),
+                Err(BatchError::Renewed) => self.renew(),
+                Err(BatchError::Failed(error)) => return Err(error),
+            }
+        }
+        let (key, needed) = (self.listed.id.clone(), self.known.load().threshold);
+        Err(PseudonymError::HoldersUnreachable { key, needed, reasons: "they make their shares anew again and again".into() })
     }
 }
 
@@ -90,8 +157,7 @@ impl PseudonymScheme for SharedScheme {
         }
         let batch = |(class, places): (KeyClass, Vec<usize>)| {
             let batch: Vec<CanonicalIdentifier> = places.iter().map(|place| identifiers[*place].clone()).collect();
-            let (key, asking) = (self.key.clone(), self.asking.clone());
-            async move { Ok::<_, PseudonymError>((places, Batch::new(key, class, asking).pseudonyms(batch).await?)) }
+            async move { Ok::<_, PseudonymError>((places, self.batch(class, batch).await?)) }
         };
         let parts = by_class.into_iter().flat_map(|(class, places)| {
             let parts: Vec<_> = places.chunks(MAX_BATCH).map(|part| (class, part.to_vec())).collect();
@@ -108,7 +174,8 @@ impl PseudonymScheme for SharedScheme {
 }
 
 /// Identifiers of one class that go to the holders together.
-struct Batch {
+struct Batch<'b> {
+    listed: &'b RosterKey,
     key: Arc<SharedKey>,
     class: KeyClass,
     asking: Arc<Asking>,
@@ -121,12 +188,8 @@ struct Attempt {
     answered: Arc<Mutex<BTreeSet<HolderIndex>>>,
 }
 
-impl Batch {
-    fn new(key: Arc<SharedKey>, class: KeyClass, asking: Arc<Asking>) -> Self {
-        Self { key, class, asking }
-    }
-
-    async fn pseudonyms(&self, identifiers: Vec<CanonicalIdentifier>) -> Result<Vec<Pseudonym>, PseudonymError> {
+impl Batch<'_> {
+    async fn pseudonyms(&self, identifiers: Vec<CanonicalIdentifier>) -> Result<Vec<Pseudonym>, BatchError> {
         let entropy = self.asking.entropy.clone();
         let blinded = off_thread(move || Blinding::of(&identifiers, &*entropy)).await.map_err(|_| PseudonymError::Panicked)?;
         let blinding = Arc::new(blinded.map_err(|error| self.unsound(error))?);
@@ -152,9 +215,12 @@ impl Batch {
             match done {
                 Ok((quorum, verified)) => {
                     let finished = off_thread(move || blinding.finish(&quorum, &verified)).await;
-                    return finished.map_err(|_| PseudonymError::Panicked)?.map_err(|error| self.unsound(error));
+                    return Ok(finished.map_err(|_| PseudonymError::Panicked)?.map_err(|error| self.unsound(error))?);
                 }
                 Err((holder, error)) => {
+                    if error.is_of_other_generation() && self.asking.learn(self.listed, self.key.generation).await {
+                        return Err(BatchError::Renewed);
+                    }
                     self.asking.note_failure(self.key.holders.get(&holder), &error);
                     failed.insert(holder, error);
                     if running.is_empty() {
@@ -241,6 +307,37 @@ impl Batch {
 }
 
 impl Asking {
+    /// Asks the holders of a key for shares newer than those of `generation`; whether there are any.
+    async fn learn(&self, listed: &RosterKey, generation: u32) -> bool {
+        let _one = self.learning.lock().await;
+        let is_newer = || self.newer.lock().get(&listed.id).is_some_and(|known| known.generation > generation);
+        if is_newer() {
+            return true;
+        }
+        let signed = self.directory.roster();
+        let ask = |holder: &KeyHolder| {
+            let (member, id) = (holder.member.clone(), listed.id.clone());
+            async move { timeout(HOLDER_TIMEOUT, self.holders.sharing(&member, &id)).await.ok()?.ok()? }
+        };
+        let holders = listed.sharing.iter().flat_map(|sharing| &sharing.holders);
+        for note in future::join_all(holders.map(ask)).await.into_iter().flatten() {
+            match believe(self.directory.alliance(), signed.roster(), listed, &note) {
+                Ok(said) => {
+                    let mut newer = self.newer.lock();
+                    let known = newer.get(&listed.id).map(|known| known.generation);
+                    if known.is_none_or(|known| known < said.generation) {
+                        tracing::info!(key = %listed.id, generation = said.generation, "the holders of a key have made their shares anew");
+                        newer.insert(listed.id.clone(), said);
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(key = %listed.id, code = error.code(), %error, "what a holder says of its shares is not believed");
+                }
+            }
+        }
+        is_newer()
+    }
+
     async fn ask_one(
         &self,
         key: &Arc<SharedKey>,

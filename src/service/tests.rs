@@ -3,6 +3,7 @@
 mod audit;
 mod bounds;
 mod cases;
+mod ceremonies;
 mod erasing;
 mod freshness;
 pub(super) mod hall;

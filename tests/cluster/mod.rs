@@ -19,14 +19,13 @@ use bytes::Bytes;
 use countermark::alliance::{
     Admission, AllianceCa, Applicant, ClientCa, JoinRequest, MemberSecrets, PseudonymSecret, RosterHandover, default_platforms,
 };
-use countermark::daemon::{Listeners, Node, NodeSetup, StartError, SystemClock, SystemEntropy};
+use countermark::daemon::{FolderVault, Listeners, Node, NodeSetup, StartError, SystemClock, SystemEntropy};
 use countermark::domain::{
-    AllianceName, ClientName, Clock as _, Group, HolderIndex, KeyClass, KeyId, KeyState, Member, MemberId, MemberKind,
-    MemberState, Policy, Role, Roster, RosterKey, Scheme, Timestamp,
+    AllianceName, ClientName, Clock as _, Group, KeyId, KeyState, Member, MemberId, MemberKind, MemberState, Policy, Role,
+    Roster, RosterKey, Scheme, SharedGeneration, Timestamp,
 };
 use countermark::feed::{SignedRoster, SigningKey};
-use countermark::pseudonym::toprf::KeyShare;
-use countermark::pseudonym::{HeldShares, HmacKey, deal};
+use countermark::pseudonym::{HmacKey, deal};
 use countermark::replication::{OwnFeeds, Pace};
 use countermark::rpc::AccessList;
 use countermark::rpc::connector::{ConnectError, connect};
@@ -38,7 +37,7 @@ use countermark::rpc::proto::peer_service_client::PeerServiceClient;
 use countermark::rpc::proto::screening_service_client::ScreeningServiceClient;
 use countermark::rpc::proto::signal_service_client::SignalServiceClient;
 use countermark::rpc::tls::{Credentials, TrustAnchors, client_config};
-use countermark::service::{KeySecrets, KeyShares, LocalSecret};
+use countermark::service::{CeremonyPace, KeySecrets, LocalSecret, ShareVault as _, dealt_record};
 use tokio::net::TcpListener;
 use tonic::transport::Channel;
 
@@ -56,8 +55,6 @@ pub struct Alliance {
     pub secretariat: SigningKey,
     pub roster: Roster,
     keys: BTreeMap<KeyId, String>,
-    /// Shares of the key `s1`.
-    shares: BTreeMap<MemberId, HeldShares>,
     members: BTreeMap<MemberId, Membership>,
     folder: tempfile::TempDir,
     /// Where one member's node dials another's in place of the roster's address.
@@ -90,14 +87,6 @@ struct HeldKeys(BTreeMap<KeyId, String>);
 impl KeySecrets for HeldKeys {
     fn secrets(&self) -> Vec<(KeyId, HmacKey)> {
         self.0.iter().map(|(id, text)| (id.clone(), HmacKey::from_text(text).expect("a key"))).collect()
-    }
-}
-
-struct Chest(Option<HeldShares>);
-
-impl KeyShares for Chest {
-    fn share(&self, _: &KeyId, class: KeyClass, generation: u32, _: HolderIndex) -> Option<KeyShare> {
-        self.0.as_ref().filter(|held| held.generation() == generation)?.share(class).cloned()
     }
 }
 
@@ -136,7 +125,6 @@ impl Alliance {
             secretariat: SigningKey::generate(&entropy).expect("a key"),
             roster,
             keys: [(id, key.to_text().to_string())].into(),
-            shares: BTreeMap::new(),
             members: BTreeMap::new(),
             folder: tempfile::tempdir().expect("a folder"),
             routes: BTreeMap::new(),
@@ -178,11 +166,20 @@ impl Alliance {
     pub fn share_key(&mut self, threshold: u16, holders: &[&str]) {
         let members: Vec<MemberId> = holders.iter().map(|holder| member(holder)).collect();
         let (sharing, held) = deal(threshold, &members, &SystemEntropy).expect("dealt");
-        self.shares = members.into_iter().zip(held).collect();
         self.keys.clear();
         let (id, scheme, state) = ("s1".parse().expect("valid"), Scheme::ToprfRistretto255, KeyState::Active);
         let listed = RosterKey { id, scheme, state, check: String::new(), sharing: Some(sharing) };
+        let generation = SharedGeneration::of(&listed).expect("dealt");
+        for (holder, held) in holders.iter().zip(held) {
+            let record = dealt_record(held, generation.clone(), SystemClock.now());
+            self.vault(holder).save(&listed.id, &record).expect("kept");
+        }
         self.amend(|roster| roster.keys = vec![listed]);
+    }
+
+    /// Where `id`'s node keeps its shares.
+    pub fn vault(&self, id: &str) -> FolderVault {
+        FolderVault::at(self.folder.path().join("shares").join(id))
     }
 
     /// Forms a group.
@@ -261,7 +258,7 @@ impl Alliance {
             feed_key: SigningKey::from_seed_text(&membership.secrets.feed_key).expect("a key"),
             local_secret: LocalSecret::from_text(&membership.secrets.local_secret).expect("a secret"),
             secrets: Arc::new(HeldKeys(self.keys.clone())),
-            shares: Arc::new(Chest(self.shares.get(&member(id)).cloned())),
+            vault: Arc::new(self.vault(id)),
             roster: Some(self.signed_roster()),
             secretariat: self.secretariat.public(),
             credentials: self.node_credentials(id),
@@ -273,6 +270,7 @@ impl Alliance {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             pace: self.pace,
+            ceremony_pace: CeremonyPace { busy: Duration::from_millis(50), idle: Duration::from_millis(200) },
             own_feeds: self.own_feeds,
         }
     }

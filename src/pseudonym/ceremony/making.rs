@@ -131,13 +131,13 @@ impl Making {
             let (key, _) = made.map_err(|error| self.blame(&error, SHARES, class))?;
             let share = share_of(self.own, key.signing_share())?;
             // What the crate made is what everybody will verify by, or it is nothing.
-            let coefficients: Vec<_> = polynomial.iter().map(|element| element.0).collect();
-            let public = PublicShares::new(&coefficients).map_err(|_| CeremonyError::Unsound)?;
+            let made = SharedClass { class, polynomial };
+            let public = PublicShares::of(&made).map_err(|_| CeremonyError::Unsound)?;
             if public.verifying_share(self.own) != share.verifying_share() {
                 return Err(CeremonyError::Unsound);
             }
             shares.insert(class, share);
-            classes.push(SharedClass { class, polynomial });
+            classes.push(made);
         }
         Ok(Made { classes, shares })
     }
@@ -256,14 +256,13 @@ impl Making {
     fn before(&self, class: KeyClass) -> Result<Option<(PublicKeyPackage, KeyPackage)>, CeremonyError> {
         let (Some(before), Purpose::Refresh { held, .. }) = (self.before_class(class)?, &self.purpose) else { return Ok(None) };
         let wrong = || CeremonyError::OwnShareWrong;
-        let coefficients: Vec<_> = before.polynomial.iter().map(|element| element.0).collect();
-        let public = PublicShares::new(&coefficients).map_err(|_| wrong())?;
+        let public = PublicShares::of(before).map_err(|_| wrong())?;
         let share = held.share(class).filter(|share| share.holder() == self.own).ok_or_else(wrong)?;
         if share.verifying_share() != public.verifying_share(self.own) {
             return Err(wrong());
         }
         let verifying = |holder: HolderIndex| VerifyingShare::deserialize(&public.verifying_share(holder)).map_err(|_| wrong());
-        let key = coefficients.first().and_then(|key| VerifyingKey::deserialize(key).ok()).ok_or_else(wrong)?;
+        let key = VerifyingKey::deserialize(&public.public_key()).map_err(|_| wrong())?;
         let all = self.participants.iter().map(|holder| Ok((identifier(*holder)?, verifying(*holder)?)));
         let all: BTreeMap<Identifier, VerifyingShare> = all.collect::<Result<_, CeremonyError>>()?;
         let signing = SigningShare::deserialize(share.to_bytes().as_slice()).map_err(|_| wrong())?;

@@ -6,7 +6,7 @@ use curve25519_dalek::traits::VartimeMultiscalarMul as _;
 
 use super::ToprfError;
 use super::group::{ELEMENT_BYTES, element};
-use crate::domain::HolderIndex;
+use crate::domain::{HolderIndex, SharedClass};
 
 /// Where the polynomial is evaluated for a holder.
 pub(in crate::pseudonym) fn at(place: HolderIndex) -> Scalar {
@@ -69,6 +69,14 @@ impl PublicShares {
         let decoded = coefficients.iter().enumerate().map(|(place, bytes)| element(bytes, place));
         let coefficients = decoded.collect::<Result<Vec<_>, _>>()?;
         if coefficients.is_empty() { Err(ToprfError::QuorumInvalid) } else { Ok(Self { coefficients }) }
+    }
+
+    /// Those of one class of a shared key.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of(class: &SharedClass) -> Result<Self, ToprfError> {
+        Self::new(&class.polynomial.iter().map(|coefficient| coefficient.0).collect::<Vec<_>>())
     }
 
     /// Holders that together can use the key.

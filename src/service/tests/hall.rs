@@ -1,15 +1,21 @@
 //! Where the nodes of a [`World`](super::world::World) find each other's key holders, and where some of these misbehave.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::domain::{HolderIndex, KeyClass, KeyId, MemberId};
-use crate::feed::SigningKey;
-use crate::pseudonym::HeldShares;
-use crate::pseudonym::toprf::KeyShare;
-use crate::service::{EvaluationAnswer, EvaluationRequest, HolderError, KeyHolder, KeyHolders, KeyShares};
 use async_trait::async_trait;
+use bytes::Bytes;
 use parking_lot::Mutex;
+use zeroize::Zeroizing;
+
+use crate::domain::{KeyId, MemberId};
+use crate::feed::{CeremonyPart, Hash, Round, SigningKey, sign_note};
+use crate::service::{
+    Ceremonies, CeremonyAnswer, CeremonyQuery, EvaluationAnswer, EvaluationRequest, FellowHolders, HolderError, KeyHolder,
+    KeyHolders, RepairAnswer, RepairQuery, ShareVault, Signed,
+};
 
 /// How a holder behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,10 +28,25 @@ pub(crate) enum Manner {
     Replaying,
     /// Answers what another signed.
     Unsigned,
+    /// Shows this member other commitments than the rest.
+    TwoFaced(&'static str),
+    /// Says that it saw other commitments of this one's than it did.
+    Echoing(usize),
+    /// Deals this member what is no share of its polynomial.
+    Dealing(&'static str),
+    /// Signs that something else came of it, and keeps to itself what all signed.
+    Signing,
+    /// Helps this member with other scalars than it committed to.
+    Helping(&'static str),
 }
 
 /// A holder, and what its member signs with.
-type Present = (Arc<KeyHolder>, Arc<SigningKey>);
+#[derive(Clone)]
+pub(crate) struct Present {
+    pub(crate) holder: Arc<KeyHolder>,
+    pub(crate) ceremonies: Arc<Ceremonies>,
+    pub(crate) key: Arc<SigningKey>,
+}
 
 #[derive(Default)]
 pub(crate) struct Hall {
@@ -36,8 +57,21 @@ pub(crate) struct Hall {
 }
 
 impl Hall {
-    pub(crate) fn enter(&self, member: MemberId, holder: Arc<KeyHolder>, key: Arc<SigningKey>) {
-        self.holders.lock().insert(member, (holder, key));
+    pub(crate) fn enter(&self, member: MemberId, present: Present) {
+        self.holders.lock().insert(member, present);
+    }
+
+    /// What a member does as a holder.
+    pub(crate) fn holder(&self, member: &str) -> Present {
+        self.holders.lock()[&member.parse::<MemberId>().expect("valid")].clone()
+    }
+
+    /// Who is there and answers, and how it behaves.
+    fn present(&self, holder: &MemberId) -> Result<(Present, Option<Manner>), HolderError> {
+        let manner = self.manners.lock().get(holder).copied();
+        let found = self.holders.lock().get(holder).cloned().filter(|_| manner != Some(Manner::Down));
+        let found = found.ok_or_else(|| HolderError::failed("PEER_UNREACHABLE", "nobody is there".into()))?;
+        Ok((found, manner))
     }
 
     pub(crate) fn behave(&self, member: &str, manner: Option<Manner>) {
@@ -64,12 +98,7 @@ pub(crate) struct Door {
 impl KeyHolders for Door {
     async fn evaluate(&self, holder: &MemberId, request: &EvaluationRequest) -> Result<EvaluationAnswer, HolderError> {
         self.hall.asked.lock().push((holder.clone(), request.clone()));
-        let manner = self.hall.manners.lock().get(holder).copied();
-        let down = || HolderError::failed("PEER_UNREACHABLE", "nobody is there".into());
-        let (found, key) = self.hall.holders.lock().get(holder).cloned().ok_or_else(down)?;
-        if manner == Some(Manner::Down) {
-            return Err(down());
-        }
+        let (Present { holder: found, key, .. }, manner) = self.hall.present(holder)?;
         if manner == Some(Manner::Slow) {
             std::future::pending::<()>().await;
         }
@@ -82,26 +111,128 @@ impl KeyHolders for Door {
                 let mut evaluation = answer.evaluation;
                 evaluation.elements.swap(0, 1);
                 let receipt = request.receipt(holder, &self.member, &evaluation);
-                let receipt = receipt.sign(&"alliance.example".parse().expect("valid"), &key);
+                let receipt = receipt.sign(&alliance(), &key);
                 EvaluationAnswer { evaluation, receipt }
             }
-            Some(Manner::Down | Manner::Slow) | None => answer,
+            _ => answer,
         })
     }
 }
 
-/// The shares of a member, which has none until it is given some.
-#[derive(Default)]
-pub(crate) struct Chest(Mutex<Option<HeldShares>>);
+#[async_trait]
+impl FellowHolders for Door {
+    async fn sharing(&self, holder: &MemberId, key: &KeyId) -> Result<Option<Bytes>, HolderError> {
+        let (present, manner) = self.hall.present(holder)?;
+        if manner == Some(Manner::Signing) {
+            return Ok(None);
+        }
+        Ok(present.holder.sharing(key).await?)
+    }
 
-impl Chest {
-    pub(crate) fn put(&self, held: Option<HeldShares>) {
-        *self.0.lock() = held;
+    async fn ceremony(&self, holder: &MemberId, query: &CeremonyQuery) -> Result<CeremonyAnswer, HolderError> {
+        let (present, manner) = self.hall.present(holder)?;
+        let answer = present.ceremonies.ceremony(&self.member, query).await;
+        let mut answer = answer.map_err(|error| HolderError::failed(error.code(), error.to_string()))?;
+        let sign = |round, to: Option<&MemberId>, body: Zeroizing<Vec<u8>>| {
+            let part = CeremonyPart { ceremony: Hash(query.ceremony.0), round, from: holder.clone(), to: to.cloned() };
+            Signed { note: part.sign(&alliance(), &body, &present.key), body }
+        };
+        match manner {
+            Some(Manner::TwoFaced(to)) if self.member.as_str() == to => {
+                let shown = answer.commitments.map(|part| sign(Round::Commitments, None, turned(&part.body)));
+                answer.commitments = shown;
+            }
+            Some(Manner::Echoing(place)) => {
+                answer.echo = answer.echo.map(|mut part| {
+                    part.body[place * 32] ^= 1;
+                    sign(Round::Echo, None, part.body)
+                });
+            }
+            Some(Manner::Dealing(to)) if self.member.as_str() == to => {
+                answer.shares = answer.shares.map(|part| sign(Round::Shares, Some(&self.member), turned(&part.body)));
+            }
+            Some(Manner::Signing) => {
+                answer.result = answer.result.map(|note| {
+                    let text = String::from_utf8(note.to_vec()).expect("text");
+                    let text = text.split_once("\n\n").expect("a note").0.replace(":1", ":9");
+                    sign_note(&format!("{text}\n"), &format!("{}/{holder}", alliance()), &present.key)
+                });
+            }
+            _ => {}
+        }
+        Ok(answer)
+    }
+
+    async fn repair(&self, holder: &MemberId, query: &RepairQuery) -> Result<RepairAnswer, HolderError> {
+        let (present, manner) = self.hall.present(holder)?;
+        let answer = present.ceremonies.help(&self.member, query).await;
+        let mut answer = answer.map_err(|error| HolderError::failed(error.code(), error.to_string()))?;
+        if matches!(manner, Some(Manner::Helping(to)) if self.member.as_str() == to) {
+            answer.scalars = turned(&answer.scalars);
+        }
+        Ok(answer)
     }
 }
 
-impl KeyShares for Chest {
-    fn share(&self, _: &KeyId, class: KeyClass, generation: u32, _: HolderIndex) -> Option<KeyShare> {
-        self.0.lock().as_ref().filter(|held| held.generation() == generation)?.share(class).cloned()
+fn alliance() -> crate::domain::AllianceName {
+    "alliance.example".parse().expect("valid")
+}
+
+/// The parts of the classes in another order: each is what it was, and none is where it belongs.
+fn turned(body: &[u8]) -> Zeroizing<Vec<u8>> {
+    let (first, rest) = body.split_at(body.len() / 3);
+    Zeroizing::new([rest, first].concat())
+}
+
+/// What a member keeps of its shares. It can be told to fail from one write on, as a process that is killed there.
+#[derive(Default)]
+pub(crate) struct Chest {
+    kept: Mutex<BTreeMap<KeyId, Zeroizing<Vec<u8>>>>,
+    writes: AtomicUsize,
+    fails_at: Mutex<Option<usize>>,
+}
+
+impl Chest {
+    /// The next `writes` succeed and no more; all, where none is said.
+    pub(crate) fn fail_after(&self, writes: Option<usize>) {
+        self.writes.store(0, Ordering::SeqCst);
+        *self.fails_at.lock() = writes;
+    }
+
+    pub(crate) fn put(&self, key: &KeyId, record: Zeroizing<Vec<u8>>) {
+        self.kept.lock().insert(key.clone(), record);
+    }
+
+    pub(crate) fn take(&self, key: &KeyId) -> Option<Zeroizing<Vec<u8>>> {
+        self.kept.lock().remove(key)
+    }
+
+    /// All that is kept, as text.
+    pub(crate) fn text(&self) -> String {
+        self.kept.lock().values().map(|record| String::from_utf8_lossy(record).into_owned()).collect()
+    }
+}
+
+impl ShareVault for Chest {
+    fn load(&self, key: &KeyId) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+        Ok(self.kept.lock().get(key).cloned())
+    }
+
+    fn save(&self, key: &KeyId, record: &[u8]) -> io::Result<()> {
+        let write = self.writes.fetch_add(1, Ordering::SeqCst);
+        if self.fails_at.lock().is_some_and(|fails_at| write >= fails_at) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.kept.lock().insert(key.clone(), Zeroizing::new(record.to_vec()));
+        Ok(())
+    }
+
+    fn keys(&self) -> io::Result<Vec<KeyId>> {
+        Ok(self.kept.lock().keys().cloned().collect())
+    }
+
+    fn remove(&self, key: &KeyId) -> io::Result<()> {
+        self.kept.lock().remove(key);
+        Ok(())
     }
 }

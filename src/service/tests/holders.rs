@@ -115,7 +115,7 @@ async fn a_holder_refuses_what_it_may_not_compute() {
     world.node("aurelle").submit(allegation("outlet.test", 1)).await.expect("taken");
     let (_, request) =
         world.hall.asked().into_iter().find(|(holder, _)| *holder == member("chips")).expect("the first in order");
-    let chips = world.node("chips").holder.clone();
+    let chips = world.open_holder("chips").holder;
     let code = async |by: &str, change: &dyn Fn(&mut EvaluationRequest)| {
         let mut changed = request.clone();
         changed.request = [7; 16];
@@ -131,10 +131,11 @@ async fn a_holder_refuses_what_it_may_not_compute() {
     assert_eq!(code("bazaar", &|r| r.blinded.truncate(7)).await, Err("ELEMENT_COUNT"));
     assert_eq!(code("bazaar", &|r| r.class = KeyClass::Name).await, Err("REQUEST_REUSED"));
     assert_eq!(code("bazaar", &|r| (r.request, r.blinded[2]) = ([8; 16], [0; 32])).await, Err("ELEMENT_INVALID"));
-    let aurelle = world.node("aurelle").holder.evaluate(&member("bazaar"), request.clone()).await;
+    let aurelle = world.open_holder("aurelle").holder.evaluate(&member("bazaar"), request.clone()).await;
     assert_eq!(aurelle.map(drop), Err(HolderRefusal::NotAHolder(request.key.clone())));
-    world.node("chips").chest.put(None);
-    assert_eq!(code("bazaar", &|r| r.request = [9; 16]).await, Err("SHARE_MISSING"));
+    world.node("chips").chest.take(&request.key);
+    let lost = world.open_holder("chips").holder.evaluate(&member("bazaar"), request.clone()).await;
+    assert_eq!(lost.map(drop), Err(HolderRefusal::ShareMissing(request.key.clone())));
     world.amend(|roster| roster.members[1].state = MemberState::Expelled).await;
     assert_eq!(code("bazaar", &|_| ()).await, Err("NOT_A_MEMBER"));
 }

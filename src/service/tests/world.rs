@@ -7,20 +7,20 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
-use super::hall::{Chest, Door, Hall};
+use super::hall::{Chest, Door, Hall, Present};
 use crate::domain::limits::MAX_ROWS_PER_CHUNK;
 use crate::domain::{
     Audience, Clock, Entropy, EntropyError, Evidence, EvidenceKind, FeedId, Group, Identifier, IdentifierKind, Infringement,
     KeyId, KeyState, MarkerKind, MarkerReason, Member, MemberId, MemberKind, MemberState, Policy, Roster, RosterKey, Scheme,
-    Statement, Submission, Timestamp,
+    SharedGeneration, Statement, Submission, Timestamp,
 };
 use crate::feed::{SignedCheckpoint, SignedRoster, SigningKey};
 use crate::membership::{Directory, Liveness};
 use crate::pseudonym::{HmacKey, deal};
 use crate::service::{
-    AccuracyBoard, Answer, Cases, Eraser, FreshnessBoard, HolderDesk, KeyHolder, KeySecrets, Leads, LocalSecret, MarkerDraft,
-    Overrides, Pseudonymiser, Receipt, Retention, Rings, ScreenError, Screener, Signals, SubmitError, Submitter, Watcher,
-    Watches,
+    AccuracyBoard, Answer, Cases, Ceremonies, CeremonyDesk, CeremonyPace, Eraser, FreshnessBoard, HolderDesk, KeyHolder,
+    KeySecrets, Leads, LocalSecret, MarkerDraft, Overrides, Pseudonymiser, Receipt, Retention, Rings, ScreenError, Screener,
+    ShareBook, Signals, SubmitError, Submitter, Watcher, Watches, dealt_record,
 };
 use crate::store::{Import, Options, Store};
 
@@ -106,7 +106,6 @@ pub(crate) struct TestNode {
     pub(crate) screener: Arc<Screener>,
     pub(crate) keys: Arc<HeldKeys>,
     pub(crate) chest: Arc<Chest>,
-    pub(crate) holder: Arc<KeyHolder>,
     pub(crate) clock: Arc<TestClock>,
     feed_key: Arc<SigningKey>,
     _folder: tempfile::TempDir,
@@ -116,6 +115,8 @@ pub(crate) struct World {
     secretariat: SigningKey,
     pub(crate) roster: Roster,
     pub(crate) hall: Arc<Hall>,
+    /// Holders that were started.
+    opened: AtomicU64,
     nodes: BTreeMap<MemberId, TestNode>,
 }
 
@@ -155,9 +156,10 @@ impl World {
             platforms: vec![],
         };
         let secretariat = SigningKey::generate(&*entropy(99)).expect("a key");
-        let mut world = Self { secretariat, roster, hall: Arc::default(), nodes: BTreeMap::new() };
+        let mut world = Self { secretariat, roster, hall: Arc::default(), opened: AtomicU64::new(0), nodes: BTreeMap::new() };
         for (seed, (id, key)) in (1_000..).zip(feed_keys) {
             let node = world.open(member(id), Arc::new(key), seed).await;
+            world.open_holder_of(&node);
             world.nodes.insert(member(id), node);
         }
         world
@@ -185,10 +187,6 @@ impl World {
         let desk = Arc::new(HolderDesk::new(directory.clone(), door, entropy(seed + 4), clock.clone()));
         let pseudonymiser = Arc::new(Pseudonymiser::new(directory.clone(), keys.clone(), desk, clock.clone()));
         let chest = Arc::new(Chest::default());
-        let holder =
-            KeyHolder::new(store.clone(), directory.clone(), chest.clone(), feed_key.clone(), clock.clone(), entropy(seed + 5));
-        let holder = Arc::new(holder);
-        self.hall.enter(directory.member().clone(), holder.clone(), feed_key.clone());
         let freshness = FreshnessBoard::new(store.clone(), directory.clone(), liveness.clone(), clock.clone());
         let freshness = Arc::new(freshness);
         let secret = Arc::new(LocalSecret::generate(&*entropy(seed + 1)).expect("a secret"));
@@ -277,7 +275,6 @@ impl World {
             pseudonymiser,
             keys,
             chest,
-            holder,
             clock,
             feed_key,
             _folder: folder,
@@ -308,10 +305,43 @@ impl World {
     pub(crate) async fn share_key(&mut self, threshold: u16, holders: &[&str]) {
         let members: Vec<MemberId> = holders.iter().map(|holder| member(holder)).collect();
         let (sharing, held) = deal(threshold, &members, &*entropy(77)).expect("dealt");
-        holders.iter().zip(held).for_each(|(holder, held)| self.node(holder).chest.put(Some(held)));
         let (id, scheme, state) = ("s1".parse().expect("valid"), Scheme::ToprfRistretto255, KeyState::Active);
         let listed = RosterKey { id, scheme, state, check: String::new(), sharing: Some(sharing) };
+        let generation = SharedGeneration::of(&listed).expect("dealt");
+        for (holder, held) in holders.iter().zip(held) {
+            let node = self.node(holder);
+            node.chest.put(&listed.id, dealt_record(held, generation.clone(), node.clock.now()));
+            self.open_holder(holder);
+        }
         self.amend(|roster| roster.keys = vec![listed]).await;
+    }
+
+    /// Starts what `name` does as a holder of keys, from what it has kept.
+    pub(crate) fn open_holder(&self, name: &str) -> Present {
+        self.open_holder_of(self.node(name))
+    }
+
+    fn open_holder_of(&self, node: &TestNode) -> Present {
+        let book = Arc::new(ShareBook::new(node.chest.clone()));
+        let (store, directory, key, clock) =
+            (node.store.clone(), node.directory.clone(), node.feed_key.clone(), node.clock.clone());
+        // Others than those that it drew before.
+        let fresh = entropy(5_000 + self.opened.fetch_add(1, Ordering::SeqCst));
+        let holder = KeyHolder::new(store, directory.clone(), book.clone(), key.clone(), clock.clone(), fresh.clone());
+        let member = directory.member().clone();
+        let ceremonies = Ceremonies {
+            book,
+            directory,
+            fellows: Arc::new(Door { hall: self.hall.clone(), member: member.clone() }),
+            feed_key: key.clone(),
+            clock,
+            entropy: fresh,
+            pace: CeremonyPace::default(),
+            desk: CeremonyDesk::default(),
+        };
+        let present = Present { holder: Arc::new(holder), ceremonies: Arc::new(ceremonies), key };
+        self.hall.enter(member, present.clone());
+        present
     }
 
     /// Copies all that is new of `name` from its member to `to`.

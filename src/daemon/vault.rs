@@ -1,0 +1,125 @@
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Seek as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::PathBuf;
+
+use zeroize::Zeroizing;
+
+use crate::domain::KeyId;
+use crate::service::ShareVault;
+
+/// Bytes of a record that are read: far more than one has with 16 holders.
+const MAX_RECORD_BYTES: u64 = 1_024 * 1_024;
+
+/// A folder with a file `KEY.json` for each key, which its owner alone may read. What is replaced or removed is overwritten with zeros
+/// first; whether the disk underneath does the same with its blocks is beyond a program.
+pub struct FolderVault {
+    folder: PathBuf,
+}
+
+impl FolderVault {
+    /// In this folder, which is made when something is kept.
+    #[must_use]
+    pub const fn at(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    fn path(&self, key: &KeyId) -> PathBuf {
+        self.folder.join(format!("{key}.json"))
+    }
+
+    fn sync_folder(&self) -> io::Result<()> {
+        File::open(&self.folder)?.sync_all()
+    }
+}
+
+fn if_there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(there) => Ok(Some(there)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Overwrites all of a file.
+fn wipe(mut file: &File) -> io::Result<()> {
+    let length = file.metadata()?.len();
+    file.rewind()?;
+    io::copy(&mut io::Read::take(io::repeat(0), length), &mut file)?;
+    file.sync_all()
+}
+
+impl ShareVault for FolderVault {
+    fn load(&self, key: &KeyId) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+        let Some(file) = if_there(File::open(self.path(key)))? else { return Ok(None) };
+        let length = file.metadata()?.len();
+        if length > MAX_RECORD_BYTES {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1));
+        io::Read::read_to_end(&mut io::Read::take(file, MAX_RECORD_BYTES), &mut bytes)?;
+        Ok(Some(bytes))
+    }
+
+    fn save(&self, key: &KeyId, record: &[u8]) -> io::Result<()> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        let (path, new) = (self.path(key), self.folder.join(format!("{key}.new")));
+        if let Some(left) = if_there(OpenOptions::new().write(true).open(&new))? {
+            wipe(&left)?;
+            fs::remove_file(&new)?;
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        file.write_all(record)?;
+        file.sync_all()?;
+        let before = if_there(OpenOptions::new().write(true).open(&path))?;
+        fs::rename(&new, &path)?;
+        self.sync_folder()?;
+        // Only now: until then it was the one that counts.
+        before.map_or(Ok(()), |before| wipe(&before))
+    }
+
+    fn keys(&self) -> io::Result<Vec<KeyId>> {
+        let Some(entries) = if_there(fs::read_dir(&self.folder))? else { return Ok(Vec::new()) };
+        let names = entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
+        let key = |name: &std::ffi::OsString| name.to_str()?.strip_suffix(".json")?.parse().ok();
+        Ok(names.iter().filter_map(key).collect())
+    }
+
+    fn remove(&self, key: &KeyId) -> io::Result<()> {
+        let path = self.path(key);
+        let Some(file) = if_there(OpenOptions::new().write(true).open(&path))? else { return Ok(()) };
+        wipe(&file)?;
+        fs::remove_file(&path)?;
+        self.sync_folder()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_record_is_replaced_whole_and_what_was_there_is_overwritten() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let vault = FolderVault::at(folder.path().join("shares"));
+        let key: KeyId = "k1".parse().expect("valid");
+        assert_eq!((vault.load(&key).expect("read"), vault.keys().expect("read")), (None, vec![]));
+        vault.save(&key, b"the first").expect("kept");
+        let path = folder.path().join("shares/k1.json");
+        // A second name for the same file, as a backup by hard links would have it.
+        fs::hard_link(&path, folder.path().join("seen")).expect("linked");
+        assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+        // What a crash left behind does not matter.
+        fs::write(folder.path().join("shares/k1.new"), b"half").expect("written");
+        vault.save(&key, b"the second").expect("kept");
+        assert_eq!(vault.load(&key).expect("read").as_deref().map(Vec::as_slice), Some(&b"the second"[..]));
+        assert_eq!(fs::read(folder.path().join("seen")).expect("there"), [0; 9]);
+        assert_eq!(vault.keys().expect("read"), [key.clone()]);
+        vault.remove(&key).expect("removed");
+        vault.remove(&key).expect("nothing there");
+        assert_eq!(vault.load(&key).expect("read"), None);
+        assert_eq!(fs::read_dir(folder.path().join("shares")).expect("there").count(), 0);
+    }
+}

@@ -1,0 +1,59 @@
+use crate::domain::{AllianceName, KeyId, KeyState, Roster, RosterKey, SharedGeneration};
+use crate::feed::{NoteError, open_sharing};
+use crate::pseudonym::toprf::PublicShares;
+
+/// Why what holders say of their shares is not believed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(in crate::service) enum Disbelief {
+    /// Not all of them have signed it.
+    #[error(transparent)]
+    Note(#[from] NoteError),
+    /// It is of another key.
+    #[error("it is not about the key {0} of the roster")]
+    OtherKey(KeyId),
+    /// Too few of them are holders.
+    #[error("too few of those that signed it are holders of the key")]
+    OtherHolders,
+}
+
+impl Disbelief {
+    /// Stable code.
+    #[must_use]
+    pub(in crate::service) const fn code(&self) -> &'static str {
+        match self {
+            Self::Note(error) => error.code(),
+            Self::OtherKey(_) => "SHARING_OTHER_KEY",
+            Self::OtherHolders => "SHARING_OTHER_HOLDERS",
+        }
+    }
+}
+
+/// What a note says of the shares of a key of the roster. Before the roster knows the key itself, it must be signed by just the
+/// holders that the roster names; afterwards by as many of them as can use the key, beside whom others may have been holders then:
+/// fewer than that lie, or the key is lost anyway.
+///
+/// # Errors
+/// [`Disbelief`].
+pub(in crate::service) fn believe(
+    alliance: &AllianceName,
+    roster: &Roster,
+    key: &RosterKey,
+    note: &[u8],
+) -> Result<SharedGeneration, Disbelief> {
+    let said = open_sharing(note, alliance, |member| roster.member(member).map(|listed| listed.feed_key))?;
+    let other = || Disbelief::OtherKey(key.id.clone());
+    let sharing = key.sharing.as_ref().ok_or_else(other)?;
+    if said.key != key.id || said.threshold != sharing.threshold {
+        return Err(other());
+    }
+    if said.classes.iter().any(|class| PublicShares::of(class).is_err()) {
+        return Err(other());
+    }
+    let known = said.holders.iter().filter(|holder| sharing.holders.contains(holder)).count();
+    let enough = match SharedGeneration::of(key) {
+        Some(listed) if !said.is_of_the_same_keys(&listed) => return Err(other()),
+        Some(_) => known >= usize::from(sharing.threshold),
+        None => key.state == KeyState::Pending && known == sharing.holders.len() && known == said.holders.len(),
+    };
+    if enough { Ok(said) } else { Err(Disbelief::OtherHolders) }
+}

@@ -1,0 +1,262 @@
+//! What a member keeps of one key, and how it stands on disk: JSON, because it is a few kilobytes of many parts, and whoever repairs an
+//! alliance should be able to read it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::domain::{HolderIndex, MemberId, SharedGeneration, Timestamp};
+use crate::pseudonym::HeldShares;
+use crate::pseudonym::ceremony::Seed;
+use crate::pseudonym::toprf::PublicShares;
+
+/// The layout of the record.
+const FORMAT: u32 = 1;
+
+/// A part with its maker's signature. Parts may be secret: `Debug` does not show them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// The signed note, see [`crate::feed::CeremonyPart`].
+    pub note: Bytes,
+    /// What it is about.
+    pub body: Zeroizing<Vec<u8>>,
+}
+
+impl fmt::Debug for Signed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signed({} bytes, redacted)", self.body.len())
+    }
+}
+
+/// All that is kept of one key.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Record {
+    /// The shares in use.
+    pub(super) held: Option<Held>,
+    /// Those before them, while nodes learn of the new ones.
+    pub(super) before: Option<Held>,
+    /// The ceremony at hand.
+    pub(super) running: Option<Running>,
+    /// What came of ceremonies whose results this member has signed, and has not seen signed by all.
+    pub(super) signed: Vec<Held>,
+}
+
+/// Shares, and what everybody may know of them.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub(super) shares: HeldShares,
+    pub(super) sharing: SharedGeneration,
+    /// What all holders signed; `None` where they have not, or the roster says it.
+    pub(super) note: Option<Bytes>,
+    /// Since when this member has them.
+    pub(super) since: Timestamp,
+}
+
+impl Held {
+    /// Whether the shares are those that everybody knows of.
+    pub(super) fn is_sound(&self) -> bool {
+        let fits = |class: &crate::domain::SharedClass| {
+            let share = self.shares.share(class.class)?;
+            Some(PublicShares::of(class).ok()?.verifying_share(share.holder()) == share.verifying_share())
+        };
+        self.shares.generation() == self.sharing.generation
+            && self.sharing.classes.iter().all(|class| fits(class) == Some(true))
+    }
+}
+
+/// A ceremony as far as it has come.
+#[derive(Debug, Clone)]
+pub(super) struct Running {
+    /// The generation that it makes.
+    pub(super) generation: u32,
+    /// What the participants agree on, see `Plan::name`.
+    pub(super) ceremony: [u8; 32],
+    pub(super) seed: Seed,
+    /// By the others' places.
+    pub(super) commitments: BTreeMap<HolderIndex, Signed>,
+    /// That all saw the same commitments.
+    pub(super) echoed: bool,
+    /// By the others' places.
+    pub(super) shares: BTreeMap<HolderIndex, Signed>,
+    /// Why it does not go on.
+    pub(super) failed: Option<Failed>,
+    pub(super) begun: Timestamp,
+}
+
+/// Why a ceremony failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Failed {
+    pub(super) code: String,
+    pub(super) sentence: String,
+    /// Who is to blame, where that is known.
+    pub(super) culprit: Option<MemberId>,
+    pub(super) at_ms: i64,
+}
+
+impl Record {
+    /// The highest generation that was ever signed or is in use: no other ceremony of this member makes it again.
+    pub(super) fn highest(&self) -> Option<u32> {
+        let signed = self.signed.iter().map(|signed| signed.sharing.generation);
+        signed.chain(self.held.as_ref().map(|held| held.sharing.generation)).max()
+    }
+
+    pub(super) fn to_json(&self) -> Zeroizing<Vec<u8>> {
+        // Large enough that it does not grow and leave copies behind.
+        let mut out = Zeroizing::new(Vec::with_capacity(256 * 1_024));
+        let file = File {
+            format: FORMAT,
+            held: self.held.as_ref().map(HeldFile::of),
+            before: self.before.as_ref().map(HeldFile::of),
+            running: self.running.as_ref().map(RunningFile::of),
+            signed: self.signed.iter().map(HeldFile::of).collect(),
+        };
+        // Nothing in it can fail to be written: no map has keys that are no text, and the buffer takes all.
+        serde_json::to_writer_pretty(&mut *out, &file).unwrap_or_default();
+        out
+    }
+
+    pub(super) fn from_json(bytes: &[u8]) -> Option<Self> {
+        let file: File = serde_json::from_slice(bytes).ok().filter(|file: &File| file.format == FORMAT)?;
+        Some(Self {
+            held: file.held.map(HeldFile::read).transpose_some()?,
+            before: file.before.map(HeldFile::read).transpose_some()?,
+            running: file.running.map(RunningFile::read).transpose_some()?,
+            signed: file.signed.into_iter().map(HeldFile::read).collect::<Option<_>>()?,
+        })
+    }
+}
+
+/// The record of a member that was dealt shares, as [`crate::pseudonym::deal`] does for tests and measurements.
+#[must_use]
+pub fn dealt_record(shares: HeldShares, sharing: SharedGeneration, since: Timestamp) -> Zeroizing<Vec<u8>> {
+    Record { held: Some(Held { shares, sharing, note: None, since }), ..Record::default() }.to_json()
+}
+
+/// `Some(None)` becomes `None`: what is there and cannot be read spoils the whole.
+trait TransposeSome<T> {
+    fn transpose_some(self) -> Option<Option<T>>;
+}
+
+impl<T> TransposeSome<T> for Option<Option<T>> {
+    fn transpose_some(self) -> Option<Option<T>> {
+        match self {
+            None => Some(None),
+            Some(read) => read.map(Some),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    format: u32,
+    held: Option<HeldFile>,
+    before: Option<HeldFile>,
+    running: Option<RunningFile>,
+    signed: Vec<HeldFile>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HeldFile {
+    /// See [`HeldShares::to_text`].
+    shares: Zeroizing<String>,
+    sharing: SharedGeneration,
+    note: Option<String>,
+    since_ms: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RunningFile {
+    generation: u32,
+    ceremony: String,
+    seed: Zeroizing<String>,
+    commitments: BTreeMap<HolderIndex, SignedFile>,
+    echoed: bool,
+    shares: BTreeMap<HolderIndex, SignedFile>,
+    failed: Option<Failed>,
+    begun_ms: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignedFile {
+    note: String,
+    body: Zeroizing<String>,
+}
+
+fn text(bytes: &Bytes) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn fixed(encoded: &str) -> Option<Zeroizing<[u8; 32]>> {
+    let decoded = Zeroizing::new(BASE64.decode(encoded).ok()?);
+    decoded.as_slice().try_into().ok().map(Zeroizing::new)
+}
+
+impl HeldFile {
+    fn of(held: &Held) -> Self {
+        let Held { shares, sharing, note, since } = held;
+        Self { shares: shares.to_text(), sharing: sharing.clone(), note: note.as_ref().map(text), since_ms: since.unix_ms() }
+    }
+
+    fn read(self) -> Option<Held> {
+        Some(Held {
+            shares: HeldShares::from_text(&self.shares).ok()?,
+            sharing: self.sharing,
+            note: self.note.map(Bytes::from),
+            since: Timestamp::from_unix_ms(self.since_ms),
+        })
+    }
+}
+
+impl RunningFile {
+    fn of(running: &Running) -> Self {
+        let signed =
+            |of: &BTreeMap<HolderIndex, Signed>| of.iter().map(|(place, part)| (*place, SignedFile::of(part))).collect();
+        Self {
+            generation: running.generation,
+            ceremony: BASE64.encode(running.ceremony),
+            seed: Zeroizing::new(BASE64.encode(running.seed.as_bytes())),
+            commitments: signed(&running.commitments),
+            echoed: running.echoed,
+            shares: signed(&running.shares),
+            failed: running.failed.clone(),
+            begun_ms: running.begun.unix_ms(),
+        }
+    }
+
+    fn read(self) -> Option<Running> {
+        let signed = |of: BTreeMap<HolderIndex, SignedFile>| -> Option<BTreeMap<HolderIndex, Signed>> {
+            of.into_iter().map(|(place, part)| Some((place, part.read()?))).collect()
+        };
+        Some(Running {
+            generation: self.generation,
+            ceremony: *fixed(&self.ceremony)?,
+            seed: Seed::from_bytes(&*fixed(&self.seed)?),
+            commitments: signed(self.commitments)?,
+            echoed: self.echoed,
+            shares: signed(self.shares)?,
+            failed: self.failed,
+            begun: Timestamp::from_unix_ms(self.begun_ms),
+        })
+    }
+}
+
+impl SignedFile {
+    fn of(part: &Signed) -> Self {
+        Self { note: text(&part.note), body: Zeroizing::new(BASE64.encode(part.body.as_slice())) }
+    }
+
+    fn read(self) -> Option<Signed> {
+        let body = Zeroizing::new(BASE64.decode(self.body.as_bytes()).ok()?);
+        Some(Signed { note: self.note.into(), body })
+    }
+}
