@@ -6,10 +6,11 @@
 use std::path::{Path, PathBuf};
 
 const ENTRY: &str = "countermark/v1/entry.proto";
-const SERVICES: [&str; 9] = [
+const SERVICES: [&str; 10] = [
     "countermark/v1/audit.proto",
     "countermark/v1/case.proto",
     "countermark/v1/holder.proto",
+    "countermark/v1/key.proto",
     "countermark/v1/lead.proto",
     "countermark/v1/node.proto",
     "countermark/v1/peer.proto",

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::alliance::AllianceKeyCommand;
 use super::alliance::FirstMember;
 use super::audit::AuditArguments;
 use super::cases::{
@@ -14,12 +15,15 @@ use super::cases::{
     SignalArguments, UnmarkArguments,
 };
 use super::check::SellerArguments;
+use super::keys::KeyCommand;
 use super::leads::LeadsArguments;
 use super::output::OutputFormat;
 use super::reading::{ReadArguments, StatementArguments};
 use super::ring::RingArguments;
 use super::watch::{AlertsArguments, WatchArguments};
-use crate::domain::{AllianceName, Audience, ClientName, GroupName, MemberId, MemberKind, RetractionReason, Role, SignalRef};
+use crate::domain::{
+    AllianceName, Audience, ClientName, GroupName, MemberId, MemberKind, RetractionReason, Role, Scheme, SignalRef,
+};
 
 const EXIT_CODES: &str = "Exit codes: 0 done (for `check`: nothing known), 1 failed, 2 usage, 3 flagged.\n\
     Data goes to standard output, notes, progress and errors to standard error.";
@@ -82,6 +86,9 @@ pub(super) enum Command {
     Leads(Box<LeadsArguments>),
     /// Who did what with the node, and whether anybody changed what was noted of it.
     Audit(Box<AuditArguments>),
+    /// The pseudonym keys, and this member's part in them.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Show the state of the node.
     Status(StatusArguments),
     /// Look after a running node's store.
@@ -442,6 +449,9 @@ pub(super) enum AllianceCommand {
     Group(GroupArguments),
     /// Show what holds for all members, or have something else hold.
     Policy(PolicyArguments),
+    /// Pseudonym keys: have one made by its holders, take it into use, change who holds it, destroy it.
+    #[command(subcommand)]
+    Key(AllianceKeyCommand),
     /// Show the roster.
     Roster(RosterArguments),
 }
@@ -458,6 +468,10 @@ pub(super) struct InitArguments {
     /// authority. Clients are served at the next port. Real members ask and are admitted.
     #[arg(long = "member", value_name = "MEMBER")]
     pub(super) members: Vec<FirstMember>,
+    /// How pseudonyms are made. With toprf-ristretto255 nobody has the key: the first five members are to make it among them, as soon as
+    /// their nodes run. With hmac-sha256 every member has all of it, and whoever steals one file can name every seller.
+    #[arg(long, value_name = "SCHEME", default_value_t = Scheme::ToprfRistretto255)]
+    pub(super) scheme: Scheme,
 }
 
 #[derive(Args)]

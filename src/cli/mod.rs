@@ -23,6 +23,7 @@ mod feed;
 mod fingerprint;
 mod goods;
 pub mod input;
+mod keys;
 mod leads;
 mod loopback;
 mod member;
@@ -99,6 +100,7 @@ fn dispatch(command: Command, environment: &Environment, printer: &mut Printer) 
         Command::Leads(arguments) => wait_for(leads::run(*arguments, environment, printer)),
         Command::Audit(arguments) => wait_for(audit::run(*arguments, environment, printer)),
         Command::Status(arguments) => wait_for(status::run(&arguments, environment, printer)),
+        Command::Key(command) => wait_for(keys::run(command, environment, printer)),
         Command::Store(StoreCommand::Rebuild(arguments)) => wait_for(store::rebuild(&arguments, environment, printer)),
         Command::Store(StoreCommand::Purge(arguments)) => wait_for(store::purge(&arguments, environment, printer)),
         Command::Feed(FeedCommand::Verify(arguments)) => feed::verify(&arguments, printer),

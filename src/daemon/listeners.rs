@@ -21,6 +21,7 @@ use crate::rpc::proto::audit_service_server::AuditServiceServer;
 use crate::rpc::proto::case_service_server::CaseServiceServer;
 use crate::rpc::proto::key_ceremony_service_server::KeyCeremonyServiceServer;
 use crate::rpc::proto::key_holder_service_server::KeyHolderServiceServer;
+use crate::rpc::proto::key_service_server::KeyServiceServer;
 use crate::rpc::proto::lead_service_server::LeadServiceServer;
 use crate::rpc::proto::node_service_server::NodeServiceServer;
 use crate::rpc::proto::peer_service_server::PeerServiceServer;
@@ -28,7 +29,7 @@ use crate::rpc::proto::screening_service_server::ScreeningServiceServer;
 use crate::rpc::proto::signal_service_server::SignalServiceServer;
 use crate::rpc::proto::watch_service_server::WatchServiceServer;
 use crate::rpc::{
-    AuditServer, CaseServer, Gate, LeadServer, NodeServer, PeerServer, ScreeningServer, SignalServer, WatchServer,
+    AuditServer, CaseServer, Gate, KeyServer, LeadServer, NodeServer, PeerServer, ScreeningServer, SignalServer, WatchServer,
 };
 
 type Layers = Stack<Gate, Identity>;
@@ -41,10 +42,11 @@ pub(super) struct Listening {
 }
 
 /// The services of the client listener by name, the empty one for the node as a whole, as the health service knows them.
-const SERVICES: [&str; 8] = [
+const SERVICES: [&str; 9] = [
     "",
     <AuditServiceServer<AuditServer> as NamedService>::NAME,
     <CaseServiceServer<CaseServer> as NamedService>::NAME,
+    <KeyServiceServer<KeyServer> as NamedService>::NAME,
     <LeadServiceServer<LeadServer> as NamedService>::NAME,
     <SignalServiceServer<SignalServer> as NamedService>::NAME,
     <ScreeningServiceServer<ScreeningServer> as NamedService>::NAME,
@@ -109,6 +111,7 @@ impl Parts {
             .add_service(CaseServiceServer::new(self.cases.clone()).max_decoding_message_size(MAX_CLIENT_MESSAGE_BYTES))
             .add_service(WatchServiceServer::new(watches).max_decoding_message_size(MAX_CLIENT_MESSAGE_BYTES))
             .add_service(LeadServiceServer::new(self.leads.clone()).max_decoding_message_size(MAX_CLIENT_MESSAGE_BYTES))
+            .add_service(KeyServiceServer::new(self.keys.clone()).max_decoding_message_size(MAX_CLIENT_MESSAGE_BYTES))
             .add_service(AuditServiceServer::new(self.audit.clone()).max_decoding_message_size(MAX_CLIENT_MESSAGE_BYTES))
             .add_service(NodeServiceServer::new(self.node.clone()).max_decoding_message_size(MAX_CLIENT_MESSAGE_BYTES));
         let router = with_reflection(router);

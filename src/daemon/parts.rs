@@ -16,13 +16,13 @@ use crate::replication::{OwnFeeds, Pace, Reader, Replicator, ServeContext, Setup
 use crate::rpc::acceptor::OpenConnections;
 use crate::rpc::webhook::Webhook;
 use crate::rpc::{
-    AccessList, AuditServer, CaseServer, HolderLink, KeyHolderServer, LeadServer, NodeServer, PeerDialer, ScreeningServer,
-    SignalServer,
+    AccessList, AuditServer, CaseServer, HolderLink, KeyHolderServer, KeyServer, LeadServer, NodeServer, PeerDialer,
+    ScreeningServer, SignalServer,
 };
 use crate::service::{
     AccuracyBoard, AuditTrail, Cases, Ceremonies, CeremonyDesk, CeremonyPace, Deliveries, Eraser, FreshnessBoard, HolderDesk,
-    KeyHolder, KeySecrets, Leads, LocalSecret, NodeState, Overrides, Pseudonymiser, Retention, Rings, Screener, ShareBook,
-    ShareVault, Signals, Submitter, Watcher, Watches,
+    KeyHolder, KeySecrets, KeyStates, Leads, LocalSecret, NodeState, Overrides, Pseudonymiser, Retention, Rings, Screener,
+    ShareBook, ShareVault, Signals, Submitter, Watcher, Watches,
 };
 
 /// What can fail, opened and compared: the store, the roster, and the keys that it names.
@@ -91,6 +91,7 @@ pub(super) struct Parts {
     pub(super) directory: Arc<Directory>,
     pub(super) serve: Arc<ServeContext>,
     pub(super) holder: KeyHolderServer,
+    pub(super) keys: KeyServer,
     pub(super) signals: SignalServer,
     pub(super) cases: CaseServer,
     pub(super) leads: LeadServer,
@@ -257,6 +258,14 @@ impl Parts {
             started_at: clock.now(),
         };
         Self {
+            keys: KeyServer {
+                keys: Arc::new(KeyStates {
+                    directory: directory.clone(),
+                    ceremonies: ceremonies.clone(),
+                    store: store.clone(),
+                }),
+                access: access.clone(),
+            },
             holder: KeyHolderServer { holder, ceremonies },
             serve: Arc::new(ServeContext::new(reader, directory.clone(), pace, feed_key)),
             signals: SignalServer {

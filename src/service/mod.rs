@@ -14,6 +14,7 @@ mod freshness;
 mod goods;
 mod keeping;
 mod key_holder;
+mod key_states;
 mod leads;
 mod node;
 mod overrides;
@@ -40,10 +41,11 @@ pub use evaluation::{EvaluationAnswer, EvaluationRequest, HolderError, KeyHolder
 pub use freshness::FreshnessBoard;
 pub use goods::{GoodsTotal, Measured};
 pub use keeping::{
-    Ceremonies, CeremonyAnswer, CeremonyDesk, CeremonyPace, CeremonyQuery, CeremonyRefusal, CeremonyState, FellowHolders,
-    KeyReport, RepairAnswer, RepairQuery, ShareBook, ShareVault, Signed, VaultError, dealt_record,
+    Ceremonies, CeremonyAnswer, CeremonyDesk, CeremonyPace, CeremonyQuery, CeremonyRefusal, CeremonyState, Disbelief,
+    FellowHolders, KeyReport, RepairAnswer, RepairQuery, ShareBook, ShareVault, Signed, VaultError, believe, dealt_record,
 };
 pub use key_holder::{HolderRefusal, KeyHolder};
+pub use key_states::{KeyError, KeyRecord, KeyStates};
 pub use leads::{Bundle, FoundLead, FoundPage, Funnel, Funnels, LeadFilter, LeadPage, LeadRecord, Leads, Progress};
 pub use node::{Derived, NodeReport, NodeState};
 pub use overrides::{OverrideDraft, Overrides};

@@ -56,12 +56,18 @@ impl Drop for Programs {
 }
 
 impl Programs {
-    /// Founds an alliance of `members`, each `id:kind`.
+    /// Founds an alliance of `members`, each `id:kind`, with a key that all of them have.
     pub fn found(members: &[&str]) -> Self {
+        Self::found_with("hmac-sha256", members)
+    }
+
+    /// The same, with pseudonyms of this scheme.
+    pub fn found_with(scheme: &str, members: &[&str]) -> Self {
         let root = tempfile::tempdir().expect("a folder");
         let folder = root.path().join("alliance").display().to_string();
         let members: Vec<String> = members.iter().map(|m| format!("{m}:127.0.0.1:{}", port_pair())).collect();
         let mut arguments = vec!["alliance", "init", "--name", "alliance.example", "--folder", &folder];
+        arguments.extend(["--scheme", scheme]);
         members.iter().for_each(|member| arguments.extend(["--member", member]));
         let output = program(&arguments);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -10,7 +10,7 @@ use crate::alliance::{Applicant, JoinRequest, MemberSecrets};
 use crate::cli::Environment;
 use crate::cli::failure::Failure;
 use crate::cli::member;
-use crate::domain::{AllianceName, FieldError, Member, MemberId, MemberKind, MemberState};
+use crate::domain::{AllianceName, FieldError, Member, MemberId, MemberKind, MemberState, Scheme};
 
 /// A member of the first day: `id:kind:host:port`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +42,7 @@ pub(in crate::cli) fn found(
     name: &AllianceName,
     folder: &AllianceFolder,
     members: &[FirstMember],
+    scheme: Scheme,
     environment: &Environment,
 ) -> Result<Vec<MemberFolder>, Failure> {
     distinct_listeners(members)?;
@@ -58,7 +59,7 @@ pub(in crate::cli) fn found(
         asked.push((request, secrets));
     }
     let listed = asked.iter().map(|(request, _)| listed(request)).collect();
-    let secretariat = Secretariat::found(name, folder.clone(), listed, environment)?;
+    let secretariat = Secretariat::found(name, folder.clone(), listed, scheme, environment)?;
     asked.iter().map(|(request, secrets)| settle(&secretariat, request, secrets, environment)).collect()
 }
 

@@ -4,6 +4,7 @@
 
 mod admit;
 mod first_day;
+mod keys;
 mod secretariat;
 
 use std::collections::BTreeSet;
@@ -11,6 +12,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 pub(super) use first_day::{FirstMember, clients_beside, found, listener};
+pub(super) use keys::{AllianceKeyCommand, take_in};
 pub(super) use secretariat::{MAX_KEY_BYTES, Secretariat, open_roster, read_roster, read_secretariat_key};
 
 use super::Environment;
@@ -18,7 +20,7 @@ use super::arguments::{AllianceCommand, ExpelArguments, GroupArguments, InitArgu
 use super::failure::{Failure, Outcome};
 use super::output::{Printer, Show, counted, facts, table};
 use crate::alliance::folder::AllianceFolder;
-use crate::domain::{FeedKey, Group, MemberState, Policy, Roster};
+use crate::domain::{FeedKey, Group, KeyState, MemberState, Policy, Roster};
 
 pub(super) fn run(command: AllianceCommand, environment: &Environment, printer: &mut Printer) -> Result<Outcome, Failure> {
     match command {
@@ -27,6 +29,7 @@ pub(super) fn run(command: AllianceCommand, environment: &Environment, printer: 
         AllianceCommand::Expel(arguments) => expel(&arguments, environment, printer)?,
         AllianceCommand::Group(arguments) => group(&arguments, environment, printer)?,
         AllianceCommand::Policy(arguments) => policy(&arguments, environment, printer)?,
+        AllianceCommand::Key(command) => keys::run(&command, environment, printer)?,
         AllianceCommand::Roster(arguments) => roster(&arguments, printer)?,
     }
     Ok(Outcome::Done)
@@ -34,7 +37,7 @@ pub(super) fn run(command: AllianceCommand, environment: &Environment, printer: 
 
 fn init(arguments: &InitArguments, environment: &Environment, printer: &mut Printer) -> Result<(), Failure> {
     let folder = AllianceFolder::at(&arguments.folder);
-    let homes = first_day::found(&arguments.name, &folder, &arguments.members, environment)?;
+    let homes = first_day::found(&arguments.name, &folder, &arguments.members, arguments.scheme, environment)?;
     let secretariat = Secretariat::open(folder)?;
     printer.show(&Document::of(&secretariat))?;
     let folder = arguments.folder.display();
@@ -43,6 +46,19 @@ fn init(arguments: &InitArguments, environment: &Environment, printer: &mut Prin
     ));
     for home in homes {
         printer.note(format_args!("countermark serve --config {}", home.path().join("node.toml").display()));
+    }
+    let pending = secretariat.roster().keys.iter().find(|key| key.state == KeyState::Pending);
+    if let Some(key) = pending {
+        printer.note(format_args!(
+            "Nothing can be submitted before the members have made key {0} among them: start their nodes; then `countermark key result {0} \
+             --config MEMBER --out {0}.note`, and `countermark alliance key adopt --folder {folder} {0}.note`.",
+            key.id
+        ));
+    }
+    if secretariat.roster().keys.is_empty() {
+        printer.note(format_args!(
+            "There is no pseudonym key yet: with two members or more, `countermark alliance key add --folder {folder}` has them make one."
+        ));
     }
     if arguments.members.is_empty() {
         printer.note(format_args!(
@@ -177,8 +193,11 @@ impl Show for Document<'_> {
             }),
         );
         let keys = table(
-            &["key", "scheme", "state"],
-            roster.keys.iter().map(|k| vec![k.id.to_string(), k.scheme.to_string(), k.state.to_string()]),
+            &["key", "scheme", "state", "holders"],
+            roster.keys.iter().map(|k| {
+                let holders = k.sharing.as_ref().map_or_else(|| "every member has it".to_owned(), keys::holders_line);
+                vec![k.id.to_string(), k.scheme.to_string(), k.state.to_string(), holders]
+            }),
         );
         [head, members, keys].join("\n")
     }

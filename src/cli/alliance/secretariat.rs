@@ -6,6 +6,7 @@ use std::path::Path;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
+use super::keys;
 use crate::alliance::folder::{Access, AllianceFolder, FolderError, read_public, read_secret, replace, write_new};
 use crate::alliance::{Admission, AllianceCa, JoinRequest, PseudonymSecret, RosterHandover, default_platforms};
 use crate::cli::Environment;
@@ -39,20 +40,26 @@ impl Secretariat {
         name: &AllianceName,
         folder: AllianceFolder,
         members: Vec<Member>,
+        scheme: Scheme,
         environment: &Environment,
     ) -> Result<Self, Failure> {
         let (now, entropy) = (environment.now(), environment.entropy.as_ref());
         let ca = AllianceCa::create(name.clone(), now, entropy)?;
         let key = SigningKey::generate(entropy)?;
-        let pseudonym_key = HmacKey::generate(entropy)?;
         let id: KeyId = FIRST_KEY.parse()?;
-        let roster_key = RosterKey {
-            id: id.clone(),
-            scheme: Scheme::HmacSha256,
-            state: KeyState::Active,
-            check: pseudonym_key.check_value(),
-            sharing: None,
+        let secret = match scheme {
+            Scheme::HmacSha256 => Some(HmacKey::generate(entropy)?),
+            Scheme::ToprfRistretto255 => None,
         };
+        let of_all = secret.as_ref().map(|secret| RosterKey {
+            id: id.clone(),
+            scheme,
+            state: KeyState::Active,
+            check: secret.check_value(),
+            sharing: None,
+        });
+        let active = members.iter().map(|member| member.id.clone()).collect::<Vec<_>>();
+        let keys = of_all.or_else(|| keys::first(id.clone(), &active)).into_iter().collect();
         let roster = Roster {
             format: Roster::FORMAT,
             alliance: name.clone(),
@@ -61,13 +68,15 @@ impl Secretariat {
             policy: Policy::default(),
             members,
             groups: Vec::new(),
-            keys: vec![roster_key],
+            keys,
             platforms: default_platforms(),
         };
         let signed = SignedRoster::sign(roster, &key)?;
         folder.save_ca(&ca)?;
         write_new(&folder.roster_key(), &key.to_seed_text(), Access::Private)?;
-        write_new(&folder.pseudonym_key(&id), &pseudonym_key.to_text(), Access::Private)?;
+        if let Some(secret) = secret {
+            write_new(&folder.pseudonym_key(&id), &secret.to_text(), Access::Private)?;
+        }
         let secretariat = Self { folder, ca, key, signed };
         secretariat.write_roster()?;
         Ok(secretariat)
@@ -136,7 +145,8 @@ impl Secretariat {
 
     fn pseudonym_secrets(&self) -> Result<Vec<PseudonymSecret>, Failure> {
         let in_use = self.roster().keys.iter().filter(|k| matches!(k.state, KeyState::Active | KeyState::Retiring));
-        in_use
+        let held_by_all = in_use.filter(|key| key.sharing.is_none());
+        held_by_all
             .map(|key| {
                 let text = read_secret(&self.folder.pseudonym_key(&key.id))?;
                 if HmacKey::from_text(&text)?.matches(&key.check) {

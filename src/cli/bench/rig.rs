@@ -19,7 +19,7 @@ use crate::cli::connection::Node;
 use crate::cli::failure::Failure;
 use crate::cli::loopback::free_pair;
 use crate::config;
-use crate::domain::MemberKind;
+use crate::domain::{MemberKind, Scheme};
 
 const ALLIANCE: &str = "bench.test";
 /// Connections from the clients to a server.
@@ -52,7 +52,7 @@ impl Rig {
         // Its own, not the one of whoever runs this: no setting of theirs is to reach these nodes.
         let environment = Environment { variables: config::Environment::default(), ..environment.clone() };
         let secretariat = AllianceFolder::at(folder.path().join("alliance"));
-        let homes = found(&ALLIANCE.parse()?, &secretariat, &first, &environment)?;
+        let homes = found(&ALLIANCE.parse()?, &secretariat, &first, Scheme::HmacSha256, &environment)?;
         Ok(Self { folder, program, environment, homes })
     }
 

@@ -3,6 +3,7 @@
 //! Nothing in it is special: the ceremonies make the folders, the nodes run from the configuration files in them, and the
 //! members talk to their nodes through the public API over mutual TLS. Only the sellers are made up.
 
+mod key;
 mod members;
 mod population;
 mod report;
@@ -21,8 +22,9 @@ use super::output::Printer;
 use super::{Environment, wait_for};
 use crate::alliance::folder::{AllianceFolder, MemberFolder};
 use crate::config::NodeConfig;
-use crate::daemon::{Listeners, Node, ServeError, setup};
-use crate::domain::MemberKind;
+use crate::daemon::{Listeners, Node, NodeSetup, ServeError, setup};
+use crate::domain::{MemberKind, Scheme};
+use crate::service::CeremonyPace;
 use members::{DemoMember, Learned};
 use population::stores;
 use report::Report;
@@ -78,12 +80,14 @@ async fn show(folder: &Path, keep: bool, environment: &Environment, printer: &mu
         sockets.push(listeners);
     }
     let secretariat = AllianceFolder::at(folder.join("alliance"));
-    let homes = found(&ALLIANCE.parse()?, &secretariat, &first, environment)?;
+    let homes = found(&ALLIANCE.parse()?, &secretariat, &first, Scheme::ToprfRistretto255, environment)?;
     printer.progress(|| "starting three nodes".to_owned());
     let mut nodes = Vec::new();
     for (home, listeners) in homes.iter().zip(sockets) {
         nodes.push(start(home, listeners, environment).await?);
     }
+    printer.progress(|| "two of three: the members make a key that none of them has".to_owned());
+    key::make(&secretariat, &homes, &nodes, environment).await?;
     let report = work(&homes, environment, printer).await?;
     printer.end_progress();
     printer.show(&report)?;
@@ -104,10 +108,17 @@ async fn show(folder: &Path, keep: bool, environment: &Environment, printer: &mu
 }
 
 async fn start(home: &MemberFolder, listeners: Listeners, environment: &Environment) -> Result<Node, Failure> {
+    // On one machine nobody has to be waited for as on the internet.
+    let pace = CeremonyPace { busy: Duration::from_millis(50), idle: Duration::from_secs(1) };
+    let node = Node::start(NodeSetup { ceremony_pace: pace, ..read(home, environment)? }, listeners).await;
+    Ok(node.map_err(ServeError::from)?)
+}
+
+/// What a member's folder makes of its node.
+fn read(home: &MemberFolder, environment: &Environment) -> Result<NodeSetup, Failure> {
     let loaded = NodeConfig::load(&home.path().join("node.toml"), &environment.variables).map_err(ServeError::from)?;
     let materials = loaded.materials(environment.now()).map_err(ServeError::from)?;
-    let node = Node::start(setup(loaded, materials), listeners).await;
-    Ok(node.map_err(ServeError::from)?)
+    Ok(setup(loaded, materials))
 }
 
 /// Each member submits what it found, waits for the others, and asks about its own sellers.

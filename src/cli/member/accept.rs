@@ -114,7 +114,8 @@ fn check_entry(signed: &SignedRoster, request: &JoinRequest) -> Result<(), Failu
 /// Each key of the admission is one that the roster has in use, and none of those is missing. One that is not would lie in the
 /// folder until a later roster names it, and be believed then.
 fn check_keys(signed: &SignedRoster, accepted: &Accepted) -> Result<(), Failure> {
-    let in_use = |key: &&RosterKey| matches!(key.state, KeyState::Active | KeyState::Retiring);
+    // Of those that are shared nobody is handed anything.
+    let in_use = |key: &&RosterKey| key.sharing.is_none() && matches!(key.state, KeyState::Active | KeyState::Retiring);
     let keys: Vec<&RosterKey> = signed.roster().keys.iter().filter(in_use).collect();
     for secret in &accepted.keys {
         let Some(key) = keys.iter().find(|key| key.id == secret.id) else {

@@ -4,7 +4,7 @@ use crate::pseudonym::toprf::PublicShares;
 
 /// Why what holders say of their shares is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(in crate::service) enum Disbelief {
+pub enum Disbelief {
     /// Not all of them have signed it.
     #[error(transparent)]
     Note(#[from] NoteError),
@@ -19,7 +19,7 @@ pub(in crate::service) enum Disbelief {
 impl Disbelief {
     /// Stable code.
     #[must_use]
-    pub(in crate::service) const fn code(&self) -> &'static str {
+    pub const fn code(&self) -> &'static str {
         match self {
             Self::Note(error) => error.code(),
             Self::OtherKey(_) => "SHARING_OTHER_KEY",
@@ -34,12 +34,7 @@ impl Disbelief {
 ///
 /// # Errors
 /// [`Disbelief`].
-pub(in crate::service) fn believe(
-    alliance: &AllianceName,
-    roster: &Roster,
-    key: &RosterKey,
-    note: &[u8],
-) -> Result<SharedGeneration, Disbelief> {
+pub fn believe(alliance: &AllianceName, roster: &Roster, key: &RosterKey, note: &[u8]) -> Result<SharedGeneration, Disbelief> {
     let said = open_sharing(note, alliance, |member| roster.member(member).map(|listed| listed.feed_key))?;
     let other = || Disbelief::OtherKey(key.id.clone());
     let sharing = key.sharing.as_ref().ok_or_else(other)?;

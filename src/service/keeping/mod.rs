@@ -17,7 +17,7 @@ mod making;
 mod record;
 mod repairing;
 
-pub(super) use belief::believe;
+pub use belief::{Disbelief, believe};
 pub use book::{ShareBook, ShareVault, VaultError};
 pub use ceremonies::{Ceremonies, CeremonyDesk, CeremonyPace, CeremonyRefusal, CeremonyState, KeyReport};
 pub use record::{Signed, dealt_record};

@@ -1,0 +1,100 @@
+//! A key that members make among them with real programs, as their operators and the secretariat do it: made, taken into use, its shares
+//! lost and made anew, its holders changed.
+
+mod cluster;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use cluster::program::{PROGRAM, Programs, Running};
+use cluster::{eventually, identifier, submission};
+use countermark::rpc::proto::{IdentifierKind as Kind, Verdict};
+
+const MEMBERS: [&str; 4] = ["bazaar", "aurelle", "chips", "drinks"];
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(PROGRAM).args(arguments).output().expect("runs")
+}
+
+fn done(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// The first key as a member's node shows it.
+fn key(alliance: &Programs, member: &str) -> serde_json::Value {
+    let output = done(&["key", "status", "--output", "json", "--config", &alliance.client_config(member)]);
+    let mut keys: Vec<serde_json::Value> = serde_json::from_str(&output).expect("JSON");
+    keys.remove(0)
+}
+
+async fn until(alliance: &Programs, member: &str, what: &str, holds: impl Fn(&serde_json::Value) -> bool) {
+    eventually(what, || async { holds(&key(alliance, member)) }).await;
+}
+
+/// Puts the secretariat's roster into force at one node, which spreads it.
+fn spread(alliance: &Programs, member: &str, node: &Running) {
+    let roster = alliance.root().join("alliance/roster.note");
+    std::fs::copy(roster, alliance.home(member).join("roster.note")).expect("copied");
+    let told = Command::new("kill").args(["-HUP", &node.0.id().to_string()]).status().expect("runs");
+    assert!(told.success());
+}
+
+fn display(path: &Path) -> String {
+    path.display().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_make_a_key_use_it_lose_a_share_and_change_who_holds_it() {
+    let alliance = Programs::found_with(
+        "toprf-ristretto255",
+        &["bazaar:platform", "aurelle:brand", "chips:brand", "drinks:brand"],
+    );
+    let mut nodes: Vec<Running> = MEMBERS.iter().map(|member| alliance.serve(member)).collect();
+    let mut aurelle = alliance.client("aurelle").await;
+    let seller = || vec![identifier(Kind::Domain, "outlet-17.test"), identifier(Kind::Phone, "+8613800138000")];
+    let refused = aurelle.submit(submission("all", seller())).await.expect_err("there is no key yet");
+    assert!(refused.message().contains("no active key"), "{refused:?}");
+
+    until(&alliance, "drinks", "the key is made", |key| key["share"]["state"] == "made").await;
+    assert_eq!((key(&alliance, "drinks")["threshold"].as_u64(), key(&alliance, "drinks")["state"].as_str()), (Some(3), Some("pending")));
+    let (folder, note) = (display(&alliance.root().join("alliance")), display(&alliance.root().join("k1.note")));
+    done(&["key", "result", "k1", "--out", &note, "--config", &alliance.client_config("drinks")]);
+    let other = run(&["key", "result", "k9", "--out", &note, "--config", &alliance.client_config("drinks")]);
+    assert!(String::from_utf8_lossy(&other.stderr).contains("KEY_UNKNOWN"));
+    done(&["alliance", "key", "adopt", "--folder", &folder, &note]);
+    spread(&alliance, "bazaar", &nodes[0]);
+    for member in MEMBERS {
+        let _ready = alliance.client(member).await;
+        until(&alliance, member, "the key is in use", |key| key["state"] == "active").await;
+    }
+    aurelle.submit(submission("all", seller())).await.expect("taken");
+    let mut bazaar = alliance.client("bazaar").await;
+    eventually("the signal is found by its phone", || {
+        let mut bazaar = bazaar.clone();
+        async move {
+            let answer = bazaar.check(vec![identifier(Kind::Phone, "+86 138 0013 8000")]).await.expect("answered");
+            answer.verdict() != Verdict::NoneKnown
+        }
+    })
+    .await;
+    let usage = done(&["key", "usage", "--output", "json", "--config", &alliance.client_config("bazaar")]);
+    assert!(usage.lines().any(|line| line.contains(r#""member":"aurelle""#) && line.contains(r#""class":"low_entropy""#)), "{usage}");
+
+    // A node loses its shares with its machine, and the others repair them.
+    drop(nodes.pop());
+    std::fs::remove_dir_all(alliance.data("drinks").join("shares")).expect("there");
+    nodes.push(alliance.serve("drinks"));
+    let _ready = alliance.client("drinks").await;
+    until(&alliance, "drinks", "the share is repaired", |key| key["share"]["state"] == "held").await;
+
+    // One holder leaves: the others make their shares anew, and it destroys its own.
+    assert!(alliance.data("aurelle").join("shares/k1.json").exists());
+    done(&["alliance", "key", "holders", "k1", "--folder", &folder, "--holders", "bazaar,chips,drinks"]);
+    spread(&alliance, "bazaar", &nodes[0]);
+    until(&alliance, "chips", "the shares are made anew", |key| key["share"]["generation"] == 1).await;
+    eventually("the share of who left is destroyed", || async { !alliance.data("aurelle").join("shares/k1.json").exists() }).await;
+    let answer = bazaar.check(seller()).await.expect("answered");
+    assert_ne!(answer.verdict(), Verdict::NoneKnown, "pseudonyms stay");
+}
