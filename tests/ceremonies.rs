@@ -47,10 +47,8 @@ fn display(path: &Path) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn members_make_a_key_use_it_lose_a_share_and_change_who_holds_it() {
-    let alliance = Programs::found_with(
-        "toprf-ristretto255",
-        &["bazaar:platform", "aurelle:brand", "chips:brand", "drinks:brand"],
-    );
+    let alliance =
+        Programs::found_with("toprf-ristretto255", &["bazaar:platform", "aurelle:brand", "chips:brand", "drinks:brand"]);
     let mut nodes: Vec<Running> = MEMBERS.iter().map(|member| alliance.serve(member)).collect();
     let mut aurelle = alliance.client("aurelle").await;
     let seller = || vec![identifier(Kind::Domain, "outlet-17.test"), identifier(Kind::Phone, "+8613800138000")];
@@ -58,7 +56,10 @@ async fn members_make_a_key_use_it_lose_a_share_and_change_who_holds_it() {
     assert!(refused.message().contains("no active key"), "{refused:?}");
 
     until(&alliance, "drinks", "the key is made", |key| key["share"]["state"] == "made").await;
-    assert_eq!((key(&alliance, "drinks")["threshold"].as_u64(), key(&alliance, "drinks")["state"].as_str()), (Some(3), Some("pending")));
+    assert_eq!(
+        (key(&alliance, "drinks")["threshold"].as_u64(), key(&alliance, "drinks")["state"].as_str()),
+        (Some(3), Some("pending"))
+    );
     let (folder, note) = (display(&alliance.root().join("alliance")), display(&alliance.root().join("k1.note")));
     done(&["key", "result", "k1", "--out", &note, "--config", &alliance.client_config("drinks")]);
     let other = run(&["key", "result", "k9", "--out", &note, "--config", &alliance.client_config("drinks")]);
@@ -80,7 +81,10 @@ async fn members_make_a_key_use_it_lose_a_share_and_change_who_holds_it() {
     })
     .await;
     let usage = done(&["key", "usage", "--output", "json", "--config", &alliance.client_config("bazaar")]);
-    assert!(usage.lines().any(|line| line.contains(r#""member":"aurelle""#) && line.contains(r#""class":"low_entropy""#)), "{usage}");
+    assert!(
+        usage.lines().any(|line| line.contains(r#""member":"aurelle""#) && line.contains(r#""class":"low_entropy""#)),
+        "{usage}"
+    );
 
     // A node loses its shares with its machine, and the others repair them.
     drop(nodes.pop());
@@ -94,7 +98,8 @@ async fn members_make_a_key_use_it_lose_a_share_and_change_who_holds_it() {
     done(&["alliance", "key", "holders", "k1", "--folder", &folder, "--holders", "bazaar,chips,drinks"]);
     spread(&alliance, "bazaar", &nodes[0]);
     until(&alliance, "chips", "the shares are made anew", |key| key["share"]["generation"] == 1).await;
-    eventually("the share of who left is destroyed", || async { !alliance.data("aurelle").join("shares/k1.json").exists() }).await;
+    eventually("the share of who left is destroyed", || async { !alliance.data("aurelle").join("shares/k1.json").exists() })
+        .await;
     let answer = bazaar.check(seller()).await.expect("answered");
     assert_ne!(answer.verdict(), Verdict::NoneKnown, "pseudonyms stay");
 }

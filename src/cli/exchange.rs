@@ -21,6 +21,10 @@ use super::reading::Reading;
 use crate::domain::limits::{BACKOFF_FIRST, BACKOFF_LAST, MAX_ROWS_IN_FLIGHT};
 use crate::rpc::proto;
 
+/// How long the holders of a shared key are waited for, which are elsewhere: a budget of a day renews within it.
+const MAX_HOLDER_WAIT: Duration = Duration::from_secs(25 * 3_600);
+/// What the node answers while they are.
+const OF_HOLDERS: [&str; 2] = ["KEY_HOLDERS_UNREACHABLE", "EVALUATION_BUDGET_SPENT"];
 /// Bytes of rows without an answer: the longest rows, of which a full window would be a quarter of a gigabyte, take fewer.
 const MAX_HELD_BYTES: usize = 32 * 1_024 * 1_024;
 /// Times in a row that the stream is opened without a row being answered: about a minute and a half, in which a node restarts.
@@ -80,18 +84,37 @@ pub(super) async fn exchange<E: Exchange>(
     sink: &mut impl Sink<E::Answer>,
 ) -> Result<(), (u64, Failure)> {
     let mut window = Window { rows: VecDeque::new(), bytes: 0, unreadable: None };
-    let mut attempts = 0;
+    let (mut attempts, mut waited) = (0, Duration::ZERO);
     loop {
         let failure = match stream_once(call, rows, &mut window, sink, &mut attempts).await {
             Ok(()) => return window.unreadable.map_or(Ok(()), |failure| Err((0, failure))),
-            Err(Broken::Again(failure)) if attempts < MAX_ATTEMPTS => failure,
+            Err(Broken::Again(failure)) if attempts < MAX_ATTEMPTS || is_of_holders(&failure, waited) => failure,
             Err(Broken::Again(failure) | Broken::ForGood(failure)) => return Err((window.asked(), failure)),
         };
+        if attempts == 0 {
+            waited = Duration::ZERO;
+        }
         let wait = BACKOFF_FIRST.saturating_mul(1 << attempts.min(16)).min(BACKOFF_LAST);
+        waited += wait;
         attempts += 1;
         sink.retrying(&failure, wait);
         tokio::time::sleep(wait).await;
     }
+}
+
+/// What a person is told who waits.
+pub(super) fn waiting(failure: &Failure, wait: Duration) -> String {
+    let (code, seconds) = (failure.code(), wait.as_secs_f32());
+    match code {
+        "KEY_HOLDERS_UNREACHABLE" => format!("too few holders of the pseudonym key answer ({code}); trying again in {seconds:.1} s"),
+        "EVALUATION_BUDGET_SPENT" => format!("the day's budget of evaluations is used up ({code}); trying again in {seconds:.1} s"),
+        _ => format!("the stream broke ({code}); trying again in {seconds:.1} s"),
+    }
+}
+
+/// Whether the holders of a shared key are still to be waited for.
+fn is_of_holders(failure: &Failure, waited: Duration) -> bool {
+    OF_HOLDERS.contains(&failure.code()) && waited < MAX_HOLDER_WAIT
 }
 
 /// How a stream ended before its rows did.

@@ -15,7 +15,7 @@ use super::Environment;
 use super::arguments::RetractArguments;
 use super::check::CheckRows;
 use super::connection::Node;
-use super::exchange::{Refused, Sink, exchange, is_passing};
+use super::exchange::{Refused, Sink, exchange, is_passing, waiting};
 use super::failure::{Failure, Outcome};
 use super::input::{Defaults, Field, Purpose};
 use super::output::{Printer, Show, counted, facts, plain};
@@ -217,8 +217,7 @@ impl Sink<(CheckAnswer, Option<Freshness>)> for Collecting<'_> {
     }
 
     fn retrying(&mut self, failure: &Failure, wait: Duration) {
-        let seconds = wait.as_secs_f32();
-        self.printer.note(format_args!("the stream broke ({}); trying again in {seconds:.1} s", failure.code()));
+        self.printer.note(waiting(failure, wait));
     }
 }
 

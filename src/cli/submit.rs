@@ -14,7 +14,7 @@ use tonic::{Response, Status, Streaming};
 use super::Environment;
 use super::arguments::SubmitArguments;
 use super::connection::Node;
-use super::exchange::{Exchange, Refused, Sink, exchange};
+use super::exchange::{Exchange, Refused, Sink, exchange, waiting};
 use super::failure::{Failure, Outcome};
 use super::input::{Defaults, Purpose, Rejects, Totals};
 use super::output::{Printer, Show, counted, facts, plain};
@@ -146,8 +146,7 @@ impl Sink<SubmissionReceipt> for Taking<'_> {
     }
 
     fn retrying(&mut self, failure: &Failure, wait: Duration) {
-        let seconds = wait.as_secs_f32();
-        self.printer.note(format_args!("the stream broke ({}); trying again in {seconds:.1} s", failure.code()));
+        self.printer.note(waiting(failure, wait));
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::reload::Reloader;
-use super::{FolderVault, Listeners, Node, NodeSetup, StartError, SystemClock, SystemEntropy, WebhookSetup};
+use super::{EvidenceFolder, FolderVault, Listeners, Node, NodeSetup, StartError, SystemClock, SystemEntropy, WebhookSetup};
 use crate::config::{ConfigError, Environment, LoadedConfig, Materials, NodeConfig, Purpose};
 use crate::domain::{Clock as _, KeyId};
 use crate::pseudonym::HmacKey;
@@ -102,6 +102,7 @@ pub fn setup(loaded: LoadedConfig, materials: Materials) -> NodeSetup {
     let folder = Arc::new(KeyFolder(loaded));
     // Beside what the engine keeps in the same folder, so that whoever moves one moves the other.
     let shares = config.node.data_dir.join("shares");
+    let evidence = config.node.data_dir.join("evidence");
     let addresses = config.peers.addresses.iter().map(|(member, address)| (member.clone(), address.as_str().to_owned()));
     NodeSetup {
         alliance: config.node.alliance,
@@ -112,6 +113,7 @@ pub fn setup(loaded: LoadedConfig, materials: Materials) -> NodeSetup {
         local_secret: materials.local_secret,
         secrets: folder,
         vault: Arc::new(FolderVault::at(shares)),
+        shelf: Arc::new(EvidenceFolder::at(evidence)),
         roster: materials.roster.map(|roster| roster.note().clone()),
         secretariat: config.roster.secretariat_key,
         credentials: materials.own,

@@ -11,6 +11,8 @@ use crate::domain::{Clock, Timestamp};
 use crate::service::{AuditTrail, Retention, Watches};
 use crate::store::Store;
 
+const DAY_MS: i64 = 86_400_000;
+
 pub(super) struct Housekeeping {
     pub(super) store: Arc<Store>,
     pub(super) retention: Retention,
@@ -54,10 +56,30 @@ impl Housekeeping {
             Ok(_) => {}
             Err(error) => tracing::warn!(code = error.code(), %error, "watches that are over could not be looked for"),
         }
+        self.prune_ledger().await;
         match self.audit.sweep().await {
             Ok(forgotten) if forgotten > 0 => tracing::info!(forgotten, "audit records were kept long enough"),
             Ok(_) => {}
             Err(error) => tracing::warn!(code = error.code(), %error, "old audit records could not be removed"),
+        }
+    }
+
+    /// Until there is nothing left that was kept long enough.
+    async fn prune_ledger(&self) {
+        let today = u32::try_from(self.clock.now().unix_ms().div_euclid(DAY_MS)).unwrap_or(0);
+        let mut forgotten = 0;
+        loop {
+            match self.store.prune_ledger(today).await {
+                Ok(0) => break,
+                Ok(rows) => forgotten += rows,
+                Err(error) => {
+                    tracing::warn!(code = error.code(), %error, "the ledger of shared keys could not be pruned");
+                    break;
+                }
+            }
+        }
+        if forgotten > 0 {
+            tracing::info!(forgotten, "old rows of the ledger of shared keys were removed");
         }
     }
 

@@ -6,6 +6,7 @@
 //! end, then replication, then the store.
 
 mod configured;
+mod evidence;
 mod housekeeping;
 mod listeners;
 mod parts;
@@ -36,7 +37,7 @@ use crate::pseudonym::PseudonymError;
 use crate::replication::{OwnFeeds, Pace};
 use crate::rpc::AccessList;
 use crate::rpc::tls::{Credentials, TlsError, TrustAnchors};
-use crate::service::{CeremonyPace, KeySecrets, LocalSecret, ShareVault};
+use crate::service::{CeremonyPace, EvidenceShelf, KeySecrets, LocalSecret, ShareVault};
 use crate::store::{OpenError, Options, Store, StoreError};
 
 use listeners::{Health, Serving};
@@ -44,6 +45,7 @@ use parts::{Ground, Parts};
 use rights::{Rights, Tls};
 
 pub use configured::{ServeError, serve, setup};
+pub use evidence::EvidenceFolder;
 pub use reload::ReloadError;
 pub use rights::Renewal;
 pub use system::{SystemClock, SystemEntropy};
@@ -67,6 +69,8 @@ pub struct NodeSetup {
     pub secrets: Arc<dyn KeySecrets>,
     /// Where this member's shares of those are kept that are shared.
     pub vault: Arc<dyn ShareVault>,
+    /// Where it is kept what shows that a holder lied.
+    pub shelf: Arc<dyn EvidenceShelf>,
     /// The roster at hand, as signed note; the store may have a newer one.
     pub roster: Option<Bytes>,
     /// The secretariat's public key.

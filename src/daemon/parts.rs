@@ -20,9 +20,9 @@ use crate::rpc::{
     ScreeningServer, SignalServer,
 };
 use crate::service::{
-    AccuracyBoard, AuditTrail, Cases, Ceremonies, CeremonyDesk, CeremonyPace, Deliveries, Eraser, FreshnessBoard, HolderDesk,
-    KeyHolder, KeySecrets, KeyStates, Leads, LocalSecret, NodeState, Overrides, Pseudonymiser, Retention, Rings, Screener,
-    ShareBook, ShareVault, Signals, Submitter, Watcher, Watches,
+    AccuracyBoard, AuditTrail, Cases, Ceremonies, CeremonyDesk, CeremonyPace, Deliveries, Eraser, EvidenceShelf,
+    FreshnessBoard, HolderDesk, KeyHolder, KeySecrets, KeyStates, Leads, LocalSecret, NodeState, Overrides, Pseudonymiser,
+    Retention, Rings, Screener, ShareBook, ShareVault, Signals, Submitter, Watcher, Watches,
 };
 
 /// What can fail, opened and compared: the store, the roster, and the keys that it names.
@@ -31,6 +31,7 @@ pub(super) struct Ground {
     pub(super) directory: Arc<Directory>,
     secrets: Arc<dyn KeySecrets>,
     vault: Arc<dyn ShareVault>,
+    shelf: Arc<dyn EvidenceShelf>,
     ceremony_pace: CeremonyPace,
     secret: Arc<LocalSecret>,
     access: Arc<ArcSwap<AccessList>>,
@@ -71,6 +72,7 @@ impl Ground {
             directory,
             secrets: setup.secrets,
             vault: setup.vault,
+            shelf: setup.shelf,
             ceremony_pace: setup.ceremony_pace,
             secret: Arc::new(setup.local_secret),
             access: Arc::new(ArcSwap::from_pointee(setup.access)),
@@ -112,6 +114,7 @@ impl Parts {
             directory,
             secrets,
             vault,
+            shelf,
             ceremony_pace,
             secret,
             access,
@@ -141,7 +144,7 @@ impl Parts {
             desk: CeremonyDesk::default(),
         });
         tasks.spawn(ceremonies.clone().run(directory.subscribe(), working.clone()));
-        let desk = Arc::new(HolderDesk::new(directory.clone(), link, entropy.clone(), clock.clone()));
+        let desk = Arc::new(HolderDesk::new(directory.clone(), link, entropy.clone(), clock.clone(), shelf));
         let pseudonymiser = Arc::new(Pseudonymiser::new(directory.clone(), secrets, desk, clock.clone()));
         let reader = Reader::new(store.clone(), tasks.clone());
         let replication = Setup {

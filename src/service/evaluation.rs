@@ -100,6 +100,12 @@ impl From<HolderRefusal> for HolderError {
 }
 
 impl HolderError {
+    /// Whether the holder answered what is not true.
+    #[must_use]
+    pub fn is_lie(&self) -> bool {
+        matches!(self.code(), "PROOF_WRONG" | "RECEIPT_WRONG" | "ELEMENT_INVALID" | "ELEMENT_COUNT")
+    }
+
     /// Whether the holder has shares of another generation than it was asked for.
     #[must_use]
     pub fn is_of_other_generation(&self) -> bool {
@@ -120,6 +126,31 @@ impl HolderError {
             Self::Failed { code, .. } => code,
         }
     }
+}
+
+/// What shows that a holder answered what does not verify: all that was asked and answered, with its own signature under it.
+#[derive(Debug, Clone)]
+pub struct HolderEvidence {
+    /// Who answered.
+    pub holder: MemberId,
+    /// Its place.
+    pub place: HolderIndex,
+    /// What was asked.
+    pub request: EvaluationRequest,
+    /// What it answered.
+    pub answer: EvaluationAnswer,
+    /// Its share times the generator. With its coefficient in the quorum that is what the proof is about.
+    pub verifying_share: [u8; ELEMENT_BYTES],
+    /// Why it does not verify: stable code.
+    pub code: &'static str,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Where such evidence is kept. May write files; what cannot be kept is logged there.
+pub trait EvidenceShelf: Send + Sync + 'static {
+    /// Keeps it.
+    fn keep(&self, evidence: &HolderEvidence);
 }
 
 /// The way to key holders.

@@ -37,7 +37,7 @@ pub use blocking::Panicked;
 pub use cases::{CaseError, CasePage, CaseRecord, CaseReference, CaseSignal, Cases, MarkerDraft, OpenedDispute};
 pub use deliveries::{AlertSink, DELIVERY_TIMEOUT, Deliveries, DeliveryError, DeliveryStatus};
 pub use erase::{Erased, Eraser, ErasurePage, ErasureRecord, Replica};
-pub use evaluation::{EvaluationAnswer, EvaluationRequest, HolderError, KeyHolders};
+pub use evaluation::{EvaluationAnswer, EvaluationRequest, EvidenceShelf, HolderError, HolderEvidence, KeyHolders};
 pub use freshness::FreshnessBoard;
 pub use goods::{GoodsTotal, Measured};
 pub use keeping::{

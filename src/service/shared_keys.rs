@@ -18,18 +18,20 @@ use parking_lot::Mutex;
 use tokio::time::{sleep, timeout};
 
 use super::blocking::off_thread;
-use super::evaluation::{EvaluationAnswer, EvaluationRequest, HolderError, KeyHolders};
+use super::evaluation::{EvaluationAnswer, EvaluationRequest, EvidenceShelf, HolderError, HolderEvidence, KeyHolders};
 use super::keeping::believe;
 use crate::domain::limits::{HEDGE_AFTER, HOLDER_TIMEOUT, MAX_BATCHES_IN_FLIGHT};
 use crate::domain::{
     Clock, Entropy, HolderIndex, KeyClass, KeyHolder, KeyId, MemberId, Pseudonym, RosterKey, SharedGeneration, Timestamp,
 };
 use crate::membership::Directory;
-use crate::pseudonym::toprf::{Blinding, MAX_BATCH, Quorum, Verified};
+use crate::pseudonym::toprf::{Blinding, MAX_BATCH, Quorum, ToprfError, Verified};
 use crate::pseudonym::{CanonicalIdentifier, Holders, PseudonymError, PseudonymScheme, SharedKey};
 
 /// How long a holder that failed is asked only where the others do not suffice.
 const AVOIDED_FOR: Duration = Duration::from_secs(30);
+/// The same of one that answered what is not true, until the node is started again.
+const LIAR_AVOIDED_FOR: Duration = Duration::from_secs(86_400);
 /// How many times as long as it usually takes a holder may take before it is slow.
 const SLOW: u32 = 4;
 /// How often a batch is asked anew because the holders have newer shares: they make them once a month.
@@ -47,6 +49,7 @@ struct Asking {
     holders: Arc<dyn KeyHolders>,
     entropy: Arc<dyn Entropy>,
     clock: Arc<dyn Clock>,
+    shelf: Arc<dyn EvidenceShelf>,
     standing: Mutex<BTreeMap<MemberId, Standing>>,
     /// Shares newer than those that the roster knows of.
     newer: Mutex<BTreeMap<KeyId, SharedGeneration>>,
@@ -59,16 +62,18 @@ struct Asking {
 struct Standing {
     latency: Option<Duration>,
     failed_at: Option<Timestamp>,
+    lied_at: Option<Timestamp>,
 }
 
 impl HolderDesk {
-    /// Asks through `holders`.
+    /// Asks through `holders`; what shows that one of them lied is kept on `shelf`.
     #[must_use]
     pub fn new(
         directory: Arc<Directory>,
         holders: Arc<dyn KeyHolders>,
         entropy: Arc<dyn Entropy>,
         clock: Arc<dyn Clock>,
+        shelf: Arc<dyn EvidenceShelf>,
     ) -> Self {
         Self {
             asking: Arc::new(Asking {
@@ -76,6 +81,7 @@ impl HolderDesk {
                 holders,
                 entropy,
                 clock,
+                shelf,
                 standing: Mutex::default(),
                 newer: Mutex::default(),
                 learning: tokio::sync::Mutex::default(),
@@ -237,7 +243,8 @@ impl Batch<'_> {
         let (standing, now) = (self.asking.standing.lock(), self.asking.clock.now());
         let rank = |member: &MemberId| {
             let of = standing.get(member).copied().unwrap_or_default();
-            let avoided = of.failed_at.is_some_and(|at| now.since(at) < AVOIDED_FOR);
+            let within = |at: Option<Timestamp>, time| at.is_some_and(|at| now.since(at) < time);
+            let avoided = within(of.failed_at, AVOIDED_FOR) || within(of.lied_at, LIAR_AVOIDED_FOR);
             (avoided, of.latency.unwrap_or(UNKNOWN_LATENCY))
         };
         let mut holders: Vec<_> = self.key.holders.iter().filter(|(index, _)| !without.contains(index)).collect();
@@ -279,7 +286,7 @@ impl Batch<'_> {
         }
     }
 
-    fn unsound(&self, error: crate::pseudonym::toprf::ToprfError) -> PseudonymError {
+    fn unsound(&self, error: ToprfError) -> PseudonymError {
         PseudonymError::SharesInconsistent { key: self.key.id.clone(), error }
     }
 
@@ -363,9 +370,15 @@ impl Asking {
         self.note_latency(member, self.clock.now().since(begun));
         self.receipt(member, &request, &answer)?;
         let (key, blinding, quorum) = (key.clone(), blinding.clone(), quorum.clone());
-        let verify = move || match key.shares(class) {
-            Some(shares) => blinding.verify(&answer.evaluation, shares, &quorum, holder),
-            None => Err(crate::pseudonym::toprf::ToprfError::QuorumInvalid),
+        let (shelf, at, asked) = (self.shelf.clone(), self.clock.now(), member.clone());
+        let verify = move || {
+            let shares = key.shares(class).ok_or(ToprfError::QuorumInvalid)?;
+            let verified = blinding.verify(&answer.evaluation, shares, &quorum, holder);
+            if let Err(error) = &verified {
+                let (verifying_share, code) = (shares.verifying_share(holder), error.code());
+                shelf.keep(&HolderEvidence { holder: asked, place: holder, request, answer, verifying_share, code, at });
+            }
+            verified
         };
         let verified = off_thread(verify).await.map_err(|panicked| failed(panicked.code(), panicked.to_string()))?;
         verified.map_err(|error| failed(error.code(), format!("{member} answered what does not verify: {error}")))
@@ -392,6 +405,11 @@ impl Asking {
     fn note_failure(&self, member: Option<&MemberId>, error: &HolderError) {
         let Some(member) = member else { return };
         tracing::warn!(%member, code = error.code(), %error, "a key holder did not answer as it should");
-        self.standing.lock().entry(member.clone()).or_default().failed_at = Some(self.clock.now());
+        let (mut standing, now) = (self.standing.lock(), self.clock.now());
+        let of = standing.entry(member.clone()).or_default();
+        of.failed_at = Some(now);
+        if error.is_lie() {
+            of.lied_at = Some(now);
+        }
     }
 }

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use countermark::alliance::{
     Admission, AllianceCa, Applicant, ClientCa, JoinRequest, MemberSecrets, PseudonymSecret, RosterHandover, default_platforms,
 };
-use countermark::daemon::{FolderVault, Listeners, Node, NodeSetup, StartError, SystemClock, SystemEntropy};
+use countermark::daemon::{EvidenceFolder, FolderVault, Listeners, Node, NodeSetup, StartError, SystemClock, SystemEntropy};
 use countermark::domain::{
     AllianceName, ClientName, Clock as _, Group, KeyId, KeyState, Member, MemberId, MemberKind, MemberState, Policy, Role,
     Roster, RosterKey, Scheme, SharedGeneration, Timestamp,
@@ -179,7 +179,17 @@ impl Alliance {
 
     /// Where `id`'s node keeps its shares.
     pub fn vault(&self, id: &str) -> FolderVault {
-        FolderVault::at(self.folder.path().join("shares").join(id))
+        FolderVault::at(self.vault_folder(id))
+    }
+
+    /// See [`Self::vault`].
+    pub fn vault_folder(&self, id: &str) -> PathBuf {
+        self.folder.path().join("shares").join(id)
+    }
+
+    /// The secret of the key that all members hold, as its file has it.
+    pub fn key_text(&self) -> &str {
+        self.keys.values().next().expect("a key")
     }
 
     /// Forms a group.
@@ -259,6 +269,7 @@ impl Alliance {
             local_secret: LocalSecret::from_text(&membership.secrets.local_secret).expect("a secret"),
             secrets: Arc::new(HeldKeys(self.keys.clone())),
             vault: Arc::new(self.vault(id)),
+            shelf: Arc::new(EvidenceFolder::at(self.folder.path().join("evidence").join(id))),
             roster: Some(self.signed_roster()),
             secretariat: self.secretariat.public(),
             credentials: self.node_credentials(id),

@@ -11,7 +11,7 @@ use tonic::{Response, Status, Streaming};
 
 use super::FreshnessView;
 use super::answer::is_flagged;
-use crate::cli::exchange::{Exchange, Refused, Sink, exchange};
+use crate::cli::exchange::{Exchange, Refused, Sink, exchange, waiting};
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::output::{Printer, Show, plain};
 use crate::cli::reading::{Plan, Reading};
@@ -113,8 +113,7 @@ impl Sink<(CheckAnswer, Option<Freshness>)> for Asking<'_> {
     }
 
     fn retrying(&mut self, failure: &Failure, wait: Duration) {
-        let seconds = wait.as_secs_f32();
-        self.printer.note(format_args!("the stream broke ({}); trying again in {seconds:.1} s", failure.code()));
+        self.printer.note(waiting(failure, wait));
     }
 }
 

@@ -98,8 +98,9 @@ impl Show for Report {
         });
         let stores = counted(u64::try_from(self.stores).unwrap_or(u64::MAX), "made-up store");
         format!(
-            "Three members of the alliance {}, each with its own node and store, handed in signals about {stores}\n\
-             in {} ms; after {} ms every node knew every signal. What each learned from the others:\n\n{}",
+            "Three members of the alliance {}, each with its own node and store, made a key that any two of them can use and\n\
+             none of them has. They handed in signals about {stores} in {} ms; after {} ms every node knew every\n\
+             signal. What each learned from the others:\n\n{}",
             self.alliance,
             self.submitted_ms,
             self.shared_ms,

@@ -13,8 +13,8 @@ use zeroize::Zeroizing;
 use crate::domain::{KeyId, MemberId};
 use crate::feed::{CeremonyPart, Hash, Round, SigningKey, sign_note};
 use crate::service::{
-    Ceremonies, CeremonyAnswer, CeremonyQuery, EvaluationAnswer, EvaluationRequest, FellowHolders, HolderError, KeyHolder,
-    KeyHolders, RepairAnswer, RepairQuery, ShareVault, Signed,
+    Ceremonies, CeremonyAnswer, CeremonyQuery, EvaluationAnswer, EvaluationRequest, EvidenceShelf, FellowHolders, HolderError,
+    HolderEvidence, KeyHolder, KeyHolders, RepairAnswer, RepairQuery, ShareVault, Signed,
 };
 
 /// How a holder behaves.
@@ -54,6 +54,13 @@ pub(crate) struct Hall {
     manners: Mutex<BTreeMap<MemberId, Manner>>,
     last: Mutex<BTreeMap<MemberId, EvaluationAnswer>>,
     asked: Mutex<Vec<(MemberId, EvaluationRequest)>>,
+    evidence: Mutex<Vec<HolderEvidence>>,
+}
+
+impl EvidenceShelf for Hall {
+    fn keep(&self, evidence: &HolderEvidence) {
+        self.evidence.lock().push(evidence.clone());
+    }
 }
 
 impl Hall {
@@ -80,6 +87,11 @@ impl Hall {
             Some(manner) => drop(self.manners.lock().insert(member, manner)),
             None => drop(self.manners.lock().remove(&member)),
         }
+    }
+
+    /// What was kept as evidence since.
+    pub(crate) fn evidence(&self) -> Vec<HolderEvidence> {
+        std::mem::take(&mut *self.evidence.lock())
     }
 
     /// What was asked since, and of whom.

@@ -55,6 +55,11 @@ async fn a_holder_that_answers_wrongly_is_named_and_replaced() {
         for _ in 0..3 {
             assert_eq!(world.node("bazaar").ask("outlet-1.test").await.judgment.verdict, Verdict::Confirmed, "{manner:?}");
         }
+        let evidence = world.hall.evidence();
+        let named: std::collections::BTreeSet<_> = evidence.iter().map(|piece| (piece.holder.clone(), piece.code)).collect();
+        // An answer that it has not signed shows nothing.
+        let expected = (manner == Manner::Lying).then(|| (member("chips"), "PROOF_WRONG"));
+        assert_eq!(named, expected.into_iter().collect(), "{manner:?}");
         world.hall.behave("drinks", Some(Manner::Down));
         let refused = world.node("aurelle").submit(seller(2)).await.expect_err("one is too few");
         let SubmitError::Pseudonym(error) = refused else { panic!("{refused:?}") };

@@ -184,7 +184,7 @@ impl World {
         let (directory, liveness, keys) = (Arc::new(directory), Arc::new(Liveness::new()), Arc::new(HeldKeys::default()));
         keys.put("k1");
         let door = Arc::new(Door { hall: self.hall.clone(), member: directory.member().clone() });
-        let desk = Arc::new(HolderDesk::new(directory.clone(), door, entropy(seed + 4), clock.clone()));
+        let desk = Arc::new(HolderDesk::new(directory.clone(), door, entropy(seed + 4), clock.clone(), self.hall.clone()));
         let pseudonymiser = Arc::new(Pseudonymiser::new(directory.clone(), keys.clone(), desk, clock.clone()));
         let chest = Arc::new(Chest::default());
         let freshness = FreshnessBoard::new(store.clone(), directory.clone(), liveness.clone(), clock.clone());
