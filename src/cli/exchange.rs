@@ -106,8 +106,12 @@ pub(super) async fn exchange<E: Exchange>(
 pub(super) fn waiting(failure: &Failure, wait: Duration) -> String {
     let (code, seconds) = (failure.code(), wait.as_secs_f32());
     match code {
-        "KEY_HOLDERS_UNREACHABLE" => format!("too few holders of the pseudonym key answer ({code}); trying again in {seconds:.1} s"),
-        "EVALUATION_BUDGET_SPENT" => format!("the day's budget of evaluations is used up ({code}); trying again in {seconds:.1} s"),
+        "KEY_HOLDERS_UNREACHABLE" => {
+            format!("too few holders of the pseudonym key answer ({code}); trying again in {seconds:.1} s")
+        }
+        "EVALUATION_BUDGET_SPENT" => {
+            format!("the day's budget of evaluations is used up ({code}); trying again in {seconds:.1} s")
+        }
         _ => format!("the stream broke ({code}); trying again in {seconds:.1} s"),
     }
 }

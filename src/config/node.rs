@@ -31,6 +31,7 @@ pub(super) const KEYS: &[Key] = &[
     Key { section: "keys", name: "feed_key", kind: Kind::Path },
     Key { section: "keys", name: "local_secret", kind: Kind::Path },
     Key { section: "keys", name: "pseudonym_keys", kind: Kind::Path },
+    Key { section: "keys", name: "pseudonym_cache", kind: Kind::Integer },
     Key { section: "store", name: "cache_mib", kind: Kind::Integer },
     Key { section: "webhook", name: "url", kind: Kind::Text },
     Key { section: "webhook", name: "ca", kind: Kind::Path },
@@ -43,6 +44,8 @@ const BYTES_PER_MIB: u64 = 1_024 * 1_024;
 /// What sled wants at the least, and a tebibyte.
 const CACHE_MIB: std::ops::RangeInclusive<u64> = 8..=1_024 * 1_024;
 const DEFAULT_CACHE_MIB: u64 = 64;
+/// Some ten gigabytes of memory.
+const MAX_CACHED_PSEUDONYMS: usize = 100_000_000;
 
 /// A configuration of a node, and where it came from.
 pub type LoadedConfig = Loaded<NodeConfig>;
@@ -144,6 +147,15 @@ pub struct KeySettings {
     pub local_secret: PathBuf,
     /// Folder with a file `<key id>.key` for each pseudonym key.
     pub pseudonym_keys: PathBuf,
+    /// Pseudonyms under shared keys that are remembered in memory; 0 for none.
+    #[serde(default, deserialize_with = "pseudonym_cache")]
+    pub pseudonym_cache: usize,
+}
+
+fn pseudonym_cache<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let entries = i64::deserialize(deserializer)?;
+    let allowed = usize::try_from(entries).ok().filter(|entries| *entries <= MAX_CACHED_PSEUDONYMS);
+    allowed.ok_or_else(|| D::Error::custom(format!("give 0 to {MAX_CACHED_PSEUDONYMS} pseudonyms")))
 }
 
 /// `[store]`

@@ -308,7 +308,7 @@ fn a_section_may_stand_in_the_environment_alone() {
         names.map(|(name, value)| (format!("COUNTERMARK__KEYS__{}", name.to_uppercase()), value.trim_matches('"'))).collect();
     let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (name.as_str(), *value)).collect();
     let (feed_key, local_secret) = (folder.path("feed.key"), folder.path("local.secret"));
-    let expected = KeySettings { feed_key, local_secret, pseudonym_keys: folder.path("keys") };
+    let expected = KeySettings { feed_key, local_secret, pseudonym_keys: folder.path("keys"), pseudonym_cache: 0 };
     assert_eq!(folder.load(&variables).expect("valid").config.keys, expected);
     let error = folder.refused(&variables[..1]);
     assert_eq!(error.code(), "CONFIG_MISSING_KEY");

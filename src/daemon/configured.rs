@@ -113,6 +113,7 @@ pub fn setup(loaded: LoadedConfig, materials: Materials) -> NodeSetup {
         local_secret: materials.local_secret,
         secrets: folder,
         vault: Arc::new(FolderVault::at(shares)),
+        cached_pseudonyms: config.keys.pseudonym_cache,
         shelf: Arc::new(EvidenceFolder::at(evidence)),
         roster: materials.roster.map(|roster| roster.note().clone()),
         secretariat: config.roster.secretariat_key,

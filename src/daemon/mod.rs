@@ -69,6 +69,8 @@ pub struct NodeSetup {
     pub secrets: Arc<dyn KeySecrets>,
     /// Where this member's shares of those are kept that are shared.
     pub vault: Arc<dyn ShareVault>,
+    /// Pseudonyms under them that are remembered in memory.
+    pub cached_pseudonyms: usize,
     /// Where it is kept what shows that a holder lied.
     pub shelf: Arc<dyn EvidenceShelf>,
     /// The roster at hand, as signed note; the store may have a newer one.

@@ -11,7 +11,7 @@ use crate::domain::limits::{DELIVERY_FIRST_PAUSE, DELIVERY_LAST_PAUSE};
 use crate::domain::{Clock, Entropy, MemberId};
 use crate::feed::SigningKey;
 use crate::membership::{Directory, Liveness};
-use crate::pseudonym::KeyRing;
+use crate::pseudonym::{KeyRing, PseudonymCache, PseudonymError};
 use crate::replication::{OwnFeeds, Pace, Reader, Replicator, ServeContext, Setup};
 use crate::rpc::acceptor::OpenConnections;
 use crate::rpc::webhook::Webhook;
@@ -32,6 +32,7 @@ pub(super) struct Ground {
     secrets: Arc<dyn KeySecrets>,
     vault: Arc<dyn ShareVault>,
     shelf: Arc<dyn EvidenceShelf>,
+    cache: PseudonymCache,
     ceremony_pace: CeremonyPace,
     secret: Arc<LocalSecret>,
     access: Arc<ArcSwap<AccessList>>,
@@ -73,6 +74,8 @@ impl Ground {
             secrets: setup.secrets,
             vault: setup.vault,
             shelf: setup.shelf,
+            cache: PseudonymCache::new(setup.cached_pseudonyms, &*setup.entropy)
+                .map_err(|error| StartError::Pseudonym(PseudonymError::Entropy(error)))?,
             ceremony_pace: setup.ceremony_pace,
             secret: Arc::new(setup.local_secret),
             access: Arc::new(ArcSwap::from_pointee(setup.access)),
@@ -115,6 +118,7 @@ impl Parts {
             secrets,
             vault,
             shelf,
+            cache,
             ceremony_pace,
             secret,
             access,
@@ -144,7 +148,7 @@ impl Parts {
             desk: CeremonyDesk::default(),
         });
         tasks.spawn(ceremonies.clone().run(directory.subscribe(), working.clone()));
-        let desk = Arc::new(HolderDesk::new(directory.clone(), link, entropy.clone(), clock.clone(), shelf));
+        let desk = Arc::new(HolderDesk::new(directory.clone(), link, entropy.clone(), clock.clone(), shelf, cache));
         let pseudonymiser = Arc::new(Pseudonymiser::new(directory.clone(), secrets, desk, clock.clone()));
         let reader = Reader::new(store.clone(), tasks.clone());
         let replication = Setup {

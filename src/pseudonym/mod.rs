@@ -11,6 +11,7 @@
 
 mod account;
 mod bank;
+mod cache;
 mod canonical;
 pub mod ceremony;
 mod country;
@@ -34,6 +35,7 @@ mod url;
 #[cfg(test)]
 mod tests;
 
+pub use cache::PseudonymCache;
 pub use canonical::{CanonicalIdentifier, Canonicaliser};
 pub use dealer::deal;
 pub use error::PseudonymError;

@@ -29,7 +29,7 @@ fn roster() -> Roster {
     }
 }
 
-fn canonicaliser() -> Canonicaliser {
+pub(super) fn canonicaliser() -> Canonicaliser {
     Canonicaliser::new(&roster()).expect("a sound roster")
 }
 

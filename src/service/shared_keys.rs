@@ -26,7 +26,7 @@ use crate::domain::{
 };
 use crate::membership::Directory;
 use crate::pseudonym::toprf::{Blinding, MAX_BATCH, Quorum, ToprfError, Verified};
-use crate::pseudonym::{CanonicalIdentifier, Holders, PseudonymError, PseudonymScheme, SharedKey};
+use crate::pseudonym::{CanonicalIdentifier, Holders, PseudonymCache, PseudonymError, PseudonymScheme, SharedKey};
 
 /// How long a holder that failed is asked only where the others do not suffice.
 const AVOIDED_FOR: Duration = Duration::from_secs(30);
@@ -51,6 +51,8 @@ struct Asking {
     clock: Arc<dyn Clock>,
     shelf: Arc<dyn EvidenceShelf>,
     standing: Mutex<BTreeMap<MemberId, Standing>>,
+    /// What was asked lately.
+    cache: PseudonymCache,
     /// Shares newer than those that the roster knows of.
     newer: Mutex<BTreeMap<KeyId, SharedGeneration>>,
     /// One asks for newer shares, and the others wait for what it learns.
@@ -74,6 +76,7 @@ impl HolderDesk {
         entropy: Arc<dyn Entropy>,
         clock: Arc<dyn Clock>,
         shelf: Arc<dyn EvidenceShelf>,
+        cache: PseudonymCache,
     ) -> Self {
         Self {
             asking: Arc::new(Asking {
@@ -82,6 +85,7 @@ impl HolderDesk {
                 entropy,
                 clock,
                 shelf,
+                cache,
                 standing: Mutex::default(),
                 newer: Mutex::default(),
                 learning: tokio::sync::Mutex::default(),
@@ -158,7 +162,12 @@ impl SharedScheme {
 impl PseudonymScheme for SharedScheme {
     async fn pseudonyms(&self, identifiers: &[CanonicalIdentifier]) -> Result<Vec<Pseudonym>, PseudonymError> {
         let mut by_class: BTreeMap<KeyClass, Vec<usize>> = BTreeMap::new();
+        let mut pseudonyms = vec![Pseudonym([0; 32]); identifiers.len()];
         for (place, identifier) in identifiers.iter().enumerate() {
+            if let Some(known) = self.asking.cache.find(&self.listed.id, identifier) {
+                pseudonyms[place] = known;
+                continue;
+            }
             by_class.entry(identifier.kind().key_class()).or_default().push(place);
         }
         let batch = |(class, places): (KeyClass, Vec<usize>)| {
@@ -171,8 +180,8 @@ impl PseudonymScheme for SharedScheme {
         });
         let made: Vec<(Vec<usize>, Vec<Pseudonym>)> =
             stream::iter(parts.map(batch).collect::<Vec<_>>()).buffer_unordered(MAX_BATCHES_IN_FLIGHT).try_collect().await?;
-        let mut pseudonyms = vec![Pseudonym([0; 32]); identifiers.len()];
         for (place, pseudonym) in made.into_iter().flat_map(|(places, made)| places.into_iter().zip(made)) {
+            self.asking.cache.put(&self.listed.id, &identifiers[place], pseudonym);
             pseudonyms[place] = pseudonym;
         }
         Ok(pseudonyms)

@@ -269,6 +269,7 @@ impl Alliance {
             local_secret: LocalSecret::from_text(&membership.secrets.local_secret).expect("a secret"),
             secrets: Arc::new(HeldKeys(self.keys.clone())),
             vault: Arc::new(self.vault(id)),
+            cached_pseudonyms: 0,
             shelf: Arc::new(EvidenceFolder::at(self.folder.path().join("evidence").join(id))),
             roster: Some(self.signed_roster()),
             secretariat: self.secretariat.public(),

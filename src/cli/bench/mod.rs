@@ -13,6 +13,7 @@ mod plot;
 mod report;
 mod rig;
 mod stage;
+mod threshold;
 
 use super::arguments::BenchArguments;
 use super::failure::{Failure, Outcome};
@@ -36,11 +37,20 @@ struct Scale {
     trips: usize,
     /// How long nothing is done to see what that costs.
     idle: std::time::Duration,
+    /// Identifiers that are checked under a shared key.
+    shared: usize,
 }
 
-const FULL: Scale =
-    Scale { alternations: 5, calls: 100_000, rows: 400_000, trips: 500, idle: std::time::Duration::from_secs(30) };
-const QUICK: Scale = Scale { alternations: 5, calls: 5_000, rows: 20_000, trips: 50, idle: std::time::Duration::from_secs(10) };
+const FULL: Scale = Scale {
+    alternations: 5,
+    calls: 100_000,
+    rows: 400_000,
+    trips: 500,
+    idle: std::time::Duration::from_secs(30),
+    shared: 1_000_000,
+};
+const QUICK: Scale =
+    Scale { alternations: 5, calls: 5_000, rows: 20_000, trips: 50, idle: std::time::Duration::from_secs(10), shared: 20_000 };
 /// Signals of a quick run.
 const QUICK_SIGNALS: u64 = 100_000;
 /// Finds and controllers that are looked at to see what the population comes to.
@@ -65,7 +75,7 @@ async fn measure(arguments: &BenchArguments, environment: &Environment, printer:
     sizes.sort_unstable();
     let folder = arguments.folder.clone().unwrap_or_else(std::env::temp_dir);
     let population = Population::new(arguments.seed);
-    let mut figures = Vec::new();
+    let mut figures = threshold::measure(&folder, scale, environment, printer).await?;
     for feeds in &arguments.feeds {
         let feeds = usize::from(*feeds).max(1);
         if feeds == 1 {

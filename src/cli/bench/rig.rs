@@ -37,8 +37,20 @@ pub(super) struct Rig {
 }
 
 impl Rig {
-    /// Founds an alliance of `members` members below `folder`. The first is a platform. Only the first two ever run nodes.
+    /// Founds an alliance of `members` members below `folder`, all of whom have the key. The first is a platform. Only the first two ever
+    /// run nodes.
     pub(super) async fn found(folder: &Path, members: usize, environment: &Environment) -> Result<Self, Failure> {
+        Self::found_with(folder, members, 2, Scheme::HmacSha256, environment).await
+    }
+
+    /// The same with pseudonyms of this scheme, and nodes for so many.
+    pub(super) async fn found_with(
+        folder: &Path,
+        members: usize,
+        nodes: usize,
+        scheme: Scheme,
+        environment: &Environment,
+    ) -> Result<Self, Failure> {
         let folder = tempfile::Builder::new().prefix("countermark-bench-").tempdir_in(folder);
         let folder =
             folder.map_err(|error| Failure::of("BENCH_FOLDER", &error).advise("give --folder a folder you may write to"))?;
@@ -47,17 +59,26 @@ impl Rig {
         let mut first = Vec::new();
         for number in 0..members {
             let kind = if number == 0 { MemberKind::Platform } else { MemberKind::Brand };
-            first.push(FirstMember { id: format!("m{number}").parse()?, kind, address: address(number).await?.to_string() });
+            first.push(FirstMember {
+                id: format!("m{number}").parse()?,
+                kind,
+                address: address(number, nodes).await?.to_string(),
+            });
         }
         // Its own, not the one of whoever runs this: no setting of theirs is to reach these nodes.
         let environment = Environment { variables: config::Environment::default(), ..environment.clone() };
         let secretariat = AllianceFolder::at(folder.path().join("alliance"));
-        let homes = found(&ALLIANCE.parse()?, &secretariat, &first, Scheme::HmacSha256, &environment)?;
+        let homes = found(&ALLIANCE.parse()?, &secretariat, &first, scheme, &environment)?;
         Ok(Self { folder, program, environment, homes })
     }
 
     pub(super) fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The secretariat's folder.
+    pub(super) fn secretariat(&self) -> AllianceFolder {
+        AllianceFolder::at(self.folder.path().join("alliance"))
     }
 
     pub(super) fn home(&self, member: usize) -> &MemberFolder {
@@ -95,8 +116,8 @@ impl Rig {
 }
 
 /// Where a member is said to be. Those without a node are where nobody answers.
-async fn address(number: usize) -> Result<SocketAddr, Failure> {
-    if number < 2 {
+async fn address(number: usize, nodes: usize) -> Result<SocketAddr, Failure> {
+    if number < nodes {
         let pair = free_pair().await?;
         return pair.peers.local_addr().map_err(|error| Failure::of("BENCH_PORTS", &error));
     }

@@ -454,7 +454,7 @@ fn taken(answer: &SubmitSignalsResponse) -> Result<(), Failure> {
     }
 }
 
-fn answered(answer: &CheckSellersResponse) -> Result<(), Failure> {
+pub(super) fn answered(answer: &CheckSellersResponse) -> Result<(), Failure> {
     match &answer.result {
         Some(check_sellers_response::Result::Answer(_)) => Ok(()),
         Some(check_sellers_response::Result::Error(error)) => Err(Failure::new(error.code.clone(), error.message.clone())),

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use tokio::time::error::Elapsed;
 use tokio::time::{interval, timeout};
 
 use super::{PATIENCE, read};
@@ -12,6 +13,7 @@ use crate::cli::alliance::{Secretariat, take_in};
 use crate::cli::connection::Node as Client;
 use crate::cli::failure::Failure;
 use crate::daemon::{Node, Renewal, ServeError};
+use crate::domain::Roster;
 use crate::domain::limits::MAX_ROSTER_BYTES;
 use crate::rpc::proto::key_service_client::KeyServiceClient;
 use crate::rpc::proto::{KeyDetail, ListKeysRequest};
@@ -23,16 +25,9 @@ pub(super) async fn make(
     nodes: &[Node],
     environment: &Environment,
 ) -> Result<(), Failure> {
-    let slow = |_| Failure::new("DEMO_SLOW", "the members did not make their key within a minute").advise("try again");
-    let made = |key: &KeyDetail| key.own.as_ref().map(|own| own.note.clone()).filter(|note| !note.is_empty());
-    let note = timeout(PATIENCE, wait_for(&homes[0], environment, made)).await.map_err(slow)??;
-    let mut secretariat = Secretariat::open(folder.clone())?;
-    let mut roster = secretariat.roster().clone();
-    take_in(&mut roster, &String::from_utf8_lossy(&note))?;
-    secretariat.change(environment.now(), |current| *current = roster)?;
-    // One node is given the roster, and the others learn it from there.
     let (home, node) = (&homes[0], &nodes[0]);
-    let signed = read_public(&folder.roster_note(), MAX_ROSTER_BYTES as u64)?;
+    let signed = adopt(folder, home, environment, |_| ()).await?;
+    // One node is given the roster, and the others learn it from there.
     replace(&home.roster_note(), &signed, Access::Public)?;
     node.renew(Renewal::from(read(home, environment)?)).await.map_err(ServeError::from)?;
     for home in homes {
@@ -40,6 +35,27 @@ pub(super) async fn make(
         timeout(PATIENCE, wait_for(home, environment, in_use)).await.map_err(slow)??;
     }
     Ok(())
+}
+
+fn slow(_: Elapsed) -> Failure {
+    Failure::new("DEMO_SLOW", "the members did not make their key within a minute").advise("try again")
+}
+
+/// Waits until the holders have made the key, and signs the roster with which it is in use, and whatever else is to change.
+pub(in crate::cli) async fn adopt(
+    folder: &AllianceFolder,
+    home: &MemberFolder,
+    environment: &Environment,
+    change: impl FnOnce(&mut Roster),
+) -> Result<String, Failure> {
+    let made = |key: &KeyDetail| key.own.as_ref().map(|own| own.note.clone()).filter(|note| !note.is_empty());
+    let note = timeout(PATIENCE, wait_for(home, environment, made)).await.map_err(slow)??;
+    let mut secretariat = Secretariat::open(folder.clone())?;
+    let mut roster = secretariat.roster().clone();
+    take_in(&mut roster, &String::from_utf8_lossy(&note))?;
+    change(&mut roster);
+    secretariat.change(environment.now(), |current| *current = roster)?;
+    Ok(read_public(&folder.roster_note(), MAX_ROSTER_BYTES as u64)?)
 }
 
 /// Asks a member's node about its first key, until there is what is looked for.

@@ -3,7 +3,7 @@
 //! Nothing in it is special: the ceremonies make the folders, the nodes run from the configuration files in them, and the
 //! members talk to their nodes through the public API over mutual TLS. Only the sellers are made up.
 
-mod key;
+pub(super) mod key;
 mod members;
 mod population;
 mod report;

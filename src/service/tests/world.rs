@@ -16,7 +16,7 @@ use crate::domain::{
 };
 use crate::feed::{SignedCheckpoint, SignedRoster, SigningKey};
 use crate::membership::{Directory, Liveness};
-use crate::pseudonym::{HmacKey, deal};
+use crate::pseudonym::{HmacKey, PseudonymCache, deal};
 use crate::service::{
     AccuracyBoard, Answer, Cases, Ceremonies, CeremonyDesk, CeremonyPace, Eraser, FreshnessBoard, HolderDesk, KeyHolder,
     KeySecrets, Leads, LocalSecret, MarkerDraft, Overrides, Pseudonymiser, Receipt, Retention, Rings, ScreenError, Screener,
@@ -184,7 +184,9 @@ impl World {
         let (directory, liveness, keys) = (Arc::new(directory), Arc::new(Liveness::new()), Arc::new(HeldKeys::default()));
         keys.put("k1");
         let door = Arc::new(Door { hall: self.hall.clone(), member: directory.member().clone() });
-        let desk = Arc::new(HolderDesk::new(directory.clone(), door, entropy(seed + 4), clock.clone(), self.hall.clone()));
+        let cache = PseudonymCache::new(0, &*entropy(seed + 6)).expect("random");
+        let desk =
+            Arc::new(HolderDesk::new(directory.clone(), door, entropy(seed + 4), clock.clone(), self.hall.clone(), cache));
         let pseudonymiser = Arc::new(Pseudonymiser::new(directory.clone(), keys.clone(), desk, clock.clone()));
         let chest = Arc::new(Chest::default());
         let freshness = FreshnessBoard::new(store.clone(), directory.clone(), liveness.clone(), clock.clone());
