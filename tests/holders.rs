@@ -22,6 +22,7 @@ async fn members_share_signals_under_a_key_that_none_of_them_has() {
     let mut nodes = alliance.start_all(sockets).await;
     let mut aurelle = alliance.client("aurelle").await;
     let mut bazaar = alliance.client("bazaar").await;
+    let chips = alliance.client("chips").await;
     let seller = || vec![identifier(Kind::Domain, "outlet-17.test"), identifier(Kind::Phone, "+8613800138000")];
     aurelle.submit(submission("all", seller())).await.expect("taken");
     eventually("the signal is found by its phone", || {
@@ -36,6 +37,15 @@ async fn members_share_signals_under_a_key_that_none_of_them_has() {
         bazaar.check(vec![identifier(Kind::Phone, "+8613800138001")]).await.expect("answered").verdict(),
         Verdict::NoneKnown
     );
+
+    // Many who ask at once, before there is a connection, share one: holders close the oldest of too many.
+    let asked = (0..64).map(|number| {
+        let mut chips = chips.clone();
+        async move { chips.check(vec![identifier(Kind::Phone, &format!("+86138{number:08}"))]).await }
+    });
+    for answer in futures_util::future::join_all(asked).await {
+        answer.expect("answered");
+    }
 
     // One holder of three may be away; of two it is said that they are too few, and which.
     nodes.remove(&cluster::member("drinks")).expect("started").stop().await;

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tonic::Status;
 use tonic::transport::Channel;
+use tonic::{Response, Status};
 
 use super::PeerDialer;
 use super::holder_convert;
@@ -28,42 +29,73 @@ pub struct HolderLink {
     directory: Arc<Directory>,
     /// This member's own, whether it holds a share or not.
     own: Arc<KeyHolder>,
-    /// Connections that stand. One that fails is dialled anew, with the newest certificate.
-    channels: Mutex<BTreeMap<MemberId, Channel>>,
+    links: Mutex<BTreeMap<MemberId, Arc<Link>>>,
 }
+
+/// The one connection to a holder: whoever comes while it is dialled waits for it, since a holder closes the oldest of too many. One that
+/// failed is dialled anew, with the newest certificate.
+#[derive(Default)]
+struct Link {
+    channel: tokio::sync::Mutex<Option<Dialled>>,
+}
+
+/// A connection, and which of those to the same holder it is.
+#[derive(Clone)]
+struct Dialled {
+    number: u64,
+    channel: Channel,
+}
+
+/// Numbers connections.
+static DIALLED: AtomicU64 = AtomicU64::new(0);
 
 impl HolderLink {
     /// Dials through `dialer`, at the addresses of the roster.
     #[must_use]
     pub fn new(dialer: Arc<PeerDialer>, directory: Arc<Directory>, own: Arc<KeyHolder>) -> Self {
-        Self { dialer, directory, own, channels: Mutex::default() }
+        Self { dialer, directory, own, links: Mutex::default() }
     }
 
-    async fn channel(&self, holder: &MemberId) -> Result<Channel, HolderError> {
-        if let Some(channel) = self.channels.lock().get(holder) {
-            return Ok(channel.clone());
+    async fn dialled(&self, holder: &MemberId) -> Result<Dialled, HolderError> {
+        let link = self.links.lock().entry(holder.clone()).or_default().clone();
+        let mut standing = link.channel.lock().await;
+        if let Some(dialled) = &*standing {
+            return Ok(dialled.clone());
         }
         let signed = self.directory.roster();
         let listed = signed.roster().member(holder).filter(|_| signed.roster().is_active(holder));
         let unknown = || HolderError::failed("NOT_A_MEMBER", format!("{holder} takes no part in the alliance"));
         let channel = self.dialer.channel(holder, &listed.ok_or_else(unknown)?.address).await;
         let channel = channel.map_err(|error| HolderError::failed(error.code, error.to_string()))?;
-        self.channels.lock().insert(holder.clone(), channel.clone());
-        Ok(channel)
+        let dialled = Dialled { number: DIALLED.fetch_add(1, Ordering::Relaxed), channel };
+        *standing = Some(dialled.clone());
+        Ok(dialled)
     }
 
-    async fn ceremonies(&self, holder: &MemberId) -> Result<KeyCeremonyServiceClient<Channel>, HolderError> {
-        let client = KeyCeremonyServiceClient::new(self.channel(holder).await?);
-        Ok(client.max_decoding_message_size(MAX_PEER_REQUEST_BYTES))
-    }
-
-    /// What a call failed with; a connection that failed is not used again.
-    fn refused(&self, holder: &MemberId, status: &Status) -> HolderError {
-        if holder_convert::is_of_transport(status) {
-            self.channels.lock().remove(holder);
+    /// Makes a call to a holder. A connection that failed is not used again, but for one that was dialled since.
+    async fn call<A, Fut>(&self, holder: &MemberId, call: impl FnOnce(Channel) -> Fut + Send) -> Result<A, HolderError>
+    where
+        Fut: Future<Output = Result<Response<A>, Status>> + Send,
+    {
+        let Dialled { number, channel } = self.dialled(holder).await?;
+        match call(channel).await {
+            Ok(response) => Ok(response.into_inner()),
+            Err(status) => {
+                if holder_convert::is_of_transport(&status) {
+                    let link = self.links.lock().get(holder).cloned();
+                    if let Some(link) = link {
+                        let mut standing = link.channel.lock().await;
+                        standing.take_if(|dialled| dialled.number == number);
+                    }
+                }
+                Err(holder_convert::refusal(&status))
+            }
         }
-        holder_convert::refusal(status)
     }
+}
+
+fn ceremonies(channel: Channel) -> KeyCeremonyServiceClient<Channel> {
+    KeyCeremonyServiceClient::new(channel).max_decoding_message_size(MAX_PEER_REQUEST_BYTES)
 }
 
 fn malformed(error: FieldError) -> HolderError {
@@ -76,12 +108,12 @@ impl KeyHolders for HolderLink {
         if holder == self.directory.member() {
             return Ok(self.own.evaluate(holder, request.clone()).await?);
         }
-        let mut client = KeyHolderServiceClient::new(self.channel(holder).await?)
-            .max_decoding_message_size(MAX_PEER_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_PEER_REQUEST_BYTES);
-        let response = client.evaluate(holder_convert::request_to_wire(request)).await;
-        let response = response.map_err(|status| self.refused(holder, &status))?;
-        holder_convert::answer(&response.into_inner()).map_err(malformed)
+        let message = holder_convert::request_to_wire(request);
+        let evaluate = |channel| async move {
+            let client = KeyHolderServiceClient::new(channel).max_decoding_message_size(MAX_PEER_MESSAGE_BYTES);
+            client.max_encoding_message_size(MAX_PEER_REQUEST_BYTES).evaluate(message).await
+        };
+        holder_convert::answer(&self.call(holder, evaluate).await?).map_err(malformed)
     }
 }
 
@@ -91,22 +123,20 @@ impl FellowHolders for HolderLink {
         if holder == self.directory.member() {
             return Ok(self.own.sharing(key).await?);
         }
-        let mut client = self.ceremonies(holder).await?;
-        let response = client.get_sharing(GetSharingRequest { key: key.to_string() }).await;
-        let note = response.map_err(|status| self.refused(holder, &status))?.into_inner().note;
+        let message = GetSharingRequest { key: key.to_string() };
+        let note = self.call(holder, |channel| async move { ceremonies(channel).get_sharing(message).await }).await?.note;
         Ok(Some(note).filter(|note| !note.is_empty()))
     }
 
     async fn ceremony(&self, holder: &MemberId, query: &CeremonyQuery) -> Result<CeremonyAnswer, HolderError> {
-        let request = GetCeremonyRequest { key: query.key.to_string(), ceremony: Bytes::copy_from_slice(&query.ceremony.0) };
-        let response = self.ceremonies(holder).await?.get_ceremony(request).await;
-        let response = response.map_err(|status| self.refused(holder, &status))?;
-        Ok(holder_convert::ceremony_answer(response.into_inner()))
+        let message = GetCeremonyRequest { key: query.key.to_string(), ceremony: Bytes::copy_from_slice(&query.ceremony.0) };
+        let response = self.call(holder, |channel| async move { ceremonies(channel).get_ceremony(message).await }).await?;
+        Ok(holder_convert::ceremony_answer(response))
     }
 
     async fn repair(&self, holder: &MemberId, query: &RepairQuery) -> Result<RepairAnswer, HolderError> {
-        let response = self.ceremonies(holder).await?.repair_share(holder_convert::repair_to_wire(query)).await;
-        let response = response.map_err(|status| self.refused(holder, &status))?;
-        Ok(holder_convert::repair_answer(response.into_inner()))
+        let message = holder_convert::repair_to_wire(query);
+        let response = self.call(holder, |channel| async move { ceremonies(channel).repair_share(message).await }).await?;
+        Ok(holder_convert::repair_answer(response))
     }
 }
