@@ -212,14 +212,15 @@ Formats:
   lines  one identifier a line, of --kind; hosts files and ad-block lists too.
 Flags such as --audience fill what a row leaves empty. Files may be compressed by gzip. `-` is standard input.
 
-A row that is refused never spoils its neighbours. Everything may be submitted again: nothing changes. Nothing is ever
-retracted by a file that has become shorter.
+A row that is refused never spoils its neighbours. Everything may be submitted again: nothing changes, but that signals are given
+pseudonyms under keys that became active since. Nothing is ever retracted by a file that has become shorter.
 
 Exit codes: 0 rows were taken, or there were none; 1 failed, or no row could be taken, or with --strict any row was refused.
 
-JSON: {lines, skipped_lines, rows, created, already_there, already_withdrawn, already_erased, refused,
-refused_by_code: {CODE: count}, unanswered}; rows = created + already_there + already_withdrawn + already_erased + refused. A row
-whose answer was lost when a stream broke is sent again, and counts as already there.";
+JSON: {lines, skipped_lines, rows, created, already_there, already_withdrawn, already_erased, rekeyed, refused,
+refused_by_code: {CODE: count}, unanswered}; rows = created + already_there + already_withdrawn + already_erased + refused, and
+rekeyed counts those among already_there that were given pseudonyms under new keys. A row whose answer was lost when a stream broke
+is sent again, and counts as already there.";
 
 #[derive(Args)]
 #[command(after_long_help = SUBMIT_HELP)]

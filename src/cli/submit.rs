@@ -160,6 +160,8 @@ struct Summary {
     already_there: u64,
     already_withdrawn: u64,
     already_erased: u64,
+    /// Of those that were there.
+    rekeyed: u64,
     refused: u64,
     refused_by_code: BTreeMap<String, u64>,
     /// Rows that were read and that the node did not answer.
@@ -182,7 +184,10 @@ impl Summary {
             Ok(receipt) if receipt.created => self.created += 1,
             Ok(receipt) if receipt.status == SignalStatus::Withdrawn.number() => self.already_withdrawn += 1,
             Ok(receipt) if receipt.status == SignalStatus::Erased.number() => self.already_erased += 1,
-            Ok(_) => self.already_there += 1,
+            Ok(receipt) => {
+                self.already_there += 1;
+                self.rekeyed += u64::from(receipt.rekeyed);
+            }
             Err(refused) => {
                 self.refused += 1;
                 *self.refused_by_code.entry(refused.code.clone()).or_default() += 1;
@@ -210,6 +215,11 @@ impl Summary {
             let stay = if self.already_withdrawn == 1 { "stays" } else { "stay" };
             notes.push(format!("{signals} had been retracted and {stay} so; to state one anew, give it a new submission id."));
         }
+        if self.rekeyed > 0 {
+            let signals = counted(self.rekeyed, "signal");
+            let was = if self.rekeyed == 1 { "was" } else { "were" };
+            notes.push(format!("{signals} {was} given pseudonyms under the keys that are active now."));
+        }
         if self.already_erased > 0 {
             let signals = counted(self.already_erased, "signal");
             notes.push(format!("{signals} had been erased; to state one anew, give it a new submission id."));
@@ -227,8 +237,12 @@ impl Show for Summary {
             ("withdrawn", self.already_withdrawn),
             ("refused", self.refused),
         ];
-        let optional =
-            [("erased", self.already_erased), ("unanswered", self.unanswered), ("skipped lines", self.skipped_lines)];
+        let optional = [
+            ("rekeyed", self.rekeyed),
+            ("erased", self.already_erased),
+            ("unanswered", self.unanswered),
+            ("skipped lines", self.skipped_lines),
+        ];
         let counts = counts.into_iter().chain(optional.into_iter().filter(|(_, count)| *count > 0));
         let codes = self.refused_by_code.iter().map(|(code, count)| format!("  {count:>8}  {}\n", plain(code)));
         let reasons: String = codes.collect();
@@ -242,7 +256,7 @@ mod tests {
     use super::*;
 
     fn receipt(created: bool, status: SignalStatus) -> Result<SubmissionReceipt, Refused> {
-        Ok(SubmissionReceipt { signal: "acme/all/0".into(), created, status: status.number() })
+        Ok(SubmissionReceipt { signal: "acme/all/0".into(), created, rekeyed: false, status: status.number() })
     }
 
     fn refused(code: &str) -> Result<SubmissionReceipt, Refused> {
@@ -278,10 +292,24 @@ mod tests {
     }
 
     #[test]
+    fn what_was_taken_over_to_new_keys_is_told() {
+        let mut summary = Summary::default();
+        for rekeyed in [true, false] {
+            summary.count(&receipt(false, SignalStatus::Alleged).map(|receipt| SubmissionReceipt { rekeyed, ..receipt }));
+        }
+        assert!(
+            summary.table().ends_with("already there  2\nwithdrawn      0\nrefused        0\nrekeyed        1\n"),
+            "{}",
+            summary.table()
+        );
+        assert_eq!(summary.notes(false), ["1 signal was given pseudonyms under the keys that are active now."]);
+    }
+
+    #[test]
     fn the_summary_as_json() {
         assert_eq!(
             serde_json::to_string(&summary()).expect("JSON"),
-            r#"{"lines":8,"skipped_lines":2,"rows":6,"created":2,"already_there":1,"already_withdrawn":1,"already_erased":0,"refused":2,"refused_by_code":{"IDENTIFIER_INVALID":2},"unanswered":0}"#
+            r#"{"lines":8,"skipped_lines":2,"rows":6,"created":2,"already_there":1,"already_withdrawn":1,"already_erased":0,"rekeyed":0,"refused":2,"refused_by_code":{"IDENTIFIER_INVALID":2},"unanswered":0}"#
         );
     }
 

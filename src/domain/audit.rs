@@ -77,4 +77,6 @@ vocabulary! {
     Purge = 21, "purge";
     /// The index was built anew.
     Rebuild = 22, "rebuild";
+    /// Signals that were submitted again were given pseudonyms under the keys that are active now.
+    Rekeying = 23, "rekeying";
 }

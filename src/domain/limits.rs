@@ -94,6 +94,9 @@ pub const MAX_ACTIVE_KEYS: usize = 4;
 /// Keys that may be active or retiring at once: a check is made under each of them. As many again as are active, while they
 /// replace others.
 pub const MAX_LIVE_KEYS: usize = 2 * MAX_ACTIVE_KEYS;
+/// Rekeyings of one signal that count, the newest: a check reads them all. Each that an honest member writes adds a key that is live, so
+/// that as many as there are of those hold every key under which anybody asks.
+pub const MAX_REKEYINGS: usize = MAX_LIVE_KEYS;
 /// Holders of one shared key: five to be robust, and room for as many again while they change.
 pub const MAX_KEY_HOLDERS: usize = 16;
 /// Holders of a shared key that together can use it, at least: with one alone nothing would be shared.

@@ -22,19 +22,7 @@ impl<'a> Subject<'a> {
         if !(1..=MAX_IDENTIFIERS).contains(&self.kinds.len()) {
             return Err(FieldError::new("IDENTIFIER_COUNT", "kinds", "give 1 to 32 identifiers"));
         }
-        if !(1..=MAX_ACTIVE_KEYS).contains(&self.pseudonyms.len()) {
-            return Err(FieldError::new("KEY_COUNT", "pseudonyms", "there are 1 to 4 sets of pseudonyms"));
-        }
-        for (i, set) in self.pseudonyms.iter().enumerate() {
-            if self.pseudonyms[..i].iter().any(|earlier| earlier.key == set.key) {
-                return Err(FieldError::new("KEY_REPEATED", format!("pseudonyms[{i}].key_id"), "one set for each key"));
-            }
-            if set.pseudonyms.len() != self.kinds.len() {
-                let field = format!("pseudonyms[{i}].pseudonyms");
-                return Err(FieldError::new("PSEUDONYM_COUNT", field, "one pseudonym for each identifier"));
-            }
-        }
-        Ok(())
+        validate_sets(self.pseudonyms, self.kinds.len())
     }
 
     /// Every identifier under every key.
@@ -50,6 +38,23 @@ impl<'a> Subject<'a> {
     pub fn names(self, key: &KeyId, kind: IdentifierKind, pseudonym: &Pseudonym) -> bool {
         self.identifiers().any(|(of, named, held)| held == pseudonym && named == kind && of == key)
     }
+}
+
+/// One set for each key, 1 to 4 of them, with one pseudonym for each of `identifiers`.
+pub(super) fn validate_sets(sets: &[PseudonymSet], identifiers: usize) -> Result<(), FieldError> {
+    if !(1..=MAX_ACTIVE_KEYS).contains(&sets.len()) {
+        return Err(FieldError::new("KEY_COUNT", "pseudonyms", "there are 1 to 4 sets of pseudonyms"));
+    }
+    for (i, set) in sets.iter().enumerate() {
+        if sets[..i].iter().any(|earlier| earlier.key == set.key) {
+            return Err(FieldError::new("KEY_REPEATED", format!("pseudonyms[{i}].key_id"), "one set for each key"));
+        }
+        if set.pseudonyms.len() != identifiers {
+            let field = format!("pseudonyms[{i}].pseudonyms");
+            return Err(FieldError::new("PSEUDONYM_COUNT", field, "one pseudonym for each identifier"));
+        }
+    }
+    Ok(())
 }
 
 /// Takes identifiers out of flagging and linking, or vouches for their holder.

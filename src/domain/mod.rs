@@ -44,7 +44,7 @@ pub use role::Role;
 pub use roster::{FeedKey, Group, Member, MemberKind, MemberState, Platform, Roster, RosterKey, Scheme};
 pub use sharing::{GroupElement, HolderIndex, KeyClass, KeyHolder, SharedClass, SharedGeneration, Sharing};
 pub use signal::{
-    Erasure, ErasureProgress, ErasureReason, Retraction, RetractionReason, SignalContent, SignalStatus, Submission,
+    Erasure, ErasureProgress, ErasureReason, Rekeying, Retraction, RetractionReason, SignalContent, SignalStatus, Submission,
     SubmissionId, SubmissionTag,
 };
 pub use statement::{

@@ -1,7 +1,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::limits::{MAX_ERASED_AT_ONCE, MAX_SUBMISSION_ID_BYTES};
+use super::limits::{MAX_ERASED_AT_ONCE, MAX_IDENTIFIERS, MAX_SUBMISSION_ID_BYTES};
+use super::marker::validate_sets;
 use super::vocabulary::vocabulary;
 use super::{
     Audience, EvidenceGrade, FieldError, Identifier, IdentifierKind, PseudonymSet, Seq, Statement, Subject, Timestamp,
@@ -105,6 +106,36 @@ vocabulary! {
     EntryError = 5, "entry_error";
     /// Anything else.
     Other = 6, "other";
+}
+
+/// Gives a signal of the same feed pseudonyms under further keys, so that it is still found once those that it was stated under are
+/// destroyed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rekeying {
+    /// The signal; smaller than the rekeying's own position.
+    pub signal: Seq,
+    /// By it the owner recognises the submission under the new keys, where it has no id of its own.
+    pub tag: Option<SubmissionTag>,
+    /// One set for each key, 1 to 4, each as long as the signal's kinds and in their order.
+    pub pseudonyms: Vec<PseudonymSet>,
+}
+
+impl Rekeying {
+    /// # Errors
+    /// The first field that is out of bounds. Whether it fits the signal is not seen from here.
+    pub fn validate(&self) -> Result<(), FieldError> {
+        let named = self.pseudonyms.first().map_or(0, |set| set.pseudonyms.len());
+        if !(1..=MAX_IDENTIFIERS).contains(&named) {
+            return Err(FieldError::new("PSEUDONYM_COUNT", "pseudonyms", "give 1 to 4 sets of 1 to 32 pseudonyms"));
+        }
+        validate_sets(&self.pseudonyms, named)
+    }
+
+    /// Whether it has a pseudonym for each identifier of a signal that says `content`; else it counts for nothing.
+    #[must_use]
+    pub fn fits(&self, content: &SignalContent) -> bool {
+        self.pseudonyms.iter().all(|set| set.pseudonyms.len() == content.kinds.len())
+    }
 }
 
 /// Removes the content of entries of the same feed, on every node and for good.

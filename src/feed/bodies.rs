@@ -11,7 +11,7 @@ use super::wire;
 use super::{codec, wire::entry::Body as Wire};
 use crate::domain::{
     Amendment, CaseTag, Decision, Dispute, DisputeGround, DisputeOutcome, Erasure, ErasureReason, FieldError, IdentifierKind,
-    LeadId, Marker, MarkerKind, MarkerLift, MarkerReason, Opinion, Referral, ReferralStage, Region, Retraction,
+    LeadId, Marker, MarkerKind, MarkerLift, MarkerReason, Opinion, Referral, ReferralStage, Region, Rekeying, Retraction,
     RetractionReason, Sentence, Seq, SignalRef, Stance, SubmissionTag,
 };
 
@@ -228,6 +228,23 @@ pub(super) fn referral_from_wire(referral: wire::Referral) -> Result<Referral, F
         happened_on: day_from_wire("happened_on", &referral.happened_on)?,
         goods_value: referral.goods_value.map(goods_value).transpose()?,
     })
+}
+
+pub(super) fn rekeying_to_wire(rekeying: &Rekeying) -> Wire {
+    Wire::Rekeying(wire::Rekeying {
+        signal_seq: rekeying.signal.get(),
+        submission_tag: rekeying.tag.map_or_else(Default::default, |tag| tag.0.to_vec().into()),
+        pseudonyms: rekeying.pseudonyms.iter().map(codec::set_to_wire).collect(),
+    })
+}
+
+pub(super) fn rekeying_from_wire(rekeying: &wire::Rekeying) -> Result<Rekeying, FieldError> {
+    let tag = match rekeying.submission_tag.as_ref() {
+        [] => None,
+        tag => Some(SubmissionTag(codec::fixed(tag, "submission_tag")?)),
+    };
+    let pseudonyms = codec::sets_from_wire(&rekeying.pseudonyms)?;
+    Ok(Rekeying { signal: Seq::new(rekeying.signal_seq), tag, pseudonyms })
 }
 
 /// The name of an entry.

@@ -87,6 +87,7 @@ pub fn encode(entry: &Entry, salt: [u8; SALT_BYTES]) -> Result<EntryBytes, Encod
         Body::MarkerLift(lift) => bodies::lift_to_wire(*lift),
         Body::Erasure(erasure) => bodies::erasure_to_wire(erasure),
         Body::Referral(referral) => bodies::referral_to_wire(referral),
+        Body::Rekeying(rekeying) => bodies::rekeying_to_wire(rekeying),
     };
     let message = wire::Entry {
         format: FORMAT,
@@ -152,6 +153,7 @@ fn judge(entry: &Entry) -> Result<(), FieldError> {
         Body::Referral(referral) => {
             referral.validate(&audience_of(referral.signals.first()), Date::MAX).map_err(|e| e.inside("referral"))
         }
+        Body::Rekeying(rekeying) => rekeying.validate().map_err(|e| e.inside("rekeying")),
     }
     .map_err(|error| FieldError { code: "ENTRY_OUT_OF_BOUNDS", ..error })
 }
@@ -179,6 +181,7 @@ fn entry_from_wire(message: wire::Entry) -> Result<Entry, FieldError> {
         Some(Wire::Marker(m)) => bodies::marker_from_wire(&m).map(Body::Marker).map_err(|e| e.inside("marker"))?,
         Some(Wire::MarkerLift(m)) => Body::MarkerLift(bodies::lift_from_wire(m)),
         Some(Wire::Referral(m)) => bodies::referral_from_wire(m).map(Body::Referral).map_err(|e| e.inside("referral"))?,
+        Some(Wire::Rekeying(m)) => bodies::rekeying_from_wire(&m).map(Body::Rekeying).map_err(|e| e.inside("rekeying"))?,
         Some(Wire::Retraction(_) | Wire::Dispute(_) | Wire::Erasure(_)) | None => {
             return Err(out_of_bounds("body", "an entry has one body"));
         }

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use super::{Hash, NotUnderstood, decode, leaf_hash};
 use crate::domain::limits::MAX_ENTRY_BYTES;
 use crate::domain::{
-    Amendment, Decision, Dispute, Erasure, Marker, MarkerLift, Opinion, Referral, Retraction, SignalContent, SubmissionTag,
-    Timestamp,
+    Amendment, Decision, Dispute, Erasure, Marker, MarkerLift, Opinion, Referral, Rekeying, Retraction, SignalContent,
+    SubmissionTag, Timestamp,
 };
 
 /// One record of a feed.
@@ -49,6 +49,8 @@ pub enum Body {
     Erasure(Erasure),
     /// How far a lead has come.
     Referral(Referral),
+    /// A signal of the same feed has further pseudonyms.
+    Rekeying(Rekeying),
 }
 
 impl Body {
@@ -57,7 +59,12 @@ impl Body {
     #[must_use]
     pub const fn is_erasable(&self) -> bool {
         match self {
-            Self::Signal { .. } | Self::Amendment(_) | Self::Opinion(_) | Self::Marker(_) | Self::Referral(_) => true,
+            Self::Signal { .. }
+            | Self::Amendment(_)
+            | Self::Opinion(_)
+            | Self::Marker(_)
+            | Self::Referral(_)
+            | Self::Rekeying(_) => true,
             Self::Retraction(_) | Self::Dispute(_) | Self::Decision(_) | Self::MarkerLift(_) | Self::Erasure(_) => false,
         }
     }

@@ -102,7 +102,7 @@ pub(super) fn full_statement() -> Statement {
 }
 
 /// A seller with two identifiers under two keys.
-pub(super) fn content() -> SignalContent {
+pub(crate) fn content() -> SignalContent {
     let set = |key: &str, byte: u8| PseudonymSet {
         key: key.parse().expect("valid"),
         pseudonyms: vec![Pseudonym([byte; 32]), Pseudonym([byte + 1; 32])],

@@ -66,4 +66,6 @@ pub use statement::{
     change_from_wire, change_to_wire, day_from_wire, digests_from_wire, digests_to_wire, evidence_list_from_wire,
     evidence_to_wire, goods_value_to_wire, signals_from_wire, statement_from_wire, statement_to_wire, word as optional_word,
 };
-pub use view::{Effect, FeedView, FoldError, ResumeError, ViewDigest, ViewTotals, signal_digest};
+pub use view::{
+    Effect, FeedView, FoldError, KeyedSignal, Keying, Rekeyed, ResumeError, Since, ViewDigest, ViewTotals, signal_digest,
+};

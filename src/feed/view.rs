@@ -8,14 +8,18 @@
 //! what a signal means to a check. Entries that cannot count (not understood, a retraction of what is no earlier live signal)
 //! change nothing but the size and the counts, on every node alike.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use roaring::RoaringTreemap;
 
 use super::transcript::Transcript;
 use super::{Body, Entry, Hash, NotUnderstood};
-use crate::domain::{Seq, SignalContent, Timestamp};
+use crate::domain::limits::MAX_REKEYINGS;
+use crate::domain::{PseudonymSet, Seq, SignalContent, Timestamp};
+pub use rekeyed::{KeyedSignal, Keying, Rekeyed};
+
+mod rekeyed;
 
 const PURPOSE: &str = "countermark/view/v1";
 
@@ -29,6 +33,25 @@ pub struct FeedView {
     retractions: BTreeMap<Seq, Seq>,
     /// Entries whose content is missing though no erasure names them.
     missing: RoaringTreemap,
+    /// Signal and rekeying of it, as long as there is something left of both.
+    rekeyings: BTreeSet<(Seq, Seq)>,
+    /// Live signals that an amendment gave more to rest on.
+    strengthened: RoaringTreemap,
+}
+
+/// What came of entries that are not looked at again, see [`FeedView::resume`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Since {
+    /// Withdrawn signals, and the retraction or erasure that did it.
+    pub withdrawn: Vec<(Seq, Seq)>,
+    /// Entries that came without their content.
+    pub missing: Vec<Seq>,
+    /// What else was erased, and by which erasure.
+    pub gone: Vec<(Seq, Seq)>,
+    /// Signal, rekeying, and what that is.
+    pub rekeyed: Vec<(Seq, Seq, Keying)>,
+    /// Signals that an amendment gave more to rest on.
+    pub strengthened: Vec<Seq>,
 }
 
 /// What of a view has one size, however many entries there are.
@@ -51,15 +74,24 @@ pub struct ViewTotals {
 pub enum Effect {
     /// The entry is a signal: index it.
     Added,
-    /// The signals at these positions no longer count: take them out of the index.
-    Withdrawn(Vec<Seq>),
+    /// The entry takes signals away.
+    Withdrawn {
+        /// They no longer count: take them out of the index.
+        signals: Vec<Seq>,
+        /// The same of their rekeyings.
+        rekeyed: Vec<Rekeyed>,
+    },
+    /// A signal is found by other pseudonyms.
+    Rekeyed(Vec<Rekeyed>),
     /// The entry takes others away.
     Erased {
         /// Signals that no longer count: take them out of the index.
         withdrawn: Vec<Seq>,
-        /// Others among what it names of which nothing counted any more: signals that were withdrawn before, and entries that came
-        /// without their content.
+        /// Others among what it names of which nothing counted any more: signals that were withdrawn before, entries that came
+        /// without their content, and rekeyings.
         gone: Vec<Seq>,
+        /// What becomes of rekeyings by that.
+        rekeyed: Vec<Rekeyed>,
         /// It counts as recorded at this instant, no earlier than any before it.
         since: Timestamp,
     },
@@ -80,9 +112,9 @@ impl FeedView {
 
     /// Takes in the entry at `seq`, which is the next one.
     ///
-    /// `read` gives the content of an earlier signal of this feed, and is called for each that the entry retracts or erases: the
-    /// digest gives up what the signal had brought in. It answers `None` where no signal stands there that this version understands
-    /// and that is not erased, and must know the entries before `seq` of the same batch, committed or not.
+    /// `read` gives what an earlier entry of this feed says, and is called for each that the entry retracts, erases or gives other
+    /// pseudonyms: the digest gives up what it had brought in. It answers `None` where nothing stands there that this version
+    /// understands and that is not erased, and must know the entries before `seq` of the same batch, committed or not.
     ///
     /// # Errors
     /// [`FoldError::OutOfOrder`] where `seq` is not the next one, [`FoldError::Read`] where `read` failed. The view is then as
@@ -91,7 +123,7 @@ impl FeedView {
         &mut self,
         seq: Seq,
         entry: Result<&Entry, &NotUnderstood>,
-        read: impl FnMut(Seq) -> Result<Option<SignalContent>, E>,
+        mut read: impl FnMut(Seq) -> Result<Option<Body>, E>,
     ) -> Result<Effect, FoldError<E>> {
         if seq != self.totals.size {
             return Err(FoldError::OutOfOrder { expected: self.totals.size, found: seq });
@@ -99,14 +131,18 @@ impl FeedView {
         let latest = entry.map_or(self.totals.latest, |entry| self.totals.latest.max(entry.recorded_at));
         let effect = match entry.map(|entry| &entry.body) {
             Ok(Body::Signal { content, .. }) => self.add(seq, content),
-            Ok(Body::Retraction(retraction)) => match self.withdraw(&[retraction.signal], seq, read)? {
-                gone if gone.is_empty() => Effect::Nothing,
-                gone => Effect::Withdrawn(gone),
-            },
-            Ok(Body::Erasure(erasure)) => self.erase(&erasure.entries, seq, latest, read)?,
+            Ok(Body::Retraction(retraction)) => self.retract(retraction.signal, seq, read)?,
+            Ok(Body::Erasure(erasure)) => self.erase(&erasure.entries, seq, latest, &mut read)?,
+            Ok(Body::Rekeying(rekeying)) => self.rekey(seq, rekeying, read)?,
+            Ok(Body::Amendment(amendment)) => {
+                let is_live = amendment.signal < seq && !self.is_withdrawn(amendment.signal);
+                if is_live && amendment.change.strengthens() {
+                    self.strengthened.insert(amendment.signal.get());
+                }
+                Effect::Noted(latest)
+            }
             Ok(
-                Body::Amendment(_)
-                | Body::Dispute(_)
+                Body::Dispute(_)
                 | Body::Decision(_)
                 | Body::Opinion(_)
                 | Body::Marker(_)
@@ -127,24 +163,31 @@ impl FeedView {
         Ok(effect)
     }
 
-    /// Goes on to where an equal view was after more entries of the same feed, without those entries: what it had come to, the
-    /// signals that were withdrawn meanwhile, each with its retraction, the entries that came without their content, and what
-    /// else was erased, each with its erasure.
+    /// Goes on to where an equal view was after more entries of the same feed, without those entries: what it had come to, and
+    /// what came of them meanwhile.
     ///
     /// # Errors
     /// Where no view goes on from here like that. What was taken in so far stays.
-    pub fn resume(
-        &mut self,
-        totals: ViewTotals,
-        withdrawn: impl IntoIterator<Item = (Seq, Seq)>,
-        missing: impl IntoIterator<Item = Seq>,
-        gone: impl IntoIterator<Item = (Seq, Seq)>,
-    ) -> Result<(), ResumeError> {
+    pub fn resume(&mut self, totals: ViewTotals, since: Since) -> Result<(), ResumeError> {
+        let Since { withdrawn, missing, gone, rekeyed, strengthened } = since;
         let (now, then) = (&self.totals, &totals);
         let grew = then.signals >= now.signals && then.not_understood >= now.not_understood && then.latest >= now.latest;
         if then.size < now.size || !grew {
             return Err(ResumeError);
         }
+        for (signal, rekeying, keying) in rekeyed {
+            if rekeying >= totals.size || signal >= rekeying {
+                return Err(ResumeError);
+            }
+            match keying {
+                Keying::Counts | Keying::Spent => drop(self.rekeyings.insert((signal, rekeying))),
+                Keying::Gone => drop(self.rekeyings.remove(&(signal, rekeying))),
+            }
+        }
+        if strengthened.iter().any(|signal| *signal >= totals.size) {
+            return Err(ResumeError);
+        }
+        self.strengthened.extend(strengthened.into_iter().map(Seq::get));
         for (signal, by) in withdrawn {
             let is_new = self.totals.size <= by && by < totals.size && signal < by && !self.is_withdrawn(signal);
             if !is_new {
@@ -234,23 +277,19 @@ impl FeedView {
         Effect::Added
     }
 
-    fn withdraw<E>(
+    fn retract<E>(
         &mut self,
-        signals: &[Seq],
+        signal: Seq,
         by: Seq,
-        mut read: impl FnMut(Seq) -> Result<Option<SignalContent>, E>,
-    ) -> Result<Vec<Seq>, FoldError<E>> {
-        let mut gone = Vec::new();
-        for signal in signals.iter().filter(|signal| **signal < by && !self.is_withdrawn(**signal)) {
-            if let Some(content) = read(*signal).map_err(FoldError::Read)? {
-                gone.push((*signal, signal_digest(*signal, &content)));
-            }
+        read: impl FnMut(Seq) -> Result<Option<Body>, E>,
+    ) -> Result<Effect, FoldError<E>> {
+        if signal >= by || self.is_withdrawn(signal) {
+            return Ok(Effect::Nothing);
         }
-        for (signal, digest) in &gone {
-            self.totals.digest.remove(*digest);
-            self.note_withdrawal(*signal, by);
-        }
-        Ok(gone.into_iter().map(|(signal, _)| signal).collect())
+        let Some(known) = self.keyed(signal, read)? else { return Ok(Effect::Nothing) };
+        let rekeyed = self.drop_signal(known);
+        self.note_withdrawal(signal, by);
+        Ok(Effect::Withdrawn { signals: vec![signal], rekeyed })
     }
 
     fn erase<E>(
@@ -258,21 +297,59 @@ impl FeedView {
         entries: &[Seq],
         by: Seq,
         since: Timestamp,
-        read: impl FnMut(Seq) -> Result<Option<SignalContent>, E>,
+        read: &mut impl FnMut(Seq) -> Result<Option<Body>, E>,
     ) -> Result<Effect, FoldError<E>> {
-        let counted_no_more = |seq: &&Seq| **seq < by && (self.is_withdrawn(**seq) || self.is_missing(**seq));
-        let gone: Vec<Seq> = entries.iter().filter(counted_no_more).copied().collect();
-        let withdrawn = self.withdraw(entries, by, read)?;
+        let (mut withdrawn, mut gone) = (Vec::new(), Vec::new());
+        let mut erased: BTreeMap<Seq, BTreeSet<Seq>> = BTreeMap::new();
+        for entry in entries.iter().copied().filter(|entry| *entry < by) {
+            if self.is_withdrawn(entry) || self.is_missing(entry) {
+                gone.push(entry);
+                continue;
+            }
+            match read(entry).map_err(FoldError::Read)? {
+                Some(Body::Signal { content, .. }) => {
+                    withdrawn.push(self.with_rekeyings(entry, content, MAX_REKEYINGS, read)?);
+                }
+                Some(Body::Rekeying(rekeying)) => {
+                    gone.push(entry);
+                    if self.rekeyings.contains(&(rekeying.signal, entry)) {
+                        erased.entry(rekeying.signal).or_default().insert(entry);
+                    }
+                }
+                Some(_) | None => {}
+            }
+        }
+        // With the signal its rekeyings go, whether they are named or not.
+        withdrawn.iter().for_each(|known| drop(erased.remove(&known.signal)));
+        let bereft = self.bereft(&erased, read)?;
+        // Everything is read: from here on nothing fails.
+        let mut rekeyed = Vec::new();
+        let signals = withdrawn.iter().map(|known| known.signal).collect();
+        for known in withdrawn {
+            let signal = known.signal;
+            rekeyed.extend(self.drop_signal(known));
+            self.note_withdrawal(signal, by);
+        }
+        rekeyed.extend(self.erase_rekeyings(bereft, &erased));
+        for entry in entries {
+            if self.is_withdrawn(*entry) {
+                rekeyed.extend(self.forget_rekeyings(*entry));
+            }
+        }
         gone.iter().for_each(|entry| self.note_erasure(*entry, by));
-        Ok(Effect::Erased { withdrawn, gone, since })
+        Ok(Effect::Erased { withdrawn: signals, gone, rekeyed, since })
     }
 
-    /// The content at `seq` is gone from this node because its time had ended: a signal with that content counts no more.
-    pub fn expire(&mut self, seq: Seq, content: &SignalContent) {
+    /// The content at `seq` is gone from this node because its time had ended: a signal with that content, and with these rekeyings
+    /// that count, counts no more.
+    pub fn expire(&mut self, known: KeyedSignal) {
+        let seq = known.signal;
         if !self.is_withdrawn(seq) {
-            self.totals.digest.remove(signal_digest(seq, content));
+            self.drop_signal(known);
             self.withdrawn.insert(seq.get());
+            self.strengthened.remove(seq.get());
         }
+        self.forget_rekeyings(seq);
     }
 
     fn note_erasure(&mut self, entry: Seq, by: Seq) {
@@ -282,6 +359,7 @@ impl FeedView {
 
     fn note_withdrawal(&mut self, signal: Seq, by: Seq) {
         self.withdrawn.insert(signal.get());
+        self.strengthened.remove(signal.get());
         self.retractions.insert(signal, by);
     }
 }
@@ -295,13 +373,17 @@ pub fn signal_digest(seq: Seq, content: &SignalContent) -> Hash {
     transcript.word(content.live_status().number());
     transcript.number(content.kinds.len() as u64);
     content.kinds.iter().for_each(|kind| transcript.word(kind.number()));
-    transcript.number(content.pseudonyms.len() as u64);
-    for set in &content.pseudonyms {
+    write_sets(&mut transcript, &content.pseudonyms);
+    transcript.finish()
+}
+
+fn write_sets(transcript: &mut Transcript, sets: &[PseudonymSet]) {
+    transcript.number(sets.len() as u64);
+    for set in sets {
         transcript.bytes(set.key.as_str().as_bytes());
         transcript.number(set.pseudonyms.len() as u64);
         set.pseudonyms.iter().for_each(|pseudonym| transcript.bytes(&pseudonym.0));
     }
-    transcript.finish()
 }
 
 /// A digest of a set of live signals, by which nodes find out that they see the same.

@@ -72,7 +72,8 @@ pub(super) fn reason(number: i32) -> Result<RetractionReason, FieldError> {
 }
 
 pub(super) fn receipt(receipt: &Receipt) -> proto::SubmissionReceipt {
-    proto::SubmissionReceipt { signal: receipt.signal.to_string(), created: receipt.created, status: receipt.status.number() }
+    let Receipt { signal, created, rekeyed, status } = receipt;
+    proto::SubmissionReceipt { signal: signal.to_string(), created: *created, rekeyed: *rekeyed, status: status.number() }
 }
 
 pub(super) fn record(record: &SignalRecord) -> proto::SignalRecord {

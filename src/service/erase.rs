@@ -80,7 +80,7 @@ pub struct ErasurePage {
 pub(super) type Named = Vec<(Seq, Option<SubmissionTag>)>;
 
 impl Eraser {
-    /// Takes a signal with its amendments, or a marker, away from every node and for good. Durable when this returns.
+    /// Takes a signal with its amendments and rekeyings, or a marker, away from every node and for good. Durable when this returns.
     ///
     /// # Errors
     /// [`SignalError::NotFound`], [`SignalError::NotOwn`], or the store's.
@@ -107,8 +107,8 @@ impl Eraser {
         Err(StoreError::Unwritable { code: "ERASURE_CONTENDED", detail: "others erase the same; try again".into() }.into())
     }
 
-    /// Adds an erasure, in ascending order, of at most [`ERASED_PER_ENTRY`] entries of one own feed. `None` where some of it was erased
-    /// meanwhile.
+    /// Adds an erasure, in ascending order, of at most [`ERASED_PER_ENTRY`] entries of one own feed. `None` where all of it was erased
+    /// meanwhile, or a signal among it was given pseudonyms that are not named.
     pub(super) async fn write(
         &self,
         audience: &Audience,
@@ -127,7 +127,7 @@ impl Eraser {
                 let feed = FeedId { member: self.directory.member().clone(), audience: audience.clone() };
                 Ok(Some(SignalRef { feed, seq }))
             }
-            Appended::Gone | Appended::Erased(_) | Appended::Known(..) | Appended::Withdrawn => Ok(None),
+            Appended::Gone | Appended::Unneeded | Appended::Erased(_) | Appended::Known(..) | Appended::Withdrawn => Ok(None),
         }
     }
 
@@ -145,20 +145,26 @@ impl Eraser {
     }
 }
 
-/// What is to be erased with the entry at `at`: a signal goes with its amendments, a step of a lead with all of the lead. `None`
+/// What is to be erased with the entry at `at`: a signal goes with all that was added to it, a step of a lead with all of the lead. `None`
 /// where it is neither, and no marker.
 fn named(store: &Store, at: &SignalRef) -> Result<Option<Named>, StoreError> {
     Ok(match store.entry(at)?.map(|entry| entry.body) {
-        Some(Body::Signal { tag, .. }) => Some(signal_with_amendments(store, at, tag)?),
+        Some(Body::Signal { tag, .. }) => Some(signal_with_additions(store, at, tag)?),
         Some(Body::Marker(_)) => Some(vec![(at.seq, None)]),
         Some(Body::Referral(referral)) => Some(lead_with_steps(store, at, referral.lead)),
         Some(_) | None => None,
     })
 }
 
-/// A signal and what was added to it since.
-pub(super) fn signal_with_amendments(store: &Store, at: &SignalRef, tag: SubmissionTag) -> Result<Named, StoreError> {
+/// A signal and what its member added to it since.
+pub(super) fn signal_with_additions(store: &Store, at: &SignalRef, tag: SubmissionTag) -> Result<Named, StoreError> {
     let mut named = vec![(at.seq, Some(tag))];
+    for seq in store.all_rekeyings(at) {
+        // With its tag the submission is still recognised once the older keys are destroyed.
+        if let Some(Body::Rekeying(rekeying)) = store.entry(&SignalRef { seq, ..at.clone() })?.map(|entry| entry.body) {
+            named.push((seq, rekeying.tag));
+        }
+    }
     if store.speaks_of(at) {
         let notes = store.notes_about(at)?;
         let amendments = notes.iter().filter(|note| matches!(note.body, Body::Amendment(_)));

@@ -204,6 +204,7 @@ mod tests {
             status: SignalStatus::Alleged,
             recorded_at: Timestamp::from_unix_ms(0),
             content: SignalContent { kinds: Vec::new(), pseudonyms: Vec::new(), statement },
+            rekeyed: Vec::new(),
             retraction: None,
             life: None,
         }

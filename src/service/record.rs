@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::freshness::rests_on;
 use crate::domain::{
-    Clock, Pseudonym, RetractionReason, Roster, Seq, SignalContent, SignalRef, SignalStatus, Statement, Timestamp,
+    Clock, Pseudonym, PseudonymSet, RetractionReason, Roster, Seq, SignalContent, SignalRef, SignalStatus, Statement, Subject,
+    Timestamp,
 };
 use crate::feed::{Body, Entry, Leaf, Life, SignedRoster, Told, life, marker_holds};
 use crate::membership::Directory;
@@ -21,6 +22,8 @@ pub struct SignalRecord {
     pub recorded_at: Timestamp,
     /// What it said when it was stated.
     pub content: SignalContent,
+    /// The pseudonyms that it was given under later keys.
+    pub rekeyed: Vec<PseudonymSet>,
     /// Why it was withdrawn, where it was.
     pub retraction: Option<RetractionReason>,
     /// What was said of it since; `None` where nothing was.
@@ -32,6 +35,11 @@ impl SignalRecord {
     #[must_use]
     pub fn statement(&self) -> &Statement {
         self.life.as_ref().map_or(&self.content.statement, |life| &life.statement)
+    }
+
+    /// Whom it is about, under the keys that it was stated under and under later ones.
+    pub(super) fn subjects(&self) -> [Subject<'_>; 2] {
+        [self.content.subject(), Subject { kinds: &self.content.kinds, pseudonyms: &self.rekeyed }]
     }
 }
 
@@ -82,7 +90,8 @@ impl<'a> Reader<'a> {
             (None, Some(gone)) => gone,
             (None, None) => self.status_alone(&content, recorded_at),
         };
-        Ok(Some(SignalRecord { signal, status, recorded_at, content, retraction, life }))
+        let rekeyed = self.store.rekeyed(&signal)?;
+        Ok(Some(SignalRecord { signal, status, recorded_at, content, rekeyed, retraction, life }))
     }
 
     /// What a signal is of which nothing else was said.

@@ -1,7 +1,7 @@
 //! What is kept no longer than policy says: every node erases of its own what has expired, and removes of others what they left.
 //!
-//! A signal ends with the days of its kind (or its own), a marker with the days that it holds, an amendment with its signal, an
-//! opinion with the signal that it is about, a lead with the days of the policy after the last that was said of it. Of its own a
+//! A signal ends with the days of its kind (or its own), a marker with the days that it holds, an amendment or rekeying with its
+//! signal, an opinion with the signal that it is about, a lead with the days of the policy after the last that was said of it. Of its own a
 //! node writes an erasure, which every other node carries out; what stands in another member's feed longer than
 //! [`RETENTION_GRACE`] beyond its end is removed without one, because its member may have left.
 
@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::blocking::off_thread;
-use super::erase::{ERASED_PER_ENTRY, Eraser, Named, lead_with_steps, signal_with_amendments};
+use super::erase::{ERASED_PER_ENTRY, Eraser, Named, lead_with_steps, signal_with_additions};
 use super::record::Reader;
 use super::signals::SignalError;
 use crate::domain::limits::{MAX_ERASED_AT_ONCE, RETENTION_GRACE};
@@ -131,6 +131,12 @@ fn ended(store: &Store, directory: &Directory, clock: &dyn Clock, feed: &FeedId,
                 is_over(&entry, days)
             }
             Body::Amendment(amendment) => is_gone(store, &SignalRef { seq: amendment.signal, ..at.clone() })?,
+            Body::Rekeying(rekeying) => {
+                let signal = SignalRef { seq: rekeying.signal, ..at.clone() };
+                let is_signal = || Ok(matches!(store.entry(&signal)?.map(|entry| entry.body), Some(Body::Signal { .. })));
+                // What is about no signal holds pseudonyms all the same.
+                is_gone(store, &signal)? || (is_over(&entry, reader.roster().policy.retention_days) && !is_signal()?)
+            }
             Body::Opinion(opinion) => is_gone(store, &opinion.signal)?,
             Body::Referral(referral) => {
                 let days = reader.roster().policy.retention_days;
@@ -142,7 +148,8 @@ fn ended(store: &Store, directory: &Directory, clock: &dyn Clock, feed: &FeedId,
         };
         if is_over && !store.is_erased(&at) {
             match entry.body {
-                Body::Signal { tag, .. } => ended.push(signal_with_amendments(store, &at, tag)?),
+                Body::Signal { tag, .. } => ended.push(signal_with_additions(store, &at, tag)?),
+                Body::Rekeying(rekeying) => ended.push(vec![(at.seq, rekeying.tag)]),
                 Body::Referral(referral) if !leads.insert(referral.lead) => {}
                 Body::Referral(referral) => ended.push(lead_with_steps(store, &at, referral.lead)),
                 _ => ended.push(vec![(at.seq, None)]),

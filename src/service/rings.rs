@@ -6,8 +6,10 @@
 //! take part.
 //!
 //! Who is one seller is told by what a store is known by: the marketplace accounts, domains and addresses on the web that a signal
-//! names; a signal without any is one with those that name the same strong identifiers.
+//! names; a signal without any is one with those that name the same strong identifiers. An identifier has a pseudonym under each key:
+//! it is followed under all of them at once, and sellers are one where they are under any key that both are known under.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
@@ -19,11 +21,11 @@ use super::record::{Reader, SignalRecord};
 use super::{FreshnessBoard, Pseudonymiser, Signals};
 use crate::domain::limits::{MAX_RING_DEPTH, MAX_RING_SELLERS};
 use crate::domain::{
-    Audience, Clock, Currency, FeedId, FieldError, Identifier, IdentifierKind, MarkerKind, Pseudonym, Rates, SignalRef,
-    Strength, Thresholds,
+    Audience, Clock, Currency, FeedId, FieldError, Identifier, IdentifierKind, MarkerKind, Pseudonym, PseudonymSet, Rates,
+    SignalRef, Strength, Thresholds,
 };
 use crate::membership::Directory;
-use crate::store::{FreshnessRecord, Store, StoreError};
+use crate::store::{FreshnessRecord, Position, Store, StoreError};
 
 /// Signals of one seller that are read before an identifier counts as a hub unread: members flag the same store several times.
 const SIGNALS_A_SELLER: usize = 4;
@@ -177,9 +179,8 @@ impl Rings {
             RingStart::Signal(signal) => (Vec::new(), Some(self.signals.get(signal).await?)),
             RingStart::Identifiers(identifiers) => {
                 let (kinds, forms) = self.pseudonymiser.seller(&identifiers)?;
-                let sets = self.pseudonymiser.to_check(vec![forms]).await?.into_iter().flatten();
-                let named = sets.flat_map(|set| kinds.clone().into_iter().zip(set.pseudonyms));
-                (named.collect(), None)
+                let sets = self.pseudonymiser.to_check(vec![forms]).await?.into_iter().flatten().collect::<Vec<_>>();
+                (under_all_keys(&kinds, sets.iter()).collect(), None)
             }
         };
         let (store, directory, clock) = (self.store.clone(), self.directory.clone(), self.clock.clone());
@@ -190,7 +191,7 @@ impl Rings {
             let currency = query.currency.unwrap_or(rates.base);
             let mut walk = Walk::new(&store, &reader, &freshness, &query.reach);
             record.into_iter().for_each(|record| walk.meet(record, None, 0));
-            walk.queue.extend(start.into_iter().map(|(kind, pseudonym)| Step { from: None, kind, pseudonym, depth: 0 }));
+            walk.queue.extend(start.into_iter().map(|(kind, pseudonyms)| Step { from: None, kind, pseudonyms, depth: 0 }));
             Ok::<_, StoreError>(walk.run()?.valued(currency, &query.thresholds, rates))
         };
         Ok(off_thread(walk).await??)
@@ -201,8 +202,26 @@ impl Rings {
 struct Step {
     from: Option<usize>,
     kind: IdentifierKind,
-    pseudonym: Pseudonym,
+    /// Under each key that is known.
+    pseudonyms: Vec<Pseudonym>,
     depth: usize,
+}
+
+/// Numbers of sellers, by what they are known by under each key.
+#[derive(Default)]
+struct Sellers(HashMap<Vec<Pseudonym>, usize>);
+
+impl Sellers {
+    fn find(&self, known_by: &[Vec<Pseudonym>]) -> Option<usize> {
+        known_by.iter().find_map(|known_by| self.0.get(known_by).copied())
+    }
+
+    /// What leads to another seller already goes on to.
+    fn note(&mut self, known_by: Vec<Vec<Pseudonym>>, number: usize) {
+        for known_by in known_by {
+            self.0.entry(known_by).or_insert(number);
+        }
+    }
 }
 
 struct Walk<'a> {
@@ -210,8 +229,8 @@ struct Walk<'a> {
     reader: &'a Reader<'a>,
     freshness: &'a FreshnessRecord,
     ring: Ring,
-    /// Place of each seller in the ring, by what it is known by.
-    places: HashMap<Vec<Pseudonym>, usize>,
+    /// Place of each seller in the ring.
+    places: Sellers,
     seen: HashSet<Pseudonym>,
     read: HashSet<SignalRef>,
     queue: VecDeque<Step>,
@@ -223,13 +242,14 @@ impl<'a> Walk<'a> {
         let goods = GoodsTotal::nothing(reader.roster().policy.rates.base);
         let (sellers, hubs, thresholds) = (Vec::new(), Vec::new(), Vec::new());
         let ring = Ring { sellers, links: BTreeSet::new(), hubs, cut: false, goods, thresholds };
-        let (places, seen, read, queue) = (HashMap::new(), HashSet::new(), HashSet::new(), VecDeque::new());
+        let (places, seen, read, queue) = (Sellers::default(), HashSet::new(), HashSet::new(), VecDeque::new());
         Self { store, reader, freshness, ring, places, seen, read, queue, reach }
     }
 
     fn run(mut self) -> Result<Ring, StoreError> {
-        while let Some(step) = self.queue.pop_front() {
-            if self.seen.insert(step.pseudonym) && self.links(&step)? {
+        while let Some(mut step) = self.queue.pop_front() {
+            step.pseudonyms.retain(|pseudonym| self.seen.insert(*pseudonym));
+            if !step.pseudonyms.is_empty() && self.links(&step)? {
                 self.follow(&step)?;
             }
         }
@@ -241,33 +261,33 @@ impl<'a> Walk<'a> {
         if self.reader.roster().strength(step.kind) == Strength::Weak {
             return Ok(false);
         }
-        if !self.store.is_marked(&step.pseudonym) {
-            return Ok(true);
+        for pseudonym in step.pseudonyms.iter().filter(|pseudonym| self.store.is_marked(pseudonym)) {
+            let markers = self.reader.markers_of(pseudonym, self.freshness)?;
+            if markers.iter().any(|standing| standing.marker.kind == MarkerKind::Victim) {
+                return Ok(false);
+            }
         }
-        let markers = self.reader.markers_of(&step.pseudonym, self.freshness)?;
-        Ok(!markers.iter().any(|standing| standing.marker.kind == MarkerKind::Victim))
+        Ok(true)
     }
 
     fn follow(&mut self, step: &Step) -> Result<(), StoreError> {
         let limit = usize::from(self.reader.roster().policy.hub_sellers);
-        let named = self.store.newest_positions(&step.pseudonym, limit * SIGNALS_A_SELLER);
-        let named: Vec<_> = named.into_iter().filter(|found| self.reads(&found.feed)).collect();
-        let count: usize = named.iter().map(|f| f.newest.len() + usize::try_from(f.skipped).unwrap_or(usize::MAX)).sum();
+        let (named, skipped) = self.named(step, limit * SIGNALS_A_SELLER);
+        let count = named.len().saturating_add(skipped);
         if count > limit * SIGNALS_A_SELLER {
             self.ring.hubs.push(Hub { kind: step.kind, seller: step.from, count });
             return Ok(());
         }
         let mut records = Vec::with_capacity(count);
-        for found in named {
-            for position in found.newest {
-                let signal = SignalRef { feed: found.feed.clone(), seq: position.seq() };
-                let record = self.reader.signal(signal)?;
-                records.extend(record.filter(|record| self.counts(record) && names(record, step)));
-            }
+        for signal in named {
+            let record = self.reader.signal(signal)?;
+            records.extend(record.filter(|record| self.counts(record) && names(record, step)));
         }
-        let sellers: HashSet<Vec<Pseudonym>> = records.iter().map(|record| self.known_by(record)).collect();
-        if sellers.len() > limit {
-            self.ring.hubs.push(Hub { kind: step.kind, seller: step.from, count: sellers.len() });
+        // What is known under most keys first: it tells that those are one who are known under one of them each.
+        records.sort_by_key(|record| Reverse(record.content.pseudonyms.len() + record.rekeyed.len()));
+        let sellers = self.count_sellers(&records);
+        if sellers > limit {
+            self.ring.hubs.push(Hub { kind: step.kind, seller: step.from, count: sellers });
             return Ok(());
         }
         for record in records {
@@ -275,6 +295,36 @@ impl<'a> Walk<'a> {
             self.meet(record, step.from.map(|from| (from, step.kind)), depth);
         }
         Ok(())
+    }
+
+    /// The signals that the index names, each once under however many keys, and how many it names beyond.
+    fn named(&self, step: &Step, each: usize) -> (BTreeSet<SignalRef>, usize) {
+        let (mut named, mut skipped) = (BTreeSet::new(), 0);
+        for pseudonym in &step.pseudonyms {
+            let found: Vec<_> =
+                self.store.newest_positions(pseudonym, each).into_iter().filter(|f| self.reads(&f.feed)).collect();
+            // The same signals are left out under each key.
+            let beyond: u64 = found.iter().map(|found| found.skipped).sum();
+            skipped = skipped.max(usize::try_from(beyond).unwrap_or(usize::MAX));
+            for found in found {
+                let name = |position: Position| SignalRef { feed: found.feed.clone(), seq: position.seq() };
+                named.extend(found.newest.iter().copied().map(name));
+            }
+        }
+        (named, skipped)
+    }
+
+    fn count_sellers(&self, records: &[SignalRecord]) -> usize {
+        let (mut sellers, mut count) = (Sellers::default(), 0);
+        for record in records {
+            let known_by = self.known_by(record);
+            let number = sellers.find(&known_by).unwrap_or_else(|| {
+                count += 1;
+                count
+            });
+            sellers.note(known_by, number);
+        }
+        count
     }
 
     fn reads(&self, feed: &FeedId) -> bool {
@@ -288,19 +338,19 @@ impl<'a> Walk<'a> {
     /// Takes a signal into the ring, and what it names into the queue.
     fn meet(&mut self, record: SignalRecord, via: Option<(usize, IdentifierKind)>, depth: usize) {
         let known_by = self.known_by(&record);
-        let place = match self.places.get(&known_by) {
-            Some(place) => *place,
+        let place = match self.places.find(&known_by) {
+            Some(place) => place,
             None if depth > self.reach.depth || self.ring.sellers.len() == self.reach.sellers => {
                 self.ring.cut = true;
                 return;
             }
             None => {
                 let place = self.ring.sellers.len();
-                self.places.insert(known_by, place);
                 self.ring.sellers.push(RingSeller { depth, via, signals: Vec::new() });
                 place
             }
         };
+        self.places.note(known_by, place);
         if let Some((from, kind)) = via
             && from != place
         {
@@ -310,14 +360,18 @@ impl<'a> Walk<'a> {
             return;
         }
         let depth = self.ring.sellers[place].depth;
-        let named = record.content.subject().identifiers().filter(|(_, _, pseudonym)| !self.seen.contains(*pseudonym));
-        self.queue.extend(named.map(|(_, kind, pseudonym)| Step { from: Some(place), kind, pseudonym: *pseudonym, depth }));
+        let sets = record.content.pseudonyms.iter().chain(&record.rekeyed);
+        let named = under_all_keys(&record.content.kinds, sets);
+        self.queue.extend(named.map(|(kind, pseudonyms)| Step { from: Some(place), kind, pseudonyms, depth }));
         self.ring.sellers[place].signals.push(record);
     }
 
-    /// What a seller is told apart by.
-    fn known_by(&self, record: &SignalRecord) -> Vec<Pseudonym> {
-        let Some(set) = record.content.pseudonyms.first() else { return Vec::new() };
+    /// What a seller is told apart by under each key.
+    fn known_by(&self, record: &SignalRecord) -> Vec<Vec<Pseudonym>> {
+        record.content.pseudonyms.iter().chain(&record.rekeyed).map(|set| self.known_under(record, set)).collect()
+    }
+
+    fn known_under(&self, record: &SignalRecord, set: &PseudonymSet) -> Vec<Pseudonym> {
         let named = || record.content.kinds.iter().copied().zip(set.pseudonyms.iter().copied());
         let is_place = |kind| matches!(kind, IdentifierKind::MarketplaceAccount | IdentifierKind::Domain | IdentifierKind::Url);
         let mut known: Vec<Pseudonym> = named().filter(|(kind, _)| is_place(*kind)).map(|(_, p)| p).collect();
@@ -331,7 +385,17 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Whether the signal names the whole pseudonym, as an identifier of the kind.
+/// Each identifier with its pseudonym in each of the sets.
+fn under_all_keys<'a>(
+    kinds: &'a [IdentifierKind],
+    sets: impl Iterator<Item = &'a PseudonymSet> + Clone + 'a,
+) -> impl Iterator<Item = (IdentifierKind, Vec<Pseudonym>)> + 'a {
+    let pseudonyms = move |place| sets.clone().filter_map(|set| set.pseudonyms.get(place).copied()).collect();
+    kinds.iter().copied().enumerate().map(move |(place, kind)| (kind, pseudonyms(place)))
+}
+
+/// Whether the signal names a whole pseudonym of the step, as an identifier of the kind.
 fn names(record: &SignalRecord, step: &Step) -> bool {
-    record.content.subject().identifiers().any(|(_, kind, pseudonym)| kind == step.kind && *pseudonym == step.pseudonym)
+    let named = |kind, pseudonym| kind == step.kind && step.pseudonyms.contains(pseudonym);
+    record.subjects().iter().flat_map(|subject| subject.identifiers()).any(|(_, kind, pseudonym)| named(kind, pseudonym))
 }

@@ -526,7 +526,7 @@ fn count(number: usize) -> u32 {
 fn matched_identifiers(question: &Question, record: &SignalRecord, roster: &Roster) -> Vec<MatchedIdentifier> {
     let names = |at: usize, kind: IdentifierKind| {
         let mut asked = question.pseudonyms.iter().filter_map(|asked| Some((&asked.key, asked.pseudonyms.get(at)?)));
-        asked.any(|(key, pseudonym)| record.content.subject().names(key, kind, pseudonym))
+        asked.any(|(key, pseudonym)| record.subjects().iter().any(|subject| subject.names(key, kind, pseudonym)))
     };
     let asked = question.asked.iter().enumerate().filter(|(at, (_, kind))| names(*at, *kind));
     asked.map(|(_, (index, kind))| MatchedIdentifier { index: *index, kind: *kind, strength: roster.strength(*kind) }).collect()

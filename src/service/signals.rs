@@ -6,7 +6,8 @@ use super::blocking::{Panicked, off_thread};
 use super::record::{Reader, SignalRecord};
 use crate::domain::limits::{MAX_PAGE, MAX_PAGE_BYTES, SALT_BYTES};
 use crate::domain::{
-    Audience, Clock, Entropy, EntropyError, FeedId, FieldError, Retraction, RetractionReason, Seq, SignalRef, SubmissionId,
+    Audience, Clock, Entropy, EntropyError, FeedId, FieldError, KeyId, KeyState, Retraction, RetractionReason, RosterKey, Seq,
+    SignalRef, SubmissionId,
 };
 use crate::feed::{Body, EncodeError, Entry, EntryBytes, encode};
 use crate::membership::Directory;
@@ -57,6 +58,17 @@ pub struct SignalPage {
     pub records: Vec<SignalRecord>,
     /// Where the next page starts; `None` at the end.
     pub next: Option<Seq>,
+}
+
+/// How far this member's signals have been taken over to a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rekeyed {
+    /// A key that is active.
+    pub key: KeyId,
+    /// Live signals of this member, over all audiences, that have pseudonyms under it: stated under it, or given them since.
+    pub signals: u64,
+    /// All live signals of this member. Those beyond `signals` are not found any more once the keys that they have are destroyed.
+    pub of: u64,
 }
 
 /// Why a signal is not read or withdrawn.
@@ -120,9 +132,7 @@ impl Signals {
         let outcome = self.store.append(vec![Append::Retraction { audience, signal: signal.seq, entry, bytes }]).await?;
         match outcome.into_iter().next().unwrap_or(Err(StoreError::Closed)) {
             Ok(Appended::Created(_)) => Ok(Withdrawal { signal, newly: true }),
-            Ok(Appended::Withdrawn | Appended::Known(..) | Appended::Erased(_) | Appended::Gone) => {
-                Ok(Withdrawal { signal, newly: false })
-            }
+            Ok(_) => Ok(Withdrawal { signal, newly: false }),
             Err(StoreError::NoSuchSignal) => Err(SignalError::NotFound),
             Err(error) => Err(error.into()),
         }
@@ -144,7 +154,7 @@ impl Signals {
         let outcome = self.store.append(vec![Append::Note { audience, entry, bytes }]).await?;
         match outcome.into_iter().next().unwrap_or(Err(StoreError::Closed))? {
             Appended::Created(seq) | Appended::Known(seq, _) => Ok(SignalRef { feed, seq }),
-            Appended::Withdrawn | Appended::Erased(_) | Appended::Gone => Err(Panicked.into()),
+            Appended::Withdrawn | Appended::Erased(_) | Appended::Gone | Appended::Unneeded => Err(Panicked.into()),
         }
     }
 
@@ -159,6 +169,19 @@ impl Signals {
                 Ok(SignalRef { feed: FeedId { member: self.directory.member().clone(), audience }, seq })
             }
         }
+    }
+
+    /// How many of this member's live signals have pseudonyms under each active key, in the order of the roster. Counted as entries are
+    /// taken in, so it costs nothing to ask. Live is here what is neither withdrawn nor erased: what has expired counts until it is
+    /// erased, which is within a day.
+    #[must_use]
+    pub fn rekeyed(&self) -> Vec<Rekeyed> {
+        let signed = self.directory.roster();
+        let active = signed.roster().keys.iter().filter(|key| key.state == KeyState::Active);
+        let of = self.store.own_live_signals();
+        let rekeyed =
+            |key: &RosterKey| Rekeyed { key: key.id.clone(), signals: self.store.own_live_signals_under(&key.id), of };
+        active.map(rekeyed).collect()
     }
 
     /// Reads one signal that this node holds.

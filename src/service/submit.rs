@@ -2,11 +2,12 @@ use std::sync::Arc;
 
 use super::blocking::Panicked;
 use super::record::Reader;
+use super::rekeying::{is_kept, missing_sets, with_rekeyings};
 use super::{LocalSecret, Pseudonymiser};
 use crate::domain::limits::{MAX_IDENTIFIERS, SALT_BYTES};
 use crate::domain::{
-    Audience, Clock, Entropy, EntropyError, FeedId, FieldError, IdentifierKind, KeyId, PseudonymSet, Seq, SignalContent,
-    SignalRef, SignalStatus, Statement, Strength, Submission, SubmissionTag,
+    Audience, Clock, Entropy, EntropyError, FeedId, FieldError, IdentifierKind, KeyId, PseudonymSet, Rekeying, SignalContent,
+    SignalRef, SignalStatus, Statement, Strength, Submission, SubmissionTag, Timestamp,
 };
 use crate::feed::{Body, EncodeError, Entry, content_digest, encode, same_content};
 use crate::membership::Directory;
@@ -36,6 +37,8 @@ pub struct Receipt {
     pub signal: SignalRef,
     /// False where it was there already.
     pub created: bool,
+    /// It was there already, and was given pseudonyms under keys that became active since.
+    pub rekeyed: bool,
     /// What the signal is now.
     pub status: SignalStatus,
 }
@@ -232,52 +235,117 @@ impl Submitter {
         }
         match self.store.append(items).await {
             Ok(appended) => {
-                let receipt = |(draft, appended): (Draft, _)| (draft.row, self.receipt(draft, appended));
-                outcomes.extend(sent.into_iter().zip(appended).map(receipt));
+                let (mut taken, mut rekeyings) = (Vec::with_capacity(sent.len()), Vec::new());
+                for (draft, appended) in sent.into_iter().zip(appended) {
+                    let (receipt, rekeying) = self.receipt(&draft, appended);
+                    rekeyings.extend(rekeying.map(|rekeying| (taken.len(), draft.feed.audience, rekeying)));
+                    taken.push((draft.row, receipt));
+                }
+                self.rekey(rekeyings, &mut taken).await;
+                outcomes.extend(taken);
             }
             Err(error) => outcomes.extend(sent.into_iter().map(|draft| (draft.row, Err(error.clone().into())))),
         }
         outcomes
     }
 
-    fn receipt(&self, draft: Draft, appended: Result<Appended, StoreError>) -> Result<Receipt, SubmitError> {
-        let (seq, known) = match appended? {
-            Appended::Created(seq) => (seq, None),
-            Appended::Known(seq, entry) => (seq, Some(entry)),
-            Appended::Erased(seq) => {
-                let signal = SignalRef { feed: draft.feed, seq };
-                return Ok(Receipt { signal, created: false, status: SignalStatus::Erased });
-            }
-            Appended::Withdrawn | Appended::Gone => return Err(Panicked.into()),
-        };
-        let (created, status) = (known.is_none(), self.status(&draft, seq, known.as_deref()));
-        let signal = SignalRef { feed: draft.feed, seq };
-        match status {
-            Some(status) => Ok(Receipt { signal, created, status }),
-            None => Err(SubmitError::IdReused(signal)),
+    /// What became of a draft, and what is to be added where its signal lacks pseudonyms under the active keys.
+    fn receipt(
+        &self,
+        draft: &Draft,
+        appended: Result<Appended, StoreError>,
+    ) -> (Result<Receipt, SubmitError>, Option<Rekeying>) {
+        let at = |seq| SignalRef { feed: draft.feed.clone(), seq };
+        let receipt = |seq, created, status| Receipt { signal: at(seq), created, rekeyed: false, status };
+        match appended {
+            Ok(Appended::Created(seq)) => match draft.content() {
+                Some(said) => (Ok(receipt(seq, true, said.live_status())), None),
+                None => (Err(Panicked.into()), None),
+            },
+            Ok(Appended::Known(seq, known)) => match self.known(draft, at(seq), &known) {
+                Ok(Some((status, rekeying))) => (Ok(receipt(seq, false, status)), rekeying),
+                Ok(None) => (Err(SubmitError::IdReused(at(seq))), None),
+                Err(error) => (Err(error.into()), None),
+            },
+            Ok(Appended::Erased(seq)) => (Ok(receipt(seq, false, SignalStatus::Erased)), None),
+            Ok(Appended::Withdrawn | Appended::Gone | Appended::Unneeded) => (Err(Panicked.into()), None),
+            Err(error) => (Err(error.into()), None),
         }
     }
 
-    /// What the signal at `seq` is now; `None` where what is `known` there says something else than the draft.
-    fn status(&self, draft: &Draft, seq: Seq, known: Option<&Entry>) -> Option<SignalStatus> {
-        let said = draft.content()?;
-        let Some(known) = known else { return Some(said.live_status()) };
-        match &known.body {
-            Body::Signal { content, .. } if same_content(content, said) => {
-                let reader = Reader::new(&self.store, &self.directory, &*self.clock);
-                let signal = SignalRef { feed: draft.feed.clone(), seq };
-                let untouched = !self.store.speaks_of(&signal) && self.store.retraction_of(&draft.feed, seq).is_none();
-                if untouched {
-                    return Some(reader.status_alone(content, known.recorded_at));
+    /// What a known signal is now, and what it lacks; `None` where it says something else than the draft.
+    fn known(
+        &self,
+        draft: &Draft,
+        signal: SignalRef,
+        known: &Entry,
+    ) -> Result<Option<(SignalStatus, Option<Rekeying>)>, StoreError> {
+        let (Body::Signal { tag, content }, Body::Signal { content: written, .. }) = (&known.body, &draft.entry.body) else {
+            return Ok(None);
+        };
+        let said = draft.content().unwrap_or(written);
+        let content = with_rekeyings(content, self.store.rekeyed(&signal)?);
+        if !same_content(&content, said) {
+            return Ok(None);
+        }
+        let seq = signal.seq;
+        let status = self.status(signal, &content, known.recorded_at);
+        let missing = if is_kept(status) { missing_sets(&content, said, &written.pseudonyms) } else { Vec::new() };
+        let rekeying = (!missing.is_empty()).then(|| Rekeying {
+            signal: seq,
+            tag: (*tag != draft.tag).then_some(draft.tag),
+            pseudonyms: missing,
+        });
+        Ok(Some((status, rekeying)))
+    }
+
+    /// What a known signal is now.
+    fn status(&self, signal: SignalRef, content: &SignalContent, recorded_at: Timestamp) -> SignalStatus {
+        let reader = Reader::new(&self.store, &self.directory, &*self.clock);
+        if !self.store.speaks_of(&signal) && self.store.retraction_of(&signal.feed, signal.seq).is_none() {
+            return reader.status_alone(content, recorded_at);
+        }
+        // What was acknowledged stands; a disk that cannot be read now says so when the signal is read.
+        match reader.signal(signal) {
+            Ok(Some(record)) => record.status,
+            Ok(None) => SignalStatus::Erased,
+            Err(_) => content.live_status(),
+        }
+    }
+
+    /// Adds what known signals lack, before anybody is told that they are there: who has sent everything again relies on it. With each
+    /// goes the place of its receipt.
+    async fn rekey(&self, rekeyings: Vec<(usize, Audience, Rekeying)>, taken: &mut [(usize, Result<Receipt, SubmitError>)]) {
+        let mut salts = vec![[0; SALT_BYTES]; rekeyings.len()];
+        if let Err(error) = self.entropy.fill(salts.as_flattened_mut()) {
+            rekeyings.iter().for_each(|(place, ..)| taken[*place].1 = Err(error.into()));
+            return;
+        }
+        let (mut places, mut items) = (Vec::with_capacity(rekeyings.len()), Vec::with_capacity(rekeyings.len()));
+        for ((place, audience, rekeying), salt) in rekeyings.into_iter().zip(salts) {
+            let signal = rekeying.signal;
+            let entry = Arc::new(Entry { recorded_at: self.clock.now(), body: Body::Rekeying(rekeying) });
+            match encode(&entry, salt) {
+                Ok(bytes) => {
+                    places.push(place);
+                    items.push(Append::Rekeying { audience, signal, entry, bytes });
                 }
-                // What was acknowledged stands; a disk that cannot be read now says so when the signal is read.
-                Some(match reader.signal(signal) {
-                    Ok(Some(record)) => record.status,
-                    Ok(None) => SignalStatus::Erased,
-                    Err(_) => content.live_status(),
-                })
+                Err(error) => taken[place].1 = Err(error.into()),
             }
-            _ => None,
+        }
+        if items.is_empty() {
+            return;
+        }
+        let outcomes = match self.store.append(items).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => vec![Err(error); places.len()],
+        };
+        for (place, outcome) in places.into_iter().zip(outcomes) {
+            match (outcome, &mut taken[place].1) {
+                (Ok(appended), Ok(receipt)) => receipt.rekeyed = matches!(appended, Appended::Created(_)),
+                (Err(error), receipt) => *receipt = Err(error.into()),
+                (Ok(_), Err(_)) => {}
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ pub(super) mod hall;
 mod holders;
 mod keys;
 mod leads;
+mod rekeying;
 mod rings;
 mod screening;
 mod signals;

@@ -166,7 +166,7 @@ impl Writer {
         for ((kind, audience), outcome) in asked.iter().zip(appended) {
             let seq = match outcome {
                 Ok(Appended::Created(seq) | Appended::Known(seq, _) | Appended::Erased(seq)) => *seq,
-                Ok(Appended::Withdrawn | Appended::Gone) | Err(_) => continue,
+                Ok(Appended::Withdrawn | Appended::Gone | Appended::Unneeded) | Err(_) => continue,
             };
             let (count, first, last) = runs.entry((*kind, audience)).or_insert((0, seq, seq));
             (*count, *first, *last) = (*count + 1, (*first).min(seq), (*last).max(seq));
@@ -226,6 +226,7 @@ impl Append {
     pub(super) fn audited_as(&self) -> (AuditKind, Audience) {
         let kind = match self {
             Self::Signal { .. } => AuditKind::Submission,
+            Self::Rekeying { .. } => AuditKind::Rekeying,
             Self::Retraction { .. } => AuditKind::Retraction,
             Self::Erasure { .. } => AuditKind::Erasure,
             Self::Note { entry, .. } => match &entry.body {
@@ -239,6 +240,7 @@ impl Append {
                 Body::MarkerLift(_) => AuditKind::MarkerLift,
                 Body::Erasure(_) => AuditKind::Erasure,
                 Body::Referral(_) => AuditKind::Lead,
+                Body::Rekeying(_) => AuditKind::Rekeying,
             },
         };
         (kind, self.audience().clone())

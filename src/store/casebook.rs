@@ -109,6 +109,7 @@ impl Casebook {
             | Body::Dispute(_)
             | Body::Decision(_)
             | Body::Opinion(_)
+            | Body::Rekeying(_)
             | Body::Referral(_) => {}
         }
     }

@@ -1,13 +1,14 @@
 //! What consecutive entries of one feed do to the index: the pure outcome of a fold, taken into the index here and nowhere else,
 //! whether the entries were just committed, read from the log, or summed up earlier in a hint.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::OpenError;
 use super::engine::EngineError;
 use super::index::{FeedNo, Fingerprint, Position, Postings};
-use crate::domain::{Amendment, Seq, SignalContent, SignalStatus, Timestamp};
-use crate::feed::{Body, Effect, Entry, FeedView, FoldError, NotUnderstood};
+use super::keyed::KeyCounts;
+use crate::domain::{Amendment, PseudonymSet, Seq, SignalContent, SignalStatus, Timestamp};
+use crate::feed::{Body, Effect, Entry, FeedView, FoldError, Keying, NotUnderstood, Rekeyed};
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,8 +29,13 @@ pub(super) struct Effects {
     pub(super) noted: Vec<(Seq, Timestamp)>,
     /// Entries of which nothing counted any more, of this run or before it, and the erasure that names each.
     pub(super) gone: Vec<(Seq, Seq)>,
-    /// Submissions of erased signals that came without their content, and where each stands; none in other members' feeds.
+    /// Submissions that stand elsewhere than in a signal: of erased signals that came without their content, and of rekeyings. None in
+    /// other members' feeds.
     pub(super) tombstones: Vec<(Fingerprint, Seq)>,
+    /// What became of rekeyings, of this run or before it.
+    pub(super) keyed: Vec<Keyed>,
+    /// How many more live signals have pseudonyms under each key; none in other members' feeds.
+    pub(super) keys: KeyCounts,
 }
 
 /// What an entry added to the index: nothing, a signal with so many pseudonyms, marked where it is conclusive, or what would be
@@ -86,19 +92,30 @@ pub(super) struct Touched {
     pub(super) subjects: Vec<Fingerprint>,
 }
 
+/// A rekeying, and what it does to the signal that it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Keyed {
+    pub(super) signal: Seq,
+    pub(super) rekeying: Seq,
+    pub(super) keying: Keying,
+    pub(super) is_conclusive: bool,
+    /// By what the signal is found from now on where the rekeying counts, and no more where it does not.
+    pub(super) subjects: Vec<Fingerprint>,
+}
+
 impl Effects {
     /// Of no entry yet; the first will stand at `first`.
     pub(super) fn from(first: Seq) -> Self {
         Self { first, ..Self::default() }
     }
 
-    /// Of the entries that follow those of `view`, which takes them in. `read` gives the earlier signal that an entry withdraws.
+    /// Of the entries that follow those of `view`, which takes them in. `read` gives what an earlier entry says that one does something to.
     pub(super) fn fold<'a>(
         view: &mut FeedView,
         first: Seq,
         entries: impl IntoIterator<Item = Result<&'a Entry, &'a NotUnderstood>>,
         own: bool,
-        mut read: impl FnMut(Seq) -> Result<Option<SignalContent>, EngineError>,
+        mut read: impl FnMut(Seq) -> Result<Option<Body>, EngineError>,
     ) -> Result<Self, OpenError> {
         let mut effects = Self::from(first);
         for entry in entries {
@@ -112,37 +129,28 @@ impl Effects {
         view: &mut FeedView,
         entry: Result<&Entry, &NotUnderstood>,
         own: bool,
-        read: &mut impl FnMut(Seq) -> Result<Option<SignalContent>, EngineError>,
+        read: &mut impl FnMut(Seq) -> Result<Option<Body>, EngineError>,
     ) -> Result<(), OpenError> {
         let seq = self.first.plus(self.added.len());
-        let mut before: BTreeMap<Seq, Option<SignalContent>> = BTreeMap::new();
-        let mut look = |at| {
-            let content = read(at)?;
-            before.insert(at, content.clone());
-            Ok::<_, EngineError>(content)
+        let mut before: BTreeMap<Seq, SignalContent> = BTreeMap::new();
+        let look = |at| {
+            let body = read(at)?;
+            if let Some(Body::Signal { content, .. }) = &body {
+                before.insert(at, content.clone());
+            }
+            Ok::<_, EngineError>(body)
         };
-        let effect = view.apply(seq, entry, &mut look);
-        if let Ok(Entry { body: Body::Amendment(Amendment { signal, change }), .. }) = entry
-            && change.strengthens()
-            && *signal < seq
-            && !view.is_withdrawn(*signal)
-        {
-            look(*signal)?;
-        }
-        let touched = |signal: Seq, before: &BTreeMap<Seq, Option<SignalContent>>| Touched {
-            signal,
-            by: seq,
-            subjects: before.get(&signal).into_iter().flatten().flat_map(fingerprints).collect(),
-        };
-        let added = match effect {
-            Ok(Effect::Added) => self.add_signal(entry, own),
-            Ok(Effect::Withdrawn(signals)) => {
-                self.withdrawn.extend(signals.into_iter().map(|signal| touched(signal, &before)));
+        let added = match view.apply(seq, entry, look).map_err(of_fold)? {
+            Effect::Added => self.add_signal(entry, own),
+            Effect::Withdrawn { signals, rekeyed } => {
+                self.take_rekeyed(rekeyed, own);
+                self.withdraw(signals, seq, &before, own);
                 Added::NOTHING
             }
-            Ok(Effect::Erased { withdrawn, gone, since }) => {
+            Effect::Erased { withdrawn, gone, rekeyed, since } => {
                 self.noted.push((seq, since));
-                self.withdrawn.extend(withdrawn.into_iter().map(|signal| touched(signal, &before)));
+                self.take_rekeyed(rekeyed, own);
+                self.withdraw(withdrawn, seq, &before, own);
                 if own {
                     // What was taken in whole is known by its submission already.
                     let came_empty = gone.iter().copied().filter(|seq| !view.is_withdrawn(*seq)).collect();
@@ -151,26 +159,81 @@ impl Effects {
                 self.gone.extend(gone.into_iter().map(|entry| (entry, seq)));
                 Added::NOTHING
             }
-            Ok(Effect::Missing) => Added::MISSING,
-            Ok(Effect::Noted(since)) => {
-                self.noted.push((seq, since));
-                self.strengthened.extend(before.keys().map(|signal| touched(*signal, &before)));
+            Effect::Rekeyed(rekeyed) => {
+                self.take_rekeyed(rekeyed, own);
                 Added::NOTHING
             }
-            Ok(Effect::Nothing) => Added::NOTHING,
-            Err(FoldError::Read(error)) => return Err(error.into()),
-            Err(FoldError::OutOfOrder { .. }) => return Err(OpenError::damaged("the order of a feed's entries")),
+            Effect::Missing => Added::MISSING,
+            Effect::Noted(since) => {
+                self.noted.push((seq, since));
+                self.strengthen(view, seq, entry, read)?;
+                Added::NOTHING
+            }
+            Effect::Nothing => Added::NOTHING,
         };
+        if own && let Ok(Entry { body: Body::Rekeying(rekeying), .. }) = entry {
+            self.tombstones.extend(rekeying.tag.as_ref().map(|tag| (tag.into(), seq)));
+        }
         self.added.push(added);
         Ok(())
+    }
+
+    fn withdraw(&mut self, signals: Vec<Seq>, by: Seq, before: &BTreeMap<Seq, SignalContent>, own: bool) {
+        for signal in signals {
+            let content = before.get(&signal);
+            let sets = content.map_or(&[][..], |content| &content.pseudonyms);
+            if own {
+                sets.iter().for_each(|set| self.keys.add(&set.key, -1));
+            }
+            self.withdrawn.push(Touched { signal, by, subjects: fingerprints(sets).collect() });
+        }
+    }
+
+    /// Marks a signal that an amendment gives more to rest on, wherever it is found.
+    fn strengthen(
+        &mut self,
+        view: &FeedView,
+        by: Seq,
+        entry: Result<&Entry, &NotUnderstood>,
+        read: &mut impl FnMut(Seq) -> Result<Option<Body>, EngineError>,
+    ) -> Result<(), OpenError> {
+        let Ok(Entry { body: Body::Amendment(Amendment { signal, change }), .. }) = entry else { return Ok(()) };
+        let signal = *signal;
+        if signal >= by || view.is_withdrawn(signal) || !change.strengthens() {
+            return Ok(());
+        }
+        let known = view.keyed(signal, read).map_err(of_fold)?;
+        let subjects = known.iter().flat_map(|known| fingerprints(&known.content.pseudonyms)).collect();
+        self.strengthened.push(Touched { signal, by, subjects });
+        for (rekeying, sets) in known.into_iter().flat_map(|known| known.rekeyings) {
+            let subjects: Vec<Fingerprint> = fingerprints(&sets).collect();
+            let again = |keying| Keyed { signal, rekeying, keying, is_conclusive: true, subjects: subjects.clone() };
+            self.keyed.extend([again(Keying::Spent), again(Keying::Counts)]);
+        }
+        Ok(())
+    }
+
+    fn take_rekeyed(&mut self, rekeyed: Vec<Rekeyed>, own: bool) {
+        for Rekeyed { signal, rekeying, keying, conclusive, sets, others } in rekeyed {
+            let counts = keying == Keying::Counts;
+            if own {
+                let only_here = sets.iter().filter(|set| others.iter().all(|other| other.key != set.key));
+                only_here.for_each(|set| self.keys.add(&set.key, if counts { 1 } else { -1 }));
+            }
+            // What others lead to stays; what comes is there once, however often it comes.
+            let stay: HashSet<Fingerprint> = if counts { HashSet::new() } else { fingerprints(&others).collect() };
+            let subjects = fingerprints(&sets).filter(|subject| !stay.contains(subject)).collect();
+            self.keyed.push(Keyed { signal, rekeying, keying, is_conclusive: conclusive, subjects });
+        }
     }
 
     fn add_signal(&mut self, entry: Result<&Entry, &NotUnderstood>, own: bool) -> Added {
         let Ok(Entry { body: Body::Signal { tag, content }, .. }) = entry else { return Added::NOTHING };
         let before = self.subjects.len();
-        self.subjects.extend(fingerprints(content));
+        self.subjects.extend(fingerprints(&content.pseudonyms));
         if own {
             self.submissions.push(tag.into());
+            content.pseudonyms.iter().for_each(|set| self.keys.add(&set.key, 1));
         }
         Added::signal(self.subjects.len() - before, content.live_status() == SignalStatus::Confirmed)
     }
@@ -193,6 +256,8 @@ impl Effects {
         self.strengthened.append(&mut next.strengthened);
         self.gone.append(&mut next.gone);
         self.tombstones.append(&mut next.tombstones);
+        self.keyed.append(&mut next.keyed);
+        self.keys.add_all(&next.keys);
     }
 
     /// Forgets the pseudonyms of what is erased.
@@ -209,6 +274,8 @@ impl Effects {
         }
         let touched = self.withdrawn.iter_mut().chain(&mut self.strengthened);
         touched.filter(|touched| is_erased(touched.signal)).for_each(|touched| touched.subjects.clear());
+        let keyed = self.keyed.iter_mut().filter(|keyed| is_erased(keyed.signal) || is_erased(keyed.rekeying));
+        keyed.for_each(|keyed| keyed.subjects.clear());
     }
 
     /// Entries whose content is missing.
@@ -225,6 +292,8 @@ impl Effects {
             + 8 * (self.subjects.len() + self.submissions.len())
             + 16 * (self.noted.len() + self.gone.len() + self.tombstones.len())
             + touched
+            + self.keyed.iter().map(|keyed| 24 + 8 * keyed.subjects.len()).sum::<usize>()
+            + 48 * self.keys.len()
     }
 
     /// Takes them into the index of pseudonyms. A withdrawn signal is found by no check any more.
@@ -233,6 +302,13 @@ impl Effects {
         for (i, added) in self.added.iter().enumerate() {
             let position = Position::new(no, self.first.plus(i)).marked(added.is_conclusive());
             subjects.by_ref().take(added.pseudonyms()).for_each(|subject| index.insert(*subject, position));
+        }
+        for Keyed { signal, keying, is_conclusive, subjects, .. } in &self.keyed {
+            let position = Position::new(no, *signal).marked(*is_conclusive);
+            match keying {
+                Keying::Counts => subjects.iter().for_each(|subject| index.insert(*subject, position)),
+                Keying::Spent | Keying::Gone => subjects.iter().for_each(|subject| index.remove(*subject, position)),
+            }
         }
         for strengthened in &self.strengthened {
             let position = Position::new(no, strengthened.signal).marked(true);
@@ -257,7 +333,7 @@ impl Effects {
     }
 }
 
-/// The submissions of those signals among what an erasure names that are in `came_empty`.
+/// The submissions of those among what an erasure names that are in `came_empty`.
 fn tombstones(entry: Result<&Entry, &NotUnderstood>, came_empty: &BTreeSet<Seq>) -> impl Iterator<Item = (Fingerprint, Seq)> {
     let erasure = entry.ok().and_then(|entry| match &entry.body {
         Body::Erasure(erasure) => Some(erasure),
@@ -267,6 +343,13 @@ fn tombstones(entry: Result<&Entry, &NotUnderstood>, came_empty: &BTreeSet<Seq>)
     tags.filter(|(seq, _)| came_empty.contains(seq)).filter_map(|(seq, tag)| Some((tag.as_ref()?.into(), *seq)))
 }
 
-fn fingerprints(content: &SignalContent) -> impl Iterator<Item = Fingerprint> {
-    content.pseudonyms.iter().flat_map(|set| &set.pseudonyms).map(Fingerprint::from)
+fn fingerprints(sets: &[PseudonymSet]) -> impl Iterator<Item = Fingerprint> {
+    sets.iter().flat_map(|set| &set.pseudonyms).map(Fingerprint::from)
+}
+
+fn of_fold(error: FoldError<EngineError>) -> OpenError {
+    match error {
+        FoldError::Read(error) => error.into(),
+        FoldError::OutOfOrder { .. } => OpenError::damaged("the order of a feed's entries"),
+    }
 }

@@ -11,7 +11,7 @@ use super::rows::{ErasedRow, ReceiptRow};
 use super::state::read_leaf;
 use super::writer::Writer;
 use super::{StoreError, damaged, keys, segment};
-use crate::domain::{Actor, AuditKind, AuditRecord, FeedId, Seq};
+use crate::domain::{Actor, AuditKind, AuditRecord, FeedId, PseudonymSet, Seq};
 use crate::feed::{Body, Entry, EntryBytes, ErasureReceipt, Hash, Leaf};
 
 /// Segments that are written anew in one commit: at most 8 MiB.
@@ -29,7 +29,15 @@ struct Redacted {
     number: u64,
     leaves: Vec<Leaf>,
     /// What this node understood of what it erased.
-    forgotten: Vec<(Seq, Body)>,
+    forgotten: Vec<Forgotten>,
+}
+
+/// What an entry said.
+struct Forgotten {
+    seq: Seq,
+    body: Body,
+    /// Of a signal that stood until now: the rekeyings that counted.
+    rekeyings: Vec<(Seq, Vec<PseudonymSet>)>,
 }
 
 impl Writer {
@@ -98,7 +106,7 @@ impl Writer {
             let leaf = leaves.get_mut(segment::place_of(*seq)).ok_or_else(damaged)?;
             match leaf.read() {
                 Ok(entry) if !entry.body.is_erasable() => continue,
-                Ok(entry) => forgotten.push((*seq, entry.body)),
+                Ok(entry) => forgotten.push(self.last_of(no, *seq, entry.body)?),
                 Err(_) => {}
             }
             let gone = left(leaf.hash());
@@ -106,6 +114,11 @@ impl Writer {
             *leaf = gone;
         }
         Ok(changed.then_some(Redacted { number, leaves, forgotten }))
+    }
+
+    /// What is to be known of an entry before its content goes, and before that of its rekeyings does, which stand after it.
+    fn last_of(&self, no: FeedNo, seq: Seq, body: Body) -> Result<Forgotten, EngineError> {
+        Ok(Forgotten { seq, body, rekeyings: self.shared.stored_rekeyings(no, seq)? })
     }
 
     /// Drops from memory what is gone from disk.
@@ -118,8 +131,8 @@ impl Writer {
             if let Some(tip) = self.tips.get_mut(&feed) {
                 tip.replace(number, &leaves);
             }
-            for (seq, body) in forgotten {
-                state.expire(Position::new(no, seq), &feed, &body);
+            for Forgotten { seq, body, rekeyings } in forgotten {
+                state.expire(Position::new(no, seq), &feed, body, rekeyings);
             }
         }
         if let Some(row) = row {

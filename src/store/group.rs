@@ -14,7 +14,7 @@ use super::reading::Submitted;
 use super::request::{Reply, answer};
 use super::state::ForkRecord;
 use super::watches::WatchChanges;
-use crate::domain::{Actor, AlertId, AuditRecord, FeedId, MemberId, Seq, SubmissionTag, Timestamp};
+use crate::domain::{Actor, AlertId, AuditRecord, FeedId, KeyId, MemberId, Seq, SubmissionTag, Timestamp};
 use crate::feed::{Entry, NotUnderstood};
 
 /// What is being built into one commit.
@@ -25,6 +25,8 @@ pub(super) struct Group {
     pub(super) tags: HashMap<FeedId, HashMap<SubmissionTag, Submitted>>,
     pub(super) withdrawn: HashSet<(FeedId, Seq)>,
     pub(super) erased: HashMap<FeedId, HashSet<Seq>>,
+    /// Keys under which signals are given pseudonyms.
+    pub(super) rekeyed: HashMap<(FeedId, Seq), HashSet<KeyId>>,
     /// When it was begun.
     pub(super) at: Timestamp,
     /// Blocks of check records: their day, the number of the first, and each in turn.

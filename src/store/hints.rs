@@ -29,16 +29,17 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::effects::{Added, Effects, Touched};
+use super::effects::{Added, Effects, Keyed, Touched};
 use super::engine::{ROOM_TO_COMMIT, wipe_file};
 use super::index::{FeedNo, Fingerprint, Gathered, PositionIndex};
-use super::rows::{FeedHintRow, GoneRow, HintRow, NotedRow, TombstoneRow, TouchedRow};
+use super::keyed::KeyCounts;
+use super::rows::{FeedHintRow, GoneRow, HintRow, KeyCountRow, KeyedRow, NotedRow, TombstoneRow, TouchedRow};
 use super::tip::read_hashes;
 use crate::domain::{FeedId, MemberId, Seq, Timestamp};
-use crate::feed::{FeedView, Frontier, Hash, ViewDigest, ViewTotals, sha256};
+use crate::feed::{FeedView, Frontier, Hash, Keying, Since, ViewDigest, ViewTotals, sha256};
 
 const FILE: &str = "hints";
-const FORMAT: &[u8] = concat!("countermark hints 3 ", env!("CARGO_PKG_VERSION"), "\n").as_bytes();
+const FORMAT: &[u8] = concat!("countermark hints 4 ", env!("CARGO_PKG_VERSION"), "\n").as_bytes();
 const NUMBERS: usize = 3 * 4;
 const SUM: usize = 32;
 /// Most bytes of a payload that is read: a hint is due long before.
@@ -83,12 +84,20 @@ pub(super) struct Recalled {
     pub(super) feeds: BTreeMap<FeedNo, RecalledFeed>,
     pub(super) subjects: PositionIndex,
     pub(super) submissions: PositionIndex,
+    /// Live own signals under each key.
+    pub(super) keys: KeyCounts,
     end: End,
 }
 
 impl Default for Recalled {
     fn default() -> Self {
-        Self { feeds: BTreeMap::new(), subjects: PositionIndex::new(), submissions: PositionIndex::new(), end: End::start() }
+        Self {
+            feeds: BTreeMap::new(),
+            subjects: PositionIndex::new(),
+            submissions: PositionIndex::new(),
+            keys: KeyCounts::default(),
+            end: End::start(),
+        }
     }
 }
 
@@ -224,8 +233,9 @@ impl Hints {
 
 fn write_frame(file: &mut File, end: End, hints: Vec<FeedHint>) -> io::Result<End> {
     let count = |each: fn(&Effects) -> usize| hints.iter().map(|hint| each(&hint.effects)).sum::<usize>();
-    let counts =
-        [count(|effects| effects.subjects.len()), count(|effects| effects.submissions.len() + effects.tombstones.len())];
+    let subjects =
+        |effects: &Effects| effects.subjects.len() + effects.keyed.iter().map(|keyed| keyed.subjects.len()).sum::<usize>();
+    let counts = [count(subjects), count(|effects| effects.submissions.len() + effects.tombstones.len())];
     let payload = HintRow { feeds: hints.into_iter().map(FeedHint::into_row).collect() }.encode_to_vec();
     let mut numbers = [0; NUMBERS];
     for (place, number) in numbers.chunks_exact_mut(4).zip([payload.len(), counts[0], counts[1]]) {
@@ -352,11 +362,17 @@ impl Recalled {
         let adds_up = hint.effects.submissions.len() == submissions
             && hint.totals.signals == feed.view.signals() + signals as u64
             && feed.view.withdrawn() + hint.effects.withdrawn.len() as u64 <= hint.totals.signals;
-        let withdrawn = hint.effects.withdrawn.iter().map(|withdrawal| (withdrawal.signal, withdrawal.by));
-        let gone = hint.effects.gone.iter().copied();
-        if !follows || !adds_up || feed.view.resume(hint.totals, withdrawn, hint.effects.missing(), gone).is_err() {
+        let since = Since {
+            withdrawn: hint.effects.withdrawn.iter().map(|withdrawal| (withdrawal.signal, withdrawal.by)).collect(),
+            missing: hint.effects.missing().collect(),
+            gone: hint.effects.gone.clone(),
+            rekeyed: hint.effects.keyed.iter().map(|keyed| (keyed.signal, keyed.rekeying, keyed.keying)).collect(),
+            strengthened: hint.effects.strengthened.iter().map(|strengthened| strengthened.signal).collect(),
+        };
+        if !follows || !adds_up || feed.view.resume(hint.totals, since).is_err() {
             return false;
         }
+        self.keys.add_all(&hint.effects.keys);
         feed.frontier = hint.frontier.clone();
         feed.noted.extend(&hint.effects.noted);
         true
@@ -383,6 +399,8 @@ impl FeedHint {
             noted: effects.noted.iter().map(|(seq, since)| NotedRow { seq: seq.get(), since_ms: since.unix_ms() }).collect(),
             gone: effects.gone.iter().map(|(seq, by)| GoneRow { seq: seq.get(), by: by.get() }).collect(),
             tombstones: effects.tombstones.iter().map(write_tombstone).collect(),
+            keyed: effects.keyed.iter().map(write_keyed).collect(),
+            keys: effects.keys.iter().map(|(key, more)| KeyCountRow { key: key.to_string(), more }).collect(),
         }
     }
 
@@ -398,6 +416,8 @@ impl FeedHint {
             noted: row.noted.iter().map(|row| (Seq::new(row.seq), Timestamp::from_unix_ms(row.since_ms))).collect(),
             gone: row.gone.iter().map(|row| (Seq::new(row.seq), Seq::new(row.by))).collect(),
             tombstones: row.tombstones.iter().map(read_tombstone).collect(),
+            keyed: row.keyed.iter().map(read_keyed).collect::<Option<_>>()?,
+            keys: row.keys.iter().map(|row| Some((row.key.parse().ok()?, row.more))).collect::<Option<_>>()?,
         };
         let size = Seq::new(row.first.checked_add(effects.added.len() as u64)?);
         let hint = Self {
@@ -439,6 +459,37 @@ fn write_tombstone((submission, seq): &(Fingerprint, Seq)) -> TombstoneRow {
 
 fn read_tombstone(row: &TombstoneRow) -> (Fingerprint, Seq) {
     (Fingerprint::from_bytes(row.submission.to_be_bytes()), Seq::new(row.seq))
+}
+
+fn write_keyed(keyed: &Keyed) -> KeyedRow {
+    let keying = match keyed.keying {
+        Keying::Counts => 1,
+        Keying::Spent => 2,
+        Keying::Gone => 3,
+    };
+    KeyedRow {
+        signal: keyed.signal.get(),
+        rekeying: keyed.rekeying.get(),
+        keying,
+        is_conclusive: keyed.is_conclusive,
+        subjects: write_fingerprints(&keyed.subjects),
+    }
+}
+
+fn read_keyed(row: &KeyedRow) -> Option<Keyed> {
+    let keying = match row.keying {
+        1 => Keying::Counts,
+        2 => Keying::Spent,
+        3 => Keying::Gone,
+        _ => return None,
+    };
+    Some(Keyed {
+        signal: Seq::new(row.signal),
+        rekeying: Seq::new(row.rekeying),
+        keying,
+        is_conclusive: row.is_conclusive,
+        subjects: read_fingerprints(&row.subjects)?,
+    })
 }
 
 fn write_fingerprints(fingerprints: &[Fingerprint]) -> Bytes {

@@ -4,15 +4,18 @@
 //! store on another engine can take its place. It knows no network and no service.
 //!
 //! - `engine` uses sled so that a commit survives a power cut; `keys`, `rows`, `segment` are the layout on disk.
-//! - `request`, `tip` and `writer` are the one way to commit.
+//! - `append`, `request`, `tip`, `appending` and `writer` are the one way to commit.
 //! - `state` and `index` are derived, in memory; `effects` is what entries do to them. `hints` lets a store open without reading
 //!   all of its log.
+//! - `keyed` tells under which keys signals have pseudonyms.
 //! - `audit` notes who did what.
 //! - `erasures` and `erase` take content away for good; `watches` and `watching` find what this member waits for.
 //!
 //! What holds at any instant, whatever happens: an acknowledged entry is on disk and under a signed checkpoint; a feed on disk
 //! is whole up to its newest checkpoint; nothing is served or found that was not forced to disk.
 
+mod append;
+mod appending;
 mod audit;
 mod casebook;
 mod cases;
@@ -28,6 +31,7 @@ mod group;
 mod hints;
 mod import;
 pub mod index;
+mod keyed;
 mod keys;
 mod leadbook;
 mod leads;
@@ -57,6 +61,7 @@ use parking_lot::{Mutex, RwLock};
 use prost::Message as _;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+pub use append::{Append, Appended};
 pub use audit::{AuditPage, acting_for, actor, on_behalf_of};
 pub use cases::StandingMarker;
 pub use checks::{BriefCheck, CheckRecord, CheckReference, FeedFreshness, FeedState, FreshnessRecord, MatchRecord};
@@ -73,7 +78,7 @@ pub use watches::{Delivered, Look};
 
 use crate::domain::limits::{COMMIT_STALL, MAX_COMMIT_QUEUE, MAX_COMMIT_QUEUE_BYTES};
 use crate::domain::{AllianceName, Audience, Clock, Entropy, FeedId, MemberId, Pseudonym, Seq, SubmissionTag, Timestamp};
-use crate::feed::{Entry, EntryBytes, ForkProof, Frontier, Hash, Leaf, SigningKey, ViewDigest};
+use crate::feed::{ForkProof, Frontier, Hash, Leaf, SigningKey, ViewDigest};
 use engine::{Commit, Engine};
 use hints::Hints;
 use index::Newest;
@@ -106,89 +111,6 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Gives random bytes.
     pub entropy: Arc<dyn Entropy>,
-}
-
-/// An entry that this member adds to a feed of its own.
-pub enum Append {
-    /// A signal, unless one with one of its tags is there.
-    Signal {
-        /// Who may read it.
-        audience: Audience,
-        /// Its submission.
-        tag: SubmissionTag,
-        /// Other tags that the same submission may stand under; a signal with one of these is the same too.
-        known_as: Vec<SubmissionTag>,
-        /// What `bytes` decode to.
-        entry: Arc<Entry>,
-        /// The entry as it will stand in the feed.
-        bytes: EntryBytes,
-    },
-    /// A retraction, unless the signal is withdrawn.
-    Retraction {
-        /// The feed's audience.
-        audience: Audience,
-        /// The signal in the same feed.
-        signal: Seq,
-        /// What `bytes` decode to.
-        entry: Arc<Entry>,
-        /// The entry as it will stand in the feed.
-        bytes: EntryBytes,
-    },
-    /// An erasure of what is not erased yet; where all of it is, nothing is added.
-    Erasure {
-        /// The feed's audience.
-        audience: Audience,
-        /// What is erased.
-        entries: Vec<Seq>,
-        /// What `bytes` decode to.
-        entry: Arc<Entry>,
-        /// The entry as it will stand in the feed.
-        bytes: EntryBytes,
-    },
-    /// An entry about others.
-    Note {
-        /// Who may read it.
-        audience: Audience,
-        /// What `bytes` decode to.
-        entry: Arc<Entry>,
-        /// The entry as it will stand in the feed.
-        bytes: EntryBytes,
-    },
-}
-
-impl Append {
-    fn audience(&self) -> &Audience {
-        match self {
-            Self::Signal { audience, .. }
-            | Self::Retraction { audience, .. }
-            | Self::Erasure { audience, .. }
-            | Self::Note { audience, .. } => audience,
-        }
-    }
-
-    fn bytes(&self) -> &EntryBytes {
-        match self {
-            Self::Signal { bytes, .. }
-            | Self::Retraction { bytes, .. }
-            | Self::Erasure { bytes, .. }
-            | Self::Note { bytes, .. } => bytes,
-        }
-    }
-}
-
-/// What became of an [`Append`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Appended {
-    /// It stands at this position now.
-    Created(Seq),
-    /// Of a signal: one with one of its tags stands at this position, as the entry says.
-    Known(Seq, Arc<Entry>),
-    /// Of a signal: one with one of its tags stood at this position, and was erased.
-    Erased(Seq),
-    /// Of a retraction: its signal was withdrawn before.
-    Withdrawn,
-    /// Of an erasure: all that it names was erased before.
-    Gone,
 }
 
 /// A feed as it is held.

@@ -9,7 +9,7 @@ use prost::Message as _;
 use super::index::{FeedNo, Position};
 use super::rows::CheckpointRow;
 use super::{Shared, Store, StoreError, damaged, keys, segment, state};
-use crate::domain::{FeedId, Seq, SubmissionTag};
+use crate::domain::{FeedId, Rekeying, Seq, SubmissionTag};
 use crate::feed::{Body, Entry, Frontier, Hash, InclusionPath, Leaf, NotUnderstood};
 
 /// Where an own signal stands, and what its entry says unless that is erased.
@@ -157,7 +157,8 @@ impl Store {
 }
 
 impl Shared {
-    /// The own signal that was made of the submission with this tag, and what it says unless that is erased.
+    /// The own signal that was made of the submission with this tag, and what it says unless that is erased. Where all that is left is
+    /// the erasure of a rekeying, that one's place stands for it.
     pub(super) fn find_submission(&self, feed: &FeedId, tag: &SubmissionTag) -> Result<Option<Submitted>, StoreError> {
         let (positions, no) = {
             let state = self.state.read();
@@ -172,6 +173,16 @@ impl Shared {
             match leaf.map_err(|e| StoreError::unreadable(&e))?.read() {
                 Ok(entry) if matches!(&entry.body, Body::Signal { tag: held, .. } if held == tag) => {
                     return Ok(Some((position.seq(), Some(Arc::new(entry)))));
+                }
+                Ok(Entry { body: Body::Rekeying(Rekeying { signal, tag: Some(held), .. }), .. }) if held == *tag => {
+                    let leaf = self.read(feed, signal)?;
+                    match leaf.map(|leaf| leaf.read()) {
+                        Some(Ok(entry)) if matches!(entry.body, Body::Signal { .. }) => {
+                            return Ok(Some((signal, Some(Arc::new(entry)))));
+                        }
+                        Some(Err(NotUnderstood::Erased)) => return Ok(Some((signal, None))),
+                        Some(Ok(_) | Err(_)) | None => {}
+                    }
                 }
                 Err(NotUnderstood::Erased) if self.was_erased(feed, position.seq(), tag)? => {
                     return Ok(Some((position.seq(), None)));

@@ -334,9 +334,39 @@ pub(super) struct FeedHintRow {
     /// What else was erased.
     #[prost(message, repeated, tag = "15")]
     pub gone: Vec<GoneRow>,
-    /// Submissions of erased signals that came without their content.
+    /// Submissions of erased signals that came without their content, and of rekeyings.
     #[prost(message, repeated, tag = "16")]
     pub tombstones: Vec<TombstoneRow>,
+    /// What became of rekeyings.
+    #[prost(message, repeated, tag = "17")]
+    pub keyed: Vec<KeyedRow>,
+    /// Live signals more under each key; nothing in other members' feeds.
+    #[prost(message, repeated, tag = "18")]
+    pub keys: Vec<KeyCountRow>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct KeyedRow {
+    #[prost(uint64, tag = "1")]
+    pub signal: u64,
+    #[prost(uint64, tag = "2")]
+    pub rekeying: u64,
+    /// 1 where it counts, 2 where it does no more, 3 where it is gone.
+    #[prost(uint32, tag = "3")]
+    pub keying: u32,
+    #[prost(bool, tag = "4")]
+    pub is_conclusive: bool,
+    /// The first 8 bytes of each pseudonym that comes or goes with it.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub subjects: bytes::Bytes,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct KeyCountRow {
+    #[prost(string, tag = "1")]
+    pub key: String,
+    #[prost(sint64, tag = "2")]
+    pub more: i64,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]

@@ -17,12 +17,13 @@ use super::engine::{Engine, EngineError};
 use super::erasures::Erasures;
 use super::hints::{FeedHint, Hints, Recalled, RecalledFeed};
 use super::index::{FeedNo, Position, PositionIndex, Postings as _};
+use super::keyed::KeyCounts;
 use super::rows::{CheckpointRow, ForkRow, HeadRow};
 use super::segment;
 use super::tip::{Tip, read_hashes};
 use super::{OpenError, keys};
-use crate::domain::{FeedId, MemberId, Seq, SignalContent, SignalRef, Timestamp};
-use crate::feed::{Body, Entry, FeedView, Frontier, Hash, Leaf, NotUnderstood};
+use crate::domain::{FeedId, MemberId, PseudonymSet, Seq, SignalRef, Timestamp};
+use crate::feed::{Body, Entry, FeedView, Frontier, Hash, KeyedSignal, Leaf, NotUnderstood};
 
 /// Entries after which a hint is due: about so many are folded when a store opens whose hints are whole, in a fraction of a second.
 const MOST_ENTRIES_WITHOUT_HINT: u64 = 65_536;
@@ -65,6 +66,8 @@ pub(super) struct State {
     pub(super) subjects: PositionIndex,
     /// Signals of own feeds by submission tag.
     pub(super) submissions: PositionIndex,
+    /// Live signals of own feeds under each key.
+    pub(super) keyed: KeyCounts,
     /// What entries say about others.
     pub(super) casebook: Casebook,
     /// Which erasures there are, and how far they are carried out.
@@ -116,6 +119,7 @@ impl State {
             entries: recalled.entries(),
             subjects: recalled.subjects,
             submissions: recalled.submissions,
+            keyed: recalled.keys,
             casebook: Casebook::default(),
             erasures: Erasures::default(),
             forks: BTreeMap::new(),
@@ -160,6 +164,7 @@ impl State {
             self.recall_notes(engine, no, id, &recalled.noted)?;
         }
         let mut tail = Vec::new();
+        let mut bodies = Bodies::of(engine, no);
         let from = keys::segment(no, segment::number_of(grown.size()));
         engine.scan_from(&keys::segments(no), &from, |key, value| {
             // An unacknowledged commit may have left more than the head covers, in the last segment and after it.
@@ -175,7 +180,7 @@ impl State {
             for (i, entry) in read.iter().enumerate() {
                 self.check_erased(engine, no, grown.size().plus(i), entry, hinted)?;
             }
-            self.fold(no, grown.size(), read.iter().map(Result::as_ref), |at| read_signal(engine, no, at))?;
+            self.fold(no, grown.size(), read.iter().map(Result::as_ref), |at| bodies.read(at))?;
             new.iter().for_each(|leaf| grown.push(leaf.hash()));
             if self.is_hint_due() {
                 self.record(no)?.frontier = grown.clone();
@@ -253,16 +258,25 @@ impl State {
         }
     }
 
-    /// Drops what was kept of an entry whose content is gone. Where an erasure named it, its signal counted no more already.
-    pub(super) fn expire(&mut self, at: Position, feed: &FeedId, body: &Body) {
-        self.casebook.forget(at, feed, body);
-        if let Body::Signal { content, .. } = body {
-            let subjects = content.pseudonyms.iter().flat_map(|set| &set.pseudonyms);
-            subjects.for_each(|pseudonym| self.subjects.remove(pseudonym.into(), at));
-            if let Some(record) = self.feeds.get_mut(&at.feed()) {
-                record.view.expire(at.seq(), content);
+    /// Drops what was kept of an entry whose content is gone, and of what `rekeyings` say that count of a signal. Where an erasure named
+    /// it, its signal counted no more already.
+    pub(super) fn expire(&mut self, at: Position, feed: &FeedId, body: Body, rekeyings: Vec<(Seq, Vec<PseudonymSet>)>) {
+        self.casebook.forget(at, feed, &body);
+        let Some(record) = self.feeds.get_mut(&at.feed()) else { return };
+        let (found_as, sets): (Position, Vec<PseudonymSet>) = match body {
+            Body::Signal { content, .. } => {
+                let sets = content.pseudonyms.iter().chain(rekeyings.iter().flat_map(|(_, sets)| sets)).cloned().collect();
+                record.view.expire(KeyedSignal { signal: at.seq(), content, rekeyings });
+                (at, sets)
             }
-        }
+            Body::Rekeying(rekeying) => {
+                record.view.expire_rekeying(at.seq(), &rekeying);
+                (Position::new(at.feed(), rekeying.signal), rekeying.pseudonyms)
+            }
+            _ => return,
+        };
+        let subjects = sets.iter().flat_map(|set| &set.pseudonyms);
+        subjects.for_each(|pseudonym| self.subjects.remove(pseudonym.into(), found_as));
     }
 
     fn load_marks(&mut self, engine: &Engine) -> Result<(), OpenError> {
@@ -323,14 +337,14 @@ impl State {
         });
     }
 
-    /// Takes durable entries, of which the first stands at `first`, into the feed's view and the index. `read` gives the earlier
-    /// signal that an entry withdraws.
+    /// Takes durable entries, of which the first stands at `first`, into the feed's view and the index. `read` gives what an earlier
+    /// entry says that one does something to.
     pub(super) fn fold<'a>(
         &mut self,
         no: FeedNo,
         first: Seq,
         entries: impl ExactSizeIterator<Item = Result<&'a Entry, &'a NotUnderstood>> + Clone,
-        read: impl FnMut(Seq) -> Result<Option<SignalContent>, EngineError>,
+        read: impl FnMut(Seq) -> Result<Option<Body>, EngineError>,
     ) -> Result<(), OpenError> {
         let count = entries.len() as u64;
         let record = self.feeds.get_mut(&no).ok_or_else(|| OpenError::damaged("a feed's number"))?;
@@ -345,6 +359,7 @@ impl State {
         notes.into_iter().for_each(|(name, at, since, body)| self.take_note(name, at, since, body));
         effects.index_subjects(no, &mut self.subjects);
         effects.index_submissions(no, &mut self.submissions);
+        self.keyed.add_all(&effects.keys);
         self.entries += count;
         self.unhinted.0 += count;
         self.unhinted.1 += effects.bytes();
@@ -411,9 +426,27 @@ pub(super) fn read_leaf(engine: &Engine, no: FeedNo, seq: Seq) -> Result<Option<
     Ok(leaves.into_iter().nth(segment::place_of(seq)))
 }
 
-pub(super) fn read_signal(engine: &Engine, no: FeedNo, seq: Seq) -> Result<Option<SignalContent>, EngineError> {
-    Ok(match read_leaf(engine, no, seq)?.map(|leaf| leaf.read()) {
-        Some(Ok(Entry { body: Body::Signal { content, .. }, .. })) => Some(content),
-        Some(Ok(_) | Err(_)) | None => None,
-    })
+/// Reads what entries of one feed say. What is read one after the other often stands side by side, so the last segment is kept.
+pub(super) struct Bodies<'e> {
+    engine: &'e Engine,
+    no: FeedNo,
+    last: Option<(u64, Vec<Leaf>)>,
+}
+
+impl<'e> Bodies<'e> {
+    pub(super) fn of(engine: &'e Engine, no: FeedNo) -> Self {
+        Self { engine, no, last: None }
+    }
+
+    /// `None` where nothing stands that this version understands and that is not erased.
+    pub(super) fn read(&mut self, seq: Seq) -> Result<Option<Body>, EngineError> {
+        let number = segment::number_of(seq);
+        if self.last.as_ref().is_none_or(|(held, _)| *held != number) {
+            let Some(value) = self.engine.get(&keys::segment(self.no, number))? else { return Ok(None) };
+            let leaves = segment::unpack(&value).map_err(|e| EngineError::Damaged(e.to_string()))?;
+            self.last = Some((number, leaves));
+        }
+        let leaf = self.last.as_ref().and_then(|(_, leaves)| leaves.get(segment::place_of(seq)));
+        Ok(leaf.and_then(|leaf| leaf.read().ok()).map(|entry| entry.body))
+    }
 }

@@ -9,12 +9,13 @@ use crate::domain::{
     Evidence, EvidenceKind, IdentifierKind, Infringement, Judgment, PseudonymSet, Reason, Retraction, RetractionReason,
     SignalContent, Statement, Timestamp, Verdict, limits,
 };
-use crate::feed::{Body, ForkProof, SignedCheckpoint, encode};
+use crate::feed::{Body, Entry, ForkProof, SignedCheckpoint, encode};
 
 mod audit;
 mod erasing;
 mod hints;
 mod ledger;
+mod rekeyed;
 
 /// Stands still until it is set; a negative time makes whoever asks panic.
 struct TestClock(AtomicI64);

@@ -176,6 +176,10 @@ impl Writer {
         let of_other = |signal: &SignalRef| Some((self.number_of(&signal.feed)?, signal.clone()));
         let named: Vec<(FeedNo, SignalRef)> = match &entry.body {
             Body::Marker(marker) => return Ok(of_subject(&marker.pseudonyms, at)),
+            Body::Rekeying(rekeying) => {
+                let signal = SignalRef { feed: at.feed.clone(), seq: rekeying.signal };
+                return Ok(of_subject(&rekeying.pseudonyms, &signal));
+            }
             Body::Retraction(retraction) => vec![own(retraction.signal)],
             Body::Amendment(amendment) => vec![own(amendment.signal)],
             Body::MarkerLift(lift) => vec![own(lift.marker)],
@@ -191,7 +195,10 @@ impl Writer {
             // What stands in the same group is not on disk yet; it asks for a look itself.
             match read_leaf(&self.shared.engine, no, name.seq)?.map(|leaf| leaf.read()) {
                 Some(Ok(Entry { body: Body::Signal { content, .. }, .. })) => {
-                    concerned.extend(of_subject(&content.pseudonyms, &name))
+                    concerned.extend(of_subject(&content.pseudonyms, &name));
+                    for (_, sets) in self.shared.stored_rekeyings(no, name.seq)? {
+                        concerned.extend(of_subject(&sets, &name));
+                    }
                 }
                 Some(Ok(Entry { body: Body::Marker(marker), .. })) => concerned.extend(of_subject(&marker.pseudonyms, &name)),
                 Some(Ok(_) | Err(_)) | None => {}

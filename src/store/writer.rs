@@ -12,8 +12,7 @@
 //!
 //! A panic of the writer ends all writing: whoever asks is told, and the daemon ends the process.
 
-use std::collections::hash_map::Entry as Vacancy;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use prost::Message as _;
@@ -30,13 +29,13 @@ use super::overrides::{Override, OverrideId, Overrides};
 use super::pictures::Album;
 use super::request::{Queued, Request, answer};
 use super::rows::ForkRow;
-use super::state::{ForkRecord, read_signal};
+use super::state::{Bodies, ForkRecord};
 use super::suspension::Suspension;
 use super::tip::Tip;
 use super::watches::Watches;
-use super::{Append, Appended, Import, OpenError, Problem, Shared, StoreError, keys, state};
+use super::{Append, Import, OpenError, Problem, Shared, StoreError, keys, state};
 use crate::domain::limits::{MAX_COMMIT_BYTES, MAX_COMMIT_ENTRIES, MAX_OVERRIDES};
-use crate::domain::{Actor, Audience, AuditKind, AuditRecord, Entropy, FeedId, Seq, SignalContent, WatchId};
+use crate::domain::{Actor, Audience, AuditKind, AuditRecord, Entropy, FeedId, Seq, WatchId};
 use crate::feed::{Body, Checkpoint, Entry, EntryBytes, ForkProof, NotUnderstood, SignedCheckpoint, SigningKey};
 
 /// Overrides that have ended and are removed in one commit.
@@ -399,83 +398,8 @@ impl Writer {
         Ok(number)
     }
 
-    fn own_feed(&self, audience: &Audience) -> FeedId {
-        FeedId { member: self.shared.member.clone(), audience: audience.clone() }
-    }
-
-    fn stage_items(&mut self, items: Vec<Append>, group: &mut Group) -> Vec<Result<Appended, StoreError>> {
-        let mut target: Option<(FeedId, Result<(), StoreError>)> = None;
-        let stage = |item: Append| {
-            let (feed, open) = match target.take() {
-                Some(same) if same.0.audience == *item.audience() => target.insert(same),
-                _ => {
-                    let feed = self.own_feed(item.audience());
-                    let open = self.may_append(&feed, group);
-                    target.insert((feed, open))
-                }
-            };
-            open.clone().and_then(|()| self.stage_item(feed, item, group))
-        };
-        items.into_iter().map(stage).collect()
-    }
-
-    fn may_append(&self, feed: &FeedId, group: &Group) -> Result<(), StoreError> {
-        if group.is_behind(feed) || self.shared.state.read().behind.contains_key(feed) {
-            return Err(StoreError::OwnFeedBehind);
-        }
-        if self.shared.is_confirmed(feed) { Ok(()) } else { Err(StoreError::OwnFeedUnconfirmed) }
-    }
-
-    fn stage_item(&mut self, feed: &FeedId, item: Append, group: &mut Group) -> Result<Appended, StoreError> {
-        match item {
-            Append::Signal { tag, known_as, entry, bytes, .. } => {
-                let tags = || known_as.iter().chain([&tag]);
-                for tag in tags() {
-                    let staged = group.tags.get(feed).and_then(|tags| tags.get(tag)).cloned();
-                    let held = if staged.is_some() { staged } else { self.shared.find_submission(feed, tag)? };
-                    if let Some((seq, entry)) = held {
-                        return Ok(entry.map_or(Appended::Erased(seq), |entry| Appended::Known(seq, entry)));
-                    }
-                }
-                let seq = self.push(feed, bytes, Ok(entry.clone()), group)?;
-                let staged = match group.tags.get_mut(feed) {
-                    Some(staged) => staged,
-                    None => group.tags.entry(feed.clone()).or_default(),
-                };
-                staged.extend(tags().map(|tag| (*tag, (seq, Some(entry.clone())))));
-                Ok(Appended::Created(seq))
-            }
-            Append::Retraction { signal, entry, bytes, .. } => {
-                if !self.is_signal(feed, signal)? {
-                    return Err(StoreError::NoSuchSignal);
-                }
-                let withdrawn = self.shared.state.read().feed(feed).is_some_and(|f| f.view.is_withdrawn(signal));
-                if withdrawn || !group.withdrawn.insert((feed.clone(), signal)) {
-                    return Ok(Appended::Withdrawn);
-                }
-                self.push(feed, bytes, Ok(entry), group).map(Appended::Created)
-            }
-            Append::Erasure { entries, entry, bytes, .. } => {
-                let erased = group.erased.get(feed);
-                let is_gone =
-                    |seq: &Seq| self.shared.is_erased(feed, *seq) || erased.is_some_and(|erased| erased.contains(seq));
-                if entries.iter().all(is_gone) {
-                    return Ok(Appended::Gone);
-                }
-                group.erased.entry(feed.clone()).or_default().extend(entries);
-                self.push(feed, bytes, Ok(entry), group).map(Appended::Created)
-            }
-            Append::Note { entry, bytes, .. } => self.push(feed, bytes, Ok(entry), group).map(Appended::Created),
-        }
-    }
-
-    fn is_signal(&self, feed: &FeedId, seq: Seq) -> Result<bool, StoreError> {
-        let leaf = self.shared.read(feed, seq)?;
-        Ok(leaf.is_some_and(|leaf| leaf.read().is_ok_and(|entry| matches!(entry.body, Body::Signal { .. }))))
-    }
-
     /// Appends to an own feed, with a checkpoint before the entry where a batch would otherwise become too large.
-    fn push(
+    pub(super) fn push(
         &mut self,
         feed: &FeedId,
         bytes: EntryBytes,
@@ -628,7 +552,9 @@ impl Writer {
         for (feed, grown) in std::mem::take(&mut group.grown) {
             let Some(tip) = self.tips.get(&feed) else { continue };
             state.add_feed(tip.no, feed);
-            let read = |at| Ok(touched.get(&(tip.no, at)).cloned().flatten());
+            // What stands in the same group is read while others wait; there is hardly ever any.
+            let mut bodies = Bodies::of(&self.shared.engine, tip.no);
+            let read = |at| touched.get(&(tip.no, at)).cloned().map_or_else(|| bodies.read(at), Ok);
             state.fold(tip.no, grown.first, grown.entries.iter().map(Result::as_deref), read)?;
             if let Some(record) = state.feeds.get_mut(&tip.no) {
                 record.frontier = tip.frontier.clone();
@@ -662,26 +588,34 @@ impl Writer {
         Ok(())
     }
 
-    /// The signals that the group's other entries do something to, read before the state is locked: whoever checks must not wait for the disk.
-    fn touched(&self, group: &Group) -> Result<HashMap<(FeedNo, Seq), Option<SignalContent>>, EngineError> {
-        let mut signals = HashMap::new();
+    /// What the entries say that the group's other entries do something to, read before the state is locked: whoever checks must not
+    /// wait for the disk.
+    fn touched(&self, group: &Group) -> Result<HashMap<(FeedNo, Seq), Option<Body>>, EngineError> {
+        let mut touched = HashMap::new();
         for (feed, grown) in &group.grown {
             let Some(tip) = self.tips.get(feed) else { continue };
+            let mut named: BTreeSet<Seq> = BTreeSet::new();
             for entry in grown.entries.iter().flatten() {
-                let named: &[Seq] = match &entry.body {
-                    Body::Retraction(retraction) => std::slice::from_ref(&retraction.signal),
-                    Body::Erasure(erasure) => &erasure.entries,
-                    Body::Amendment(amendment) if amendment.change.strengthens() => std::slice::from_ref(&amendment.signal),
-                    _ => &[],
-                };
-                for signal in named {
-                    if let Vacancy::Vacant(vacant) = signals.entry((tip.no, *signal)) {
-                        vacant.insert(read_signal(&self.shared.engine, tip.no, *signal)?);
-                    }
+                match &entry.body {
+                    Body::Retraction(retraction) => named.extend([retraction.signal]),
+                    Body::Erasure(erasure) => named.extend(&erasure.entries),
+                    Body::Amendment(amendment) if amendment.change.strengthens() => named.extend([amendment.signal]),
+                    Body::Rekeying(rekeying) => named.extend([rekeying.signal]),
+                    _ => {}
                 }
             }
+            let rekeyings: Vec<Seq> = {
+                let state = self.shared.state.read();
+                let view = state.feed(feed).map(|record| &record.view);
+                view.into_iter().flat_map(|view| named.iter().flat_map(|signal| view.counting_rekeyings(*signal))).collect()
+            };
+            named.extend(rekeyings);
+            let mut bodies = Bodies::of(&self.shared.engine, tip.no);
+            for seq in named {
+                touched.insert((tip.no, seq), bodies.read(seq)?);
+            }
         }
-        Ok(signals)
+        Ok(touched)
     }
 }
 

@@ -383,7 +383,7 @@ async fn a_list_is_submitted_row_by_row_and_once_more_without_change() {
     let again = world.run(&submit("list.txt", &["--output", "json"])).await.expect(0);
     assert_eq!(
         again.json(),
-        json!({"lines": 6, "skipped_lines": 2, "rows": 4, "created": 0, "already_there": 1, "already_withdrawn": 1, "already_erased": 0, "refused": 2,
+        json!({"lines": 6, "skipped_lines": 2, "rows": 4, "created": 0, "already_there": 1, "already_withdrawn": 1, "already_erased": 0, "rekeyed": 0, "refused": 2,
             "refused_by_code": {"IDENTIFIER_INVALID": 1, "LINE_SEVERAL_VALUES": 1}, "unanswered": 0})
     );
     assert!(again.err.contains("give it a new submission id"), "{}", again.err);

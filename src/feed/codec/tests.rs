@@ -7,7 +7,7 @@ use crate::domain::limits::{MAX_ACTIVE_KEYS, MAX_IDENTIFIERS};
 use crate::domain::{
     Action, Amendment, AnswerStep, CaseTag, Change, Decision, Dispute, DisputeGround, DisputeOutcome, Erasure, ErasureReason,
     GoodsState, GoodsValue, LeadId, Marker, MarkerKind, MarkerLift, MarkerReason, Opinion, Product, ProductClass, Referral,
-    ReferralStage, Retraction, RetractionReason, Sentence, Seq, Sha256Digest, Sighting, SignalRef, Stance,
+    ReferralStage, Rekeying, Retraction, RetractionReason, Sentence, Seq, Sha256Digest, Sighting, SignalRef, Stance,
 };
 use crate::feed::fixtures::{any, bare_statement, content, entry, signal_entry};
 
@@ -47,6 +47,11 @@ fn referral() -> Body {
     })
 }
 
+fn rekeying() -> Rekeying {
+    let pseudonyms = content().pseudonyms;
+    Rekeying { signal: Seq::new(300), tag: Some(SubmissionTag([0x5b; 16])), pseudonyms }
+}
+
 /// One of each, those with a golden test of their own first.
 fn bodies() -> Vec<Body> {
     let signal = || "acme/all/7".parse::<SignalRef>().expect("valid");
@@ -83,6 +88,7 @@ fn bodies() -> Vec<Body> {
         Body::MarkerLift(MarkerLift { marker: Seq::new(300) }),
         Body::Erasure(Erasure { entries: vec![Seq::new(1), Seq::new(300)], tags: vec![], reason: ErasureReason::Request }),
         referral(),
+        Body::Rekeying(rekeying()),
     ]
 }
 
@@ -108,6 +114,12 @@ const GOLDEN_BODIES: &[&str] = &[
     concat!(
         "6a530a100404040404040404040404040404040410011a0a61636d652f616c6c2f372205434e2d47442a12506f6c696365206f662053",
         "68656e7a68656e3a0a323032362d31312d3032420a08c096b1021203434e59",
+    ),
+    concat!(
+        "72a90108ac0212105b5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b1a480a026b3112201010101010101010101010101010101010101010101010",
+        "101010101010101010122011111111111111111111111111111111111111111111111111111111111111111a480a026b32122020202020",
+        "20202020202020202020202020202020202020202020202020202020122021212121212121212121212121212121212121212121212121",
+        "21212121212121",
     ),
 ];
 
@@ -343,17 +355,52 @@ fn a_body_of_a_later_version_is_not_understood() {
     assert_eq!(after(|m| m.body = None), Err(NotUnderstood::UnknownBody));
     let mut message = signal_message();
     message.body = None;
-    let later = with_field(&message.encode_to_vec(), 14, b"\x08\x01");
+    let later = with_field(&message.encode_to_vec(), 15, b"\x08\x01");
     assert_eq!(decode(&of_bytes(later)), Err(NotUnderstood::UnknownBody));
 }
 
 #[test]
 fn two_bodies_are_never_one_of_them() {
     let signal = encode(&signal_entry(), SALT).expect("valid");
-    for number in [5, 7, 8, 12, 14] {
+    for number in [5, 7, 8, 12, 15] {
         let two = with_field(signal.as_slice(), number, b"\x10\x02");
         assert_eq!(decode(&of_bytes(two)), Err(NotUnderstood::NotCanonical), "field {number}");
     }
+    let rekeyed = with_field(signal.as_slice(), 14, b"\x08\x02");
+    assert_eq!(decode(&of_bytes(rekeyed)), Err(NotUnderstood::NotCanonical), "not even a signal with its own rekeying");
+}
+
+#[test]
+fn every_bound_of_a_rekeying_holds() {
+    let bytes = encode(&entry(Body::Rekeying(rekeying())), SALT).expect("valid");
+    let at = |change: &dyn Fn(&mut wire::Rekeying)| {
+        let mut message = wire::Entry::decode(bytes.bytes().clone()).expect("a message");
+        let Some(wire::entry::Body::Rekeying(rekeying)) = &mut message.body else { panic!("a rekeying") };
+        change(rekeying);
+        out_of_bounds_at(decode(&of_bytes(message.encode_to_vec())))
+    };
+    assert_eq!(at(&|r| r.submission_tag = Bytes::from_static(&[0; 15])), "rekeying.submission_tag");
+    assert_eq!(at(&|r| r.pseudonyms.clear()), "rekeying.pseudonyms");
+    assert_eq!(at(&|r| r.pseudonyms = vec![r.pseudonyms[0].clone(); 5]), "rekeying.pseudonyms");
+    assert_eq!(at(&|r| r.pseudonyms[1].key_id = "k1".into()), "rekeying.pseudonyms[1].key_id");
+    assert_eq!(at(&|r| r.pseudonyms[1].key_id = "K1".into()), "rekeying.pseudonyms[1].key_id");
+    assert_eq!(at(&|r| r.pseudonyms[1].pseudonyms.truncate(1)), "rekeying.pseudonyms[1].pseudonyms");
+    assert_eq!(at(&|r| r.pseudonyms[0].pseudonyms[1] = Bytes::from_static(&[0; 31])), "rekeying.pseudonyms[0].pseudonyms[1]");
+    assert_eq!(at(&|r| r.pseudonyms.iter_mut().for_each(|set| set.pseudonyms.clear())), "rekeying.pseudonyms");
+    let pseudonym = Bytes::from_static(&[0; 32]);
+    assert_eq!(
+        at(&|r| r.pseudonyms.iter_mut().for_each(|set| set.pseudonyms = vec![pseudonym.clone(); 33])),
+        "rekeying.pseudonyms"
+    );
+    // The most that there can be.
+    let set = |n: usize| PseudonymSet {
+        key: format!("{}{n}", "k".repeat(39)).parse().expect("valid"),
+        pseudonyms: vec![Pseudonym([0; 32]); MAX_IDENTIFIERS],
+    };
+    let most = Rekeying { signal: Seq::new(u64::MAX), pseudonyms: (0..MAX_ACTIVE_KEYS).map(set).collect(), ..rekeying() };
+    assert!(encode(&entry(Body::Rekeying(most)), SALT).expect("fits").as_slice().len() < MAX_ENTRY_BYTES);
+    let untagged = entry(Body::Rekeying(Rekeying { tag: None, ..rekeying() }));
+    assert_eq!(decode(&encode(&untagged, SALT).expect("valid")), Ok(untagged));
 }
 
 #[test]

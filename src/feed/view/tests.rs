@@ -3,7 +3,10 @@ use std::convert::Infallible;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{Erasure, ErasureReason, Opinion, Retraction, RetractionReason, Stance, SubmissionTag};
+use crate::domain::{
+    Amendment, Change, Erasure, ErasureReason, Evidence, EvidenceKind, Opinion, Pseudonym, Rekeying, Retraction,
+    RetractionReason, Stance, SubmissionTag,
+};
 use crate::feed::fixtures::{any, content, entry, signal_entry};
 
 /// An entry as a node reads it.
@@ -36,12 +39,27 @@ fn content_at(feed: &[Read], seq: Seq) -> Option<SignalContent> {
     }
 }
 
+/// What the entry at `seq` says, as a store would read it.
+fn body_at(feed: &[Read], seq: Seq) -> Option<Body> {
+    Some(feed.get(usize::try_from(seq.get()).ok()?)?.as_ref().ok()?.body.clone())
+}
+
+/// Pseudonyms for two identifiers under a key of `byte`'s own.
+fn sets(byte: u8) -> Vec<PseudonymSet> {
+    let pseudonyms = vec![Pseudonym([byte; 32]), Pseudonym([byte.wrapping_add(1); 32])];
+    vec![PseudonymSet { key: format!("new-{byte}").parse().expect("valid"), pseudonyms }]
+}
+
+fn rekeying(signal: u64, byte: u8) -> Read {
+    Ok(entry(Body::Rekeying(Rekeying { signal: Seq::new(signal), tag: None, pseudonyms: sets(byte) })))
+}
+
 /// Takes in what `view` does not have yet of `feed`.
 fn fold(view: &mut FeedView, feed: &[Read]) -> Vec<Effect> {
     let from = usize::try_from(view.size().get()).expect("small");
     let apply = |(i, read): (usize, &Read)| {
         let seq = Seq::new(i as u64);
-        view.apply(seq, read.as_ref(), |signal| Ok::<_, Infallible>(content_at(feed, signal))).expect("in order")
+        view.apply(seq, read.as_ref(), |seq| Ok::<_, Infallible>(body_at(feed, seq))).expect("in order")
     };
     feed.iter().enumerate().skip(from).map(apply).collect()
 }
@@ -52,10 +70,14 @@ fn folded(feed: &[Read]) -> (FeedView, Vec<Effect>) {
     (view, effects)
 }
 
+fn withdrawn_alone(signal: u64) -> Effect {
+    Effect::Withdrawn { signals: vec![Seq::new(signal)], rekeyed: vec![] }
+}
+
 #[test]
 fn a_signal_stands_until_it_is_withdrawn() {
     let (view, effects) = folded(&[signal(), signal(), retraction(0)]);
-    assert_eq!(effects, [Effect::Added, Effect::Added, Effect::Withdrawn(vec![Seq::ZERO])]);
+    assert_eq!(effects, [Effect::Added, Effect::Added, withdrawn_alone(0)]);
     assert_eq!((view.size(), view.signals(), view.withdrawn()), (Seq::new(3), 2, 1));
     assert!(view.is_withdrawn(Seq::ZERO) && !view.is_withdrawn(Seq::new(1)));
     assert_eq!(view.retraction_of(Seq::ZERO), Some(Seq::new(2)));
@@ -70,7 +92,7 @@ fn a_retraction_of_what_is_no_earlier_live_signal_does_nothing() {
     let feed = [signal(), garbage(), retraction(3), retraction(9), retraction(1), retraction(0), retraction(0), retraction(5)];
     let (view, effects) = folded(&feed);
     let nothing = || Effect::Nothing;
-    let withdrawn = Effect::Withdrawn(vec![Seq::ZERO]);
+    let withdrawn = withdrawn_alone(0);
     assert_eq!(effects, [Effect::Added, nothing(), nothing(), nothing(), nothing(), withdrawn, nothing(), nothing()]);
     assert_eq!((view.signals(), view.withdrawn(), view.not_understood()), (1, 1, 1));
     assert_eq!(view.retraction_of(Seq::ZERO), Some(Seq::new(5)), "the first one counts");
@@ -105,7 +127,7 @@ fn an_erasure_takes_away_the_signals_that_it_names() {
     };
     let (view, effects) = folded(&[signal(), signal(), retraction(0), signal(), erasure(&[0, 1, 2, 3, 4])]);
     let since = signal_entry().recorded_at;
-    let erased = Effect::Erased { withdrawn: vec![Seq::new(1), Seq::new(3)], gone: vec![Seq::ZERO], since };
+    let erased = Effect::Erased { withdrawn: vec![Seq::new(1), Seq::new(3)], gone: vec![Seq::ZERO], rekeyed: vec![], since };
     assert_eq!(effects[4], erased);
     assert_eq!((view.withdrawn(), view.digest()), (3, ViewDigest::default()));
     let by = [0, 1, 2, 3].map(|seq| view.retraction_of(Seq::new(seq)).map(Seq::get));
@@ -139,6 +161,62 @@ fn who_saw_the_content_and_who_did_not_see_the_same_signals() {
         (view.digest(), view.signals() - view.withdrawn(), view.missing(), by)
     };
     assert_eq!(view(&saw), view(&late));
+}
+
+#[test]
+fn a_rekeying_counts_for_an_earlier_live_signal_that_it_fits() {
+    let seq = Seq::new;
+    let mut misfit = rekeying(0, 3);
+    if let Ok(Entry { body: Body::Rekeying(rekeying), .. }) = &mut misfit {
+        rekeying.pseudonyms[0].pseudonyms.pop();
+    }
+    let feed =
+        [signal(), signal(), retraction(1), rekeying(0, 7), rekeying(1, 7), rekeying(2, 7), rekeying(6, 7), misfit, garbage()];
+    let (view, effects) = folded(&feed);
+    let others = content().pseudonyms;
+    let keying = Keying::Counts;
+    let counts = Rekeyed { signal: seq(0), rekeying: seq(3), keying, conclusive: true, sets: sets(7), others };
+    assert_eq!(effects[3], Effect::Rekeyed(vec![counts]));
+    assert_eq!(effects[4..], vec![Effect::Nothing; 5], "of what is withdrawn, of no signal, of itself, of another length");
+    assert!(view.counting_rekeyings(seq(0)).eq([seq(3)]) && view.rekeyings_of(seq(1)).next().is_none());
+    assert_eq!((view.signals(), view.withdrawn(), view.not_understood()), (2, 1, 1));
+    assert_eq!(
+        rekeyed::rekeying_digest(seq(0), seq(3), &sets(7)).to_string(),
+        "fb17669a89476a8eef0f711fbc05502bc2759a25b410092815f898a0b9d7fa04"
+    );
+    let (withdrawn, effects) = folded(&[signal(), rekeying(0, 7), retraction(0)]);
+    let Effect::Withdrawn { signals, rekeyed } = &effects[2] else { panic!("{effects:?}") };
+    assert_eq!((signals.len(), rekeyed.len(), rekeyed[0].keying, &rekeyed[0].sets), (1, 1, Keying::Spent, &sets(7)));
+    assert_eq!((withdrawn.digest(), withdrawn.counting_rekeyings(seq(0)).count()), (ViewDigest::default(), 0));
+    assert_eq!(withdrawn.rekeyings_of(seq(0)).count(), 1, "to be erased with it");
+}
+
+#[test]
+fn of_many_rekeyings_the_newest_count_and_an_erased_one_makes_room() {
+    let seq = Seq::new;
+    let mut feed = vec![signal()];
+    feed.extend((1..=9).map(|byte| rekeying(0, byte)));
+    let (view, effects) = folded(&feed);
+    assert!(view.counting_rekeyings(seq(0)).eq((2..=9).rev().map(seq)));
+    let Effect::Rekeyed(last) = &effects[9] else { panic!("{effects:?}") };
+    assert_eq!(
+        last.iter().map(|r| (r.rekeying.get(), r.keying)).collect::<Vec<_>>(),
+        [(9, Keying::Counts), (1, Keying::Spent)]
+    );
+    feed.push(erasure([5]));
+    let (view, effects) = folded(&feed);
+    let Effect::Erased { rekeyed, gone, .. } = &effects[10] else { panic!("{effects:?}") };
+    let became: Vec<_> = rekeyed.iter().map(|r| (r.rekeying.get(), r.keying)).collect();
+    assert_eq!((became, gone), (vec![(5, Keying::Spent), (1, Keying::Counts), (5, Keying::Gone)], &vec![seq(5)]));
+    assert!(view.counting_rekeyings(seq(0)).eq([9, 8, 7, 6, 4, 3, 2, 1].map(seq)));
+    // Who never saw it counts the same.
+    feed[5] = Err(NotUnderstood::Erased);
+    let (late, _) = folded(&feed);
+    assert_eq!((late.digest(), late.retraction_of(seq(5))), (view.digest(), view.retraction_of(seq(5))));
+    // With the signal all of them go.
+    feed.push(erasure([0]));
+    let (view, _) = folded(&feed);
+    assert_eq!((view.digest(), view.rekeyings_of(seq(0)).count()), (ViewDigest::default(), 0));
 }
 
 #[test]
@@ -197,13 +275,18 @@ fn a_view_goes_on_to_no_earlier_and_no_impossible_one() {
     let seq = Seq::new;
     let impossible = [(seq(0), seq(3)), (seq(1), seq(2)), (seq(1), seq(5)), (seq(4), seq(3)), (seq(3), seq(3))];
     for withdrawn in impossible {
-        assert_eq!(view.resume(later, [withdrawn], [], []), Err(ResumeError), "{withdrawn:?}");
+        let since = Since { withdrawn: vec![withdrawn], ..Since::default() };
+        assert_eq!(view.resume(later, since), Err(ResumeError), "{withdrawn:?}");
+    }
+    for (signal, rekeying) in [(seq(3), seq(3)), (seq(0), seq(5))] {
+        let since = Since { rekeyed: vec![(signal, rekeying, Keying::Counts)], ..Since::default() };
+        assert_eq!(view.resume(later, since), Err(ResumeError), "{rekeying}");
     }
     for earlier in [ViewTotals { size: seq(2), ..later }, ViewTotals { signals: 1, ..later }] {
-        assert_eq!(view.resume(earlier, [], [], []), Err(ResumeError), "{earlier:?}");
+        assert_eq!(view.resume(earlier, Since::default()), Err(ResumeError), "{earlier:?}");
     }
     assert_eq!(view, before);
-    assert_eq!(view.resume(later, [(seq(1), seq(4))], [], []), Ok(()));
+    assert_eq!(view.resume(later, Since { withdrawn: vec![(seq(1), seq(4))], ..Since::default() }), Ok(()));
     assert_eq!((view.retraction_of(seq(1)), view.size()), (Some(seq(4)), seq(5)));
 }
 
@@ -221,9 +304,52 @@ fn any_feed() -> impl Strategy<Value = Vec<Read>> {
         1 => (-9_i64..9).prop_map(opinion),
         1 => Just(garbage()),
         1 => Just(Err(NotUnderstood::Erased)),
-        1 => prop::collection::btree_set(0_u64..40, 1..4).prop_map(erasure)
+        1 => prop::collection::btree_set(0_u64..40, 1..4).prop_map(erasure),
+        1 => (0_u64..20).prop_map(amendment),
+        6 => (0_u64..8, any::<u8>()).prop_map(|(signal, byte)| rekeying(signal, byte)),
     ];
-    prop::collection::vec(read, 0..40)
+    // One in five rekeyings fits by chance alone; the others are made to.
+    prop::collection::vec((read, 0..5_u8), 0..40).prop_map(|feed| {
+        let kinds: Vec<usize> = feed
+            .iter()
+            .map(|(read, _)| match read.as_ref().map(|entry| &entry.body) {
+                Ok(Body::Signal { content, .. }) => content.kinds.len(),
+                _ => 1,
+            })
+            .collect();
+        let fitted = |(mut read, luck): (Read, u8)| {
+            if let Ok(Entry { body: Body::Rekeying(rekeying), .. }) = &mut read
+                && luck > 0
+            {
+                let named = usize::try_from(rekeying.signal.get()).ok().and_then(|at| kinds.get(at)).copied().unwrap_or(1);
+                rekeying.pseudonyms.iter_mut().for_each(|set| set.pseudonyms.resize(named, Pseudonym([luck; 32])));
+            }
+            read
+        };
+        feed.into_iter().map(fitted).collect()
+    })
+}
+
+fn amendment(signal: u64) -> Read {
+    let change = Change { evidence: vec![Evidence::of(EvidenceKind::CourtJudgment)], ..Change::default() };
+    Ok(entry(Body::Amendment(Amendment { signal: Seq::new(signal), change })))
+}
+
+/// The rekeyings of a signal that count, without any order of events: those behind it that fit and that no erasure behind them names,
+/// the newest eight.
+fn counting(feed: &[Read], signal: Seq, content: &SignalContent) -> Vec<(Seq, Vec<PseudonymSet>)> {
+    let is_erased = |at: usize| {
+        let names = |read: &Read| matches!(read, Ok(Entry { body: Body::Erasure(erasure), .. }) if erasure.entries.contains(&Seq::new(at as u64)));
+        feed[at..].iter().any(names)
+    };
+    let of_signal = |(at, read): (usize, &Read)| match read.as_ref().map(|entry| &entry.body) {
+        Ok(Body::Rekeying(rekeying)) if rekeying.signal == signal && rekeying.fits(content) && !is_erased(at) => {
+            Some((Seq::new(at as u64), rekeying.pseudonyms.clone()))
+        }
+        _ => None,
+    };
+    let behind = usize::try_from(signal.get()).expect("small") + 1;
+    feed.iter().enumerate().skip(behind).rev().filter_map(of_signal).take(8).collect()
 }
 
 proptest! {
@@ -246,23 +372,37 @@ proptest! {
         let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(feed.len())).chain([feed.len()]).collect();
         cuts.sort_unstable();
         let (mut folded, mut resumed) = (FeedView::new(), FeedView::new());
+        let mut strengthened: Vec<Seq> = Vec::new();
+        let rekeyed = |changed: &Rekeyed| (changed.signal, changed.rekeying, changed.keying);
+        let amended = |at| match body_at(&feed, at) {
+            Some(Body::Amendment(amendment)) if amendment.signal < at => Some(amendment.signal),
+            _ => None,
+        };
         for cut in cuts {
             let before = folded.size();
-            let (mut withdrawn, mut missing, mut gone) = (Vec::new(), Vec::new(), Vec::new());
+            let mut since = Since::default();
             for (i, effect) in fold(&mut folded, &feed[..cut]).into_iter().enumerate() {
                 let at = before.plus(i);
                 let by = |seqs: Vec<Seq>| seqs.into_iter().map(move |seq| (seq, at));
                 match effect {
-                    Effect::Withdrawn(signals) => withdrawn.extend(by(signals)),
-                    Effect::Erased { withdrawn: signals, gone: others, .. } => {
-                        withdrawn.extend(by(signals));
-                        gone.extend(by(others));
+                    Effect::Withdrawn { signals, rekeyed: changed } => {
+                        since.withdrawn.extend(by(signals));
+                        since.rekeyed.extend(changed.iter().map(rekeyed));
                     }
-                    Effect::Missing => missing.push(at),
-                    Effect::Added | Effect::Noted(_) | Effect::Nothing => {}
+                    Effect::Erased { withdrawn: signals, gone: others, rekeyed: changed, .. } => {
+                        since.withdrawn.extend(by(signals));
+                        since.gone.extend(by(others));
+                        since.rekeyed.extend(changed.iter().map(rekeyed));
+                    }
+                    Effect::Rekeyed(changed) => since.rekeyed.extend(changed.iter().map(rekeyed)),
+                    Effect::Missing => since.missing.push(at),
+                    Effect::Noted(_) => strengthened.extend(amended(at)),
+                    Effect::Added | Effect::Nothing => {}
                 }
             }
-            prop_assert_eq!(resumed.resume(folded.totals(), withdrawn, missing, gone), Ok(()));
+            strengthened.retain(|signal| !folded.is_withdrawn(*signal));
+            since.strengthened.clone_from(&strengthened);
+            prop_assert_eq!(resumed.resume(folded.totals(), since), Ok(()));
             prop_assert_eq!(&resumed, &folded);
         }
     }
@@ -274,11 +414,17 @@ proptest! {
         prop_assert_eq!(live.len() as u64, view.signals());
         live.retain(|seq| !view.is_withdrawn(*seq));
         let mut digest = ViewDigest::default();
-        live.iter().rev().for_each(|seq| digest.add(signal_digest(*seq, &content_at(&feed, *seq).expect("a signal"))));
+        for seq in live.iter().rev() {
+            let content = content_at(&feed, *seq).expect("a signal");
+            digest.add(signal_digest(*seq, &content));
+            let counting = counting(&feed, *seq, &content);
+            counting.iter().for_each(|(at, sets)| digest.add(rekeyed::rekeying_digest(*seq, *at, sets)));
+            prop_assert!(view.counting_rekeyings(*seq).eq(counting.iter().map(|(at, _)| *at)));
+        }
         prop_assert_eq!(view.digest(), digest);
         let withdrawn = effects.iter().map(|effect| match effect {
-            Effect::Withdrawn(signals) | Effect::Erased { withdrawn: signals, .. } => signals.len() as u64,
-            Effect::Added | Effect::Noted(_) | Effect::Missing | Effect::Nothing => 0,
+            Effect::Withdrawn { signals, .. } | Effect::Erased { withdrawn: signals, .. } => signals.len() as u64,
+            Effect::Added | Effect::Rekeyed(_) | Effect::Noted(_) | Effect::Missing | Effect::Nothing => 0,
         });
         prop_assert_eq!(withdrawn.sum::<u64>(), view.withdrawn());
     }

@@ -46,7 +46,11 @@ impl Chosen {
     /// Whether all of it can be read in a moment and without the disk.
     pub(super) fn is_at_hand(&self, store: &Store) -> bool {
         let signals = || self.own.read.iter().chain(&self.elsewhere.read);
-        let at_hand = |signal: &SignalRef| store.is_recent(&signal.feed, signal.seq) && !store.speaks_of(signal);
+        let is_recent = |signal: &SignalRef| {
+            store.is_recent(&signal.feed, signal.seq)
+                && store.rekeyings(signal).iter().all(|at| store.is_recent(&signal.feed, *at))
+        };
+        let at_hand = |signal: &SignalRef| is_recent(signal) && !store.speaks_of(signal);
         signals().count() <= MAX_READ_AT_ONCE && signals().all(at_hand)
     }
 }

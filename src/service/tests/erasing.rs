@@ -10,7 +10,7 @@ use crate::service::{Swept, Target};
 const THREE: [&str; 3] = ["aurelle", "bazaar", "kestrel"];
 
 /// Waits until a node has removed all that erasures of `of` name.
-async fn removed(world: &World, at: &str, of: &str) {
+pub(super) async fn removed(world: &World, at: &str, of: &str) {
     let store = &world.node(at).store;
     let mut changes = store.changes();
     let last = *store.erasures(&feed(of)).last().expect("there is one");

@@ -16,13 +16,13 @@ use crate::service::{AlertSink, Deliveries, DeliveryError, Target, WatchDraft};
 
 const THREE: [&str; 3] = ["aurelle", "bazaar", "kestrel"];
 
-async fn watch(node: &TestNode, domain: &str) -> WatchId {
+pub(super) async fn watch(node: &TestNode, domain: &str) -> WatchId {
     let draft = WatchDraft { identifiers: vec![named(domain)], days: None, label: format!("about {}", domain.len()) };
     node.watches.add(vec![draft]).await.pop().expect("one outcome").expect("durable")
 }
 
 /// Looks at all that is to be looked at, and gives what was raised since, acknowledged.
-async fn news(node: &TestNode) -> Vec<(WatchId, AlertKind)> {
+pub(super) async fn news(node: &TestNode) -> Vec<(WatchId, AlertKind)> {
     node.clock.advance_ms(2_000);
     while node.watcher.look().await.expect("readable") > 0 {}
     let mut news = Vec::new();

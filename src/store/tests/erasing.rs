@@ -30,7 +30,7 @@ async fn erase(store: &Store, seqs: &[u64]) {
 }
 
 /// Waits until all that erasures of a feed name is removed.
-async fn removed(store: &Store, of: &FeedId) {
+pub(super) async fn removed(store: &Store, of: &FeedId) {
     let mut changes = store.changes();
     let last = *store.erasures(of).last().expect("there is one");
     while store.erasure_progress(of).is_none_or(|progress| progress.removed <= last) {
@@ -146,7 +146,7 @@ async fn a_relay_that_withholds_content_is_seen_and_made_good() {
 }
 
 /// The files below `folder` that hold `needle`.
-fn holds(folder: &Path, needle: &[u8]) -> Vec<std::path::PathBuf> {
+pub(super) fn holds(folder: &Path, needle: &[u8]) -> Vec<std::path::PathBuf> {
     let paths = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("readable").path());
     let found = |path: std::path::PathBuf| match path.is_dir() {
         true => holds(&path, needle),

@@ -1,0 +1,131 @@
+//! Under which keys signals have pseudonyms: the keys that they were stated under, and those of their rekeyings.
+
+use std::collections::BTreeMap;
+
+use super::index::FeedNo;
+use super::state::Bodies;
+use super::{EngineError, Shared, Store, StoreError};
+use crate::domain::{FeedId, KeyId, PseudonymSet, Seq, SignalRef};
+use crate::feed::{Body, KeyedSignal};
+
+/// How many live signals of this member have pseudonyms under each key, or how many more. Kept up entry by entry, so that nobody
+/// reads all signals to know how far a change of keys has come.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct KeyCounts(BTreeMap<KeyId, i64>);
+
+impl KeyCounts {
+    /// So many more of one key.
+    pub(super) fn add(&mut self, key: &KeyId, by: i64) {
+        let count = self.0.entry(key.clone()).or_default();
+        *count += by;
+        if *count == 0 {
+            self.0.remove(key);
+        }
+    }
+
+    /// So many more of each.
+    pub(super) fn add_all(&mut self, more: &Self) {
+        more.0.iter().for_each(|(key, by)| self.add(key, *by));
+    }
+
+    /// How many there are of a key.
+    pub(super) fn of(&self, key: &KeyId) -> u64 {
+        self.0.get(key).copied().and_then(|count| u64::try_from(count).ok()).unwrap_or(0)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&KeyId, i64)> {
+        self.0.iter().map(|(key, count)| (key, *count))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl FromIterator<(KeyId, i64)> for KeyCounts {
+    fn from_iter<I: IntoIterator<Item = (KeyId, i64)>>(counts: I) -> Self {
+        let mut all = Self::default();
+        counts.into_iter().for_each(|(key, by)| all.add(&key, by));
+        all
+    }
+}
+
+impl Shared {
+    /// The signal at `signal` with the rekeyings that count; `None` where there is no signal.
+    pub(super) fn keyed(&self, feed: &FeedId, signal: Seq) -> Result<Option<KeyedSignal>, StoreError> {
+        let Some(leaf) = self.read(feed, signal)? else { return Ok(None) };
+        let Ok(Body::Signal { content, .. }) = leaf.read().map(|entry| entry.body) else { return Ok(None) };
+        let counting: Vec<Seq> = {
+            let state = self.state.read();
+            state.feed(feed).map_or_else(Vec::new, |record| record.view.counting_rekeyings(signal).collect())
+        };
+        let mut rekeyings = Vec::with_capacity(counting.len());
+        for at in counting {
+            let entry = self.read(feed, at)?.and_then(|leaf| leaf.read().ok());
+            if let Some(Body::Rekeying(rekeying)) = entry.map(|entry| entry.body) {
+                rekeyings.push((at, rekeying.pseudonyms));
+            }
+        }
+        Ok(Some(KeyedSignal { signal, content, rekeyings }))
+    }
+
+    /// The rekeyings of a signal that count, as they are on disk, and the pseudonyms of each.
+    pub(super) fn stored_rekeyings(&self, no: FeedNo, signal: Seq) -> Result<Vec<(Seq, Vec<PseudonymSet>)>, EngineError> {
+        let counting: Vec<Seq> = {
+            let state = self.state.read();
+            state.feeds.get(&no).map_or_else(Vec::new, |record| record.view.counting_rekeyings(signal).collect())
+        };
+        let (mut bodies, mut rekeyings) = (Bodies::of(&self.engine, no), Vec::with_capacity(counting.len()));
+        for at in counting {
+            if let Some(Body::Rekeying(rekeying)) = bodies.read(at)? {
+                rekeyings.push((at, rekeying.pseudonyms));
+            }
+        }
+        Ok(rekeyings)
+    }
+
+    /// All rekeyings of these signals.
+    pub(super) fn rekeyings(&self, feed: &FeedId, signals: &[Seq]) -> Vec<Seq> {
+        let state = self.state.read();
+        let view = state.feed(feed).map(|record| &record.view);
+        view.into_iter().flat_map(|view| signals.iter().flat_map(|signal| view.rekeyings_of(*signal))).collect()
+    }
+}
+
+impl Store {
+    /// Where the rekeyings of a signal stand that count as long as it stands, the newest first, at most
+    /// [`crate::domain::limits::MAX_REKEYINGS`]. In memory.
+    #[must_use]
+    pub fn rekeyings(&self, signal: &SignalRef) -> Vec<Seq> {
+        let state = self.shared.state.read();
+        state.feed(&signal.feed).map_or_else(Vec::new, |record| record.view.newest_rekeyings(signal.seq).collect())
+    }
+
+    /// Where all rekeyings of a signal stand, whether they count or not. In memory.
+    #[must_use]
+    pub fn all_rekeyings(&self, signal: &SignalRef) -> Vec<Seq> {
+        self.shared.rekeyings(&signal.feed, &[signal.seq])
+    }
+
+    /// The pseudonyms that these rekeyings give the signal. Reads entries where there are any.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`].
+    pub fn rekeyed(&self, signal: &SignalRef) -> Result<Vec<PseudonymSet>, StoreError> {
+        let mut sets = Vec::new();
+        for at in self.rekeyings(signal) {
+            if let Some(Body::Rekeying(rekeying)) =
+                self.entry(&SignalRef { feed: signal.feed.clone(), seq: at })?.map(|e| e.body)
+            {
+                sets.extend(rekeying.pseudonyms);
+            }
+        }
+        Ok(sets)
+    }
+
+    /// Live signals of this member, over all audiences, that have pseudonyms under `key`. In memory.
+    #[must_use]
+    pub fn own_live_signals_under(&self, key: &KeyId) -> u64 {
+        self.shared.state.read().keyed.of(key)
+    }
+}
