@@ -34,7 +34,10 @@ const STATUS_HELP: &str = "\
 Shares are made, made anew every month and repaired by the holders' nodes themselves. `making` waits for the members that are named;
 `made` waits for the secretariat, see `key result`; `failed` is begun anew within the hour.
 
-JSON: an array of {key, scheme, state, threshold, holders, made, share: {place, held, generation, since, state, waiting_for,
+While one key takes another one's place, the signals are those of this member that are found under the new one; the rest is to be submitted
+again.
+
+JSON: an array of {key, scheme, state, threshold, holders, made, own_signals, own_live_signals, share: {place, held, generation, since, state, waiting_for,
 failure_code, failure, culprit}}; null where there is none.";
 
 #[derive(Args)]
@@ -166,6 +169,8 @@ struct Key {
     threshold: Option<u32>,
     holders: Option<Vec<String>>,
     made: Option<bool>,
+    own_signals: u64,
+    own_live_signals: u64,
     share: Option<Share>,
 }
 
@@ -184,7 +189,7 @@ struct Share {
 
 impl Key {
     fn of(detail: KeyDetail) -> Self {
-        let KeyDetail { key, sharing, own } = detail;
+        let KeyDetail { key, sharing, own, own_signals, own_live_signals } = detail;
         let key = key.unwrap_or_default();
         Self {
             key: key.id,
@@ -193,6 +198,8 @@ impl Key {
             threshold: sharing.as_ref().map(|sharing| sharing.threshold),
             made: sharing.as_ref().map(|sharing| sharing.made),
             holders: sharing.map(|sharing| sharing.holders.into_iter().map(|holder| holder.member).collect()),
+            own_signals,
+            own_live_signals,
             share: own.map(Share::of),
         }
     }
@@ -237,9 +244,11 @@ impl Show for Keys {
     fn table(&self) -> String {
         let rows = self.0.iter().map(|key| {
             let share = key.share.as_ref().map_or_else(|| "-".to_owned(), Share::line);
-            vec![key.key.clone(), key.scheme.clone(), key.state.clone(), key.held_by(), share]
+            let signals =
+                if key.state == "active" { format!("{} of {}", key.own_signals, key.own_live_signals) } else { "-".to_owned() };
+            vec![key.key.clone(), key.scheme.clone(), key.state.clone(), signals, key.held_by(), share]
         });
-        table(&["key", "scheme", "state", "holders", "this member's share"], rows)
+        table(&["key", "scheme", "state", "own signals", "holders", "this member's share"], rows)
     }
 }
 

@@ -269,6 +269,7 @@ impl Parts {
                 keys: Arc::new(KeyStates {
                     directory: directory.clone(),
                     ceremonies: ceremonies.clone(),
+                    signals: signals.clone(),
                     store: store.clone(),
                 }),
                 access: access.clone(),

@@ -64,11 +64,13 @@ impl KeyService for KeyServer {
 }
 
 fn detail(record: KeyRecord) -> KeyDetail {
-    let KeyRecord { listed, own, note } = record;
+    let KeyRecord { listed, own, note, rekeyed } = record;
     let (id, scheme, state) = (listed.id.to_string(), listed.scheme.to_string(), listed.state.to_string());
     KeyDetail {
         key: Some(proto::KeyStatus { id, scheme, state }),
         sharing: listed.sharing.map(sharing),
+        own_signals: rekeyed.as_ref().map_or(0, |rekeyed| rekeyed.signals),
+        own_live_signals: rekeyed.map_or(0, |rekeyed| rekeyed.of),
         own: own.map(|own| OwnShare { note: note.unwrap_or_default(), ..share(own) }),
     }
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::blocking::{Panicked, off_thread};
 use super::keeping::{Ceremonies, KeyReport, VaultError};
+use super::signals::{Rekeyed, Signals};
 use crate::domain::{KeyId, RosterKey, Usage};
 use crate::membership::Directory;
 use crate::store::{Store, StoreError};
@@ -14,6 +15,8 @@ pub struct KeyStates {
     pub directory: Arc<Directory>,
     /// What this member holds.
     pub ceremonies: Arc<Ceremonies>,
+    /// How far this member's signals are taken over to each.
+    pub signals: Arc<Signals>,
     /// What others used of it.
     pub store: Arc<Store>,
 }
@@ -27,6 +30,8 @@ pub struct KeyRecord {
     pub own: Option<KeyReport>,
     /// What all holders signed of the shares that this member has.
     pub note: Option<Bytes>,
+    /// How far this member's signals are taken over to it; `None` where it is not active.
+    pub rekeyed: Option<Rekeyed>,
 }
 
 /// Why an operator's wish is not done.
@@ -65,13 +70,14 @@ impl KeyStates {
     /// # Errors
     /// [`KeyError::Vault`], [`KeyError::Panicked`].
     pub async fn list(&self) -> Result<Vec<KeyRecord>, KeyError> {
-        let reports = self.ceremonies.reports();
+        let (reports, rekeyed) = (self.ceremonies.reports(), self.signals.rekeyed());
         let (signed, book) = (self.directory.roster(), self.ceremonies.book.clone());
         off_thread(move || {
             let record = |listed: &RosterKey| {
                 let own = reports.iter().find(|report| report.key == listed.id).cloned();
                 let note = if own.is_some() { book.sharing(&listed.id)? } else { None };
-                Ok(KeyRecord { listed: listed.clone(), own, note })
+                let rekeyed = rekeyed.iter().find(|rekeyed| rekeyed.key == listed.id).cloned();
+                Ok(KeyRecord { listed: listed.clone(), own, note, rekeyed })
             };
             signed.roster().keys.iter().map(record).collect()
         })

@@ -186,7 +186,7 @@ fn adopt(roster: &mut Roster, arguments: &AdoptArguments) -> Result<String, Fail
     let key = take_in(roster, &note)?;
     Ok(format!(
         "Key {key} is in use as soon as the nodes have this roster. Where another one retires, members submit their signals again; \
-         then `countermark alliance key destroy` ends the old one."
+         `countermark key status` at each shows how far they are, and then `countermark alliance key destroy` ends the old one."
     ))
 }
 
