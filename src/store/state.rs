@@ -270,8 +270,9 @@ impl State {
                 (at, sets)
             }
             Body::Rekeying(rekeying) => {
-                record.view.expire_rekeying(at.seq(), &rekeying);
-                (Position::new(at.feed(), rekeying.signal), rekeying.pseudonyms)
+                // Where it was erased the fold has seen to it, and what other rekeyings lead to stays.
+                let counted = record.view.expire_rekeying(at.seq(), &rekeying);
+                (Position::new(at.feed(), rekeying.signal), if counted { rekeying.pseudonyms } else { Vec::new() })
             }
             _ => return,
         };

@@ -93,7 +93,7 @@ impl Node {
         let number = *state.held.entry(name).or_insert(next);
         let signal = format!("a/all/{number}");
         let status = if state.withdrawn.contains(&signal) { 3 } else { 1 };
-        let receipt = SubmissionReceipt { signal, created, status };
+        let receipt = SubmissionReceipt { signal, created, rekeyed: false, status };
         Ok(SubmitSignalsResponse { result: Some(submit_signals_response::Result::Receipt(receipt)) })
     }
 

@@ -207,12 +207,15 @@ impl FeedView {
         rekeyed
     }
 
-    /// The content of the rekeying at `at` is gone from this node because its time had ended.
-    pub fn expire_rekeying(&mut self, at: Seq, rekeying: &Rekeying) {
-        if self.counting_rekeyings(rekeying.signal).any(|counting| counting == at) {
+    /// The content of the rekeying at `at` is gone from this node because its time had ended. True where it counted until now, which it
+    /// does not where its signal went before.
+    pub fn expire_rekeying(&mut self, at: Seq, rekeying: &Rekeying) -> bool {
+        let counted = self.counting_rekeyings(rekeying.signal).any(|counting| counting == at);
+        if counted {
             self.totals.digest.remove(rekeying_digest(rekeying.signal, at, &rekeying.pseudonyms));
         }
         self.rekeyings.remove(&(rekeying.signal, at));
+        counted
     }
 }
 

@@ -192,6 +192,32 @@ async fn nobody_fills_a_check_with_rekeyings_of_one_signal() {
 }
 
 #[tokio::test]
+async fn a_rekeying_that_is_erased_alone_takes_away_what_it_alone_gave() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path(), "acme");
+    fill(&store, 0..300).await;
+    for (key, n) in [("k2", 1_000), ("k3", 1_000), ("k4", 0), ("k5", 1_001)] {
+        append(&store, unchecked(rekeying(0, key, n))).await;
+    }
+    append(&store, erasure(&[300, 302, 303], &[])).await;
+    let stays = |store: &Store| {
+        let found = [0, 1_000, 1_001].map(|n| found(store, n));
+        assert_eq!(found, [vec![(0, false)], vec![(0, false)], vec![]], "it was stated so, and one rekeying is left");
+        assert_eq!(["k1", "k2", "k3", "k4", "k5"].map(|key| under(store, key)), [300, 0, 1, 0, 0]);
+    };
+    stays(&store);
+    removed(&store, &feed(OWN)).await;
+    stays(&store);
+    assert_eq!(store.purge().await, Ok(true));
+    assert_eq!(holds(folder.path(), &pseudonym(1_001).0[..8]), Vec::<std::path::PathBuf>::new());
+    drop(store);
+    let store = open(folder.path(), "acme");
+    stays(&store);
+    store.rebuild().await.expect("rebuilt");
+    stays(&store);
+}
+
+#[tokio::test]
 async fn what_another_member_left_behind_expires_with_its_rekeyings() {
     let (one, two) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
     let (owner, replica) = (open(one.path(), "acme"), open(two.path(), "bolt"));
