@@ -103,3 +103,62 @@ async fn members_make_a_key_use_it_lose_a_share_and_change_who_holds_it() {
     let answer = bazaar.check(seller()).await.expect("answered");
     assert_ne!(answer.verdict(), Verdict::NoneKnown, "pseudonyms stay");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alliance_leaves_the_key_that_all_members_have_behind() {
+    let alliance = Programs::found(&["bazaar:platform", "aurelle:brand", "chips:brand"]);
+    let nodes: Vec<Running> = MEMBERS[..3].iter().map(|member| alliance.serve(member)).collect();
+    let bazaar = alliance.client("bazaar").await;
+    let (aurelle, _chips) = (alliance.client("aurelle").await, alliance.client("chips").await);
+    drop(aurelle);
+    let rows = alliance.root().join("rows.csv");
+    std::fs::write(
+        &rows,
+        "submission_id,audience,phone,infringement,evidence\ncase-1,all,+8613800138000,trademark-counterfeit,test-purchase\n",
+    )
+    .expect("written");
+    let submit = || {
+        let printed = done(&["submit", &display(&rows), "--output", "json", "--config", &alliance.client_config("aurelle")]);
+        serde_json::from_str::<serde_json::Value>(&printed).expect("JSON")
+    };
+    assert_eq!(submit()["created"], 1);
+    let found = || {
+        let mut bazaar = bazaar.clone();
+        async move {
+            let answer = bazaar.check(vec![identifier(Kind::Phone, "+8613800138000")]).await.expect("answered");
+            answer.verdict() != Verdict::NoneKnown
+        }
+    };
+    eventually("the signal is found", found).await;
+
+    let (folder, note) = (display(&alliance.root().join("alliance")), display(&alliance.root().join("k2.note")));
+    done(&["alliance", "key", "add", "--folder", &folder]);
+    spread(&alliance, "bazaar", &nodes[0]);
+    let named = |member: &str, id: &str| {
+        let output = done(&["key", "status", "--output", "json", "--config", &alliance.client_config(member)]);
+        let keys: Vec<serde_json::Value> = serde_json::from_str(&output).expect("JSON");
+        keys.into_iter().find(|key| key["key"] == id).unwrap_or_default()
+    };
+    eventually("the key is made", || async { named("chips", "k2")["share"]["state"] == "made" }).await;
+    done(&["key", "result", "k2", "--out", &note, "--config", &alliance.client_config("chips")]);
+    done(&["alliance", "key", "adopt", "--folder", &folder, &note]);
+    spread(&alliance, "bazaar", &nodes[0]);
+    for member in &MEMBERS[..3] {
+        eventually("it is in use", || async { named(member, "k2")["state"] == "active" }).await;
+        assert_eq!(named(member, "k1")["state"], "retiring");
+    }
+    assert!(found().await, "both keys answer");
+    let progress = || (named("aurelle", "k2")["own_signals"].clone(), named("aurelle", "k2")["own_live_signals"].clone());
+    assert_eq!(progress(), (0.into(), 1.into()));
+    let again = submit();
+    assert_eq!((&again["created"], &again["rekeyed"]), (&0.into(), &1.into()));
+    assert_eq!(progress(), (1.into(), 1.into()));
+    let mut asking = bazaar.clone();
+    let before = asking.check(vec![identifier(Kind::Phone, "+8613800138000")]).await.expect("answered");
+    assert_eq!(before.members_elsewhere, 1, "it is one signal under both keys");
+
+    done(&["alliance", "key", "destroy", "k1", "--folder", &folder]);
+    spread(&alliance, "bazaar", &nodes[0]);
+    eventually("the old key is gone", || async { named("bazaar", "k1")["state"] == "destroyed" }).await;
+    eventually("the signal is found under the new key alone", found).await;
+}

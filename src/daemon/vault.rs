@@ -116,7 +116,7 @@ mod tests {
         vault.save(&key, b"the second").expect("kept");
         assert_eq!(vault.load(&key).expect("read").as_deref().map(Vec::as_slice), Some(&b"the second"[..]));
         assert_eq!(fs::read(folder.path().join("seen")).expect("there"), [0; 9]);
-        assert_eq!(vault.keys().expect("read"), [key.clone()]);
+        assert_eq!(vault.keys().expect("read"), std::slice::from_ref(&key));
         vault.remove(&key).expect("removed");
         vault.remove(&key).expect("nothing there");
         assert_eq!(vault.load(&key).expect("read"), None);

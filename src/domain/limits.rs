@@ -113,6 +113,9 @@ pub const CEREMONY_IDLE: Duration = Duration::from_secs(30);
 pub const CEREMONY_RETRY: Duration = Duration::from_secs(3_600);
 /// Generations that a participant goes on by at once because another has: enough for attempts that failed, and too few to use all up.
 pub const MAX_GENERATIONS_AHEAD: u32 = 64;
+/// Results of ceremonies that a participant has signed and keeps because it has not seen that all did: beyond so many attempts that failed
+/// at their very end, no other begins before the roster names other holders.
+pub const MAX_SIGNED_RESULTS: usize = 64;
 /// How long shares are still used after those that replace them are there: a node learns of new ones when it asks with old ones.
 pub const SHARE_OVERLAP: Duration = Duration::from_secs(3_600);
 /// How old shares are at least before they are made anew because another holder wants it: a hostile one cannot keep all at it.

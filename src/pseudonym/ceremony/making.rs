@@ -57,6 +57,9 @@ pub struct Made {
     pub shares: BTreeMap<KeyClass, KeyShare>,
 }
 
+/// What the others committed to, by class.
+type Read = Vec<(KeyClass, BTreeMap<Identifier, round1::Package>)>;
+
 /// The first part of one participant, for one class.
 struct Committed {
     secret: round1::SecretPackage,
@@ -158,10 +161,7 @@ impl Making {
     }
 
     /// The commitments of the others, by class.
-    fn read(
-        &self,
-        commitments: &BTreeMap<HolderIndex, Vec<u8>>,
-    ) -> Result<Vec<(KeyClass, BTreeMap<Identifier, round1::Package>)>, CeremonyError> {
+    fn read(&self, commitments: &BTreeMap<HolderIndex, Vec<u8>>) -> Result<Read, CeremonyError> {
         if !commitments.keys().copied().eq(self.others()) {
             return Err(CeremonyError::Incomplete);
         }

@@ -8,7 +8,8 @@ use crate::domain::{GroupElement, SharedClass};
 use crate::pseudonym::HeldShares;
 use crate::pseudonym::toprf::{KeyShare, PublicShares};
 
-type Dealt = BTreeMap<HolderIndex, BTreeMap<HolderIndex, Zeroizing<Vec<u8>>>>;
+type Parts = BTreeMap<HolderIndex, Zeroizing<Vec<u8>>>;
+type Dealt = BTreeMap<HolderIndex, Parts>;
 
 fn place(index: u16) -> HolderIndex {
     HolderIndex::new(index).expect("not zero")
@@ -148,7 +149,7 @@ fn a_participant_that_lies_is_named_at_each_step() {
             blamed(first.shares(&without(&commitments(part), place(1))).expect_err("not read"));
         }
         let dealt = table.shares(&honest).expect("dealt");
-        let with = |change: &dyn Fn(&mut BTreeMap<HolderIndex, Zeroizing<Vec<u8>>>)| {
+        let with = |change: &dyn Fn(&mut Parts)| {
             let mut dealt = dealt.clone();
             change(dealt.entry(place(3)).or_default());
             let third = &table.0[&place(3)];

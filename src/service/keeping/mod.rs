@@ -16,11 +16,15 @@ mod ceremonies;
 mod making;
 mod record;
 mod repairing;
+mod report;
 
 pub use belief::{Disbelief, believe};
 pub use book::{ShareBook, ShareVault, VaultError};
-pub use ceremonies::{Ceremonies, CeremonyDesk, CeremonyPace, CeremonyRefusal, CeremonyState, KeyReport};
+pub use ceremonies::{Ceremonies, CeremonyDesk, CeremonyPace};
 pub use record::{Signed, dealt_record};
+pub use report::{CeremonyRefusal, CeremonyState, KeyReport};
+
+use std::fmt;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -66,12 +70,18 @@ pub struct RepairQuery {
 }
 
 /// What a helper answers.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct RepairAnswer {
     /// What each helper, in order, committed to; to another helper its own alone.
     pub splits: Vec<Signed>,
     /// A scalar for each class: to the member the sum, to another helper its piece.
     pub scalars: Zeroizing<Vec<u8>>,
+}
+
+impl fmt::Debug for RepairAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RepairAnswer({} splits, redacted)", self.splits.len())
+    }
 }
 
 /// The way to the other holders of a key.

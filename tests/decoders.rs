@@ -1,0 +1,72 @@
+//! What a peer sends never makes a decoder panic: what is valid is taken apart, and so is what is cut, longer, of other bits, or noise.
+
+#[path = "fuzz/decoders.rs"]
+mod decoders;
+
+use decoders::DECODERS;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::test_runner::{Config, TestRunner};
+
+/// Inputs that made a decoder panic once: which decoder, and the bytes.
+const KNOWN: &[(&str, &[u8])] = &[];
+
+/// What happens to an input on its way.
+#[derive(Debug, Clone)]
+enum Change {
+    Flip(Index, u8),
+    Cut(Index),
+    Insert(Index, Vec<u8>),
+    Repeat(Index, Index),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        (any::<Index>(), 1..=255_u8).prop_map(|(at, bits)| Change::Flip(at, bits)),
+        any::<Index>().prop_map(Change::Cut),
+        (any::<Index>(), prop::collection::vec(any::<u8>(), 1..40)).prop_map(|(at, bytes)| Change::Insert(at, bytes)),
+        (any::<Index>(), any::<Index>()).prop_map(|(from, to)| Change::Repeat(from, to)),
+    ]
+}
+
+fn changed(mut bytes: Vec<u8>, changes: &[Change]) -> Vec<u8> {
+    for change in changes {
+        let length = bytes.len() + 1;
+        match change {
+            Change::Flip(at, bits) if !bytes.is_empty() => {
+                let at = at.index(bytes.len());
+                bytes[at] ^= bits;
+            }
+            Change::Flip(..) => {}
+            Change::Cut(at) => bytes.truncate(at.index(length)),
+            Change::Insert(at, more) => drop(bytes.splice(at.index(length)..at.index(length), more.iter().copied())),
+            Change::Repeat(from, to) => {
+                let (from, to) = (from.index(length), to.index(length));
+                let part = bytes[from.min(to)..from.max(to)].to_vec();
+                bytes.extend(part);
+            }
+        }
+    }
+    bytes
+}
+
+#[test]
+fn no_decoder_panics_whatever_it_is_given() {
+    for (name, decode, valid) in DECODERS {
+        let valid = valid();
+        decode(&valid);
+        for (_, bytes) in KNOWN.iter().filter(|(known, _)| known == name) {
+            decode(bytes);
+        }
+        let mut runner = TestRunner::new(Config { cases: 300, failure_persistence: None, ..Config::default() });
+        let inputs = prop_oneof![
+            4 => prop::collection::vec(change(), 1..4).prop_map(move |changes| changed(valid.clone(), &changes)),
+            1 => prop::collection::vec(any::<u8>(), 0..600),
+        ];
+        let ran = runner.run(&inputs, |bytes| {
+            decode(&bytes);
+            Ok(())
+        });
+        assert!(ran.is_ok(), "{name}: {ran:?}");
+    }
+}
