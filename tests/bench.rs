@@ -42,7 +42,9 @@ fn a_quick_run_measures_a_whole_node_beside_its_limits() {
         assert!(!of.is_empty(), "{operation} is measured");
         for figure in of {
             assert!(figure["ours"]["median"].as_f64().is_some_and(|value| value > 0.0 || operation == "idle, from a peer"));
-            assert!(figure["signals"].as_u64().is_some_and(|signals| signals >= 100_000), "{figure}");
+            // The arithmetic of shared keys hangs on no signals.
+            let of_keys = MEASURED[..3].contains(&operation);
+            assert!(of_keys || figure["signals"].as_u64().is_some_and(|signals| signals >= 100_000), "{figure}");
         }
     }
     let limits: Vec<&str> = figures.iter().filter_map(|figure| figure["limit"]["of"].as_str()).collect();

@@ -37,7 +37,13 @@ impl World {
     fn new() -> Self {
         let world = Self(tempfile::tempdir().expect("a folder"));
         let members = ["--member", "acme:brand:127.0.0.1:7400", "--member", "globex:platform:127.0.0.1:7402"];
-        world.run(&[&["alliance", "init", "--name", "alliance.example", "--folder", "secretariat"][..], &members].concat());
+        world.run(
+            &[
+                &["alliance", "init", "--name", "alliance.example", "--folder", "secretariat", "--scheme", "hmac-sha256"][..],
+                &members,
+            ]
+            .concat(),
+        );
         world
     }
 

@@ -9,7 +9,8 @@ use serde_json::json;
 use crate::{folder, run, run_with};
 
 fn found(folder: &Path) {
-    run(folder, &["alliance", "init", "--name", "alliance.example", "--folder", "secretariat"]).expect(0);
+    run(folder, &["alliance", "init", "--name", "alliance.example", "--folder", "secretariat", "--scheme", "hmac-sha256"])
+        .expect(0);
 }
 
 /// A member's request, and its fingerprint.
@@ -267,6 +268,10 @@ fn groups_have_members_of_the_roster() {
     ];
     let founded = run(folder, &init).expect(0);
     assert!(founded.err.contains("countermark serve --config secretariat/members/a/node.toml"), "{}", founded.err);
+    assert!(founded.err.contains("before the members have made key k1"), "{}", founded.err);
+    let key = &roster(folder)["keys"][0];
+    assert_eq!((&key["scheme"], &key["state"]), (&json!("toprf-ristretto255"), &json!("pending")));
+    assert_eq!((&key["sharing"]["threshold"], &key["sharing"]["holders"][1]["member"]), (&json!(2), &json!("b")));
     for member in ["a", "b"] {
         run(folder, &["config", "check", "--config", &format!("secretariat/members/{member}")]).expect(0);
     }

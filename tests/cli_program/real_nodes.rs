@@ -43,7 +43,7 @@ impl World {
     pub(crate) fn new() -> Self {
         let folder = folder();
         let members = ["a:brand", "b:platform"].map(|member| format!("{member}:127.0.0.1:{}", port_pair()));
-        let mut init = vec!["alliance", "init", "--name", "alliance.example", "--folder", "s"];
+        let mut init = vec!["alliance", "init", "--name", "alliance.example", "--folder", "s", "--scheme", "hmac-sha256"];
         members.iter().for_each(|member| init.extend(["--member", member]));
         run(folder.path(), &init).expect(0);
         let nodes = ["a", "b"].map(|member| {
