@@ -18,7 +18,7 @@ use countermark::pseudonym::{CanonicalIdentifier, Canonicaliser, HeldShares, dea
 use zeroize::Zeroizing;
 
 /// Gives the same numbers every time.
-pub struct Fixed;
+pub(crate) struct Fixed;
 
 impl Entropy for Fixed {
     fn fill(&self, out: &mut [u8]) -> Result<(), EntropyError> {
@@ -135,7 +135,7 @@ fn pieces(bytes: &[u8]) -> BTreeMap<HolderIndex, Piece> {
 type Decoder = (&'static str, fn(&[u8]), fn() -> Vec<u8>);
 
 /// A name, the decoder, and something that it takes.
-pub const DECODERS: &[Decoder] = &[
+pub(crate) const DECODERS: &[Decoder] = &[
     ("commitments of a ceremony", of_commitments, || making(2, 2).commitments().expect("made")),
     ("shares of a ceremony", of_dealt, || {
         let theirs = BTreeMap::from([(place(1), making(1, 1).commitments().expect("made"))]);
@@ -186,7 +186,7 @@ fn of_repair(data: &[u8]) {
     let repair = Repair { class: KeyClass::LowEntropy, public: &shared.public, helpers: &helpers, place: place(3) };
     let (elements, scalars) = data.split_at(data.len().min(64));
     let commitments: Vec<GroupElement> = chunks(elements).into_iter().map(GroupElement).collect();
-    drop(repair.check_split(place(1), &commitments));
+    let _ = repair.check_split(place(1), &commitments);
     let all = BTreeMap::from([(place(1), commitments.clone()), (place(2), commitments)]);
     drop(repair.sum(place(1), &pieces(scalars), &all));
     drop(repair.finish(&pieces(scalars), &all));
@@ -213,7 +213,7 @@ fn of_receipt(data: &[u8]) {
 }
 
 fn of_part(data: &[u8]) {
-    drop(part().verify(&alliance(), data, b"", &key().public()));
+    let _ = part().verify(&alliance(), data, b"", &key().public());
 }
 
 fn of_sharing(data: &[u8]) {
@@ -243,7 +243,7 @@ fn of_audit(data: &[u8]) {
 
 /// The first byte says which decoder gets the rest.
 #[allow(dead_code, reason = "the fuzzer's way in")]
-pub fn run(data: &[u8]) {
+pub(crate) fn run(data: &[u8]) {
     let Some((first, rest)) = data.split_first() else { return };
     if let Some((_, decoder, _)) = DECODERS.get(usize::from(*first)) {
         decoder(rest);
