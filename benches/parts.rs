@@ -7,8 +7,8 @@ use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use countermark::alliance::default_platforms;
 use countermark::domain::{
     Action, AllianceName, Audience, Clock, Entropy, EntropyError, Evidence, EvidenceKind, FeedId, GoodsValue, Identifier,
-    IdentifierKind, Infringement, KeyId, Policy, Pseudonym, PseudonymSet, Roster, Seq, Sha256Digest, Sighting, SignalContent,
-    Standing, Statement, SubmissionTag, Timestamp, Watch, WatchId,
+    IdentifierKind, Infringement, KeyId, Pseudonym, PseudonymSet, Roster, Seq, Sha256Digest, Sighting, SignalContent, Standing,
+    Statement, SubmissionTag, Timestamp, Watch, WatchId,
 };
 use countermark::feed::{
     Body, Checkpoint, Entry, EntryBytes, Frontier, SignedCheckpoint, SigningKey, decode, encode, leaf_hash,
@@ -39,17 +39,7 @@ fn stores(count: u64) -> Vec<Store> {
 
 /// A roster with the platforms that every alliance begins with.
 fn roster() -> Roster {
-    Roster {
-        format: Roster::FORMAT,
-        alliance: "bench.test".parse().expect("valid"),
-        serial: 1,
-        issued_at: String::new(),
-        policy: Policy::default(),
-        members: vec![],
-        groups: vec![],
-        keys: vec![],
-        platforms: default_platforms(),
-    }
+    Roster { platforms: default_platforms(), ..Roster::first("bench.test".parse().expect("valid"), String::new()) }
 }
 
 fn canonical_forms(c: &mut Criterion) {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use cluster::program::{PROGRAM, Programs, Running};
-use cluster::{eventually, identifier, submission};
+use cluster::{eventually, identifier, submission, until_found};
 use countermark::rpc::proto::{IdentifierKind as Kind, Verdict};
 
 const MEMBERS: [&str; 4] = ["bazaar", "aurelle", "chips", "drinks"];
@@ -76,14 +76,7 @@ async fn members_make_a_key_use_it_lose_a_share_and_change_who_holds_it() {
     }
     aurelle.submit(submission("all", seller())).await.expect("taken");
     let mut bazaar = alliance.client("bazaar").await;
-    eventually("the signal is found by its phone", || {
-        let mut bazaar = bazaar.clone();
-        async move {
-            let answer = bazaar.check(vec![identifier(Kind::Phone, "+86 138 0013 8000")]).await.expect("answered");
-            answer.verdict() != Verdict::NoneKnown
-        }
-    })
-    .await;
+    until_found(&bazaar, identifier(Kind::Phone, "+86 138 0013 8000")).await;
     let usage = done(&["key", "usage", "--output", "json", "--config", &alliance.client_config("bazaar")]);
     assert!(
         usage.lines().any(|line| line.contains(r#""member":"aurelle""#) && line.contains(r#""class":"low_entropy""#)),
@@ -126,14 +119,8 @@ async fn an_alliance_leaves_the_key_that_all_members_have_behind() {
         serde_json::from_str::<serde_json::Value>(&printed).expect("JSON")
     };
     assert_eq!(submit()["created"], 1);
-    let found = || {
-        let mut bazaar = bazaar.clone();
-        async move {
-            let answer = bazaar.check(vec![identifier(Kind::Phone, "+8613800138000")]).await.expect("answered");
-            answer.verdict() != Verdict::NoneKnown
-        }
-    };
-    eventually("the signal is found", found).await;
+    let phone = || identifier(Kind::Phone, "+8613800138000");
+    until_found(&bazaar, phone()).await;
 
     let (folder, note) = (display(&alliance.root().join("alliance")), display(&alliance.root().join("k2.note")));
     done(&["alliance", "key", "add", "--folder", &folder]);
@@ -150,18 +137,19 @@ async fn an_alliance_leaves_the_key_that_all_members_have_behind() {
         eventually("it is in use", || async { named(member, "k2")["state"] == "active" }).await;
         assert_eq!(named(member, "k1")["state"], "retiring");
     }
-    assert!(found().await, "both keys answer");
+    let mut asking = bazaar.clone();
+    let answer = asking.check(vec![phone()]).await.expect("answered");
+    assert_ne!(answer.verdict(), Verdict::NoneKnown, "both keys answer");
     let progress = || (named("aurelle", "k2")["own_signals"].clone(), named("aurelle", "k2")["own_live_signals"].clone());
     assert_eq!(progress(), (0.into(), 1.into()));
     let again = submit();
     assert_eq!((&again["created"], &again["rekeyed"]), (&0.into(), &1.into()));
     assert_eq!(progress(), (1.into(), 1.into()));
-    let mut asking = bazaar.clone();
-    let before = asking.check(vec![identifier(Kind::Phone, "+8613800138000")]).await.expect("answered");
+    let before = asking.check(vec![phone()]).await.expect("answered");
     assert_eq!(before.members_elsewhere, 1, "it is one signal under both keys");
 
     done(&["alliance", "key", "destroy", "k1", "--folder", &folder]);
     spread(&alliance, "bazaar", &nodes[0]);
     eventually("the old key is gone", || async { named("bazaar", "k1")["state"] == "destroyed" }).await;
-    eventually("the signal is found under the new key alone", found).await;
+    until_found(&bazaar, phone()).await;
 }

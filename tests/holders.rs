@@ -3,7 +3,7 @@
 
 mod cluster;
 
-use cluster::{Alliance, eventually, identifier, submission};
+use cluster::{Alliance, identifier, submission, until_found};
 use countermark::domain::MemberKind;
 use countermark::rpc::proto::{IdentifierKind as Kind, Verdict};
 use tonic::Code;
@@ -25,14 +25,7 @@ async fn members_share_signals_under_a_key_that_none_of_them_has() {
     let chips = alliance.client("chips").await;
     let seller = || vec![identifier(Kind::Domain, "outlet-17.test"), identifier(Kind::Phone, "+8613800138000")];
     aurelle.submit(submission("all", seller())).await.expect("taken");
-    eventually("the signal is found by its phone", || {
-        let mut bazaar = bazaar.clone();
-        async move {
-            let answer = bazaar.check(vec![identifier(Kind::Phone, "+86 138 0013 8000")]).await.expect("answered");
-            answer.verdict() != Verdict::NoneKnown
-        }
-    })
-    .await;
+    until_found(&bazaar, identifier(Kind::Phone, "+86 138 0013 8000")).await;
     assert_eq!(
         bazaar.check(vec![identifier(Kind::Phone, "+8613800138001")]).await.expect("answered").verdict(),
         Verdict::NoneKnown

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use cluster::{Alliance, identifier, submission};
+use cluster::{Alliance, identifier, submission, until_found};
 use countermark::daemon::{SystemClock, SystemEntropy};
 use countermark::domain::{MemberKind, Seq};
 use countermark::feed::{Body, Leaf, decode};
-use countermark::rpc::proto::{IdentifierKind as Kind, Verdict};
+use countermark::rpc::proto::IdentifierKind as Kind;
 use countermark::store::{Options, Store};
 use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
 use curve25519_dalek::scalar::Scalar;
@@ -48,11 +48,7 @@ async fn stolen(alliance: &Alliance, sockets: cluster::Sockets) -> HashSet<[u8; 
     }
     let last = phone(flagged().last().expect("some"));
     let bazaar = alliance.client("bazaar").await;
-    cluster::eventually("bazaar has all", || {
-        let (mut bazaar, last) = (bazaar.clone(), identifier(Kind::Phone, &last));
-        async move { bazaar.check(vec![last]).await.expect("answered").verdict() != Verdict::NoneKnown }
-    })
-    .await;
+    until_found(&bazaar, identifier(Kind::Phone, &last)).await;
     for node in nodes.into_values() {
         node.stop().await;
     }

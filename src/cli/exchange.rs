@@ -23,8 +23,6 @@ use crate::rpc::proto;
 
 /// How long the holders of a shared key are waited for, which are elsewhere: a budget of a day renews within it.
 const MAX_HOLDER_WAIT: Duration = Duration::from_secs(25 * 3_600);
-/// What the node answers while they are.
-const OF_HOLDERS: [&str; 2] = ["KEY_HOLDERS_UNREACHABLE", "EVALUATION_BUDGET_SPENT"];
 /// Bytes of rows without an answer: the longest rows, of which a full window would be a quarter of a gigabyte, take fewer.
 const MAX_HELD_BYTES: usize = 32 * 1_024 * 1_024;
 /// Times in a row that the stream is opened without a row being answered: about a minute and a half, in which a node restarts.
@@ -105,20 +103,21 @@ pub(super) async fn exchange<E: Exchange>(
 /// What a person is told who waits.
 pub(super) fn waiting(failure: &Failure, wait: Duration) -> String {
     let (code, seconds) = (failure.code(), wait.as_secs_f32());
+    format!("{} ({code}); trying again in {seconds:.1} s", of_holders(code).unwrap_or("the stream broke"))
+}
+
+/// What keeps the holders of a shared key, where the code is theirs.
+fn of_holders(code: &str) -> Option<&'static str> {
     match code {
-        "KEY_HOLDERS_UNREACHABLE" => {
-            format!("too few holders of the pseudonym key answer ({code}); trying again in {seconds:.1} s")
-        }
-        "EVALUATION_BUDGET_SPENT" => {
-            format!("the day's budget of evaluations is used up ({code}); trying again in {seconds:.1} s")
-        }
-        _ => format!("the stream broke ({code}); trying again in {seconds:.1} s"),
+        "KEY_HOLDERS_UNREACHABLE" => Some("too few holders of the pseudonym key answer"),
+        "EVALUATION_BUDGET_SPENT" => Some("the day's budget of evaluations is used up"),
+        _ => None,
     }
 }
 
 /// Whether the holders of a shared key are still to be waited for.
 fn is_of_holders(failure: &Failure, waited: Duration) -> bool {
-    OF_HOLDERS.contains(&failure.code()) && waited < MAX_HOLDER_WAIT
+    of_holders(failure.code()).is_some() && waited < MAX_HOLDER_WAIT
 }
 
 /// How a stream ended before its rows did.

@@ -12,11 +12,9 @@ use super::failure::{Failure, Outcome};
 use super::output::{Printer, Show, table};
 use super::words;
 use crate::alliance::folder::{Access, write_new};
-use crate::domain::{KeyClass, KeyId};
+use crate::domain::{KeyClass, KeyId, Timestamp};
 use crate::rpc::proto::key_service_client::KeyServiceClient;
 use crate::rpc::proto::{KeyDetail, KeyUsage, ListKeysRequest, ListUsageRequest, OwnShare, RefreshKeyRequest, ShareState};
-
-const DAY_MS: i64 = 86_400_000;
 
 #[derive(Subcommand)]
 pub(super) enum KeyCommand {
@@ -269,8 +267,7 @@ impl Used {
     fn of(usage: KeyUsage) -> Self {
         let class = KeyClass::from_number(usage.key_class).map_or("unknown", KeyClass::as_str);
         let KeyUsage { day, key, member, evaluations, requests, .. } = usage;
-        let day = words::instant(i64::from(day) * DAY_MS).unwrap_or_default();
-        let day = day.split('T').next().unwrap_or_default().to_owned();
+        let day = Timestamp::from_unix_day(day).date().to_string();
         Self { day, key, class: class.to_owned(), member, evaluations, requests }
     }
 }

@@ -1,12 +1,12 @@
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 
+use crate::alliance::folder::create_private_folder;
 use crate::service::{EvidenceShelf, HolderEvidence};
 
 /// Pieces that are kept: enough to tell a fault from malice, and too few to fill a disk with 256 KiB each.
@@ -70,7 +70,7 @@ impl EvidenceFolder {
     }
 
     fn write(&self, evidence: &HolderEvidence) -> io::Result<Option<PathBuf>> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        create_private_folder(&self.folder).map_err(io::Error::other)?;
         if fs::read_dir(&self.folder)?.count() >= MAX_PIECES {
             return Ok(None);
         }

@@ -11,8 +11,6 @@ use crate::domain::{Clock, Timestamp};
 use crate::service::{AuditTrail, Retention, Watches};
 use crate::store::Store;
 
-const DAY_MS: i64 = 86_400_000;
-
 pub(super) struct Housekeeping {
     pub(super) store: Arc<Store>,
     pub(super) retention: Retention,
@@ -66,7 +64,7 @@ impl Housekeeping {
 
     /// Until there is nothing left that was kept long enough.
     async fn prune_ledger(&self) {
-        let today = u32::try_from(self.clock.now().unix_ms().div_euclid(DAY_MS)).unwrap_or(0);
+        let today = u32::try_from(self.clock.now().unix_day()).unwrap_or(0);
         let mut forgotten = 0;
         loop {
             match self.store.prune_ledger(today).await {

@@ -1,10 +1,10 @@
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::PathBuf;
+use std::io::{self, Seek as _};
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use crate::alliance::folder::{Access, FolderError, create_private_folder, replace};
 use crate::domain::KeyId;
 use crate::service::ShareVault;
 
@@ -27,9 +27,12 @@ impl FolderVault {
     fn path(&self, key: &KeyId) -> PathBuf {
         self.folder.join(format!("{key}.json"))
     }
+}
 
-    fn sync_folder(&self) -> io::Result<()> {
-        File::open(&self.folder)?.sync_all()
+fn folder_error(error: FolderError) -> io::Error {
+    match error {
+        FolderError::Io { source, .. } => source,
+        other => io::Error::other(other),
     }
 }
 
@@ -62,18 +65,16 @@ impl ShareVault for FolderVault {
     }
 
     fn save(&self, key: &KeyId, record: &[u8]) -> io::Result<()> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
-        let (path, new) = (self.path(key), self.folder.join(format!("{key}.new")));
-        if let Some(left) = if_there(OpenOptions::new().write(true).open(&new))? {
+        create_private_folder(&self.folder).map_err(folder_error)?;
+        let path = self.path(key);
+        let writable = |path: &Path| if_there(OpenOptions::new().write(true).open(path));
+        // What a crash left half written holds secrets, too.
+        if let Some(left) = writable(&path.with_extension("json.new"))? {
             wipe(&left)?;
-            fs::remove_file(&new)?;
         }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        file.write_all(record)?;
-        file.sync_all()?;
-        let before = if_there(OpenOptions::new().write(true).open(&path))?;
-        fs::rename(&new, &path)?;
-        self.sync_folder()?;
+        let before = writable(&path)?;
+        let text = std::str::from_utf8(record).map_err(io::Error::other)?;
+        replace(&path, text, Access::Private).map_err(folder_error)?;
         // Only now: until then it was the one that counts.
         before.map_or(Ok(()), |before| wipe(&before))
     }
@@ -90,7 +91,7 @@ impl ShareVault for FolderVault {
         let Some(file) = if_there(OpenOptions::new().write(true).open(&path))? else { return Ok(()) };
         wipe(&file)?;
         fs::remove_file(&path)?;
-        self.sync_folder()
+        File::open(&self.folder)?.sync_all()
     }
 }
 
@@ -112,7 +113,7 @@ mod tests {
         fs::hard_link(&path, folder.path().join("seen")).expect("linked");
         assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
         // What a crash left behind does not matter.
-        fs::write(folder.path().join("shares/k1.new"), b"half").expect("written");
+        fs::write(folder.path().join("shares/k1.json.new"), b"half").expect("written");
         vault.save(&key, b"the second").expect("kept");
         assert_eq!(vault.load(&key).expect("read").as_deref().map(Vec::as_slice), Some(&b"the second"[..]));
         assert_eq!(fs::read(folder.path().join("seen")).expect("there"), [0; 9]);

@@ -166,6 +166,22 @@ impl Roster {
     /// The layout that this version reads and writes.
     pub const FORMAT: u32 = 1;
 
+    /// The first one of an alliance, which names nobody yet, under the usual policy.
+    #[must_use]
+    pub fn first(alliance: AllianceName, issued_at: String) -> Self {
+        Self {
+            format: Self::FORMAT,
+            alliance,
+            serial: 1,
+            issued_at,
+            policy: Policy::default(),
+            members: Vec::new(),
+            groups: Vec::new(),
+            keys: Vec::new(),
+            platforms: Vec::new(),
+        }
+    }
+
     /// Checks what holds between the parts: no name twice, groups of known members, bounded numbers.
     ///
     /// # Errors
@@ -341,11 +357,6 @@ mod tests {
             feed_key: FeedKey([0; 32]),
         };
         Roster {
-            format: 1,
-            alliance: "alliance.example".parse().expect("valid"),
-            serial: 1,
-            issued_at: "2026-11-22T00:00:00Z".into(),
-            policy: Policy::default(),
             members: vec![
                 member("a", MemberState::Active),
                 member("b", MemberState::Active),
@@ -356,8 +367,7 @@ mod tests {
                 name: "luxury".parse().expect("valid"),
                 members: ["a", "b", "gone"].map(|m| m.parse().expect("valid")).into(),
             }],
-            keys: vec![],
-            platforms: vec![],
+            ..Roster::first("alliance.example".parse().expect("valid"), "2026-11-22T00:00:00Z".into())
         }
     }
 

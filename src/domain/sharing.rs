@@ -1,6 +1,6 @@
 //! A pseudonym key that is shared among holders: what the roster says of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::NonZeroU16;
 
@@ -158,6 +158,20 @@ impl Sharing {
         Ok(())
     }
 
+    /// The holders in the order of their places, whatever order the roster lists them in.
+    #[must_use]
+    pub fn in_order(&self) -> Vec<KeyHolder> {
+        let mut holders = self.holders.clone();
+        holders.sort_unstable_by_key(|holder| holder.index);
+        holders
+    }
+
+    /// Who sits at each place.
+    #[must_use]
+    pub fn seats(&self) -> BTreeMap<HolderIndex, MemberId> {
+        self.holders.iter().map(|holder| (holder.index, holder.member.clone())).collect()
+    }
+
     /// The place of a member; `None` where it has no share.
     #[must_use]
     pub fn index_of(&self, member: &MemberId) -> Option<HolderIndex> {
@@ -191,22 +205,14 @@ impl SharedGeneration {
     /// What the roster says of a key; `None` where there has been no ceremony.
     #[must_use]
     pub fn of(key: &RosterKey) -> Option<Self> {
-        let Sharing { threshold, generation, holders, classes } = key.sharing.as_ref()?;
-        let mut holders = holders.clone();
-        holders.sort_unstable_by_key(|holder| holder.index);
-        (!classes.is_empty()).then(|| Self {
+        let sharing = key.sharing.as_ref()?;
+        (!sharing.classes.is_empty()).then(|| Self {
             key: key.id.clone(),
-            generation: *generation,
-            threshold: *threshold,
-            holders,
-            classes: classes.clone(),
+            generation: sharing.generation,
+            threshold: sharing.threshold,
+            holders: sharing.in_order(),
+            classes: sharing.classes.clone(),
         })
-    }
-
-    /// The key of a class.
-    #[must_use]
-    pub fn class(&self, class: KeyClass) -> Option<&SharedClass> {
-        self.classes.iter().find(|shared| shared.class == class)
     }
 
     /// Whether these are shares of the same keys.

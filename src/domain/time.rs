@@ -26,6 +26,12 @@ impl Timestamp {
         self.0.div_euclid(86_400_000)
     }
 
+    /// The beginning of a day, by its number as [`Self::unix_day`] gives it.
+    #[must_use]
+    pub const fn from_unix_day(day: u32) -> Self {
+        Self(day as i64 * 86_400_000)
+    }
+
     /// The UTC calendar day.
     #[must_use]
     pub fn date(self) -> jiff::civil::Date {

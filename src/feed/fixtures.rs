@@ -2,8 +2,8 @@
 
 use crate::domain::{
     Action, AllianceName, Entropy, EntropyError, Evidence, EvidenceGrade, EvidenceKind, FeedKey, GoodsValue, IdentifierKind,
-    Infringement, Member, MemberKind, MemberState, Policy, Product, ProductClass, Pseudonym, PseudonymSet, Roster,
-    Sha256Digest, Sighting, SignalContent, Statement, SubmissionTag, Timestamp,
+    Infringement, Member, MemberKind, MemberState, Product, ProductClass, Pseudonym, PseudonymSet, Roster, Sha256Digest,
+    Sighting, SignalContent, Statement, SubmissionTag, Timestamp,
 };
 use crate::feed::{Body, Entry, SigningKey};
 
@@ -37,15 +37,8 @@ pub(crate) fn roster() -> Roster {
     };
     let active = ["acme", "brand", "chips"].map(|id| member(id, MemberState::Active));
     Roster {
-        format: 1,
-        alliance: "alliance.example".parse().expect("valid"),
-        serial: 1,
-        issued_at: "2026-11-22T00:00:00Z".into(),
-        policy: Policy::default(),
         members: active.into_iter().chain([member("gone", MemberState::Expelled)]).collect(),
-        groups: vec![],
-        keys: vec![],
-        platforms: vec![],
+        ..Roster::first("alliance.example".parse().expect("valid"), "2026-11-22T00:00:00Z".into())
     }
 }
 

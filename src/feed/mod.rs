@@ -67,5 +67,6 @@ pub use statement::{
     evidence_to_wire, goods_value_to_wire, signals_from_wire, statement_from_wire, statement_to_wire, word as optional_word,
 };
 pub use view::{
-    Effect, FeedView, FoldError, KeyedSignal, Keying, Rekeyed, ResumeError, Since, ViewDigest, ViewTotals, signal_digest,
+    Effect, FeedView, FoldError, KeyedSignal, Keying, Rekeyed, ResumeError, Since, ViewDigest, ViewTotals, rekeyings_at,
+    signal_digest,
 };

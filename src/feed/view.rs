@@ -17,7 +17,7 @@ use super::transcript::Transcript;
 use super::{Body, Entry, Hash, NotUnderstood};
 use crate::domain::limits::MAX_REKEYINGS;
 use crate::domain::{PseudonymSet, Seq, SignalContent, Timestamp};
-pub use rekeyed::{KeyedSignal, Keying, Rekeyed};
+pub use rekeyed::{KeyedSignal, Keying, Rekeyed, rekeyings_at};
 
 mod rekeyed;
 

@@ -27,12 +27,6 @@ impl HeldShares {
         if sound { Ok(Self { generation, shares }) } else { Err(PseudonymError::KeyInvalid) }
     }
 
-    /// The place that they are of.
-    #[must_use]
-    pub fn holder(&self) -> Option<HolderIndex> {
-        self.shares.values().next().map(KeyShare::holder)
-    }
-
     /// Which shares of the key these are.
     #[must_use]
     pub const fn generation(&self) -> u32 {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::PseudonymError;
 use super::toprf::{PublicShares, ToprfError};
-use crate::domain::{HolderIndex, KeyClass, KeyId, MemberId, RosterKey, SharedClass, SharedGeneration};
+use crate::domain::{HolderIndex, KeyClass, KeyId, MemberId, RosterKey, SharedClass, SharedGeneration, Sharing};
 
 /// A shared key with the shares of one generation. Who holds one is as the roster says: the polynomial gives each place its share.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,12 +32,11 @@ impl SharedKey {
             return Err(none());
         }
         let of_class = |class: &SharedClass| Ok((class.class, PublicShares::of(class).map_err(inconsistent)?));
-        let holders = key.sharing.iter().flat_map(|sharing| &sharing.holders);
         Ok(Self {
             id: key.id.clone(),
             threshold: shares.threshold,
             generation: shares.generation,
-            holders: holders.map(|holder| (holder.index, holder.member.clone())).collect(),
+            holders: key.sharing.as_ref().map(Sharing::seats).unwrap_or_default(),
             classes: shares.classes.iter().map(of_class).collect::<Result<_, _>>()?,
         })
     }

@@ -14,18 +14,12 @@ fn roster() -> Roster {
         domains: domains.iter().map(|d| (*d).to_owned()).collect(),
     };
     Roster {
-        format: 1,
-        alliance: "alliance.example".parse().expect("a name"),
-        serial: 1,
-        issued_at: "2026-11-22T00:00:00Z".into(),
         policy: Policy {
             shared_hosts: ["Mall.example".to_owned(), "stores.host.example".to_owned()].into(),
             ..Policy::default()
         },
-        members: vec![],
-        groups: vec![],
-        keys: vec![],
         platforms: vec![platform("taobao", false, &["taobao.com"]), platform("tube", true, &["tube.example", "myshopify.com"])],
+        ..Roster::first("alliance.example".parse().expect("a name"), "2026-11-22T00:00:00Z".into())
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::sync::OnceCell;
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
@@ -29,25 +29,12 @@ pub struct HolderLink {
     directory: Arc<Directory>,
     /// This member's own, whether it holds a share or not.
     own: Arc<KeyHolder>,
-    links: Mutex<BTreeMap<MemberId, Arc<Link>>>,
+    links: Mutex<BTreeMap<MemberId, Link>>,
 }
 
-/// The one connection to a holder: whoever comes while it is dialled waits for it, since a holder closes the oldest of too many. One that
-/// failed is dialled anew, with the newest certificate.
-#[derive(Default)]
-struct Link {
-    channel: tokio::sync::Mutex<Option<Dialled>>,
-}
-
-/// A connection, and which of those to the same holder it is.
-#[derive(Clone)]
-struct Dialled {
-    number: u64,
-    channel: Channel,
-}
-
-/// Numbers connections.
-static DIALLED: AtomicU64 = AtomicU64::new(0);
+/// The one connection to a holder: whoever comes while it is dialled waits for it, since a holder closes the oldest of too many. In the
+/// place of one that failed another is dialled, with the newest certificate.
+type Link = Arc<OnceCell<Channel>>;
 
 impl HolderLink {
     /// Dials through `dialer`, at the addresses of the roster.
@@ -56,20 +43,12 @@ impl HolderLink {
         Self { dialer, directory, own, links: Mutex::default() }
     }
 
-    async fn dialled(&self, holder: &MemberId) -> Result<Dialled, HolderError> {
-        let link = self.links.lock().entry(holder.clone()).or_default().clone();
-        let mut standing = link.channel.lock().await;
-        if let Some(dialled) = &*standing {
-            return Ok(dialled.clone());
-        }
+    async fn dial(&self, holder: &MemberId) -> Result<Channel, HolderError> {
         let signed = self.directory.roster();
         let listed = signed.roster().member(holder).filter(|_| signed.roster().is_active(holder));
         let unknown = || HolderError::failed("NOT_A_MEMBER", format!("{holder} takes no part in the alliance"));
         let channel = self.dialer.channel(holder, &listed.ok_or_else(unknown)?.address).await;
-        let channel = channel.map_err(|error| HolderError::failed(error.code, error.to_string()))?;
-        let dialled = Dialled { number: DIALLED.fetch_add(1, Ordering::Relaxed), channel };
-        *standing = Some(dialled.clone());
-        Ok(dialled)
+        channel.map_err(|error| HolderError::failed(error.code, error.to_string()))
     }
 
     /// Makes a call to a holder. A connection that failed is not used again, but for one that was dialled since.
@@ -77,20 +56,17 @@ impl HolderLink {
     where
         Fut: Future<Output = Result<Response<A>, Status>> + Send,
     {
-        let Dialled { number, channel } = self.dialled(holder).await?;
-        match call(channel).await {
-            Ok(response) => Ok(response.into_inner()),
-            Err(status) => {
-                if holder_convert::is_of_transport(&status) {
-                    let link = self.links.lock().get(holder).cloned();
-                    if let Some(link) = link {
-                        let mut standing = link.channel.lock().await;
-                        standing.take_if(|dialled| dialled.number == number);
-                    }
+        let link = self.links.lock().entry(holder.clone()).or_default().clone();
+        let channel = link.get_or_try_init(|| self.dial(holder)).await?.clone();
+        call(channel).await.map(Response::into_inner).map_err(|status| {
+            if holder_convert::is_of_transport(&status) {
+                let mut links = self.links.lock();
+                if links.get(holder).is_some_and(|standing| Arc::ptr_eq(standing, &link)) {
+                    links.remove(holder);
                 }
-                Err(holder_convert::refusal(&status))
             }
-        }
+            holder_convert::refusal(&status)
+        })
     }
 }
 

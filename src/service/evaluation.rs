@@ -80,6 +80,14 @@ pub enum HolderError {
         /// When it renews.
         renews_at: Timestamp,
     },
+    /// It answered what is not true.
+    #[error("{detail}")]
+    Wrong {
+        /// Stable code.
+        code: &'static str,
+        /// A sentence.
+        detail: String,
+    },
     /// It could not be reached, refused, or answered something else.
     #[error("{detail}")]
     Failed {
@@ -100,12 +108,6 @@ impl From<HolderRefusal> for HolderError {
 }
 
 impl HolderError {
-    /// Whether the holder answered what is not true.
-    #[must_use]
-    pub fn is_lie(&self) -> bool {
-        matches!(self.code(), "PROOF_WRONG" | "RECEIPT_WRONG" | "ELEMENT_INVALID" | "ELEMENT_COUNT")
-    }
-
     /// Whether the holder has shares of another generation than it was asked for.
     #[must_use]
     pub fn is_of_other_generation(&self) -> bool {
@@ -123,6 +125,7 @@ impl HolderError {
     pub fn code(&self) -> &str {
         match self {
             Self::OverBudget { .. } => "EVALUATION_BUDGET_SPENT",
+            Self::Wrong { code, .. } => code,
             Self::Failed { code, .. } => code,
         }
     }

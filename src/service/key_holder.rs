@@ -15,8 +15,6 @@ use crate::membership::Directory;
 use crate::pseudonym::toprf::{MAX_BATCH, Quorum, ToprfError, padded};
 use crate::store::{Store, StoreError};
 
-const DAY_MS: i64 = 86_400_000;
-
 /// Evaluates for other members.
 pub struct KeyHolder {
     store: Arc<Store>,
@@ -145,7 +143,7 @@ impl KeyHolder {
 
         let asked = request.digest(member);
         let now = self.clock.now();
-        let day = u32::try_from(now.unix_ms().div_euclid(DAY_MS)).unwrap_or(0);
+        let day = u32::try_from(now.unix_day()).unwrap_or(0);
         let budget = roster.policy.evaluations.budget(member, request.class);
         let charge = Charge {
             member: member.clone(),
@@ -160,7 +158,7 @@ impl KeyHolder {
         let spent = match self.store.charge(charge).await? {
             Charged::Granted { spent } => spent,
             Charged::Over { spent } => {
-                let renews_at = Timestamp::from_unix_ms((i64::from(day) + 1) * DAY_MS);
+                let renews_at = Timestamp::from_unix_day(day.saturating_add(1));
                 return Err(HolderRefusal::OverBudget { spent, budget, renews_at });
             }
             Charged::Reused => return Err(HolderRefusal::RequestReused),

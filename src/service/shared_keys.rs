@@ -19,10 +19,10 @@ use tokio::time::{sleep, timeout};
 
 use super::blocking::off_thread;
 use super::evaluation::{EvaluationAnswer, EvaluationRequest, EvidenceShelf, HolderError, HolderEvidence, KeyHolders};
-use super::keeping::believe;
+use super::keeping::newest;
 use crate::domain::limits::{HEDGE_AFTER, HOLDER_TIMEOUT, MAX_BATCHES_IN_FLIGHT};
 use crate::domain::{
-    Clock, Entropy, HolderIndex, KeyClass, KeyHolder, KeyId, MemberId, Pseudonym, RosterKey, SharedGeneration, Timestamp,
+    Clock, Entropy, HolderIndex, KeyClass, KeyId, MemberId, Pseudonym, RosterKey, SharedGeneration, Timestamp,
 };
 use crate::membership::Directory;
 use crate::pseudonym::toprf::{Blinding, MAX_BATCH, Quorum, ToprfError, Verified};
@@ -144,7 +144,7 @@ impl SharedScheme {
     }
 
     /// The pseudonyms of identifiers of one class. Holders that make their shares anew again and again are no holders.
-    async fn batch(&self, class: KeyClass, identifiers: Vec<CanonicalIdentifier>) -> Result<Vec<Pseudonym>, PseudonymError> {
+    async fn batch(&self, class: KeyClass, identifiers: Arc<[CanonicalIdentifier]>) -> Result<Vec<Pseudonym>, PseudonymError> {
         for _ in 0..GENERATIONS_TRIED {
             let batch = Batch { listed: &self.listed, key: self.known.load_full(), class, asking: self.asking.clone() };
             match batch.pseudonyms(identifiers.clone()).await {
@@ -171,7 +171,7 @@ impl PseudonymScheme for SharedScheme {
             by_class.entry(identifier.kind().key_class()).or_default().push(place);
         }
         let batch = |(class, places): (KeyClass, Vec<usize>)| {
-            let batch: Vec<CanonicalIdentifier> = places.iter().map(|place| identifiers[*place].clone()).collect();
+            let batch: Arc<[CanonicalIdentifier]> = places.iter().map(|place| identifiers[*place].clone()).collect();
             async move { Ok::<_, PseudonymError>((places, self.batch(class, batch).await?)) }
         };
         let parts = by_class.into_iter().flat_map(|(class, places)| {
@@ -204,7 +204,7 @@ struct Attempt {
 }
 
 impl Batch<'_> {
-    async fn pseudonyms(&self, identifiers: Vec<CanonicalIdentifier>) -> Result<Vec<Pseudonym>, BatchError> {
+    async fn pseudonyms(&self, identifiers: Arc<[CanonicalIdentifier]>) -> Result<Vec<Pseudonym>, BatchError> {
         let entropy = self.asking.entropy.clone();
         let blinded = off_thread(move || Blinding::of(&identifiers, &*entropy)).await.map_err(|_| PseudonymError::Panicked)?;
         let blinding = Arc::new(blinded.map_err(|error| self.unsound(error))?);
@@ -302,7 +302,7 @@ impl Batch<'_> {
     fn unreachable(&self, failed: &BTreeMap<HolderIndex, HolderError>) -> PseudonymError {
         let renewals = failed.values().filter_map(|error| match error {
             HolderError::OverBudget { renews_at } => Some(*renews_at),
-            HolderError::Failed { .. } => None,
+            HolderError::Failed { .. } | HolderError::Wrong { .. } => None,
         });
         let renewals: Vec<Timestamp> = renewals.collect();
         let key = self.key.id.clone();
@@ -331,24 +331,13 @@ impl Asking {
             return true;
         }
         let signed = self.directory.roster();
-        let ask = |holder: &KeyHolder| {
-            let (member, id) = (holder.member.clone(), listed.id.clone());
-            async move { timeout(HOLDER_TIMEOUT, self.holders.sharing(&member, &id)).await.ok()?.ok()? }
-        };
-        let holders = listed.sharing.iter().flat_map(|sharing| &sharing.holders);
-        for note in future::join_all(holders.map(ask)).await.into_iter().flatten() {
-            match believe(self.directory.alliance(), signed.roster(), listed, &note) {
-                Ok(said) => {
-                    let mut newer = self.newer.lock();
-                    let known = newer.get(&listed.id).map(|known| known.generation);
-                    if known.is_none_or(|known| known < said.generation) {
-                        tracing::info!(key = %listed.id, generation = said.generation, "the holders of a key have made their shares anew");
-                        newer.insert(listed.id.clone(), said);
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(key = %listed.id, code = error.code(), %error, "what a holder says of its shares is not believed");
-                }
+        let holders = listed.sharing.iter().flat_map(|sharing| &sharing.holders).map(|holder| &holder.member);
+        if let Some((said, _)) = newest(&*self.holders, signed.roster(), listed, holders).await {
+            let mut newer = self.newer.lock();
+            let known = newer.get(&listed.id).map(|known| known.generation);
+            if known.is_none_or(|known| known < said.generation) {
+                tracing::info!(key = %listed.id, generation = said.generation, "the holders of a key have made their shares anew");
+                newer.insert(listed.id.clone(), said);
             }
         }
         is_newer()
@@ -390,7 +379,10 @@ impl Asking {
             verified
         };
         let verified = off_thread(verify).await.map_err(|panicked| failed(panicked.code(), panicked.to_string()))?;
-        verified.map_err(|error| failed(error.code(), format!("{member} answered what does not verify: {error}")))
+        verified.map_err(|error| HolderError::Wrong {
+            code: error.code(),
+            detail: format!("{member} answered what does not verify: {error}"),
+        })
     }
 
     /// Whether the holder signed what it answered.
@@ -401,7 +393,9 @@ impl Asking {
         let opened = key.map(|key| expected.open(&answer.receipt, self.directory.alliance(), &key));
         match opened {
             Some(Ok(_)) => Ok(()),
-            Some(Err(_)) | None => Err(HolderError::failed("RECEIPT_WRONG", format!("{member} did not sign what it answered"))),
+            Some(Err(_)) | None => {
+                Err(HolderError::Wrong { code: "RECEIPT_WRONG", detail: format!("{member} did not sign what it answered") })
+            }
         }
     }
 
@@ -417,7 +411,7 @@ impl Asking {
         let (mut standing, now) = (self.standing.lock(), self.clock.now());
         let of = standing.entry(member.clone()).or_default();
         of.failed_at = Some(now);
-        if error.is_lie() {
+        if matches!(error, HolderError::Wrong { .. }) {
             of.lied_at = Some(now);
         }
     }

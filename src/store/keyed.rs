@@ -6,7 +6,7 @@ use super::index::FeedNo;
 use super::state::Bodies;
 use super::{EngineError, Shared, Store, StoreError};
 use crate::domain::{FeedId, KeyId, PseudonymSet, Seq, SignalRef};
-use crate::feed::{Body, KeyedSignal};
+use crate::feed::{Body, KeyedSignal, rekeyings_at};
 
 /// How many live signals of this member have pseudonyms under each key, or how many more. Kept up entry by entry, so that nobody
 /// reads all signals to know how far a change of keys has come.
@@ -59,14 +59,8 @@ impl Shared {
             let state = self.state.read();
             state.feed(feed).map_or_else(Vec::new, |record| record.view.counting_rekeyings(signal).collect())
         };
-        let mut rekeyings = Vec::with_capacity(counting.len());
-        for at in counting {
-            let entry = self.read(feed, at)?.and_then(|leaf| leaf.read().ok());
-            if let Some(Body::Rekeying(rekeying)) = entry.map(|entry| entry.body) {
-                rekeyings.push((at, rekeying.pseudonyms));
-            }
-        }
-        Ok(Some(KeyedSignal { signal, content, rekeyings }))
+        let read = |at| Ok::<_, StoreError>(self.read(feed, at)?.and_then(|leaf| leaf.read().ok()).map(|entry| entry.body));
+        Ok(Some(KeyedSignal { signal, content, rekeyings: rekeyings_at(counting, read)? }))
     }
 
     /// The rekeyings of a signal that count, as they are on disk, and the pseudonyms of each.
@@ -75,13 +69,8 @@ impl Shared {
             let state = self.state.read();
             state.feeds.get(&no).map_or_else(Vec::new, |record| record.view.counting_rekeyings(signal).collect())
         };
-        let (mut bodies, mut rekeyings) = (Bodies::of(&self.engine, no), Vec::with_capacity(counting.len()));
-        for at in counting {
-            if let Some(Body::Rekeying(rekeying)) = bodies.read(at)? {
-                rekeyings.push((at, rekeying.pseudonyms));
-            }
-        }
-        Ok(rekeyings)
+        let mut bodies = Bodies::of(&self.engine, no);
+        rekeyings_at(counting, |at| bodies.read(at))
     }
 
     /// All rekeyings of these signals.
@@ -112,15 +101,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unreadable`].
     pub fn rekeyed(&self, signal: &SignalRef) -> Result<Vec<PseudonymSet>, StoreError> {
-        let mut sets = Vec::new();
-        for at in self.rekeyings(signal) {
-            if let Some(Body::Rekeying(rekeying)) =
-                self.entry(&SignalRef { feed: signal.feed.clone(), seq: at })?.map(|e| e.body)
-            {
-                sets.extend(rekeying.pseudonyms);
-            }
-        }
-        Ok(sets)
+        let read = |at| {
+            let entry = self.entry(&SignalRef { feed: signal.feed.clone(), seq: at })?;
+            Ok::<_, StoreError>(entry.map(|entry| entry.body))
+        };
+        Ok(rekeyings_at(self.rekeyings(signal), read)?.into_iter().flat_map(|(_, sets)| sets).collect())
     }
 
     /// Live signals of this member, over all audiences, that have pseudonyms under `key`. In memory.

@@ -115,7 +115,7 @@ impl Writer {
             from = key;
             from.push(0);
         }
-        let oldest = Timestamp::from_unix_ms(i64::from(until) * 86_400_000);
+        let oldest = Timestamp::from_unix_day(until.into());
         if commit.is_empty() && !pictures::expire_one(&self.shared.engine, oldest, &mut commit)? {
             return Ok(true);
         }

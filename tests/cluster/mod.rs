@@ -21,8 +21,8 @@ use countermark::alliance::{
 };
 use countermark::daemon::{EvidenceFolder, FolderVault, Listeners, Node, NodeSetup, StartError, SystemClock, SystemEntropy};
 use countermark::domain::{
-    AllianceName, ClientName, Clock as _, Group, KeyId, KeyState, Member, MemberId, MemberKind, MemberState, Policy, Role,
-    Roster, RosterKey, Scheme, SharedGeneration, Timestamp,
+    AllianceName, ClientName, Clock as _, Group, KeyId, KeyState, Member, MemberId, MemberKind, MemberState, Role, Roster,
+    RosterKey, Scheme, SharedGeneration, Timestamp,
 };
 use countermark::feed::{SignedRoster, SigningKey};
 use countermark::pseudonym::{HmacKey, deal};
@@ -109,15 +109,9 @@ impl Alliance {
             sharing: None,
         };
         let roster = Roster {
-            format: Roster::FORMAT,
-            alliance: name.clone(),
-            serial: 1,
-            issued_at: "2026-11-22T00:00:00Z".into(),
-            policy: Policy::default(),
-            members: vec![],
-            groups: vec![],
             keys: vec![listed],
             platforms: default_platforms(),
+            ..Roster::first(name.clone(), "2026-11-22T00:00:00Z".into())
         };
         let mut alliance = Self {
             name,
@@ -486,6 +480,15 @@ pub fn statement() -> proto::Statement {
 /// A submission to `audience` about one seller.
 pub fn submission(audience: &str, identifiers: Vec<proto::Identifier>) -> proto::Submission {
     proto::Submission { submission_id: String::new(), audience: audience.into(), identifiers, statement: Some(statement()) }
+}
+
+/// Waits until a check at a member's node finds the identifier.
+pub async fn until_found(client: &Client, identifier: proto::Identifier) {
+    eventually("the signal is found", || {
+        let (mut client, identifier) = (client.clone(), identifier.clone());
+        async move { client.check(vec![identifier]).await.expect("answered").verdict() != proto::Verdict::NoneKnown }
+    })
+    .await;
 }
 
 /// Asks again and again until the answer is yes; fails the test with `what` when it never comes.

@@ -65,18 +65,8 @@ struct Shared {
 }
 
 fn identifiers() -> Vec<CanonicalIdentifier> {
-    use countermark::domain::{Identifier, IdentifierKind, Policy, Roster};
-    let roster = Roster {
-        format: Roster::FORMAT,
-        alliance: alliance(),
-        serial: 1,
-        issued_at: "2026-11-22T00:00:00Z".into(),
-        policy: Policy::default(),
-        members: vec![],
-        groups: vec![],
-        keys: vec![],
-        platforms: vec![],
-    };
+    use countermark::domain::{Identifier, IdentifierKind, Roster};
+    let roster = Roster::first(alliance(), "2026-11-22T00:00:00Z".into());
     let canonicaliser = Canonicaliser::new(&roster).expect("valid");
     let phone = Identifier { kind: IdentifierKind::Phone, value: "+8613800138000".into(), region: String::new() };
     vec![canonicaliser.canonical(&phone).expect("valid")]

@@ -84,7 +84,7 @@ pub(in crate::cli) struct DestroyArguments {
 /// The key that an alliance begins with: pending, held by its first members. `None` where they are too few.
 pub(super) fn first(id: KeyId, members: &[MemberId]) -> Option<RosterKey> {
     let holders = &members[..members.len().min(USUAL_HOLDERS)];
-    let threshold = majority(holders.len()).filter(|threshold| usize::from(*threshold) <= holders.len())?;
+    let threshold = majority(holders.len())?;
     Some(pending(id, threshold, holders.iter().cloned().zip(places(&BTreeSet::new())).collect()))
 }
 

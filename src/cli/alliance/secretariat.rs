@@ -12,7 +12,7 @@ use crate::alliance::{Admission, AllianceCa, JoinRequest, PseudonymSecret, Roste
 use crate::cli::Environment;
 use crate::cli::failure::Failure;
 use crate::domain::limits::MAX_ROSTER_BYTES;
-use crate::domain::{AllianceName, FeedKey, KeyId, KeyState, Member, MemberId, Policy, Roster, RosterKey, Scheme, Timestamp};
+use crate::domain::{AllianceName, FeedKey, KeyId, KeyState, Member, MemberId, Roster, RosterKey, Scheme, Timestamp};
 use crate::feed::{SignedRoster, SigningKey};
 use crate::pseudonym::HmacKey;
 use crate::rpc::identity::{Certificate, IdentityError};
@@ -60,17 +60,7 @@ impl Secretariat {
         });
         let active = members.iter().map(|member| member.id.clone()).collect::<Vec<_>>();
         let keys = of_all.or_else(|| keys::first(id.clone(), &active)).into_iter().collect();
-        let roster = Roster {
-            format: Roster::FORMAT,
-            alliance: name.clone(),
-            serial: 1,
-            issued_at: now.to_string(),
-            policy: Policy::default(),
-            members,
-            groups: Vec::new(),
-            keys,
-            platforms: default_platforms(),
-        };
+        let roster = Roster { members, keys, platforms: default_platforms(), ..Roster::first(name.clone(), now.to_string()) };
         let signed = SignedRoster::sign(roster, &key)?;
         folder.save_ca(&ca)?;
         write_new(&folder.roster_key(), &key.to_seed_text(), Access::Private)?;

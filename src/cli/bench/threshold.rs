@@ -94,7 +94,7 @@ impl Bench {
         let (sharing, held) = deal(THRESHOLD, &members, &entropy).map_err(|error| failed(&error))?;
         let class: &SharedClass = sharing.class(KeyClass::LowEntropy).ok_or_else(|| failed(&"no such class"))?;
         let shares: Vec<KeyShare> = held.iter().filter_map(|held| held.share(KeyClass::LowEntropy).cloned()).collect();
-        let canonicaliser = Canonicaliser::new(&empty_roster()?)?;
+        let canonicaliser = Canonicaliser::new(&Roster::first("bench.test".parse()?, String::new()))?;
         let identifiers = phones(0..MAX_BATCH).map(|phone| canonicaliser.canonical(&phone)).collect::<Result<_, _>>()?;
         let mut uniform = vec![[0; 64]; MAX_BATCH];
         entropy.fill(uniform.as_flattened_mut()).map_err(|error| failed(&error))?;
@@ -208,20 +208,6 @@ impl Bench {
     fn sum(&self) {
         black_box(RistrettoPoint::vartime_multiscalar_mul(&self.scalars, &self.elements));
     }
-}
-
-fn empty_roster() -> Result<Roster, Failure> {
-    Ok(Roster {
-        format: Roster::FORMAT,
-        alliance: "bench.test".parse()?,
-        serial: 1,
-        issued_at: String::new(),
-        policy: crate::domain::Policy::default(),
-        members: Vec::new(),
-        groups: Vec::new(),
-        keys: Vec::new(),
-        platforms: Vec::new(),
-    })
 }
 
 /// Checks phones at a node that is one of five holders, all of which run on this machine, beside the time that its own part of the work

@@ -164,7 +164,7 @@ mod tests {
 
     use super::*;
     use crate::alliance::{PseudonymSecret, RosterHandover};
-    use crate::domain::{Policy, Roster, Scheme};
+    use crate::domain::{Roster, Scheme};
     use crate::feed::SigningKey;
     use crate::rpc::tls::{Credentials, TrustAnchors};
 
@@ -184,15 +184,8 @@ mod tests {
         let (k1, k2, k3) = (secret("k1", 1), secret("k2", 2), secret("k3", 3));
         let secretariat = SigningKey::from_seed_text(&secret("seed", 9).text).expect("a key");
         let roster = Roster {
-            format: Roster::FORMAT,
-            alliance: "alliance.example".parse().expect("valid"),
-            serial: 1,
-            issued_at: "2026-11-22T00:00:00Z".into(),
-            policy: Policy::default(),
-            members: vec![],
-            groups: vec![],
             keys: vec![listed(&k1, KeyState::Active), listed(&k2, KeyState::Retiring), listed(&k3, KeyState::Pending)],
-            platforms: vec![],
+            ..Roster::first("alliance.example".parse().expect("valid"), "2026-11-22T00:00:00Z".into())
         };
         let signed = SignedRoster::sign(roster, &secretariat).expect("signed");
         let verdict = |keys: &[&PseudonymSecret]| {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::{Group, Member, MemberKind, MemberState, Platform, Policy};
+use crate::domain::{Group, Member, MemberKind, MemberState, Platform};
 use crate::feed::fixtures::{alliance, signing_key};
 
 fn roster(serial: u64) -> Roster {
@@ -12,22 +12,18 @@ fn roster(serial: u64) -> Roster {
         feed_key: signing_key(byte).public(),
     };
     Roster {
-        format: 1,
-        alliance: alliance(),
         serial,
-        issued_at: "2026-11-22T00:00:00Z".into(),
-        policy: Policy::default(),
         members: vec![member("acme", 1), member("umbra", 2)],
         groups: vec![Group {
             name: "luxury".parse().expect("valid"),
             members: ["acme", "umbra"].map(|m| m.parse().expect("valid")).into(),
         }],
-        keys: vec![],
         platforms: vec![Platform {
             id: "market".parse().expect("valid"),
             case_sensitive: true,
             domains: ["market.example".to_owned()].into(),
         }],
+        ..Roster::first(alliance(), "2026-11-22T00:00:00Z".into())
     }
 }
 

@@ -61,6 +61,23 @@ pub enum Keying {
     Gone,
 }
 
+/// The pseudonyms of the rekeyings at these places, each with its place. Where nothing is left of one there are none.
+///
+/// # Errors
+/// What `read` fails with.
+pub fn rekeyings_at<E>(
+    places: impl IntoIterator<Item = Seq>,
+    mut read: impl FnMut(Seq) -> Result<Option<Body>, E>,
+) -> Result<Vec<(Seq, Vec<PseudonymSet>)>, E> {
+    let mut rekeyings = Vec::new();
+    for at in places {
+        if let Some(Body::Rekeying(rekeying)) = read(at)? {
+            rekeyings.push((at, rekeying.pseudonyms));
+        }
+    }
+    Ok(rekeyings)
+}
+
 impl FeedView {
     /// The rekeyings of the signal at `signal`, whether they count or not, the newest first.
     pub fn rekeyings_of(&self, signal: Seq) -> impl Iterator<Item = Seq> {
@@ -101,12 +118,7 @@ impl FeedView {
         most: usize,
         read: &mut impl FnMut(Seq) -> Result<Option<Body>, E>,
     ) -> Result<KeyedSignal, FoldError<E>> {
-        let mut rekeyings = Vec::new();
-        for at in self.rekeyings_of(signal).take(most) {
-            if let Some(Body::Rekeying(rekeying)) = read(at).map_err(FoldError::Read)? {
-                rekeyings.push((at, rekeying.pseudonyms));
-            }
-        }
+        let rekeyings = rekeyings_at(self.rekeyings_of(signal).take(most), read).map_err(FoldError::Read)?;
         Ok(KeyedSignal { signal, content, rekeyings })
     }
 

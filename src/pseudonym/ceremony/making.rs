@@ -277,7 +277,7 @@ impl Making {
     }
 }
 
-fn decode(bytes: &[u8]) -> Option<RistrettoPoint> {
+pub(super) fn decode(bytes: &[u8]) -> Option<RistrettoPoint> {
     CompressedRistretto::from_slice(bytes).ok()?.decompress()
 }
 

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
+use curve25519_dalek::ristretto::RistrettoPoint;
 use curve25519_dalek::scalar::Scalar;
 use frost_ristretto255::keys::repairable::{Delta, Sigma, repair_share_part1, repair_share_part2, repair_share_part3};
 use frost_ristretto255::keys::{KeyPackage, PublicKeyPackage, SigningShare, VerifyingShare};
 use frost_ristretto255::{Identifier, Ristretto255Sha512, VerifyingKey};
 use zeroize::Zeroizing;
 
-use super::making::{identifier, share_of};
+use super::making::{decode, identifier, share_of};
 use super::{CeremonyError, Seed};
 use crate::domain::{GroupElement, HolderIndex, KeyClass};
 use crate::pseudonym::toprf::{KeyShare, PublicShares, SCALAR_BYTES, at, lagrange};
@@ -92,7 +92,7 @@ impl Repair<'_> {
         if commitments.len() != self.helpers.len() {
             return Err(malformed);
         }
-        let sum = commitments.iter().map(decode).sum::<Option<RistrettoPoint>>().ok_or(malformed)?;
+        let sum = commitments.iter().map(|element| decode(&element.0)).sum::<Option<RistrettoPoint>>().ok_or(malformed)?;
         let helpers: Vec<HolderIndex> = self.helpers.iter().copied().collect();
         let factor = lagrange(&helpers, helper, at(self.place));
         let holds = self.helpers.contains(&helper) && sum == self.public.scaled(helper, factor);
@@ -141,7 +141,7 @@ impl Repair<'_> {
         let mut sigmas = Vec::with_capacity(sums.len());
         for (place, (holder, sum)) in sums.iter().enumerate() {
             let wrong = || self.wrong(*holder, SUM);
-            let pieces = commitments.values().map(|of| of.get(place).and_then(decode));
+            let pieces = commitments.values().map(|of| of.get(place).and_then(|element| decode(&element.0)));
             let expected = pieces.sum::<Option<RistrettoPoint>>().ok_or(CeremonyError::Incomplete)?;
             if scalar(sum).map(|sum| RistrettoPoint::mul_base(&sum)) != Some(expected) {
                 return Err(wrong());
@@ -166,10 +166,6 @@ impl fmt::Debug for Split {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Split({} pieces, redacted)", self.pieces.len())
     }
-}
-
-fn decode(element: &GroupElement) -> Option<RistrettoPoint> {
-    CompressedRistretto(element.0).decompress()
 }
 
 fn commit(scalar: &Scalar) -> GroupElement {

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::domain::{FeedKey, Group, Member, MemberKind, MemberState, Policy};
+use crate::domain::{FeedKey, Group, Member, MemberKind, MemberState};
 
 const ME: &str = "m0";
 
@@ -29,15 +29,9 @@ fn roster(members: usize, expelled: &BTreeSet<usize>, groups: &[BTreeSet<usize>]
         members: members.iter().map(|m| id(&format!("m{m}"))).collect(),
     };
     Roster {
-        format: Roster::FORMAT,
-        alliance: "alliance.example".parse().expect("valid"),
-        serial: 1,
-        issued_at: String::new(),
-        policy: Policy::default(),
         members: (0..members).map(member).collect(),
         groups: groups.iter().enumerate().map(group).collect(),
-        keys: vec![],
-        platforms: vec![],
+        ..Roster::first("alliance.example".parse().expect("valid"), String::new())
     }
 }
 

@@ -18,8 +18,8 @@ use tokio_util::task::TaskTracker;
 use crate::domain::limits::SALT_BYTES;
 use crate::domain::{
     AllianceName, Audience, Clock, Entropy, EntropyError, Evidence, EvidenceKind, FeedId, Group, IdentifierKind, Infringement,
-    Member, MemberId, MemberKind, MemberState, Policy, Pseudonym, PseudonymSet, Roster, Seq, SignalContent, Statement,
-    SubmissionTag, Timestamp,
+    Member, MemberId, MemberKind, MemberState, Pseudonym, PseudonymSet, Roster, Seq, SignalContent, Statement, SubmissionTag,
+    Timestamp,
 };
 use crate::feed::{Body, Entry, EntryBytes, Hash, SignedRoster, SigningKey, encode, leaf_hash};
 use crate::replication::{
@@ -101,15 +101,10 @@ pub(super) fn roster(serial: u64, members: &[&str], groups: &[(&str, &[&str])], 
         members: members.iter().map(|member| id(member)).collect(),
     };
     Roster {
-        format: Roster::FORMAT,
-        alliance: alliance(),
         serial,
-        issued_at: "2026-11-22T00:00:00Z".into(),
-        policy: Policy::default(),
         members: members.iter().map(member).collect(),
         groups: groups.iter().map(group).collect(),
-        keys: vec![],
-        platforms: vec![],
+        ..Roster::first(alliance(), "2026-11-22T00:00:00Z".into())
     }
 }
 

@@ -1,4 +1,10 @@
-use crate::domain::{AllianceName, KeyId, KeyState, Roster, RosterKey, SharedGeneration};
+use bytes::Bytes;
+use futures_util::future;
+use tokio::time::timeout;
+
+use super::FellowHolders;
+use crate::domain::limits::HOLDER_TIMEOUT;
+use crate::domain::{AllianceName, KeyId, KeyState, MemberId, Roster, RosterKey, SharedGeneration};
 use crate::feed::{NoteError, open_sharing};
 use crate::pseudonym::toprf::PublicShares;
 
@@ -51,4 +57,26 @@ pub fn believe(alliance: &AllianceName, roster: &Roster, key: &RosterKey, note: 
         None => key.state == KeyState::Pending && known == sharing.holders.len() && known == said.holders.len(),
     };
     if enough { Ok(said) } else { Err(Disbelief::OtherHolders) }
+}
+
+/// The newest shares of a key of which any of these holders speaks, and its note. What is not believed is logged.
+pub(in crate::service) async fn newest(
+    fellows: &dyn FellowHolders,
+    roster: &Roster,
+    key: &RosterKey,
+    holders: impl Iterator<Item = &MemberId>,
+) -> Option<(SharedGeneration, Bytes)> {
+    let ask = |member: &MemberId| {
+        let (member, id) = (member.clone(), key.id.clone());
+        async move { timeout(HOLDER_TIMEOUT, fellows.sharing(&member, &id)).await.ok()?.ok()? }
+    };
+    let notes = future::join_all(holders.map(ask)).await;
+    let believed = notes.into_iter().flatten().filter_map(|note| match believe(&roster.alliance, roster, key, &note) {
+        Ok(said) => Some((said, note)),
+        Err(error) => {
+            tracing::warn!(key = %key.id, code = error.code(), %error, "what a holder says of its shares is not believed");
+            None
+        }
+    });
+    believed.max_by_key(|(said, _)| said.generation)
 }

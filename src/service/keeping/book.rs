@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
 use super::record::{Held, Record};
-use crate::domain::{KeyClass, KeyId, SharedGeneration};
+use crate::domain::{KeyClass, KeyId};
 use crate::pseudonym::toprf::KeyShare;
 
 /// Where records are kept: secret bytes by key.
@@ -54,6 +54,11 @@ pub enum VaultError {
 }
 
 impl VaultError {
+    /// What the operating system said about one key.
+    fn of(key: &KeyId) -> impl FnOnce(io::Error) -> Self {
+        |error| Self::Io { key: key.clone(), kind: error.kind() }
+    }
+
     /// Stable code.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -82,8 +87,7 @@ impl ShareBook {
         if let Some(record) = self.records.lock().get(key) {
             return Ok(record.clone());
         }
-        let io = |error: io::Error| VaultError::Io { key: key.clone(), kind: error.kind() };
-        let read = match self.vault.load(key).map_err(io)? {
+        let read = match self.vault.load(key).map_err(VaultError::of(key))? {
             None => Record::default(),
             Some(bytes) => {
                 let record = Record::from_json(&bytes).ok_or_else(|| VaultError::Damaged(key.clone()))?;
@@ -98,17 +102,15 @@ impl ShareBook {
     }
 
     /// Keeps a record: on disk first, then for all to see.
-    pub(super) fn keep(&self, key: &KeyId, record: Record) -> Result<Arc<Record>, VaultError> {
-        let io = |error: io::Error| VaultError::Io { key: key.clone(), kind: error.kind() };
-        self.vault.save(key, &record.to_json()).map_err(io)?;
-        let record = Arc::new(record);
-        self.records.lock().insert(key.clone(), record.clone());
-        Ok(record)
+    pub(super) fn keep(&self, key: &KeyId, record: &Record) -> Result<(), VaultError> {
+        self.vault.save(key, &record.to_json()).map_err(VaultError::of(key))?;
+        self.records.lock().insert(key.clone(), Arc::new(record.clone()));
+        Ok(())
     }
 
     /// Destroys what is kept of a key.
     pub(super) fn destroy(&self, key: &KeyId) -> Result<(), VaultError> {
-        self.vault.remove(key).map_err(|error| VaultError::Io { key: key.clone(), kind: error.kind() })?;
+        self.vault.remove(key).map_err(VaultError::of(key))?;
         self.records.lock().insert(key.clone(), Arc::default());
         Ok(())
     }
@@ -135,13 +137,5 @@ impl ShareBook {
     /// [`VaultError`].
     pub fn sharing(&self, key: &KeyId) -> Result<Option<Bytes>, VaultError> {
         Ok(self.record(key)?.held.as_ref().and_then(|held| held.note.clone()))
-    }
-
-    /// The generation in use; `None` where this member has no share.
-    ///
-    /// # Errors
-    /// [`VaultError`].
-    pub fn held(&self, key: &KeyId) -> Result<Option<SharedGeneration>, VaultError> {
-        Ok(self.record(key)?.held.as_ref().map(|held| held.sharing.clone()))
     }
 }

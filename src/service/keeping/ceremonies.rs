@@ -9,7 +9,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::belief::believe;
+use super::belief::newest;
 use super::book::{ShareBook, VaultError};
 use super::making::{Plan, Seat, Step};
 use super::record::{Held, Record};
@@ -21,7 +21,7 @@ use crate::domain::limits::{
     SHARE_OVERLAP,
 };
 use crate::domain::{
-    Clock, Entropy, EntropyError, HolderIndex, KeyHolder, KeyId, KeyState, MemberId, Roster, RosterKey, SharedGeneration,
+    Clock, Entropy, EntropyError, HolderIndex, KeyId, KeyState, MemberId, Roster, RosterKey, SharedGeneration, Sharing,
     Timestamp,
 };
 use crate::feed::{Hash, SigningKey, sha256};
@@ -107,8 +107,8 @@ pub struct CeremonyDesk {
 struct Looked<'l> {
     roster: &'l Roster,
     key: &'l RosterKey,
+    sharing: &'l Sharing,
     place: HolderIndex,
-    holders: Vec<KeyHolder>,
     others: BTreeMap<HolderIndex, MemberId>,
 }
 
@@ -206,24 +206,22 @@ impl Ceremonies {
     async fn look_at(&self, roster: &Roster, key: &RosterKey) -> Result<bool, LookError> {
         let own = self.directory.member();
         let Some(sharing) = key.sharing.as_ref().filter(|_| key.state != KeyState::Destroyed) else { return Ok(false) };
-        let mut holders = sharing.holders.clone();
-        holders.sort_unstable_by_key(|holder| holder.index);
-        let others = holders.iter().filter(|holder| holder.member != *own);
-        let others = others.map(|holder| (holder.index, holder.member.clone())).collect();
+        let mut others = sharing.seats();
+        others.retain(|_, member| member != own);
         let place = sharing.index_of(own);
         let Some(place) = place.filter(|_| roster.is_active(own)) else { return self.leave(roster, key, &others).await };
-        let looked = Looked { roster, key, place, holders, others };
+        let looked = Looked { roster, key, sharing, place, others };
         let id = &key.id;
         let mut record = (*self.book.record(id)?).clone();
         let now = self.clock.now();
 
         let newest = self.newest(&looked).await;
         if self.catch_up(&looked, &mut record, newest.as_ref(), now) {
-            record = (*self.book.keep(id, record)?).clone();
+            self.book.keep(id, &record)?;
         }
         if record.before.is_some() && record.held.as_ref().is_some_and(|held| now.since(held.since) >= SHARE_OVERLAP) {
             record.before = None;
-            record = (*self.book.keep(id, record)?).clone();
+            self.book.keep(id, &record)?;
             tracing::info!(key = %id, "the shares before the last ones are erased");
         }
         let in_use = SharedGeneration::of(key);
@@ -234,16 +232,16 @@ impl Ceremonies {
             record = Record::default();
         }
         match (&record.held, in_use) {
-            (None, None) => self.make(&looked, record, None, sharing.generation).await,
+            (None, None) => self.make(&looked, record, None).await,
             (Some(_), None) => {
                 self.report(&looked, &record, CeremonyState::Made, Vec::new());
                 Ok(false)
             }
             (None, Some(listed)) => self.repair(&looked, &record, newest.map_or(listed, |(newest, _)| newest)).await,
             (Some(held), Some(_)) => {
-                let (held, least) = (held.clone(), held.sharing.generation.saturating_add(1));
+                let held = held.clone();
                 if self.is_due(&looked, &record, &held, now) || self.is_joined(&looked, &held, now).await {
-                    self.make(&looked, record, Some(held), least).await
+                    self.make(&looked, record, Some(held)).await
                 } else {
                     self.report(&looked, &record, CeremonyState::Held, Vec::new());
                     Ok(false)
@@ -267,7 +265,7 @@ impl Ceremonies {
             }
             return Ok(false);
         };
-        let newest = self.heard(roster, key, others).await;
+        let newest = newest(&*self.fellows, roster, key, others.values()).await;
         if newest.is_some_and(|(newest, _)| newest.generation > held.sharing.generation) {
             self.book.destroy(&key.id)?;
             tracing::info!(key = %key.id, "this member holds no share any more; the one that it had is destroyed");
@@ -276,23 +274,7 @@ impl Ceremonies {
     }
 
     async fn newest(&self, looked: &Looked<'_>) -> Newest {
-        self.heard(looked.roster, looked.key, &looked.others).await
-    }
-
-    /// The newest shares of which another holder speaks.
-    async fn heard(&self, roster: &Roster, key: &RosterKey, others: &BTreeMap<HolderIndex, MemberId>) -> Newest {
-        let ask = |member: &MemberId| {
-            let (member, id) = (member.clone(), key.id.clone());
-            async move { timeout(HOLDER_TIMEOUT, self.fellows.sharing(&member, &id)).await.ok()?.ok()? }
-        };
-        let notes = future::join_all(others.values().map(ask)).await;
-        let believed = notes.into_iter().flatten().filter_map(|note| {
-            let said = believe(self.directory.alliance(), roster, key, &note);
-            said.inspect_err(|error| tracing::warn!(key = %key.id, code = error.code(), %error, "what a holder says of its shares is not believed"))
-                .ok()
-                .map(|said| (said, note))
-        });
-        believed.max_by_key(|(said, _)| said.generation)
+        newest(&*self.fellows, looked.roster, looked.key, looked.others.values()).await
     }
 
     /// Takes up shares with which the others have gone on; true where the record has changed.
@@ -325,7 +307,7 @@ impl Ceremonies {
     /// Whether shares are to be made anew: they are old, a member has one that is to have none, or somebody wants it.
     fn is_due(&self, looked: &Looked<'_>, record: &Record, held: &Held, now: Timestamp) -> bool {
         let age = now.since(held.since);
-        let departed = held.sharing.holders.iter().any(|holder| !looked.holders.contains(holder));
+        let departed = held.sharing.holders.iter().any(|holder| !looked.sharing.holders.contains(holder));
         let days = looked.roster.policy.evaluations.refresh_days;
         let wanted = self.desk.wanted.lock().contains(&looked.key.id);
         departed || wanted || record.running.is_some() || age >= DAY * days.into()
@@ -336,20 +318,28 @@ impl Ceremonies {
         if now.since(held.since) < MIN_SHARE_AGE {
             return false;
         }
-        let query = CeremonyQuery { key: looked.key.id.clone(), ceremony: Hash([0; 32]) };
-        let ask = |member: &MemberId| {
-            let (member, query) = (member.clone(), query.clone());
-            async move { timeout(HOLDER_TIMEOUT, self.fellows.ceremony(&member, &query)).await.ok()?.ok() }
+        // No ceremony has this name: only how far the others are is asked.
+        let answers = self.answers(looked, Hash([0; 32])).await;
+        answers.values().any(|answer| answer.generation > held.sharing.generation)
+    }
+
+    /// The others' parts of a ceremony, of those that answer.
+    async fn answers(&self, looked: &Looked<'_>, ceremony: Hash) -> BTreeMap<HolderIndex, CeremonyAnswer> {
+        let query = &CeremonyQuery { key: looked.key.id.clone(), ceremony };
+        let ask = |(place, member): (&HolderIndex, &MemberId)| {
+            let (place, member) = (*place, member.clone());
+            async move {
+                let answer = timeout(HOLDER_TIMEOUT, self.fellows.ceremony(&member, query)).await.ok()?.ok()?;
+                Some((place, answer))
+            }
         };
-        let answers = future::join_all(looked.others.values().map(ask)).await;
-        answers.into_iter().flatten().any(|answer| answer.generation > held.sharing.generation)
+        future::join_all(looked.others.iter().map(ask)).await.into_iter().flatten().collect()
     }
 
     /// Takes the steps of a ceremony that can be taken now.
-    async fn make(&self, looked: &Looked<'_>, mut record: Record, base: Option<Held>, least: u32) -> Result<bool, LookError> {
+    async fn make(&self, looked: &Looked<'_>, mut record: Record, base: Option<Held>) -> Result<bool, LookError> {
         let (id, alliance) = (&looked.key.id, self.directory.alliance());
-        let threshold = looked.key.sharing.as_ref().map_or(0, |sharing| sharing.threshold);
-        let plan = Plan { key: id.clone(), threshold, holders: looked.holders.clone(), own: looked.place, base, least };
+        let plan = Plan::of(id, looked.sharing, looked.place, base);
         let now = self.clock.now();
         // One that failed is given up for the next generation, after a while.
         let failed = record.running.as_ref().and_then(|running| Some((running.failed.clone()?, running.generation)));
@@ -361,28 +351,22 @@ impl Ceremonies {
             {
                 generation.saturating_add(1)
             }
-            Some(_) | None => least,
+            Some(_) | None => plan.least,
         };
-        if plan.begin(alliance, &mut record, at_least, now, &*self.entropy)? {
-            record = (*self.book.keep(id, record)?).clone();
+        if plan.begin(alliance, &mut record, at_least, &*self.entropy)? {
+            self.book.keep(id, &record)?;
             tracing::info!(key = %id, generation = record.running.as_ref().map(|r| r.generation), "a key ceremony begins");
         }
         loop {
-            let Some(running) = record.running.clone() else { return Ok(false) };
-            let query = CeremonyQuery { key: id.clone(), ceremony: Hash(running.ceremony) };
-            let ask = |holder: &KeyHolder| {
-                let (member, place, query) = (holder.member.clone(), holder.index, query.clone());
-                async move {
-                    let answer = timeout(HOLDER_TIMEOUT, self.fellows.ceremony(&member, &query)).await.ok()?.ok()?;
-                    Some((place, answer))
-                }
+            let Some((generation, ceremony)) = record.running.as_ref().map(|running| (running.generation, running.ceremony))
+            else {
+                return Ok(false);
             };
-            let answers = future::join_all(plan.others().map(ask)).await;
-            let answers: BTreeMap<HolderIndex, CeremonyAnswer> = answers.into_iter().flatten().collect();
+            let answers = self.answers(looked, ceremony).await;
             let ahead = answers.values().map(|answer| answer.generation).max().unwrap_or(0);
-            let reachable = running.generation < ahead && ahead - running.generation <= MAX_GENERATIONS_AHEAD;
-            if reachable && plan.begin(alliance, &mut record, ahead, self.clock.now(), &*self.entropy)? {
-                record = (*self.book.keep(id, record)?).clone();
+            let reachable = generation < ahead && ahead - generation <= MAX_GENERATIONS_AHEAD;
+            if reachable && plan.begin(alliance, &mut record, ahead, &*self.entropy)? {
+                self.book.keep(id, &record)?;
                 continue;
             }
             let (seat, now) = (self.seat(), self.clock.now());
@@ -410,10 +394,12 @@ impl Ceremonies {
                         let culprit = failed.culprit.as_ref().map(ToString::to_string);
                         tracing::error!(key = %id, code = failed.code, culprit, "a key ceremony failed: {}", failed.sentence);
                     }
-                    record = (*self.book.keep(id, after)?).clone();
+                    self.book.keep(id, &after)?;
+                    record = after;
                 }
                 Step::Done => {
-                    record = (*self.book.keep(id, after)?).clone();
+                    self.book.keep(id, &after)?;
+                    record = after;
                     self.desk.wanted.lock().remove(id);
                     let generation = record.held.as_ref().map(|held| held.sharing.generation);
                     tracing::info!(key = %id, generation, "the shares that all have signed are in use");
@@ -488,8 +474,7 @@ impl Ceremonies {
             self.report(looked, record, CeremonyState::Repairing, silent);
             return Ok(true);
         }
-        let holders: BTreeMap<HolderIndex, MemberId> =
-            looked.holders.iter().map(|holder| (holder.index, holder.member.clone())).collect();
+        let holders = looked.sharing.seats();
         let (seat, roster, kept) = (self.seat(), looked.roster.clone(), sharing.clone());
         let finished = off_thread(move || {
             let repairing = Repairing {
@@ -516,7 +501,8 @@ impl Ceremonies {
         };
         let note = self.newest(looked).await.filter(|(newest, _)| *newest == sharing).map(|(_, note)| note);
         let held = Held { shares, sharing, note, since: self.clock.now() };
-        let record = self.book.keep(id, Record { held: Some(held), before: None, ..record.clone() })?;
+        let record = Record { held: Some(held), before: None, ..record.clone() };
+        self.book.keep(id, &record)?;
         self.desk.avoided.lock().remove(id);
         tracing::info!(key = %id, "this member's share of a key is there again");
         self.report(looked, &record, CeremonyState::Held, Vec::new());
@@ -529,25 +515,15 @@ impl Ceremonies {
     /// [`CeremonyRefusal`].
     pub async fn ceremony(&self, from: &MemberId, query: &CeremonyQuery) -> Result<CeremonyAnswer, CeremonyRefusal> {
         let signed = self.directory.roster();
-        let (key, own) = self.party(signed.roster(), &query.key, from)?;
+        let (sharing, own) = self.party(signed.roster(), &query.key, from)?;
         let (book, seat, from, query) = (self.book.clone(), self.seat(), from.clone(), query.clone());
         off_thread(move || {
             let record = book.record(&query.key)?;
             let Some(running) = &record.running else { return Ok(CeremonyAnswer::default()) };
             let others = CeremonyAnswer { generation: running.generation, ..CeremonyAnswer::default() };
-            let sharing = key.sharing.as_ref().ok_or_else(|| CeremonyRefusal::KeyUnknown(query.key.clone()))?;
-            let mut holders = sharing.holders.clone();
-            holders.sort_unstable_by_key(|holder| holder.index);
-            let plan = Plan {
-                key: query.key.clone(),
-                threshold: sharing.threshold,
-                holders,
-                own,
-                base: record.held.clone(),
-                least: 0,
-            };
-            let named = plan.name(seat.directory.alliance(), running.generation).0;
-            if running.ceremony != query.ceremony.0 || named != running.ceremony {
+            let plan = Plan::of(&query.key, &sharing, own, record.held.clone());
+            let named = plan.name(seat.directory.alliance(), running.generation);
+            if running.ceremony != query.ceremony || named != running.ceremony {
                 return Ok(others);
             }
             Ok(plan.parts(&seat.at(signed.roster()), &record, &from)?)
@@ -563,9 +539,8 @@ impl Ceremonies {
         let signed = self.directory.roster();
         let roster = signed.roster();
         let wanted = Wanted::open(query, self.directory.alliance(), roster)?;
-        let (key, own) = self.party(roster, &wanted.key, from)?;
+        let (sharing, own) = self.party(roster, &wanted.key, from)?;
         let none = || CeremonyRefusal::ShareMissing(wanted.key.clone());
-        let sharing = key.sharing.as_ref().ok_or_else(|| CeremonyRefusal::KeyUnknown(wanted.key.clone()))?;
         let asks = sharing.index_of(from).ok_or_else(|| CeremonyRefusal::NotAHolder(wanted.key.clone()))?;
         let is_party = wanted.helpers.contains(&own) && (asks == wanted.place || wanted.helpers.contains(&asks));
         if !is_party || sharing.index_of(&query.member) != Some(wanted.place) || wanted.helpers.contains(&wanted.place) {
@@ -574,8 +549,7 @@ impl Ceremonies {
         let (book, id) = (self.book.clone(), wanted.key.clone());
         let record = off_thread(move || book.record(&id)).await??;
         let held = record.held.as_ref().filter(|held| held.sharing.generation == wanted.generation).ok_or_else(none)?;
-        let holders: BTreeMap<HolderIndex, MemberId> =
-            sharing.holders.iter().map(|holder| (holder.index, holder.member.clone())).collect();
+        let holders = sharing.seats();
         let repairing = Repairing {
             alliance: self.directory.alliance(),
             roster,
@@ -596,14 +570,14 @@ impl Ceremonies {
         Ok(repairing.answer(own, given)?)
     }
 
-    /// The key, and this member's place; only among its holders.
-    fn party(&self, roster: &Roster, key: &KeyId, from: &MemberId) -> Result<(RosterKey, HolderIndex), CeremonyRefusal> {
+    /// How a key is shared, and this member's place; only among its holders.
+    fn party(&self, roster: &Roster, key: &KeyId, from: &MemberId) -> Result<(Sharing, HolderIndex), CeremonyRefusal> {
         let listed = roster.keys.iter().find(|listed| listed.id == *key && listed.state != KeyState::Destroyed);
-        let listed = listed.ok_or_else(|| CeremonyRefusal::KeyUnknown(key.clone()))?;
-        let sharing = listed.sharing.as_ref().ok_or_else(|| CeremonyRefusal::KeyUnknown(key.clone()))?;
+        let sharing = listed.and_then(|listed| listed.sharing.as_ref());
+        let sharing = sharing.ok_or_else(|| CeremonyRefusal::KeyUnknown(key.clone()))?;
         let own =
             sharing.index_of(self.directory.member()).filter(|_| roster.is_active(from) && sharing.index_of(from).is_some());
-        own.map(|own| (listed.clone(), own)).ok_or_else(|| CeremonyRefusal::NotAHolder(key.clone()))
+        own.map(|own| (sharing.clone(), own)).ok_or_else(|| CeremonyRefusal::NotAHolder(key.clone()))
     }
 }
 

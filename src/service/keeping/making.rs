@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::record::{Failed, Held, Record, Running};
 use super::{CeremonyAnswer, Signed};
 use crate::domain::{
-    AllianceName, Entropy, EntropyError, HolderIndex, KeyHolder, KeyId, MemberId, Roster, SharedGeneration, Timestamp,
+    AllianceName, Entropy, EntropyError, HolderIndex, KeyHolder, KeyId, MemberId, Roster, SharedGeneration, Sharing, Timestamp,
 };
 use crate::feed::{CeremonyPart, Hash, Round, SigningKey, join_sharing, sha256, sign_sharing, verify_sharing};
 use crate::pseudonym::HeldShares;
@@ -52,6 +52,12 @@ pub(super) enum Step {
 }
 
 impl Plan {
+    /// For the key that is shared so.
+    pub(super) fn of(key: &KeyId, sharing: &Sharing, own: HolderIndex, base: Option<Held>) -> Self {
+        let least = base.as_ref().map_or(sharing.generation, |base| base.sharing.generation.saturating_add(1));
+        Self { key: key.clone(), threshold: sharing.threshold, holders: sharing.in_order(), own, base, least }
+    }
+
     /// The digest of what the participants agree on.
     pub(super) fn name(&self, alliance: &AllianceName, generation: u32) -> Hash {
         let holders: Vec<String> = self.holders.iter().map(|holder| format!("{}:{}", holder.member, holder.index)).collect();
@@ -69,13 +75,11 @@ impl Plan {
         alliance: &AllianceName,
         record: &mut Record,
         at_least: u32,
-        now: Timestamp,
         entropy: &dyn Entropy,
     ) -> Result<bool, EntropyError> {
         let running = record.running.as_ref();
-        let stands = |running: &&Running| {
-            running.generation >= at_least && Hash(running.ceremony) == self.name(alliance, running.generation)
-        };
+        let stands =
+            |running: &&Running| running.generation >= at_least && running.ceremony == self.name(alliance, running.generation);
         if running.is_some_and(|running| stands(&running)) {
             return Ok(false);
         }
@@ -83,13 +87,12 @@ impl Plan {
         let generation = at_least.max(self.least).max(after).max(running.map_or(0, |running| running.generation));
         record.running = Some(Running {
             generation,
-            ceremony: self.name(alliance, generation).0,
+            ceremony: self.name(alliance, generation),
             seed: Seed::new(entropy)?,
             commitments: BTreeMap::new(),
             echoed: false,
             shares: BTreeMap::new(),
             failed: None,
-            begun: now,
         });
         Ok(true)
     }
@@ -125,22 +128,23 @@ impl Plan {
         self.holders.iter().flat_map(seen).collect()
     }
 
-    fn is_committed(&self, running: &Running) -> bool {
-        self.others().all(|holder| running.commitments.contains_key(&holder.index))
+    /// Whether all others' parts of a round are there.
+    fn is_whole(&self, kept: &BTreeMap<HolderIndex, Signed>) -> bool {
+        self.others().all(|holder| kept.contains_key(&holder.index))
     }
 
     /// The parts that this participant may show `to`, as far as it is.
     pub(super) fn parts(&self, seat: &Seat<'_>, record: &Record, to: &MemberId) -> Result<CeremonyAnswer, CeremonyError> {
         let Some(running) = &record.running else { return Ok(CeremonyAnswer::default()) };
         let mut answer = CeremonyAnswer { generation: running.generation, ..CeremonyAnswer::default() };
-        let ceremony = Hash(running.ceremony);
+        let ceremony = running.ceremony;
         let sign = |round, to: Option<&MemberId>, body: Zeroizing<Vec<u8>>| {
             let part = CeremonyPart { ceremony, round, from: seat.member.clone(), to: to.cloned() };
             Signed { note: part.sign(seat.alliance, &body, seat.key), body }
         };
         let making = self.making(&running.seed);
         let commitments = making.commitments()?;
-        if self.is_committed(running) && running.failed.is_none() {
+        if self.is_whole(&running.commitments) && running.failed.is_none() {
             answer.echo = Some(sign(Round::Echo, None, Zeroizing::new(self.echo(&commitments, running))));
         }
         if running.echoed
@@ -151,7 +155,7 @@ impl Plan {
             answer.shares = shares.remove(&holder.index).map(|body| sign(Round::Shares, Some(to), body));
         }
         answer.commitments = Some(sign(Round::Commitments, None, Zeroizing::new(commitments)));
-        answer.result = signed_at(record, running.generation)
+        answer.result = signed_at(&record.signed, running.generation)
             .map(|signed| sign_sharing(seat.alliance, &signed.sharing, seat.member, seat.key));
         Ok(answer)
     }
@@ -168,7 +172,7 @@ impl Plan {
         if running.failed.is_some() {
             return Step::Waiting(Vec::new());
         }
-        let signed = record.signed.iter().find(|signed| signed.sharing.generation == running.generation);
+        let signed = signed_at(&record.signed, running.generation);
         let advanced = match signed {
             Some(signed) => self.conclude(seat, signed, answers),
             None => self.advance(seat, running, answers, now),
@@ -207,8 +211,8 @@ impl Plan {
     ) -> Result<Advance, Blame> {
         let making = self.making(&running.seed);
         let mut part =
-            CeremonyPart { ceremony: Hash(running.ceremony), round: Round::Commitments, from: seat.member.clone(), to: None };
-        if !self.is_committed(running) {
+            CeremonyPart { ceremony: running.ceremony, round: Round::Commitments, from: seat.member.clone(), to: None };
+        if !self.is_whole(&running.commitments) {
             let collected =
                 self.collect(seat, &mut part, answers, |answer| answer.commitments.as_ref(), &mut running.commitments);
             return Ok(collected);
@@ -219,15 +223,12 @@ impl Plan {
             making.shares(&commitments)?;
             part.round = Round::Echo;
             let mut echoes = BTreeMap::new();
-            let collected = self.collect(seat, &mut part, answers, |answer| answer.echo.as_ref(), &mut echoes);
+            self.collect(seat, &mut part, answers, |answer| answer.echo.as_ref(), &mut echoes);
             self.compare(&self.echo(&making.commitments()?, running), &echoes)?;
-            if let Advance::Waiting(missing) = collected {
-                return Ok(Advance::Waiting(missing));
-            }
-            running.echoed = self.others().all(|holder| echoes.contains_key(&holder.index));
+            running.echoed = self.is_whole(&echoes);
             return Ok(if running.echoed { Advance::Kept } else { Advance::Waiting(self.lacking(&echoes)) });
         }
-        if !self.others().all(|holder| running.shares.contains_key(&holder.index)) {
+        if !self.is_whole(&running.shares) {
             (part.round, part.to) = (Round::Shares, Some(seat.member.clone()));
             return Ok(self.collect(seat, &mut part, answers, |answer| answer.shares.as_ref(), &mut running.shares));
         }
@@ -365,8 +366,9 @@ impl Record {
     }
 }
 
-fn signed_at(record: &Record, generation: u32) -> Option<&Held> {
-    record.signed.iter().find(|signed| signed.sharing.generation == generation)
+/// The result of a generation, where this member has signed it.
+fn signed_at(signed: &[Held], generation: u32) -> Option<&Held> {
+    signed.iter().find(|signed| signed.sharing.generation == generation)
 }
 
 fn bodies(parts: &BTreeMap<HolderIndex, Signed>) -> BTreeMap<HolderIndex, Vec<u8>> {

@@ -18,6 +18,7 @@ mod record;
 mod repairing;
 mod report;
 
+pub(super) use belief::newest;
 pub use belief::{Disbelief, believe};
 pub use book::{ShareBook, ShareVault, VaultError};
 pub use ceremonies::{Ceremonies, CeremonyDesk, CeremonyPace};

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::domain::{HolderIndex, MemberId, SharedGeneration, Timestamp};
+use crate::feed::Hash;
 use crate::pseudonym::HeldShares;
 use crate::pseudonym::ceremony::Seed;
 use crate::pseudonym::toprf::PublicShares;
@@ -75,7 +76,7 @@ pub(super) struct Running {
     /// The generation that it makes.
     pub(super) generation: u32,
     /// What the participants agree on, see `Plan::name`.
-    pub(super) ceremony: [u8; 32],
+    pub(super) ceremony: Hash,
     pub(super) seed: Seed,
     /// By the others' places.
     pub(super) commitments: BTreeMap<HolderIndex, Signed>,
@@ -85,7 +86,6 @@ pub(super) struct Running {
     pub(super) shares: BTreeMap<HolderIndex, Signed>,
     /// Why it does not go on.
     pub(super) failed: Option<Failed>,
-    pub(super) begun: Timestamp,
 }
 
 /// Why a ceremony failed.
@@ -122,12 +122,16 @@ impl Record {
     }
 
     pub(super) fn from_json(bytes: &[u8]) -> Option<Self> {
-        let file: File = serde_json::from_slice(bytes).ok().filter(|file: &File| file.format == FORMAT)?;
-        Some(Self {
-            held: file.held.map(HeldFile::read).transpose_some()?,
-            before: file.before.map(HeldFile::read).transpose_some()?,
-            running: file.running.map(RunningFile::read).transpose_some()?,
-            signed: file.signed.into_iter().map(HeldFile::read).collect::<Option<_>>()?,
+        let file = serde_json::from_slice(bytes).ok().filter(|file: &File| file.format == FORMAT)?;
+        Self::read(file).ok()
+    }
+
+    fn read(file: File) -> Result<Self, Unreadable> {
+        Ok(Self {
+            held: file.held.map(HeldFile::read).transpose()?,
+            before: file.before.map(HeldFile::read).transpose()?,
+            running: file.running.map(RunningFile::read).transpose()?,
+            signed: file.signed.into_iter().map(HeldFile::read).collect::<Result<_, _>>()?,
         })
     }
 }
@@ -138,19 +142,8 @@ pub fn dealt_record(shares: HeldShares, sharing: SharedGeneration, since: Timest
     Record { held: Some(Held { shares, sharing, note: None, since }), ..Record::default() }.to_json()
 }
 
-/// `Some(None)` becomes `None`: what is there and cannot be read spoils the whole.
-trait TransposeSome<T> {
-    fn transpose_some(self) -> Option<Option<T>>;
-}
-
-impl<T> TransposeSome<T> for Option<Option<T>> {
-    fn transpose_some(self) -> Option<Option<T>> {
-        match self {
-            None => Some(None),
-            Some(read) => read.map(Some),
-        }
-    }
-}
+/// What is there cannot be read, and spoils the whole.
+struct Unreadable;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -182,7 +175,6 @@ struct RunningFile {
     echoed: bool,
     shares: BTreeMap<HolderIndex, SignedFile>,
     failed: Option<Failed>,
-    begun_ms: i64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -196,9 +188,12 @@ fn text(bytes: &Bytes) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn fixed(encoded: &str) -> Option<Zeroizing<[u8; 32]>> {
-    let decoded = Zeroizing::new(BASE64.decode(encoded).ok()?);
-    decoded.as_slice().try_into().ok().map(Zeroizing::new)
+fn bytes(encoded: &str) -> Result<Zeroizing<Vec<u8>>, Unreadable> {
+    BASE64.decode(encoded).map(Zeroizing::new).map_err(|_| Unreadable)
+}
+
+fn fixed(encoded: &str) -> Result<Zeroizing<[u8; 32]>, Unreadable> {
+    bytes(encoded)?.as_slice().try_into().map(Zeroizing::new).map_err(|_| Unreadable)
 }
 
 impl HeldFile {
@@ -207,9 +202,9 @@ impl HeldFile {
         Self { shares: shares.to_text(), sharing: sharing.clone(), note: note.as_ref().map(text), since_ms: since.unix_ms() }
     }
 
-    fn read(self) -> Option<Held> {
-        Some(Held {
-            shares: HeldShares::from_text(&self.shares).ok()?,
+    fn read(self) -> Result<Held, Unreadable> {
+        Ok(Held {
+            shares: HeldShares::from_text(&self.shares).map_err(|_| Unreadable)?,
             sharing: self.sharing,
             note: self.note.map(Bytes::from),
             since: Timestamp::from_unix_ms(self.since_ms),
@@ -223,29 +218,27 @@ impl RunningFile {
             |of: &BTreeMap<HolderIndex, Signed>| of.iter().map(|(place, part)| (*place, SignedFile::of(part))).collect();
         Self {
             generation: running.generation,
-            ceremony: BASE64.encode(running.ceremony),
+            ceremony: BASE64.encode(running.ceremony.0),
             seed: Zeroizing::new(BASE64.encode(running.seed.as_bytes())),
             commitments: signed(&running.commitments),
             echoed: running.echoed,
             shares: signed(&running.shares),
             failed: running.failed.clone(),
-            begun_ms: running.begun.unix_ms(),
         }
     }
 
-    fn read(self) -> Option<Running> {
-        let signed = |of: BTreeMap<HolderIndex, SignedFile>| -> Option<BTreeMap<HolderIndex, Signed>> {
-            of.into_iter().map(|(place, part)| Some((place, part.read()?))).collect()
+    fn read(self) -> Result<Running, Unreadable> {
+        let signed = |of: BTreeMap<HolderIndex, SignedFile>| -> Result<BTreeMap<HolderIndex, Signed>, Unreadable> {
+            of.into_iter().map(|(place, part)| Ok((place, part.read()?))).collect()
         };
-        Some(Running {
+        Ok(Running {
             generation: self.generation,
-            ceremony: *fixed(&self.ceremony)?,
+            ceremony: Hash(*fixed(&self.ceremony)?),
             seed: Seed::from_bytes(&*fixed(&self.seed)?),
             commitments: signed(self.commitments)?,
             echoed: self.echoed,
             shares: signed(self.shares)?,
             failed: self.failed,
-            begun: Timestamp::from_unix_ms(self.begun_ms),
         })
     }
 }
@@ -255,8 +248,7 @@ impl SignedFile {
         Self { note: text(&part.note), body: Zeroizing::new(BASE64.encode(part.body.as_slice())) }
     }
 
-    fn read(self) -> Option<Signed> {
-        let body = Zeroizing::new(BASE64.decode(self.body.as_bytes()).ok()?);
-        Some(Signed { note: self.note.into(), body })
+    fn read(self) -> Result<Signed, Unreadable> {
+        Ok(Signed { note: self.note.into(), body: bytes(&self.body)? })
     }
 }

@@ -11,7 +11,7 @@ use super::hall::{Chest, Door, Hall, Present};
 use crate::domain::limits::MAX_ROWS_PER_CHUNK;
 use crate::domain::{
     Audience, Clock, Entropy, EntropyError, Evidence, EvidenceKind, FeedId, Group, Identifier, IdentifierKind, Infringement,
-    KeyId, KeyState, MarkerKind, MarkerReason, Member, MemberId, MemberKind, MemberState, Policy, Roster, RosterKey, Scheme,
+    KeyId, KeyState, MarkerKind, MarkerReason, Member, MemberId, MemberKind, MemberState, Roster, RosterKey, Scheme,
     SharedGeneration, Statement, Submission, Timestamp,
 };
 use crate::feed::{SignedCheckpoint, SignedRoster, SigningKey};
@@ -142,18 +142,13 @@ impl World {
             feed_key: key.public(),
         };
         let roster = Roster {
-            format: Roster::FORMAT,
-            alliance: "alliance.example".parse().expect("valid"),
-            serial: 1,
-            issued_at: "2026-11-22T00:00:00Z".into(),
-            policy: Policy::default(),
             members: feed_keys.iter().map(listed).collect(),
             groups: vec![Group {
                 name: "makers".parse().expect("valid"),
                 members: members.iter().map(|id| member(id)).collect(),
             }],
             keys: vec![roster_key("k1", KeyState::Active)],
-            platforms: vec![],
+            ..Roster::first("alliance.example".parse().expect("valid"), "2026-11-22T00:00:00Z".into())
         };
         let secretariat = SigningKey::generate(&*entropy(99)).expect("a key");
         let mut world = Self { secretariat, roster, hall: Arc::default(), opened: AtomicU64::new(0), nodes: BTreeMap::new() };
