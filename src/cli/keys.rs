@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Environment;
 use super::arguments::NodeArguments;
 use super::connection::{Node, page_size};
+use super::evidence::{self, KeyEvidenceArguments};
 use super::failure::{Failure, Outcome};
 use super::output::{Printer, Show, table};
 use super::words;
@@ -26,6 +27,8 @@ pub(super) enum KeyCommand {
     Refresh(KeyRefreshArguments),
     /// Show what members used of the keys that this one holds shares of.
     Usage(KeyUsageArguments),
+    /// Verify, offline, that a key holder signed a wrong answer.
+    Evidence(KeyEvidenceArguments),
 }
 
 const STATUS_HELP: &str = "\
@@ -112,6 +115,7 @@ pub(super) async fn run(command: KeyCommand, environment: &Environment, printer:
             client(&arguments.node).await?.refresh_key(request).await?;
             printer.note("This holder makes its share anew with the others; see `countermark key status`.");
         }
+        KeyCommand::Evidence(arguments) => return evidence::verify(&arguments, printer),
         KeyCommand::Usage(arguments) => {
             let mut client = client(&arguments.node).await?;
             let mut from_day = arguments.from.map_or(0, day_number);

@@ -17,6 +17,7 @@ mod config;
 mod connection;
 mod demo;
 mod environment;
+mod evidence;
 mod exchange;
 mod failure;
 mod feed;

@@ -11,7 +11,8 @@ use super::output::{Printer, Show, counted, facts, plain, table};
 use super::words;
 use crate::rpc::proto::node_service_client::NodeServiceClient;
 use crate::rpc::proto::{
-    ForkStatus, GetStatusRequest, GetStatusResponse, KeyStatus, MemberAccuracy, PeerStatus, StoreStatus, WebhookStatus,
+    ForkStatus, GetStatusRequest, GetStatusResponse, KeyHolderStatus, KeyStatus, MemberAccuracy, PeerStatus, StoreStatus,
+    WebhookStatus,
 };
 
 pub(super) async fn run(
@@ -40,6 +41,8 @@ struct State {
     freshness: FreshnessView,
     peers: Vec<Peer>,
     keys: Vec<Key>,
+    /// How the holders of shared keys answered this node since it started.
+    key_holders: Vec<KeyHolder>,
     /// Why no pseudonyms can be computed; empty while they can.
     key_problem: String,
     forks: Vec<Fork>,
@@ -91,6 +94,20 @@ struct Key {
 }
 
 #[derive(Debug, Serialize)]
+struct KeyHolder {
+    member: String,
+    answered_at: Option<String>,
+    /// Null where it never answered.
+    latency_us: Option<u64>,
+    failed_at: Option<String>,
+    /// Code of that failure, or empty.
+    last_error: String,
+    last_error_detail: String,
+    /// When it last answered what is not true.
+    wrong_at: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
 struct Fork {
     member: String,
     audience: String,
@@ -114,6 +131,7 @@ impl State {
             freshness: FreshnessView::of(status.freshness.unwrap_or_default()),
             peers: status.peers.into_iter().map(Peer::from).collect(),
             keys: status.keys.into_iter().map(Key::from).collect(),
+            key_holders: status.key_holders.into_iter().map(KeyHolder::from).collect(),
             key_problem: status.key_problem,
             forks: status.forks.into_iter().map(Fork::from).collect(),
             accuracy: status.accuracy.into_iter().map(Accuracy::from).collect(),
@@ -190,6 +208,52 @@ impl From<KeyStatus> for Key {
     }
 }
 
+impl From<KeyHolderStatus> for KeyHolder {
+    fn from(holder: KeyHolderStatus) -> Self {
+        let KeyHolderStatus { member, answered_at_ms, latency_us, failed_at_ms, last_error, last_error_detail, wrong_at_ms } =
+            holder;
+        Self {
+            member,
+            answered_at: words::instant(answered_at_ms),
+            latency_us: (answered_at_ms != 0).then_some(latency_us),
+            failed_at: words::instant(failed_at_ms),
+            last_error,
+            last_error_detail,
+            wrong_at: words::instant(wrong_at_ms),
+        }
+    }
+}
+
+impl KeyHolder {
+    const HEAD: [&'static str; 4] = ["key holder", "last answer", "takes", "notice"];
+
+    /// Whether its last answer is later than its last failure. Both are written the same way.
+    fn is_well(&self) -> bool {
+        self.failed_at <= self.answered_at
+    }
+
+    fn row(&self) -> Vec<String> {
+        let takes = self.latency_us.map_or_else(String::new, |us| format!("{}.{} ms", us / 1_000, us % 1_000 / 100));
+        let notice = match (&self.wrong_at, self.is_well()) {
+            (Some(_), _) => "WRONG ANSWER",
+            (None, true) => "",
+            (None, false) => "does not answer",
+        };
+        vec![self.member.clone(), self.answered_at.clone().unwrap_or_else(|| "never".to_owned()), takes, notice.to_owned()]
+    }
+
+    /// What is wrong with it, on a line of its own.
+    fn problem(&self) -> Option<String> {
+        let Self { member, failed_at, last_error, last_error_detail, .. } = self;
+        if let Some(wrong_at) = &self.wrong_at {
+            let sentence = "see the files in data_dir/evidence and `countermark key evidence`";
+            return Some(plain(&format!("{member}: ANSWERED WHAT IS NOT TRUE at {wrong_at}; {sentence}")) + "\n");
+        }
+        let failed_at = failed_at.as_ref().filter(|_| !self.is_well())?;
+        Some(plain(&format!("{member}: {last_error} at {failed_at}: {last_error_detail}")) + "\n")
+    }
+}
+
 impl From<ForkStatus> for Fork {
     fn from(fork: ForkStatus) -> Self {
         let ForkStatus { member, audience, first_checkpoint, second_checkpoint, found_at_ms } = fork;
@@ -244,13 +308,19 @@ impl Show for State {
         let peers = table(&Peer::HEAD, self.peers.iter().map(Peer::row)) + &errors;
         let keys = self.keys.iter().map(|key| vec![key.id.clone(), key.scheme.clone(), key.state.clone()]);
         let keys = table(&["key", "scheme", "state"], keys) + &self.key_problem();
+        let holders = if self.key_holders.is_empty() {
+            String::new()
+        } else {
+            let problems: String = self.key_holders.iter().filter_map(KeyHolder::problem).collect();
+            table(&KeyHolder::HEAD, self.key_holders.iter().map(KeyHolder::row)) + &problems
+        };
         let forks: String = self.forks.iter().map(Fork::line).collect();
         let accuracy = if self.accuracy.is_empty() {
             String::new()
         } else {
             table(&Accuracy::HEAD, self.accuracy.iter().map(Accuracy::row))
         };
-        let parts = [head, feeds, peers, keys, accuracy, forks];
+        let parts = [head, feeds, peers, keys, holders, accuracy, forks];
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
     }
 }
@@ -320,6 +390,33 @@ mod tests {
                 sent_bytes: 10,
             }],
             view_digest: vec![0xab; 32].into(),
+            key_holders: vec![
+                KeyHolderStatus {
+                    member: "acme".into(),
+                    answered_at_ms: NOW_MS - 1_000,
+                    latency_us: 3_250,
+                    failed_at_ms: NOW_MS - 9_000,
+                    last_error: "HOLDER_TIMEOUT".into(),
+                    last_error_detail: "acme did not answer in time".into(),
+                    wrong_at_ms: 0,
+                },
+                KeyHolderStatus {
+                    member: "globex".into(),
+                    failed_at_ms: NOW_MS - 1_000,
+                    last_error: "PEER_UNREACHABLE".into(),
+                    last_error_detail: "the node cannot be reached".into(),
+                    ..KeyHolderStatus::default()
+                },
+                KeyHolderStatus {
+                    member: "initech".into(),
+                    answered_at_ms: NOW_MS - 3_000,
+                    latency_us: 12_000,
+                    failed_at_ms: NOW_MS - 3_000,
+                    last_error: "PROOF_WRONG".into(),
+                    last_error_detail: "initech answered what does not verify".into(),
+                    wrong_at_ms: NOW_MS - 3_000,
+                },
+            ],
             keys: vec![KeyStatus { id: "k1".into(), scheme: "hmac-sha256".into(), state: "active".into() }],
             forks: vec![ForkStatus {
                 member: "globex".into(),
@@ -355,6 +452,13 @@ KEY  SCHEME       STATE
 k1   hmac-sha256  active
 NO PSEUDONYMS: KEY_MISSING: the key k2 is missing
 
+KEY HOLDER  LAST ANSWER           TAKES    NOTICE
+acme        2026-11-21T23:59:59Z  3.2 ms
+globex      never                          does not answer
+initech     2026-11-21T23:59:57Z  12.0 ms  WRONG ANSWER
+globex: PEER_UNREACHABLE at 2026-11-21T23:59:59Z: the node cannot be reached
+initech: ANSWERED WHAT IS NOT TRUE at 2026-11-21T23:59:57Z; see the files in data_dir/evidence and `countermark key evidence`
+
 FORK of globex/all, found 2026-11-21T23:59:58Z: its member signed two histories; --output json shows both checkpoints
 ";
         assert_eq!(state().table(), expected);
@@ -372,6 +476,7 @@ FORK of globex/all, found 2026-11-21T23:59:58Z: its member signed two histories;
                 "alliance",
                 "forks",
                 "freshness",
+                "key_holders",
                 "key_problem",
                 "keys",
                 "member",

@@ -45,7 +45,7 @@ use parts::{Ground, Parts};
 use rights::{Rights, Tls};
 
 pub use configured::{ServeError, serve, setup};
-pub use evidence::EvidenceFolder;
+pub use evidence::{EvidenceFileError, EvidenceFolder, read_evidence};
 pub use reload::ReloadError;
 pub use rights::Renewal;
 pub use system::{SystemClock, SystemEntropy};

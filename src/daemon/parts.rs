@@ -21,8 +21,8 @@ use crate::rpc::{
 };
 use crate::service::{
     AccuracyBoard, AuditTrail, Cases, Ceremonies, CeremonyDesk, CeremonyPace, Deliveries, Eraser, EvidenceShelf,
-    FreshnessBoard, HolderDesk, KeyHolder, KeySecrets, KeyStates, Leads, LocalSecret, NodeState, Overrides, Pseudonymiser,
-    Retention, Rings, Screener, ShareBook, ShareVault, Signals, Submitter, Watcher, Watches,
+    FreshnessBoard, HolderBoard, HolderDesk, KeyHolder, KeySecrets, KeyStates, Leads, LocalSecret, NodeState, Overrides,
+    Pseudonymiser, Retention, Rings, Screener, ShareBook, ShareVault, Signals, Submitter, Watcher, Watches,
 };
 
 /// What can fail, opened and compared: the store, the roster, and the keys that it names.
@@ -148,7 +148,9 @@ impl Parts {
             desk: CeremonyDesk::default(),
         });
         tasks.spawn(ceremonies.clone().run(directory.subscribe(), working.clone()));
-        let desk = Arc::new(HolderDesk::new(directory.clone(), link, entropy.clone(), clock.clone(), shelf, cache));
+        let key_holders = Arc::new(HolderBoard::new(directory.clone(), clock.clone()));
+        let desk = HolderDesk::new(directory.clone(), link, key_holders.clone(), entropy.clone(), clock.clone(), shelf, cache);
+        let desk = Arc::new(desk);
         let pseudonymiser = Arc::new(Pseudonymiser::new(directory.clone(), secrets, desk, clock.clone()));
         let reader = Reader::new(store.clone(), tasks.clone());
         let replication = Setup {
@@ -259,6 +261,7 @@ impl Parts {
             directory: directory.clone(),
             freshness,
             pseudonymiser: pseudonymiser.clone(),
+            key_holders,
             replicator,
             accuracy,
             deliveries,

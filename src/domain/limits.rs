@@ -101,6 +101,8 @@ pub const MAX_REKEYINGS: usize = MAX_LIVE_KEYS;
 pub const MAX_KEY_HOLDERS: usize = 16;
 /// Holders of a shared key that together can use it, at least: with one alone nothing would be shared.
 pub const MIN_THRESHOLD: usize = 2;
+/// Bytes of the evidence against a key holder that are read: a batch twice and a roster, as JSON.
+pub const MAX_EVIDENCE_BYTES: u64 = 8 * 1_024 * 1_024;
 /// Bytes of what the holders of a key say of its shares: 16 of them, and 16 coefficients for each class.
 pub const MAX_SHARING_BYTES: usize = 8 * 1_024;
 /// Bytes of one part of a ceremony: the commitments of a participant to 16 coefficients for each class.

@@ -14,7 +14,7 @@ use super::proto::{
 };
 use crate::domain::{MemberId, Role, Timestamp};
 use crate::replication::PeerStatus;
-use crate::service::{Accuracy, DeliveryStatus, NodeReport, NodeState};
+use crate::service::{Accuracy, DeliveryStatus, HolderStanding, NodeReport, NodeState};
 
 /// `countermark.v1.NodeService`.
 #[derive(Clone)]
@@ -95,7 +95,24 @@ fn status(report: NodeReport) -> GetStatusResponse {
         watches: report.watches.0,
         alerts: report.watches.1,
         webhook: report.deliveries.map(webhook),
+        key_holders: report.key_holders.into_iter().map(key_holder).collect(),
         key_problem: report.key_problem.map_or_else(String::new, |error| format!("{}: {error}", error.code())),
+    }
+}
+
+fn key_holder((member, standing): (MemberId, HolderStanding)) -> proto::KeyHolderStatus {
+    let HolderStanding { latency, answered_at, failure, wrong_at } = standing;
+    let unix_ms = |at: Option<Timestamp>| at.map_or(0, Timestamp::unix_ms);
+    let failed_at = failure.as_ref().map(|failure| failure.at);
+    let (last_error, last_error_detail) = failure.map(|failure| (failure.code, failure.detail)).unwrap_or_default();
+    proto::KeyHolderStatus {
+        member: member.to_string(),
+        answered_at_ms: unix_ms(answered_at),
+        latency_us: latency.map_or(0, |latency| u64::try_from(latency.as_micros()).unwrap_or(u64::MAX)),
+        failed_at_ms: unix_ms(failed_at),
+        last_error,
+        last_error_detail,
+        wrong_at_ms: unix_ms(wrong_at),
     }
 }
 

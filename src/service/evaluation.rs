@@ -131,31 +131,6 @@ impl HolderError {
     }
 }
 
-/// What shows that a holder answered what does not verify: all that was asked and answered, with its own signature under it.
-#[derive(Debug, Clone)]
-pub struct HolderEvidence {
-    /// Who answered.
-    pub holder: MemberId,
-    /// Its place.
-    pub place: HolderIndex,
-    /// What was asked.
-    pub request: EvaluationRequest,
-    /// What it answered.
-    pub answer: EvaluationAnswer,
-    /// Its share times the generator. With its coefficient in the quorum that is what the proof is about.
-    pub verifying_share: [u8; ELEMENT_BYTES],
-    /// Why it does not verify: stable code.
-    pub code: &'static str,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// Where such evidence is kept. May write files; what cannot be kept is logged there.
-pub trait EvidenceShelf: Send + Sync + 'static {
-    /// Keeps it.
-    fn keep(&self, evidence: &HolderEvidence);
-}
-
 /// The way to key holders.
 #[async_trait]
 pub trait KeyHolders: FellowHolders {

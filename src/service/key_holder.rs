@@ -15,6 +15,9 @@ use crate::membership::Directory;
 use crate::pseudonym::toprf::{MAX_BATCH, Quorum, ToprfError, padded};
 use crate::store::{Store, StoreError};
 
+/// Elements of the batches that checks of one seller need: a few milliseconds' work.
+const SMALL_BATCH: usize = 32;
+
 /// Evaluates for other members.
 pub struct KeyHolder {
     store: Arc<Store>,
@@ -25,6 +28,9 @@ pub struct KeyHolder {
     entropy: Arc<dyn Entropy>,
     /// One evaluation a core: more would only wait for one another.
     cores: Semaphore,
+    /// As many of the large batches, which queue here, so that a small one, of a check that somebody waits for, queues behind one of
+    /// them at most and not behind what a night's submissions need.
+    bulk: Semaphore,
 }
 
 /// Why nothing was evaluated.
@@ -106,8 +112,9 @@ impl KeyHolder {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        let cores = Semaphore::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
-        Self { store, directory, shares, feed_key, clock, entropy, cores }
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let (cores, bulk) = (Semaphore::new(cores), Semaphore::new(cores));
+        Self { store, directory, shares, feed_key, clock, entropy, cores, bulk }
     }
 
     /// What all holders said of the shares that this member has in use; `None` where the roster says it.
@@ -165,9 +172,10 @@ impl KeyHolder {
         };
         let request = Arc::new(request);
         let (batch, entropy) = (request.clone(), self.entropy.clone());
+        let bulk = if batch.blinded.len() > SMALL_BATCH { Some(self.bulk.acquire().await) } else { None };
         let core = self.cores.acquire().await;
         let evaluation = off_thread(move || share.evaluate(&quorum, &batch.blinded, &*entropy)).await??;
-        drop(core);
+        drop((core, bulk));
         let receipt = request.receipt(self.directory.member(), member, &evaluation);
         let receipt = EvaluationReceipt { day, spent, ..receipt };
         let receipt = receipt.sign(self.directory.alliance(), &self.feed_key);

@@ -12,6 +12,8 @@ mod erase;
 mod evaluation;
 mod freshness;
 mod goods;
+mod holder_board;
+mod holder_evidence;
 mod keeping;
 mod key_holder;
 mod key_states;
@@ -38,9 +40,11 @@ pub use blocking::Panicked;
 pub use cases::{CaseError, CasePage, CaseRecord, CaseReference, CaseSignal, Cases, MarkerDraft, OpenedDispute};
 pub use deliveries::{AlertSink, DELIVERY_TIMEOUT, Deliveries, DeliveryError, DeliveryStatus};
 pub use erase::{Erased, Eraser, ErasurePage, ErasureRecord, Replica};
-pub use evaluation::{EvaluationAnswer, EvaluationRequest, EvidenceShelf, HolderError, HolderEvidence, KeyHolders};
+pub use evaluation::{EvaluationAnswer, EvaluationRequest, HolderError, KeyHolders};
 pub use freshness::FreshnessBoard;
 pub use goods::{GoodsTotal, Measured};
+pub use holder_board::{HolderBoard, HolderFailure, HolderStanding};
+pub use holder_evidence::{EvidenceError, EvidenceShelf, HolderEvidence};
 pub use keeping::{
     Ceremonies, CeremonyAnswer, CeremonyDesk, CeremonyPace, CeremonyQuery, CeremonyRefusal, CeremonyState, Disbelief,
     FellowHolders, KeyReport, RepairAnswer, RepairQuery, ShareBook, ShareVault, Signed, VaultError, believe, dealt_record,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{Context, SHA256};
 use parking_lot::Mutex;
 
-use super::{Accuracy, AccuracyBoard, DeliveryStatus, FreshnessBoard, Pseudonymiser};
+use super::{Accuracy, AccuracyBoard, DeliveryStatus, FreshnessBoard, HolderBoard, HolderStanding, Pseudonymiser};
 use crate::domain::{AllianceName, Audience, FeedId, MemberId, Timestamp};
 use crate::feed::Hash;
 use crate::membership::Directory;
@@ -22,6 +22,8 @@ pub struct NodeState {
     pub freshness: Arc<FreshnessBoard>,
     /// The keys.
     pub pseudonymiser: Arc<Pseudonymiser>,
+    /// How the holders of shared keys do.
+    pub key_holders: Arc<HolderBoard>,
     /// The peers.
     pub replicator: Arc<Replicator>,
     /// How often members were wrong.
@@ -54,6 +56,8 @@ pub struct NodeReport {
     pub keys: Vec<KeyStatus>,
     /// Why no pseudonyms can be made under them; `None` where all is well.
     pub key_problem: Option<PseudonymError>,
+    /// How the holders of shared keys did.
+    pub key_holders: BTreeMap<MemberId, HolderStanding>,
     /// Proofs of forks.
     pub forks: Vec<(FeedId, ForkRecord)>,
     /// Live signals of this member, over all audiences.
@@ -107,6 +111,7 @@ impl NodeState {
             view_digest: view_digest(self.store.feeds()),
             keys: self.pseudonymiser.listed_keys(),
             key_problem: self.pseudonymiser.problem(),
+            key_holders: self.key_holders.holders(),
             forks: self.store.forks(),
             own_live_signals: self.store.own_live_signals(),
             accuracy: self.accuracy.members(),

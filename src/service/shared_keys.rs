@@ -12,13 +12,16 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_util::stream::{self, FuturesUnordered};
 use futures_util::{StreamExt as _, TryStreamExt as _, future};
 use parking_lot::Mutex;
 use tokio::time::{sleep, timeout};
 
 use super::blocking::off_thread;
-use super::evaluation::{EvaluationAnswer, EvaluationRequest, EvidenceShelf, HolderError, HolderEvidence, KeyHolders};
+use super::evaluation::{EvaluationAnswer, EvaluationRequest, HolderError, KeyHolders};
+use super::holder_board::HolderBoard;
+use super::holder_evidence::{EvidenceShelf, HolderEvidence};
 use super::keeping::newest;
 use crate::domain::limits::{HEDGE_AFTER, HOLDER_TIMEOUT, MAX_BATCHES_IN_FLIGHT};
 use crate::domain::{
@@ -28,16 +31,10 @@ use crate::membership::Directory;
 use crate::pseudonym::toprf::{Blinding, MAX_BATCH, Quorum, ToprfError, Verified};
 use crate::pseudonym::{CanonicalIdentifier, Holders, PseudonymCache, PseudonymError, PseudonymScheme, SharedKey};
 
-/// How long a holder that failed is asked only where the others do not suffice.
-const AVOIDED_FOR: Duration = Duration::from_secs(30);
-/// The same of one that answered what is not true, until the node is started again.
-const LIAR_AVOIDED_FOR: Duration = Duration::from_secs(86_400);
 /// How many times as long as it usually takes a holder may take before it is slow.
 const SLOW: u32 = 4;
 /// How often a batch is asked anew because the holders have newer shares: they make them once a month.
 const GENERATIONS_TRIED: usize = 3;
-/// What is assumed of a holder that was never asked.
-const UNKNOWN_LATENCY: Duration = Duration::from_millis(50);
 
 /// Asks key holders on behalf of a node.
 pub struct HolderDesk {
@@ -50,29 +47,22 @@ struct Asking {
     entropy: Arc<dyn Entropy>,
     clock: Arc<dyn Clock>,
     shelf: Arc<dyn EvidenceShelf>,
-    standing: Mutex<BTreeMap<MemberId, Standing>>,
+    board: Arc<HolderBoard>,
     /// What was asked lately.
     cache: PseudonymCache,
-    /// Shares newer than those that the roster knows of.
-    newer: Mutex<BTreeMap<KeyId, SharedGeneration>>,
+    /// Shares newer than those that the roster knows of, and what the holders signed of them.
+    newer: Mutex<BTreeMap<KeyId, (SharedGeneration, Bytes)>>,
     /// One asks for newer shares, and the others wait for what it learns.
     learning: tokio::sync::Mutex<()>,
 }
 
-/// How a holder did lately.
-#[derive(Debug, Clone, Copy, Default)]
-struct Standing {
-    latency: Option<Duration>,
-    failed_at: Option<Timestamp>,
-    lied_at: Option<Timestamp>,
-}
-
 impl HolderDesk {
-    /// Asks through `holders`; what shows that one of them lied is kept on `shelf`.
+    /// Asks through `holders`, which are chosen by `board`; what shows that one of them lied is kept on `shelf`.
     #[must_use]
     pub fn new(
         directory: Arc<Directory>,
         holders: Arc<dyn KeyHolders>,
+        board: Arc<HolderBoard>,
         entropy: Arc<dyn Entropy>,
         clock: Arc<dyn Clock>,
         shelf: Arc<dyn EvidenceShelf>,
@@ -85,8 +75,8 @@ impl HolderDesk {
                 entropy,
                 clock,
                 shelf,
+                board,
                 cache,
-                standing: Mutex::default(),
                 newer: Mutex::default(),
                 learning: tokio::sync::Mutex::default(),
             }),
@@ -135,7 +125,7 @@ impl From<PseudonymError> for BatchError {
 impl SharedScheme {
     /// Takes up the newest shares that are known.
     fn renew(&self) {
-        let newer = self.asking.newer.lock().get(&self.listed.id).cloned();
+        let newer = self.asking.newer.lock().get(&self.listed.id).map(|(newer, _)| newer.clone());
         let Some(newer) = newer.filter(|newer| newer.generation > self.known.load().generation) else { return };
         // What is known was believed, hence of the same key.
         if let Ok(key) = SharedKey::of(&self.listed, Some(&newer)) {
@@ -236,7 +226,9 @@ impl Batch<'_> {
                     if error.is_of_other_generation() && self.asking.learn(self.listed, self.key.generation).await {
                         return Err(BatchError::Renewed);
                     }
-                    self.asking.note_failure(self.key.holders.get(&holder), &error);
+                    if let Some(member) = self.key.holders.get(&holder) {
+                        self.asking.board.note_failure(member, &error);
+                    }
                     failed.insert(holder, error);
                     if running.is_empty() {
                         let next = self.choose(&failed.keys().copied().collect()).ok_or_else(|| self.unreachable(&failed))?;
@@ -249,25 +241,17 @@ impl Batch<'_> {
 
     /// The holders that answered fastest lately, without those of `without`; `None` where they are too few.
     fn choose(&self, without: &BTreeSet<HolderIndex>) -> Option<Quorum> {
-        let (standing, now) = (self.asking.standing.lock(), self.asking.clock.now());
-        let rank = |member: &MemberId| {
-            let of = standing.get(member).copied().unwrap_or_default();
-            let within = |at: Option<Timestamp>, time| at.is_some_and(|at| now.since(at) < time);
-            let avoided = within(of.failed_at, AVOIDED_FOR) || within(of.lied_at, LIAR_AVOIDED_FOR);
-            (avoided, of.latency.unwrap_or(UNKNOWN_LATENCY))
-        };
-        let mut holders: Vec<_> = self.key.holders.iter().filter(|(index, _)| !without.contains(index)).collect();
-        holders.sort_by_key(|(_, member)| rank(member));
-        let chosen = holders.into_iter().take(self.key.threshold.into()).map(|(index, _)| *index).collect();
+        let holders = self.key.holders.iter().filter(|(index, _)| !without.contains(index));
+        let mut holders: Vec<(HolderIndex, &MemberId)> = holders.map(|(index, member)| (*index, member)).collect();
+        self.asking.board.rank(&mut holders);
+        let chosen = holders.into_iter().take(self.key.threshold.into()).map(|(index, _)| index).collect();
         Quorum::new(chosen, self.key.threshold).ok()
     }
 
     /// How long a quorum is waited for alone. Where all are slow another one would only make them slower.
     fn patience(&self, quorum: &Quorum) -> Duration {
-        let standing = self.asking.standing.lock();
         let members = quorum.holders().iter().filter_map(|holder| self.key.holders.get(holder));
-        let slowest = members.filter_map(|member| standing.get(member)?.latency).max().unwrap_or_default();
-        HEDGE_AFTER.max(slowest * SLOW)
+        HEDGE_AFTER.max(self.asking.board.slowest(members) * SLOW)
     }
 
     /// Asks a quorum; gives what all of it answered, or who failed first.
@@ -326,18 +310,18 @@ impl Asking {
     /// Asks the holders of a key for shares newer than those of `generation`; whether there are any.
     async fn learn(&self, listed: &RosterKey, generation: u32) -> bool {
         let _one = self.learning.lock().await;
-        let is_newer = || self.newer.lock().get(&listed.id).is_some_and(|known| known.generation > generation);
+        let is_newer = || self.newer.lock().get(&listed.id).is_some_and(|(known, _)| known.generation > generation);
         if is_newer() {
             return true;
         }
         let signed = self.directory.roster();
         let holders = listed.sharing.iter().flat_map(|sharing| &sharing.holders).map(|holder| &holder.member);
-        if let Some((said, _)) = newest(&*self.holders, signed.roster(), listed, holders).await {
+        if let Some((said, note)) = newest(&*self.holders, signed.roster(), listed, holders).await {
             let mut newer = self.newer.lock();
-            let known = newer.get(&listed.id).map(|known| known.generation);
+            let known = newer.get(&listed.id).map(|(known, _)| known.generation);
             if known.is_none_or(|known| known < said.generation) {
                 tracing::info!(key = %listed.id, generation = said.generation, "the holders of a key have made their shares anew");
-                newer.insert(listed.id.clone(), said);
+                newer.insert(listed.id.clone(), (said, note));
             }
         }
         is_newer()
@@ -365,16 +349,17 @@ impl Asking {
         let begun = self.clock.now();
         let answer = timeout(HOLDER_TIMEOUT, self.holders.evaluate(member, &request)).await;
         let answer = answer.map_err(|_| failed("HOLDER_TIMEOUT", format!("{member} did not answer in time")))??;
-        self.note_latency(member, self.clock.now().since(begun));
+        self.board.note_answer(member, self.clock.now().since(begun));
         self.receipt(member, &request, &answer)?;
-        let (key, blinding, quorum) = (key.clone(), blinding.clone(), quorum.clone());
-        let (shelf, at, asked) = (self.shelf.clone(), self.clock.now(), member.clone());
+        let (known, blinding, quorum) = (key.clone(), blinding.clone(), quorum.clone());
+        let (shelf, at, sharing) = (self.shelf.clone(), self.clock.now(), self.note_of(key));
+        let (asked, own, signed) = (member.clone(), self.directory.member().clone(), self.directory.roster());
         let verify = move || {
-            let shares = key.shares(class).ok_or(ToprfError::QuorumInvalid)?;
+            let shares = known.shares(class).ok_or(ToprfError::QuorumInvalid)?;
             let verified = blinding.verify(&answer.evaluation, shares, &quorum, holder);
             if let Err(error) = &verified {
-                let (verifying_share, code) = (shares.verifying_share(holder), error.code());
-                shelf.keep(&HolderEvidence { holder: asked, place: holder, request, answer, verifying_share, code, at });
+                let roster = signed.note().clone();
+                shelf.keep(&HolderEvidence { holder: asked, member: own, request, answer, sharing, roster, at }, *error);
             }
             verified
         };
@@ -399,20 +384,9 @@ impl Asking {
         }
     }
 
-    fn note_latency(&self, member: &MemberId, took: Duration) {
-        let mut standing = self.standing.lock();
-        let of = standing.entry(member.clone()).or_default();
-        of.latency = Some(of.latency.map_or(took, |known| (known * 7 + took) / 8));
-    }
-
-    fn note_failure(&self, member: Option<&MemberId>, error: &HolderError) {
-        let Some(member) = member else { return };
-        tracing::warn!(%member, code = error.code(), %error, "a key holder did not answer as it should");
-        let (mut standing, now) = (self.standing.lock(), self.clock.now());
-        let of = standing.entry(member.clone()).or_default();
-        of.failed_at = Some(now);
-        if matches!(error, HolderError::Wrong { .. }) {
-            of.lied_at = Some(now);
-        }
+    /// What the holders signed of these shares; `None` where the roster says it.
+    fn note_of(&self, key: &SharedKey) -> Option<Bytes> {
+        let newer = self.newer.lock();
+        newer.get(&key.id).filter(|(known, _)| known.generation == key.generation).map(|(_, note)| note.clone())
     }
 }

@@ -35,7 +35,7 @@ pub use error::ToprfError;
 pub(super) use group::random_scalar;
 pub use group::{ELEMENT_BYTES, SCALAR_BYTES};
 pub use holder::{Evaluation, KeyShare};
-pub use node::{Blinding, MAX_BATCH, Verified, padded};
+pub use node::{Blinded, Blinding, MAX_BATCH, Verified, padded};
 pub use proof::PROOF_BYTES;
 pub use quorum::{PublicShares, Quorum};
 pub(super) use quorum::{at, lagrange};

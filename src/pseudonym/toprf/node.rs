@@ -29,6 +29,12 @@ pub fn padded(identifiers: usize) -> Option<usize> {
 pub struct Blinding {
     /// Half the inverse of each scalar, in the order of the identifiers.
     unblind: Zeroizing<Vec<Scalar>>,
+    blinded: Blinded,
+}
+
+/// What holders are sent, and their work is verified against: by the node, and by whoever is shown it later.
+#[derive(Debug)]
+pub struct Blinded {
     elements: Vec<RistrettoPoint>,
     encoded: Vec<[u8; ELEMENT_BYTES]>,
 }
@@ -79,19 +85,19 @@ impl Blinding {
         let elements = halves.into_iter().map(|half| half + half).collect();
         Scalar::invert_batch_alloc(&mut blinds);
         blinds.iter_mut().for_each(|inverse| *inverse = inverse.div_by_2());
-        Self { unblind: blinds, elements, encoded }
+        Self { unblind: blinds, blinded: Blinded { elements, encoded } }
     }
 
     /// What is sent to the holders.
     #[must_use]
     pub fn encoded(&self) -> &[[u8; ELEMENT_BYTES]] {
-        &self.encoded
+        self.blinded.encoded()
     }
 
     /// Verifies what a holder of the quorum answered.
     ///
     /// # Errors
-    /// [`ToprfError::CountWrong`], [`ToprfError::ElementInvalid`], [`ToprfError::ProofWrong`]; [`ToprfError::QuorumInvalid`] where the holder is none of it.
+    /// As [`Blinded::verify`].
     pub fn verify(
         &self,
         evaluation: &Evaluation,
@@ -99,16 +105,7 @@ impl Blinding {
         quorum: &Quorum,
         holder: HolderIndex,
     ) -> Result<Verified, ToprfError> {
-        let (given, wanted) = (evaluation.elements.len(), self.encoded.len());
-        if given != wanted {
-            return Err(ToprfError::CountWrong { given, wanted });
-        }
-        let elements = decode(&evaluation.elements)?;
-        let key = shares.partial_key(quorum, holder)?;
-        let multiplied = &evaluation.elements;
-        let claim = Claim { key: &key, elements: &self.elements, encoded: &self.encoded, multiplied };
-        claim.verify(&VOPRF, &elements, &evaluation.proof)?;
-        Ok(Verified { holder, elements })
+        self.blinded.verify(evaluation, shares, quorum, holder)
     }
 
     /// The pseudonyms, in the order of the inputs, from the verified work of a whole quorum.
@@ -136,6 +133,46 @@ impl Blinding {
 
 impl fmt::Debug for Blinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Blinding({} of {}, redacted)", self.unblind.len(), self.encoded.len())
+        write!(f, "Blinding({} of {}, redacted)", self.unblind.len(), self.blinded.encoded.len())
+    }
+}
+
+impl Blinded {
+    /// Those that somebody sent.
+    ///
+    /// # Errors
+    /// [`ToprfError::ElementInvalid`] with the place of one that is none.
+    pub fn of(encoded: Vec<[u8; ELEMENT_BYTES]>) -> Result<Self, ToprfError> {
+        Ok(Self { elements: decode(&encoded)?, encoded })
+    }
+
+    /// As they are sent.
+    #[must_use]
+    pub fn encoded(&self) -> &[[u8; ELEMENT_BYTES]] {
+        &self.encoded
+    }
+
+    /// Verifies what a holder of the quorum answered.
+    ///
+    /// # Errors
+    /// [`ToprfError::CountWrong`], [`ToprfError::ElementInvalid`], [`ToprfError::ProofWrong`]; [`ToprfError::QuorumInvalid`] where the
+    /// holder is none of it.
+    pub fn verify(
+        &self,
+        evaluation: &Evaluation,
+        shares: &PublicShares,
+        quorum: &Quorum,
+        holder: HolderIndex,
+    ) -> Result<Verified, ToprfError> {
+        let (given, wanted) = (evaluation.elements.len(), self.encoded.len());
+        if given != wanted {
+            return Err(ToprfError::CountWrong { given, wanted });
+        }
+        let key = shares.partial_key(quorum, holder)?;
+        let elements = decode(&evaluation.elements)?;
+        let multiplied = &evaluation.elements;
+        let claim = Claim { key: &key, elements: &self.elements, encoded: &self.encoded, multiplied };
+        claim.verify(&VOPRF, &elements, &evaluation.proof)?;
+        Ok(Verified { holder, elements })
     }
 }

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::{KeyId, MemberId};
 use crate::feed::{CeremonyPart, Hash, Round, SigningKey, sign_note};
+use crate::pseudonym::toprf::ToprfError;
 use crate::service::{
     Ceremonies, CeremonyAnswer, CeremonyQuery, EvaluationAnswer, EvaluationRequest, EvidenceShelf, FellowHolders, HolderError,
     HolderEvidence, KeyHolder, KeyHolders, RepairAnswer, RepairQuery, ShareVault, Signed,
@@ -58,7 +59,7 @@ pub(crate) struct Hall {
 }
 
 impl EvidenceShelf for Hall {
-    fn keep(&self, evidence: &HolderEvidence) {
+    fn keep(&self, evidence: &HolderEvidence, _error: ToprfError) {
         self.evidence.lock().push(evidence.clone());
     }
 }

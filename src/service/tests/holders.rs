@@ -1,5 +1,7 @@
 //! Pseudonyms under a shared key, with holders that fail, lie and count.
 
+use futures_util::StreamExt as _;
+
 use super::hall::Manner;
 use super::world::{World, allegation, feed, identifier, member, submission};
 use crate::domain::limits::HOLDER_TIMEOUT;
@@ -56,7 +58,11 @@ async fn a_holder_that_answers_wrongly_is_named_and_replaced() {
             assert_eq!(world.node("bazaar").ask("outlet-1.test").await.judgment.verdict, Verdict::Confirmed, "{manner:?}");
         }
         let evidence = world.hall.evidence();
-        let named: std::collections::BTreeSet<_> = evidence.iter().map(|piece| (piece.holder.clone(), piece.code)).collect();
+        let roster = world.node("bazaar").directory.roster();
+        let verified =
+            |piece: &crate::service::HolderEvidence| piece.verify(roster.roster()).expect("it shows something").1.code();
+        let named: std::collections::BTreeSet<_> =
+            evidence.iter().map(|piece| (piece.holder.clone(), verified(piece))).collect();
         // An answer that it has not signed shows nothing.
         let expected = (manner == Manner::Lying).then(|| (member("chips"), "PROOF_WRONG"));
         assert_eq!(named, expected.into_iter().collect(), "{manner:?}");
@@ -161,4 +167,31 @@ async fn the_same_request_costs_once_and_every_answer_is_signed() {
     let receipt = receipt.open(&answer.receipt, &world.roster.alliance, &key).expect("signed");
     assert_eq!((receipt.spent, receipt.day), (8, before[0].day));
     assert_eq!(world.node("bazaar").store.size(&feed("aurelle/all")).get(), 0);
+}
+
+/// Six large batches for each core are waited for, and one small one that comes last: whoever is at the desk asks for that.
+#[tokio::test]
+async fn a_check_does_not_wait_for_a_nights_submissions() {
+    let world = world().await;
+    world.node("aurelle").submit(allegation("outlet.test", 1)).await.expect("taken");
+    let (_, request) =
+        world.hall.asked().into_iter().find(|(holder, _)| *holder == member("chips")).expect("the first in order");
+    let chips = world.open_holder("chips").holder;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let batch = |number: usize, elements: usize| {
+        let blinded = request.blinded.iter().copied().cycle().take(elements).collect();
+        let name = u128::try_from(number).unwrap_or(0).to_be_bytes();
+        EvaluationRequest { request: name, blinded, ..request.clone() }
+    };
+    let large = (0..6 * cores).map(|number| (false, batch(number, 1_024)));
+    let asked = large.chain([(true, batch(6 * cores, 8))]).map(|(small, request)| {
+        let chips = chips.clone();
+        async move { chips.evaluate(&member("bazaar"), request).await.map(|_| small) }
+    });
+    let mut answers = asked.collect::<futures_util::stream::FuturesUnordered<_>>();
+    let mut before = 0;
+    while !answers.next().await.expect("the small one is among them").expect("evaluated") {
+        before += 1;
+    }
+    assert!(before <= 3 * cores, "{before} of {} large batches came first", 6 * cores);
 }

@@ -18,9 +18,9 @@ use crate::feed::{SignedCheckpoint, SignedRoster, SigningKey};
 use crate::membership::{Directory, Liveness};
 use crate::pseudonym::{HmacKey, PseudonymCache, deal};
 use crate::service::{
-    AccuracyBoard, Answer, Cases, Ceremonies, CeremonyDesk, CeremonyPace, Eraser, FreshnessBoard, HolderDesk, KeyHolder,
-    KeySecrets, Leads, LocalSecret, MarkerDraft, Overrides, Pseudonymiser, Receipt, Retention, Rings, ScreenError, Screener,
-    ShareBook, Signals, SubmitError, Submitter, Watcher, Watches, dealt_record,
+    AccuracyBoard, Answer, Cases, Ceremonies, CeremonyDesk, CeremonyPace, Eraser, FreshnessBoard, HolderBoard, HolderDesk,
+    KeyHolder, KeySecrets, Leads, LocalSecret, MarkerDraft, Overrides, Pseudonymiser, Receipt, Retention, Rings, ScreenError,
+    Screener, ShareBook, Signals, SubmitError, Submitter, Watcher, Watches, dealt_record,
 };
 use crate::store::{Import, Options, Store};
 
@@ -180,8 +180,9 @@ impl World {
         keys.put("k1");
         let door = Arc::new(Door { hall: self.hall.clone(), member: directory.member().clone() });
         let cache = PseudonymCache::new(0, &*entropy(seed + 6)).expect("random");
-        let desk =
-            Arc::new(HolderDesk::new(directory.clone(), door, entropy(seed + 4), clock.clone(), self.hall.clone(), cache));
+        let (board, shelf) = (Arc::new(HolderBoard::new(directory.clone(), clock.clone())), self.hall.clone());
+        let desk = HolderDesk::new(directory.clone(), door, board, entropy(seed + 4), clock.clone(), shelf, cache);
+        let desk = Arc::new(desk);
         let pseudonymiser = Arc::new(Pseudonymiser::new(directory.clone(), keys.clone(), desk, clock.clone()));
         let chest = Arc::new(Chest::default());
         let freshness = FreshnessBoard::new(store.clone(), directory.clone(), liveness.clone(), clock.clone());
