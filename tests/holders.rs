@@ -10,8 +10,8 @@ use cluster::{Alliance, identifier, submission, until_found};
 use countermark::daemon::{EvidenceFolder, SystemClock, SystemEntropy};
 use countermark::domain::{Clock as _, FeedKey, HolderIndex, KeyClass, KeyId, KeyState, MemberKind, RosterKey, Scheme};
 use countermark::feed::{EvaluationReceipt, SigningKey};
-use countermark::pseudonym::deal;
 use countermark::pseudonym::toprf::{Quorum, ToprfError};
+use countermark::pseudonym::{SharedKey, deal};
 use countermark::rpc::proto::{self, IdentifierKind as Kind, Verdict};
 use countermark::service::{EvaluationAnswer, EvaluationRequest, EvidenceError, EvidenceShelf as _, HolderEvidence};
 use tonic::Code;
@@ -84,7 +84,8 @@ fn wrong_answer(alliance: &mut Alliance) -> HolderEvidence {
     let request =
         EvaluationRequest { request: [7; 16], key, class: KeyClass::Business, generation: 0, quorum: places, blinded };
     let signing = SigningKey::from_seed_text(&alliance.membership("chips").secrets.feed_key).expect("a key");
-    let receipt = EvaluationReceipt { day: 20_779, spent: 8, ..request.receipt(&holder, &asker, &evaluation) };
+    let receipt =
+        EvaluationReceipt { day: 20_779, spent: 8, ..request.receipt(&holder, &asker, share.verifying_share(), &evaluation) };
     let receipt = receipt.sign(&alliance.roster.alliance, &signing);
     HolderEvidence {
         holder,
@@ -158,9 +159,18 @@ async fn a_right_answer_blames_nobody() {
     let mut evidence = wrong_answer(&mut alliance);
     evidence.answer.evaluation.elements.swap(0, 1);
     let signing = SigningKey::from_seed_text(&alliance.membership("chips").secrets.feed_key).expect("a key");
-    let receipt = evidence.request.receipt(&evidence.holder, &evidence.member, &evidence.answer.evaluation);
+    let shares = SharedKey::of(&alliance.roster.keys[0], None).expect("sound");
+    let share = shares.shares(KeyClass::Business).expect("made").verifying_share(HolderIndex::new(2).expect("a place"));
+    let receipt = evidence.request.receipt(&evidence.holder, &evidence.member, share, &evidence.answer.evaluation);
     evidence.answer.receipt = receipt.sign(&alliance.roster.alliance, &signing);
     assert_eq!(evidence.verify(&alliance.roster), Err(EvidenceError::AnswerRight));
+    // Other shares of the same generation, however they came to be signed, are none that it answered with.
+    let members = ["aurelle", "chips", "drinks"].map(cluster::member);
+    let honest = alliance.roster.clone();
+    alliance.amend(|roster| roster.keys[0].sharing = Some(deal(2, &members, &SystemEntropy).expect("dealt").0));
+    let shown = evidence.verify(&alliance.roster).map(drop);
+    assert!(matches!(shown, Err(EvidenceError::Receipt(_))), "{shown:?}");
+    alliance.roster = honest;
     evidence.request.generation = 1;
     let expected = EvidenceError::GenerationUnknown { listed: 0, asked: 1 };
     assert_eq!(evidence.verify(&alliance.roster), Err(expected), "nothing says what its shares of that generation are");

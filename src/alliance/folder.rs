@@ -5,7 +5,7 @@
 //! of them at once in one folder are not kept apart.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -328,6 +328,33 @@ fn write_beside(path: &Path, text: &str, access: Access, publish: impl FnOnce(&P
     publish(&temporary)?;
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
+}
+
+/// Overwrites all of a file with zeros; whether the disk underneath does the same with its blocks is beyond a program.
+///
+/// # Errors
+/// What the operating system says.
+pub fn wipe(mut file: &File) -> io::Result<()> {
+    let length = file.metadata()?.len();
+    file.rewind()?;
+    io::copy(&mut io::repeat(0).take(length), &mut file)?;
+    file.sync_all()
+}
+
+/// Removes a secret and overwrites it; false where there is none.
+///
+/// # Errors
+/// [`FolderError::Io`].
+pub fn destroy(path: &Path) -> Result<bool, FolderError> {
+    let file = match OpenOptions::new().write(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        opened => opened.map_err(|source| FolderError::io(path, source))?,
+    };
+    // Removed first: half wiped, it would be a damaged one.
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let removed = fs::remove_file(path).and_then(|()| File::open(folder)?.sync_all());
+    removed.and_then(|()| wipe(&file)).map_err(|source| FolderError::io(path, source))?;
+    Ok(true)
 }
 
 /// Reads a secret, at most 16 KiB.

@@ -10,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::reload::Reloader;
 use super::{EvidenceFolder, FolderVault, Listeners, Node, NodeSetup, StartError, SystemClock, SystemEntropy, WebhookSetup};
+use crate::alliance::folder::destroy;
 use crate::config::{ConfigError, Environment, LoadedConfig, Materials, NodeConfig, Purpose};
 use crate::domain::{Clock as _, KeyId};
 use crate::pseudonym::HmacKey;
@@ -91,6 +92,18 @@ impl KeySecrets for KeyFolder {
                 tracing::error!(code = error.code(), %error, "the folder of pseudonym keys cannot be read");
                 Vec::new()
             }
+        }
+    }
+
+    fn destroy(&self, key: &KeyId) {
+        let path = self.0.config.keys.pseudonym_keys.join(format!("{key}.key"));
+        match destroy(&path) {
+            Ok(true) => tracing::info!(%key, "the secret of a key that is destroyed is destroyed, too"),
+            Ok(false) => {}
+            Err(error) => tracing::error!(
+                %key, code = error.code(), %error,
+                "the secret of a key that is destroyed could not be removed; remove it by hand, and from backups"
+            ),
         }
     }
 }

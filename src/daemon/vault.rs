@@ -1,15 +1,13 @@
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::alliance::folder::{Access, FolderError, create_private_folder, replace};
+use crate::alliance::folder::{Access, FolderError, create_private_folder, destroy, replace, wipe};
 use crate::domain::KeyId;
+use crate::domain::limits::MAX_SHARE_RECORD_BYTES;
 use crate::service::ShareVault;
-
-/// Bytes of a record that are read: far more than one has with 16 holders.
-const MAX_RECORD_BYTES: u64 = 1_024 * 1_024;
 
 /// A folder with a file `KEY.json` for each key, which its owner alone may read. What is replaced or removed is overwritten with zeros
 /// first; whether the disk underneath does the same with its blocks is beyond a program.
@@ -44,30 +42,29 @@ fn if_there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// Overwrites all of a file.
-fn wipe(mut file: &File) -> io::Result<()> {
-    let length = file.metadata()?.len();
-    file.rewind()?;
-    io::copy(&mut io::Read::take(io::repeat(0), length), &mut file)?;
-    file.sync_all()
+fn writable(path: &Path) -> io::Result<Option<File>> {
+    if_there(OpenOptions::new().write(true).open(path))
 }
 
 impl ShareVault for FolderVault {
     fn load(&self, key: &KeyId) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
         let Some(file) = if_there(File::open(self.path(key)))? else { return Ok(None) };
         let length = file.metadata()?.len();
-        if length > MAX_RECORD_BYTES {
+        if length > MAX_SHARE_RECORD_BYTES as u64 {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1));
-        io::Read::read_to_end(&mut io::Read::take(file, MAX_RECORD_BYTES), &mut bytes)?;
+        io::Read::read_to_end(&mut io::Read::take(file, MAX_SHARE_RECORD_BYTES as u64), &mut bytes)?;
         Ok(Some(bytes))
     }
 
     fn save(&self, key: &KeyId, record: &[u8]) -> io::Result<()> {
+        if record.len() > MAX_SHARE_RECORD_BYTES {
+            // It could not be read again.
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
         create_private_folder(&self.folder).map_err(folder_error)?;
         let path = self.path(key);
-        let writable = |path: &Path| if_there(OpenOptions::new().write(true).open(path));
         // What a crash left half written holds secrets, too.
         if let Some(left) = writable(&path.with_extension("json.new"))? {
             wipe(&left)?;
@@ -75,8 +72,11 @@ impl ShareVault for FolderVault {
         let before = writable(&path)?;
         let text = std::str::from_utf8(record).map_err(io::Error::other)?;
         replace(&path, text, Access::Private).map_err(folder_error)?;
-        // Only now: until then it was the one that counts.
-        before.map_or(Ok(()), |before| wipe(&before))
+        // Only now: until then it was the one that counts. And what is kept is kept, though the old bytes were not wiped.
+        if let Some(error) = before.and_then(|before| wipe(&before).err()) {
+            tracing::warn!(%key, %error, "old shares are removed, but could not be overwritten");
+        }
+        Ok(())
     }
 
     fn keys(&self) -> io::Result<Vec<KeyId>> {
@@ -88,10 +88,10 @@ impl ShareVault for FolderVault {
 
     fn remove(&self, key: &KeyId) -> io::Result<()> {
         let path = self.path(key);
-        let Some(file) = if_there(OpenOptions::new().write(true).open(&path))? else { return Ok(()) };
-        wipe(&file)?;
-        fs::remove_file(&path)?;
-        File::open(&self.folder)?.sync_all()
+        for path in [path.with_extension("json.new"), path] {
+            destroy(&path).map_err(folder_error)?;
+        }
+        Ok(())
     }
 }
 
@@ -118,7 +118,10 @@ mod tests {
         assert_eq!(vault.load(&key).expect("read").as_deref().map(Vec::as_slice), Some(&b"the second"[..]));
         assert_eq!(fs::read(folder.path().join("seen")).expect("there"), [0; 9]);
         assert_eq!(vault.keys().expect("read"), std::slice::from_ref(&key));
+        fs::write(folder.path().join("shares/k1.json.new"), b"half").expect("written");
+        fs::hard_link(&path, folder.path().join("last")).expect("linked");
         vault.remove(&key).expect("removed");
+        assert_eq!(fs::read(folder.path().join("last")).expect("there"), [0; 10]);
         vault.remove(&key).expect("nothing there");
         assert_eq!(vault.load(&key).expect("read"), None);
         assert_eq!(fs::read_dir(folder.path().join("shares")).expect("there").count(), 0);

@@ -113,8 +113,11 @@ pub const CEREMONY_INTERVAL: Duration = Duration::from_secs(1);
 pub const CEREMONY_IDLE: Duration = Duration::from_secs(30);
 /// How long after a ceremony failed it is begun anew: somebody lies, or a person has to see to it.
 pub const CEREMONY_RETRY: Duration = Duration::from_secs(3_600);
-/// Generations that a participant goes on by at once because another has: enough for attempts that failed, and too few to use all up.
+/// Generations that a participant goes on by at a look because another has: enough for attempts that failed, and so few that a holder
+/// that names ever higher ones needs two years to use all up.
 pub const MAX_GENERATIONS_AHEAD: u32 = 64;
+/// Bytes of what a holder keeps of one key: with 16 holders, and as many results as are kept, it has a third of that.
+pub const MAX_SHARE_RECORD_BYTES: usize = 1_024 * 1_024;
 /// Results of ceremonies that a participant has signed and keeps because it has not seen that all did: beyond so many attempts that failed
 /// at their very end, no other begins before the roster names other holders.
 pub const MAX_SIGNED_RESULTS: usize = 64;

@@ -104,6 +104,10 @@ pub struct Sharing {
     /// What came of the ceremony, for each class of identifiers; empty before it.
     #[serde(default)]
     pub classes: Vec<SharedClass>,
+    /// Who had a share once, at which place. A share that somebody may still have becomes nobody else's: whoever comes back gets its
+    /// own place again, and nobody another's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<KeyHolder>,
 }
 
 /// A member that has a share.
@@ -145,6 +149,11 @@ impl Sharing {
         let places: BTreeSet<HolderIndex> = self.holders.iter().map(|holder| holder.index).collect();
         if members.len() != holders || places.len() != holders || !members.iter().all(|member| is_member(member)) {
             return fault("holders", "each holder is another member of this roster, with another place");
+        }
+        let ever: BTreeSet<HolderIndex> = self.holders.iter().chain(&self.former).map(|holder| holder.index).collect();
+        let members: BTreeSet<&MemberId> = self.holders.iter().chain(&self.former).map(|holder| &holder.member).collect();
+        if [ever.len(), members.len()] != [holders + self.former.len(); 2] {
+            return fault("former", "a former holder is no holder, and keeps a place of its own");
         }
         let classes: Vec<KeyClass> = self.classes.iter().map(|class| class.class).collect();
         match state {
@@ -235,7 +244,7 @@ mod tests {
         };
         let class = |class: &KeyClass| SharedClass { class: *class, polynomial: vec![GroupElement([1; 32]); 2] };
         let holders = [("acme", 1), ("brand", 2), ("chips", 5)].map(holder).to_vec();
-        Sharing { threshold: 2, generation: 0, holders, classes: KeyClass::ALL.iter().map(class).collect() }
+        Sharing { threshold: 2, generation: 0, holders, classes: KeyClass::ALL.iter().map(class).collect(), former: vec![] }
     }
 
     #[test]
@@ -257,6 +266,13 @@ mod tests {
         assert_eq!(active(&|s| s.holders[1].member = "stranger".parse().expect("valid")), Err("holders".into()));
         assert_eq!(active(&|s| s.holders[1].index = s.holders[0].index), Err("holders".into()));
         assert_eq!(active(&|s| s.holders.truncate(1)), Err("holders".into()));
+        let former = |member: &str, index| KeyHolder {
+            member: member.parse().expect("valid"),
+            index: HolderIndex::new(index).expect("not zero"),
+        };
+        assert_eq!(active(&|s| s.former = vec![former("drinks", 3)]), Ok(()));
+        assert_eq!(active(&|s| s.former = vec![former("drinks", 2)]), Err("former".into()), "another's place");
+        assert_eq!(active(&|s| s.former = vec![former("chips", 3)]), Err("former".into()), "it would have two");
         let text = toml::to_string(&sharing()).expect("writes");
         assert_eq!(toml::from_str(&text), Ok(sharing()));
         assert!(toml::from_str::<Sharing>(&text.replace("index = 5", "index = 0")).is_err(), "no share is the secret");

@@ -21,9 +21,19 @@ pub fn content_digest(content: &SignalContent, key: &KeyId) -> Option<Hash> {
 /// Without such a key they count as different.
 #[must_use]
 pub fn same_content(a: &SignalContent, b: &SignalContent) -> bool {
-    let of_b = keys(b);
-    let shared: Vec<&KeyId> = keys(a).into_iter().filter(|key| of_b.contains(key)).collect();
+    let shared = shared_keys(a, b);
     !shared.is_empty() && digest_under(a, &shared) == digest_under(b, &shared)
+}
+
+/// Whether [`same_content`] can tell anything.
+#[must_use]
+pub fn are_comparable(a: &SignalContent, b: &SignalContent) -> bool {
+    !shared_keys(a, b).is_empty()
+}
+
+fn shared_keys<'a>(a: &'a SignalContent, b: &SignalContent) -> Vec<&'a KeyId> {
+    let of_b = keys(b);
+    keys(a).into_iter().filter(|key| of_b.contains(key)).collect()
 }
 
 /// The keys in the order of their ids, which does not depend on the order of the roster.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::note::{open_note, sign_note};
 use super::{Hash, NoteError, SigningKey};
 use crate::domain::limits::MAX_CHECKPOINT_BYTES;
-use crate::domain::{AllianceName, FeedKey, KeyClass, KeyId, MemberId};
+use crate::domain::{AllianceName, FeedKey, GroupElement, KeyClass, KeyId, MemberId};
 
 /// First line of every such receipt, so that nothing else can be passed off as one.
 const PURPOSE: &str = "countermark evaluation receipt v1";
@@ -26,6 +26,9 @@ pub struct EvaluationReceipt {
     pub class: KeyClass,
     /// The generation of the holder's share.
     pub generation: u32,
+    /// That share, times the generator: what the answer is to be verified by. Without it an honest answer could be held against its
+    /// holder by whoever shows other shares of the same generation.
+    pub share: GroupElement,
     /// The holder's day, in days since 1970-01-01 UTC.
     pub day: u32,
     /// Elements that were evaluated.
@@ -43,12 +46,13 @@ fn key_name(alliance: &AllianceName, holder: &MemberId) -> String {
 }
 
 impl EvaluationReceipt {
-    /// Nine lines: purpose, alliance, holder and member, key with class and generation, day, count, spent, and the two digests in
-    /// lower-case hexadecimal; numbers are decimal.
+    /// Nine lines: purpose, alliance, holder and member, key with class, generation and share (in base64), day, count, spent, and the
+    /// two digests in lower-case hexadecimal; numbers are decimal.
     fn text(&self, alliance: &AllianceName) -> String {
-        let Self { holder, member, key, class, generation, day, count, spent, asked, answered } = self;
+        let Self { holder, member, key, class, generation, share, day, count, spent, asked, answered } = self;
+        let share = String::from(*share);
         format!(
-            "{PURPOSE}\n{alliance}\n{holder} {member}\n{key} {class} {generation}\n{day}\n{count}\n{spent}\n{asked}\n{answered}\n"
+            "{PURPOSE}\n{alliance}\n{holder} {member}\n{key} {class} {generation} {share}\n{day}\n{count}\n{spent}\n{asked}\n{answered}\n"
         )
     }
 
@@ -88,6 +92,7 @@ mod tests {
             key: "k1".parse().expect("valid"),
             class: KeyClass::LowEntropy,
             generation: 3,
+            share: GroupElement([5; 32]),
             day: 20_000,
             count: 8,
             spent: 808,
@@ -103,6 +108,7 @@ mod tests {
             EvaluationReceipt { member: "chips".parse().expect("valid"), ..expected.clone() },
             EvaluationReceipt { class: KeyClass::Name, ..expected.clone() },
             EvaluationReceipt { generation: 4, ..expected.clone() },
+            EvaluationReceipt { share: GroupElement([6; 32]), ..expected.clone() },
             EvaluationReceipt { count: 9, ..expected.clone() },
             EvaluationReceipt { asked: sha256(&[b"other"]), ..expected.clone() },
             EvaluationReceipt { answered: sha256(&[b"other"]), ..expected.clone() },

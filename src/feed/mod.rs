@@ -48,7 +48,7 @@ pub use bodies::{entry_name_from_wire, required_word, stance_from_wire, stance_t
 pub use ceremony::{CeremonyPart, Round};
 pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 pub use codec::{EncodeError, NotUnderstood, decode, encode};
-pub use content::{content_digest, same_content};
+pub use content::{are_comparable, content_digest, same_content};
 pub use entry::{Body, Entry, EntryBytes, EntryBytesError, Leaf};
 pub use evaluation::EvaluationReceipt;
 pub use fork::{ForkProof, ForkProofError};

@@ -45,22 +45,27 @@ pub fn sign_sharing(alliance: &AllianceName, sharing: &SharedGeneration, holder:
     sign_note(&sharing_text(alliance, sharing), &key_name(alliance, holder), key)
 }
 
-/// That one holder signed just this.
+/// Whether one holder signed just this; false where it signed something else.
 ///
 /// # Errors
-/// [`NoteError`]; [`NoteError::Malformed`] also where it signed something else.
+/// [`NoteError`] where it signed nothing; [`NoteError::TooManySignatures`] where any line stands beside its own, which would spoil the
+/// note that all sign.
 pub fn verify_sharing(
     alliance: &AllianceName,
     sharing: &SharedGeneration,
     holder: &MemberId,
     key: &FeedKey,
     note: &[u8],
-) -> Result<(), NoteError> {
+) -> Result<bool, NoteError> {
     if note.len() > MAX_SHARING_BYTES {
         return Err(NoteError::Malformed);
     }
-    let text = open_note(note, &key_name(alliance, holder), key)?;
-    if text == sharing_text(alliance, sharing) { Ok(()) } else { Err(NoteError::Malformed) }
+    let name = key_name(alliance, holder);
+    let text = open_note(note, &name, key)?;
+    if claimed_signers(note)? != [&name] {
+        return Err(NoteError::TooManySignatures);
+    }
+    Ok(text == sharing_text(alliance, sharing))
 }
 
 /// The note that all holders signed, of the notes that each signed alone; `None` where these do not say the same.
@@ -184,6 +189,23 @@ mod tests {
         let others = [SharedGeneration { generation: 5, ..sharing() }, sharing()];
         let alone: Vec<Bytes> = others.iter().map(|of| signed(of, &["acme"])).collect();
         assert_eq!(join_sharing(alone.iter().map(|note| &note[..])), None);
+    }
+
+    #[test]
+    fn a_holder_signs_alone_so_that_it_spoils_no_others_signature() {
+        let (acme, key) = ("acme".parse().expect("valid"), signing_key(0).public());
+        let verify = |note: &[u8]| verify_sharing(&alliance(), &sharing(), &acme, &key, note);
+        let alone = signed(&sharing(), &["acme"]);
+        assert_eq!(verify(&alone), Ok(true));
+        let other = SharedGeneration { generation: 5, ..sharing() };
+        assert_eq!(verify(&signed(&other, &["acme"])), Ok(false), "it signed something else");
+        assert_eq!(verify(&signed(&sharing(), &["brand"])), Err(NoteError::NotSigned));
+        let text = String::from_utf8(alone.to_vec()).expect("text");
+        let own = text.lines().last().expect("a signature");
+        for line in ["\u{2014} x/y AAAAAAAA", own, &own.replace("/acme", "/brand")] {
+            let spoiled = format!("{text}{line}\n");
+            assert_eq!(verify(spoiled.as_bytes()), Err(NoteError::TooManySignatures), "{line}");
+        }
     }
 
     #[test]

@@ -38,5 +38,5 @@ pub fn deal(threshold: u16, members: &[MemberId], entropy: &dyn Entropy) -> Resu
     }
     let holders = members.iter().zip(places).map(|(member, index)| KeyHolder { member: member.clone(), index }).collect();
     let held = held.into_iter().map(|shares| HeldShares::new(0, shares)).collect::<Result<_, _>>()?;
-    Ok((Sharing { threshold, generation: 0, holders, classes }, held))
+    Ok((Sharing { threshold, generation: 0, holders, classes, former: Vec::new() }, held))
 }

@@ -153,7 +153,7 @@ impl From<SubmitError> for Fault {
     fn from(error: SubmitError) -> Self {
         match error {
             SubmitError::Field(error) => error.into(),
-            SubmitError::IdReused(_) => {
+            SubmitError::IdReused(_) | SubmitError::KeysDestroyed(_) => {
                 let message = error.to_string();
                 Self { field: "submission_id".into(), ..Self::new(Code::AlreadyExists, error.code(), message) }
             }

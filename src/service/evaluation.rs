@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{FellowHolders, HolderRefusal};
-use crate::domain::{HolderIndex, KeyClass, KeyId, MemberId, Timestamp};
+use crate::domain::{GroupElement, HolderIndex, KeyClass, KeyId, MemberId, Timestamp};
 use crate::feed::{EvaluationReceipt, Hash, sha256};
 use crate::pseudonym::toprf::{ELEMENT_BYTES, Evaluation};
 
@@ -38,16 +38,23 @@ impl EvaluationRequest {
         sha256(&[head.as_bytes(), blinded.as_flattened()])
     }
 
-    /// What `holder` signs when it gives `member` this answer, but for the day and what is spent, which it alone knows. The answer
-    /// stands in it as SHA-256 of the elements and the proof.
+    /// What `holder` signs when it gives `member` this answer with its `share` (times the generator), but for the day and what is spent,
+    /// which it alone knows. The answer stands in it as SHA-256 of the elements and the proof.
     #[must_use]
-    pub fn receipt(&self, holder: &MemberId, member: &MemberId, evaluation: &Evaluation) -> EvaluationReceipt {
+    pub fn receipt(
+        &self,
+        holder: &MemberId,
+        member: &MemberId,
+        share: [u8; ELEMENT_BYTES],
+        evaluation: &Evaluation,
+    ) -> EvaluationReceipt {
         EvaluationReceipt {
             holder: holder.clone(),
             member: member.clone(),
             key: self.key.clone(),
             class: self.class,
             generation: self.generation,
+            share: GroupElement(share),
             day: 0,
             count: self.count(),
             spent: 0,

@@ -89,7 +89,9 @@ impl HolderEvidence {
         let feed_key = roster.member(&self.holder).map(|listed| listed.feed_key).ok_or_else(unknown)?;
         let key = self.shared_key(roster, listed)?;
 
-        let expected = self.request.receipt(&self.holder, &self.member, &self.answer.evaluation);
+        let shares = key.shares(self.request.class).ok_or_else(unknown)?;
+        let share = shares.verifying_share(place);
+        let expected = self.request.receipt(&self.holder, &self.member, share, &self.answer.evaluation);
         let receipt = expected.open(&self.answer.receipt, &roster.alliance, &feed_key)?;
         let asked = EvidenceError::AskedInvalid;
         let quorum = Quorum::new(self.request.quorum.clone(), key.threshold).map_err(asked)?;
@@ -97,7 +99,6 @@ impl HolderEvidence {
             return Err(asked(ToprfError::QuorumInvalid));
         }
         let blinded = Blinded::of(self.request.blinded.clone()).map_err(asked)?;
-        let shares = key.shares(self.request.class).ok_or_else(unknown)?;
         match blinded.verify(&self.answer.evaluation, shares, &quorum, place) {
             Ok(_) => Err(EvidenceError::AnswerRight),
             Err(error) => Ok((receipt, error)),

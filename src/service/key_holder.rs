@@ -137,12 +137,13 @@ impl KeyHolder {
             return Err(HolderRefusal::NotAMember);
         }
         let in_use = |key: &&RosterKey| matches!(key.state, KeyState::Active | KeyState::Retiring) && key.id == request.key;
-        let listed = roster.keys.iter().find(in_use).and_then(|key| key.sharing.as_ref());
-        let sharing = listed.ok_or_else(|| HolderRefusal::KeyUnknown(request.key.clone()))?;
+        let unknown = || HolderRefusal::KeyUnknown(request.key.clone());
+        let listed = roster.keys.iter().find(in_use).ok_or_else(unknown)?;
+        let sharing = listed.sharing.as_ref().ok_or_else(unknown)?;
         let holder = sharing.index_of(self.directory.member());
         let holder = holder.ok_or_else(|| HolderRefusal::NotAHolder(request.key.clone()))?;
         let quorum = quorum(sharing, holder, &request)?;
-        let share = match self.shares.share(&request.key, request.class, request.generation)? {
+        let share = match self.shares.share(listed, request.class, request.generation)? {
             (Some(share), _) if share.holder() == holder => share,
             (None, Some(held)) if held != request.generation => return Err(HolderRefusal::GenerationOther { held }),
             _ => return Err(HolderRefusal::ShareMissing(request.key.clone())),
@@ -172,11 +173,12 @@ impl KeyHolder {
         };
         let request = Arc::new(request);
         let (batch, entropy) = (request.clone(), self.entropy.clone());
+        let verifying = share.verifying_share();
         let bulk = if batch.blinded.len() > SMALL_BATCH { Some(self.bulk.acquire().await) } else { None };
         let core = self.cores.acquire().await;
         let evaluation = off_thread(move || share.evaluate(&quorum, &batch.blinded, &*entropy)).await??;
         drop((core, bulk));
-        let receipt = request.receipt(self.directory.member(), member, &evaluation);
+        let receipt = request.receipt(self.directory.member(), member, verifying, &evaluation);
         let receipt = EvaluationReceipt { day, spent, ..receipt };
         let receipt = receipt.sign(self.directory.alliance(), &self.feed_key);
         Ok(EvaluationAnswer { evaluation, receipt })

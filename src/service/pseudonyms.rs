@@ -19,6 +19,10 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub trait KeySecrets: Send + Sync + 'static {
     /// Every secret this node has. May read files.
     fn secrets(&self) -> Vec<(KeyId, HmacKey)>;
+
+    /// Destroys the secret of a key that the roster calls destroyed: with it every seller could be named that was stated under the key,
+    /// under later ones, too. What cannot be destroyed is logged there.
+    fn destroy(&self, key: &KeyId);
 }
 
 /// Canonical forms and pseudonyms under the roster in force.
@@ -93,7 +97,13 @@ impl Pseudonymiser {
         }
         let signed = self.directory.roster();
         let roster = signed.roster();
-        let ring = KeyRing::new(&roster.keys, self.secrets.secrets(), &*self.holders);
+        let (ended, secrets): (Vec<_>, Vec<_>) = self
+            .secrets
+            .secrets()
+            .into_iter()
+            .partition(|(id, _)| roster.keys.iter().any(|listed| listed.id == *id && listed.state == KeyState::Destroyed));
+        ended.iter().for_each(|(id, _)| self.secrets.destroy(id));
+        let ring = KeyRing::new(&roster.keys, secrets, &*self.holders);
         let before = self.keys.load_full().filter(|keys| keys.serial == roster.serial);
         let known = before.and_then(|keys| keys.ring.as_ref().err().cloned());
         match (&ring, known) {

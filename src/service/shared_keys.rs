@@ -28,7 +28,7 @@ use crate::domain::{
     Clock, Entropy, HolderIndex, KeyClass, KeyId, MemberId, Pseudonym, RosterKey, SharedGeneration, Timestamp,
 };
 use crate::membership::Directory;
-use crate::pseudonym::toprf::{Blinding, MAX_BATCH, Quorum, ToprfError, Verified};
+use crate::pseudonym::toprf::{Blinding, ELEMENT_BYTES, MAX_BATCH, Quorum, ToprfError, Verified};
 use crate::pseudonym::{CanonicalIdentifier, Holders, PseudonymCache, PseudonymError, PseudonymScheme, SharedKey};
 
 /// How many times as long as it usually takes a holder may take before it is slow.
@@ -86,11 +86,18 @@ impl HolderDesk {
 
 impl Holders for HolderDesk {
     fn scheme(&self, key: &RosterKey) -> Result<Box<dyn PseudonymScheme>, PseudonymError> {
-        let known = Arc::new(SharedKey::of(key, None)?);
-        let scheme = SharedScheme { listed: key.clone(), known: ArcSwap::new(known), asking: self.asking.clone() };
+        let known = Known { key: SharedKey::of(key, None)?, note: None };
+        let scheme = SharedScheme { listed: key.clone(), known: ArcSwap::from_pointee(known), asking: self.asking.clone() };
         scheme.renew();
         Ok(Box::new(scheme))
     }
+}
+
+/// A shared key with shares of one generation.
+struct Known {
+    key: SharedKey,
+    /// What the holders signed of them; `None` where the roster says it.
+    note: Option<Bytes>,
 }
 
 /// Pseudonyms under one shared key.
@@ -98,13 +105,13 @@ struct SharedScheme {
     /// What the roster says of it.
     listed: RosterKey,
     /// The newest shares that are known.
-    known: ArcSwap<SharedKey>,
+    known: ArcSwap<Known>,
     asking: Arc<Asking>,
 }
 
 impl fmt::Debug for SharedScheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known = self.known.load();
+        let known = &self.known.load().key;
         write!(f, "SharedScheme({}, {} of {})", known.id, known.threshold, known.holders.len())
     }
 }
@@ -125,25 +132,27 @@ impl From<PseudonymError> for BatchError {
 impl SharedScheme {
     /// Takes up the newest shares that are known.
     fn renew(&self) {
-        let newer = self.asking.newer.lock().get(&self.listed.id).map(|(newer, _)| newer.clone());
-        let Some(newer) = newer.filter(|newer| newer.generation > self.known.load().generation) else { return };
+        let newer = self.asking.newer.lock().get(&self.listed.id).cloned();
+        let Some((newer, note)) = newer.filter(|(newer, _)| newer.generation > self.known.load().key.generation) else {
+            return;
+        };
         // What is known was believed, hence of the same key.
         if let Ok(key) = SharedKey::of(&self.listed, Some(&newer)) {
-            self.known.store(Arc::new(key));
+            self.known.store(Arc::new(Known { key, note: Some(note) }));
         }
     }
 
     /// The pseudonyms of identifiers of one class. Holders that make their shares anew again and again are no holders.
     async fn batch(&self, class: KeyClass, identifiers: Arc<[CanonicalIdentifier]>) -> Result<Vec<Pseudonym>, PseudonymError> {
         for _ in 0..GENERATIONS_TRIED {
-            let batch = Batch { listed: &self.listed, key: self.known.load_full(), class, asking: self.asking.clone() };
+            let batch = Batch { listed: &self.listed, known: self.known.load_full(), class, asking: self.asking.clone() };
             match batch.pseudonyms(identifiers.clone()).await {
                 Ok(pseudonyms) => return Ok(pseudonyms),
                 Err(BatchError::Renewed) => self.renew(),
                 Err(BatchError::Failed(error)) => return Err(error),
             }
         }
-        let (key, needed) = (self.listed.id.clone(), self.known.load().threshold);
+        let (key, needed) = (self.listed.id.clone(), self.known.load().key.threshold);
         Err(PseudonymError::HoldersUnreachable { key, needed, reasons: "they make their shares anew again and again".into() })
     }
 }
@@ -181,7 +190,7 @@ impl PseudonymScheme for SharedScheme {
 /// Identifiers of one class that go to the holders together.
 struct Batch<'b> {
     listed: &'b RosterKey,
-    key: Arc<SharedKey>,
+    known: Arc<Known>,
     class: KeyClass,
     asking: Arc<Asking>,
 }
@@ -223,10 +232,10 @@ impl Batch<'_> {
                     return Ok(finished.map_err(|_| PseudonymError::Panicked)?.map_err(|error| self.unsound(error))?);
                 }
                 Err((holder, error)) => {
-                    if error.is_of_other_generation() && self.asking.learn(self.listed, self.key.generation).await {
+                    if error.is_of_other_generation() && self.asking.learn(self.listed, self.known.key.generation).await {
                         return Err(BatchError::Renewed);
                     }
-                    if let Some(member) = self.key.holders.get(&holder) {
+                    if let Some(member) = self.known.key.holders.get(&holder) {
                         self.asking.board.note_failure(member, &error);
                     }
                     failed.insert(holder, error);
@@ -241,16 +250,16 @@ impl Batch<'_> {
 
     /// The holders that answered fastest lately, without those of `without`; `None` where they are too few.
     fn choose(&self, without: &BTreeSet<HolderIndex>) -> Option<Quorum> {
-        let holders = self.key.holders.iter().filter(|(index, _)| !without.contains(index));
+        let holders = self.known.key.holders.iter().filter(|(index, _)| !without.contains(index));
         let mut holders: Vec<(HolderIndex, &MemberId)> = holders.map(|(index, member)| (*index, member)).collect();
         self.asking.board.rank(&mut holders);
-        let chosen = holders.into_iter().take(self.key.threshold.into()).map(|(index, _)| index).collect();
-        Quorum::new(chosen, self.key.threshold).ok()
+        let chosen = holders.into_iter().take(self.known.key.threshold.into()).map(|(index, _)| index).collect();
+        Quorum::new(chosen, self.known.key.threshold).ok()
     }
 
     /// How long a quorum is waited for alone. Where all are slow another one would only make them slower.
     fn patience(&self, quorum: &Quorum) -> Duration {
-        let members = quorum.holders().iter().filter_map(|holder| self.key.holders.get(holder));
+        let members = quorum.holders().iter().filter_map(|holder| self.known.key.holders.get(holder));
         HEDGE_AFTER.max(self.asking.board.slowest(members) * SLOW)
     }
 
@@ -263,10 +272,10 @@ impl Batch<'_> {
     ) -> impl Future<Output = Result<(Quorum, Vec<Verified>), (HolderIndex, HolderError)>> + Send + use<> {
         let answered = Arc::new(Mutex::new(BTreeSet::new()));
         asked.push(Attempt { quorum: quorum.clone(), answered: answered.clone() });
-        let (key, class, asking, blinding) = (self.key.clone(), self.class, self.asking.clone(), blinding.clone());
+        let (known, class, asking, blinding) = (self.known.clone(), self.class, self.asking.clone(), blinding.clone());
         async move {
             let one = |holder: HolderIndex| {
-                let asking = asking.ask_one(&key, class, &blinding, &quorum, holder);
+                let asking = asking.ask_one(&known, class, &blinding, &quorum, holder);
                 let answered = &answered;
                 async move {
                     let verified = asking.await.map_err(|error| (holder, error))?;
@@ -280,7 +289,7 @@ impl Batch<'_> {
     }
 
     fn unsound(&self, error: ToprfError) -> PseudonymError {
-        PseudonymError::SharesInconsistent { key: self.key.id.clone(), error }
+        PseudonymError::SharesInconsistent { key: self.known.key.id.clone(), error }
     }
 
     fn unreachable(&self, failed: &BTreeMap<HolderIndex, HolderError>) -> PseudonymError {
@@ -289,18 +298,19 @@ impl Batch<'_> {
             HolderError::Failed { .. } | HolderError::Wrong { .. } => None,
         });
         let renewals: Vec<Timestamp> = renewals.collect();
-        let key = self.key.id.clone();
+        let key = self.known.key.id.clone();
         // With those that are only out of budget the quorum would be whole.
         let others = failed.len() - renewals.len();
         match renewals.into_iter().max() {
-            Some(renews_at) if self.key.holders.len() - others >= usize::from(self.key.threshold) => {
+            Some(renews_at) if self.known.key.holders.len() - others >= usize::from(self.known.key.threshold) => {
                 PseudonymError::BudgetSpent { key, class: self.class, renews_at }
             }
             _ => {
-                let name = |holder: &HolderIndex| self.key.holders.get(holder).map(ToString::to_string).unwrap_or_default();
+                let name =
+                    |holder: &HolderIndex| self.known.key.holders.get(holder).map(ToString::to_string).unwrap_or_default();
                 let reasons = failed.iter().map(|(holder, error)| format!("{}: {}", name(holder), error.code()));
                 let reasons = reasons.collect::<Vec<_>>().join(", ");
-                PseudonymError::HoldersUnreachable { key, needed: self.key.threshold, reasons }
+                PseudonymError::HoldersUnreachable { key, needed: self.known.key.threshold, reasons }
             }
         }
     }
@@ -329,13 +339,14 @@ impl Asking {
 
     async fn ask_one(
         &self,
-        key: &Arc<SharedKey>,
+        known: &Arc<Known>,
         class: KeyClass,
         blinding: &Arc<Blinding>,
         quorum: &Quorum,
         holder: HolderIndex,
     ) -> Result<Verified, HolderError> {
-        let failed = HolderError::failed;
+        let (failed, key) = (HolderError::failed, &known.key);
+        let shares = key.shares(class).ok_or_else(|| failed("KEY_UNKNOWN", "it has no such class".into()))?;
         let member = key.holders.get(&holder).ok_or_else(|| failed("KEY_UNKNOWN", "no such holder".into()))?;
         let mut request = EvaluationRequest {
             request: [0; 16],
@@ -350,15 +361,15 @@ impl Asking {
         let answer = timeout(HOLDER_TIMEOUT, self.holders.evaluate(member, &request)).await;
         let answer = answer.map_err(|_| failed("HOLDER_TIMEOUT", format!("{member} did not answer in time")))??;
         self.board.note_answer(member, self.clock.now().since(begun));
-        self.receipt(member, &request, &answer)?;
-        let (known, blinding, quorum) = (key.clone(), blinding.clone(), quorum.clone());
-        let (shelf, at, sharing) = (self.shelf.clone(), self.clock.now(), self.note_of(key));
+        self.receipt(member, &request, shares.verifying_share(holder), &answer)?;
+        let (known, blinding, quorum) = (known.clone(), blinding.clone(), quorum.clone());
+        let (shelf, at) = (self.shelf.clone(), self.clock.now());
         let (asked, own, signed) = (member.clone(), self.directory.member().clone(), self.directory.roster());
         let verify = move || {
-            let shares = known.shares(class).ok_or(ToprfError::QuorumInvalid)?;
+            let shares = known.key.shares(class).ok_or(ToprfError::QuorumInvalid)?;
             let verified = blinding.verify(&answer.evaluation, shares, &quorum, holder);
             if let Err(error) = &verified {
-                let roster = signed.note().clone();
+                let (sharing, roster) = (known.note.clone(), signed.note().clone());
                 shelf.keep(&HolderEvidence { holder: asked, member: own, request, answer, sharing, roster, at }, *error);
             }
             verified
@@ -370,10 +381,16 @@ impl Asking {
         })
     }
 
-    /// Whether the holder signed what it answered.
-    fn receipt(&self, member: &MemberId, request: &EvaluationRequest, answer: &EvaluationAnswer) -> Result<(), HolderError> {
+    /// Whether the holder signed what it answered, and that it did so with this share.
+    fn receipt(
+        &self,
+        member: &MemberId,
+        request: &EvaluationRequest,
+        share: [u8; ELEMENT_BYTES],
+        answer: &EvaluationAnswer,
+    ) -> Result<(), HolderError> {
         let (signed, own) = (self.directory.roster(), self.directory.member());
-        let expected = request.receipt(member, own, &answer.evaluation);
+        let expected = request.receipt(member, own, share, &answer.evaluation);
         let key = signed.roster().member(member).map(|listed| listed.feed_key);
         let opened = key.map(|key| expected.open(&answer.receipt, self.directory.alliance(), &key));
         match opened {
@@ -382,11 +399,5 @@ impl Asking {
                 Err(HolderError::Wrong { code: "RECEIPT_WRONG", detail: format!("{member} did not sign what it answered") })
             }
         }
-    }
-
-    /// What the holders signed of these shares; `None` where the roster says it.
-    fn note_of(&self, key: &SharedKey) -> Option<Bytes> {
-        let newer = self.newer.lock();
-        newer.get(&key.id).filter(|(known, _)| known.generation == key.generation).map(|(_, note)| note.clone())
     }
 }

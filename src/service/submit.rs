@@ -9,7 +9,7 @@ use crate::domain::{
     Audience, Clock, Entropy, EntropyError, FeedId, FieldError, IdentifierKind, KeyId, PseudonymSet, Rekeying, SignalContent,
     SignalRef, SignalStatus, Statement, Strength, Submission, SubmissionTag, Timestamp,
 };
-use crate::feed::{Body, EncodeError, Entry, content_digest, encode, same_content};
+use crate::feed::{Body, EncodeError, Entry, are_comparable, content_digest, encode, same_content};
 use crate::membership::Directory;
 use crate::pseudonym::{CanonicalIdentifier, PseudonymError};
 use crate::store::{Append, Appended, Store, StoreError};
@@ -52,6 +52,12 @@ pub enum SubmitError {
     /// The id was used before, for something else.
     #[error("this submission id stands for another signal ({0}); correct the content or give a new id")]
     IdReused(SignalRef),
+    /// The id was used before, for a signal all of whose keys are destroyed since.
+    #[error(
+        "the signal that this id stands for ({0}) was stated under keys that are destroyed, so nobody can tell whether this is the same; \
+         retract or erase it, and state it under a new id"
+    )]
+    KeysDestroyed(SignalRef),
     /// The entry would be too large.
     #[error(transparent)]
     Entry(#[from] EncodeError),
@@ -76,6 +82,7 @@ impl SubmitError {
         match self {
             Self::Field(error) => error.code,
             Self::IdReused(_) => "SUBMISSION_ID_REUSED",
+            Self::KeysDestroyed(_) => "SIGNAL_KEYS_DESTROYED",
             Self::Entry(error) => error.code(),
             Self::Pseudonym(error) => error.code(),
             Self::Store(error) => error.code(),
@@ -263,9 +270,8 @@ impl Submitter {
                 None => (Err(Panicked.into()), None),
             },
             Ok(Appended::Known(seq, known)) => match self.known(draft, at(seq), &known) {
-                Ok(Some((status, rekeying))) => (Ok(receipt(seq, false, status)), rekeying),
-                Ok(None) => (Err(SubmitError::IdReused(at(seq))), None),
-                Err(error) => (Err(error.into()), None),
+                Ok((status, rekeying)) => (Ok(receipt(seq, false, status)), rekeying),
+                Err(error) => (Err(error), None),
             },
             Ok(Appended::Erased(seq)) => (Ok(receipt(seq, false, SignalStatus::Erased)), None),
             Ok(Appended::Withdrawn | Appended::Gone | Appended::Unneeded) => (Err(Panicked.into()), None),
@@ -273,30 +279,30 @@ impl Submitter {
         }
     }
 
-    /// What a known signal is now, and what it lacks; `None` where it says something else than the draft.
-    fn known(
-        &self,
-        draft: &Draft,
-        signal: SignalRef,
-        known: &Entry,
-    ) -> Result<Option<(SignalStatus, Option<Rekeying>)>, StoreError> {
+    /// What a known signal is now, and what it lacks; refused where it says something else than the draft.
+    fn known(&self, draft: &Draft, signal: SignalRef, known: &Entry) -> Result<(SignalStatus, Option<Rekeying>), SubmitError> {
         let (Body::Signal { tag, content }, Body::Signal { content: written, .. }) = (&known.body, &draft.entry.body) else {
-            return Ok(None);
+            return Err(SubmitError::IdReused(signal));
         };
         let said = draft.content().unwrap_or(written);
         let content = with_rekeyings(content, self.store.rekeyed(&signal)?);
-        if !same_content(&content, said) {
-            return Ok(None);
-        }
         let seq = signal.seq;
-        let status = self.status(signal, &content, known.recorded_at);
+        let status = self.status(signal.clone(), &content, known.recorded_at);
+        if !are_comparable(&content, said) {
+            // All keys that it was stated under are destroyed. What was withdrawn stays so; of anything else it cannot be told that it is
+            // the same.
+            return if is_kept(status) { Err(SubmitError::KeysDestroyed(signal)) } else { Ok((status, None)) };
+        }
+        if !same_content(&content, said) {
+            return Err(SubmitError::IdReused(signal));
+        }
         let missing = if is_kept(status) { missing_sets(&content, said, &written.pseudonyms) } else { Vec::new() };
         let rekeying = (!missing.is_empty()).then(|| Rekeying {
             signal: seq,
             tag: (*tag != draft.tag).then_some(draft.tag),
             pseudonyms: missing,
         });
-        Ok(Some((status, rekeying)))
+        Ok((status, rekeying))
     }
 
     /// What a known signal is now.

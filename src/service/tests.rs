@@ -8,6 +8,7 @@ mod erasing;
 mod freshness;
 pub(super) mod hall;
 mod holders;
+mod hostile_holders;
 mod keys;
 mod leads;
 mod rekeying;

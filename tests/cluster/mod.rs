@@ -88,6 +88,8 @@ impl KeySecrets for HeldKeys {
     fn secrets(&self) -> Vec<(KeyId, HmacKey)> {
         self.0.iter().map(|(id, text)| (id.clone(), HmacKey::from_text(text).expect("a key"))).collect()
     }
+
+    fn destroy(&self, _key: &KeyId) {}
 }
 
 /// Sockets that were bound to learn their addresses, until the node takes them.

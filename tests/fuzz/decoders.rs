@@ -96,6 +96,7 @@ fn receipt() -> EvaluationReceipt {
         key: "k1".parse().expect("valid"),
         class: KeyClass::LowEntropy,
         generation: 0,
+        share: GroupElement([4; 32]),
         day: 20_000,
         count: 8,
         spent: 8,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{Document, Secretariat, spread};
-use crate::alliance::folder::{AllianceFolder, read_public};
+use crate::alliance::folder::{AllianceFolder, destroy as destroy_secret, read_public};
 use crate::cli::Environment;
 use crate::cli::failure::Failure;
 use crate::cli::output::Printer;
@@ -23,7 +23,7 @@ pub(in crate::cli) enum AllianceKeyCommand {
     /// Have members make a new key among them. It is used once it is adopted.
     Add(AddArguments),
     /// Take a key into use that its holders have made. Others that are in use retire: they answer checks, and nothing is written under
-    /// them any more.
+    /// them any more. Of a key in use, take in its newest shares, so that nodes need not ask for them.
     Adopt(AdoptArguments),
     /// Set who holds a key. Who comes gets its share from the others; when somebody goes, the others make theirs anew.
     Holders(HoldersArguments),
@@ -95,7 +95,7 @@ fn majority(holders: usize) -> Option<u16> {
 
 fn pending(id: KeyId, threshold: u16, holders: Vec<(MemberId, HolderIndex)>) -> RosterKey {
     let holders = holders.into_iter().map(|(member, index)| KeyHolder { member, index }).collect();
-    let sharing = Sharing { threshold, generation: 0, holders, classes: Vec::new() };
+    let sharing = Sharing { threshold, generation: 0, holders, classes: Vec::new(), former: Vec::new() };
     let (scheme, state) = (Scheme::ToprfRistretto255, KeyState::Pending);
     RosterKey { id, scheme, state, check: String::new(), sharing: Some(sharing) }
 }
@@ -131,6 +131,10 @@ pub(super) fn run(command: &AllianceKeyCommand, environment: &Environment, print
         printer.note("this is so already");
     } else {
         secretariat.change(environment.now(), |roster| *roster = next)?;
+        if let AllianceKeyCommand::Destroy(arguments) = command {
+            // Now that the roster says so: the other way round a crash would leave a key that nobody can admit a member with.
+            destroy_secret(&AllianceFolder::at(folder).pseudonym_key(&arguments.id))?;
+        }
         spread(&secretariat, printer);
         printer.note(advice);
     }
@@ -155,10 +159,16 @@ fn add(roster: &mut Roster, arguments: &AddArguments) -> Result<String, Failure>
         let failure = Failure::new("HOLDERS_TOO_FEW", "a key is shared among 2 members at least".to_owned());
         failure.advise("admit more members first")
     })?;
+    let holders_count = holders.len();
     let sharing = holders.into_iter().zip(places(&BTreeSet::new())).collect();
     roster.keys.push(pending(id.clone(), threshold, sharing));
+    let spare = if holders_count == usize::from(threshold) {
+        "All of them are needed: where one loses its share for good, the key is lost. "
+    } else {
+        ""
+    };
     Ok(format!(
-        "Its holders' nodes make the key among them once they have this roster and all run. Then one of them runs `countermark key \
+        "{spare}Its holders' nodes make the key among them once they have this roster and all run. Then one of them runs `countermark key \
          result {id} --out {id}.note` and sends it; then `countermark alliance key adopt`."
     ))
 }
@@ -183,34 +193,44 @@ fn find<'r>(roster: &'r mut Roster, id: &KeyId) -> Result<&'r mut RosterKey, Fai
 
 fn adopt(roster: &mut Roster, arguments: &AdoptArguments) -> Result<String, Failure> {
     let note = read_public(&arguments.result, MAX_SHARING_BYTES as u64)?;
+    let was_pending: BTreeSet<KeyId> =
+        roster.keys.iter().filter(|key| key.state == KeyState::Pending).map(|key| key.id.clone()).collect();
     let key = take_in(roster, &note)?;
+    if !was_pending.contains(&key) {
+        return Ok(format!("Nodes that start with this roster know the newest shares of key {key} at once."));
+    }
     Ok(format!(
         "Key {key} is in use as soon as the nodes have this roster. Where another one retires, members submit their signals again; \
          `countermark key status` at each shows how far they are, and then `countermark alliance key destroy` ends the old one."
     ))
 }
 
-/// Takes the key into use that a note of its holders is about.
+/// Takes the key into use that a note of its holders is about; of one that is in use, its newest shares.
 ///
 /// # Errors
-/// Where the note is not what all holders of a pending key signed.
+/// Where the note is not what all holders of a key signed, or the roster knows newer shares.
 pub(in crate::cli) fn take_in(roster: &mut Roster, note: &str) -> Result<KeyId, Failure> {
-    let pending = roster.keys.iter().filter(|key| key.state == KeyState::Pending && key.sharing.is_some());
-    let believed: Vec<_> = pending.map(|key| believe(&roster.alliance, roster, key, note.as_bytes())).collect();
+    let shared = roster.keys.iter().filter(|key| key.state != KeyState::Destroyed && key.sharing.is_some());
+    let believed: Vec<_> = shared.map(|key| believe(&roster.alliance, roster, key, note.as_bytes())).collect();
     let Some(made) = believed.iter().find_map(|believed| believed.as_ref().ok()).cloned() else {
-        let why = believed.into_iter().find_map(Result::err).map_or_else(|| "no key is pending".to_owned(), |e| e.to_string());
+        let why = believed.into_iter().find_map(Result::err).map_or_else(|| "no key is shared".to_owned(), |e| e.to_string());
         let failure = Failure::new("KEY_RESULT_REFUSED", format!("what came of the ceremony is not taken: {why}"));
-        return Err(failure.advise("give what a holder of the pending key wrote with `countermark key result`"));
+        return Err(failure.advise("give what a holder of the key wrote with `countermark key result`"));
     };
-    for key in &mut roster.keys {
-        if key.id == made.key {
-            if let Some(sharing) = &mut key.sharing {
-                (sharing.generation, sharing.classes) = (made.generation, made.classes.clone());
-            }
-            key.state = KeyState::Active;
-        } else if key.state == KeyState::Active {
-            key.state = KeyState::Retiring;
+    let refused = |sentence: &str| Failure::new("KEY_RESULT_REFUSED", sentence.to_owned());
+    let Some(listed) = roster.keys.iter_mut().find(|key| key.id == made.key) else {
+        return Err(refused("the roster has no such key"));
+    };
+    let state = listed.state;
+    if let Some(sharing) = &mut listed.sharing {
+        if state != KeyState::Pending && sharing.generation > made.generation {
+            return Err(refused("the roster knows newer shares of this key").advise("ask a holder for its newest result"));
         }
+        (sharing.generation, sharing.classes) = (made.generation, made.classes.clone());
+    }
+    if state == KeyState::Pending {
+        roster.keys.iter_mut().filter(|key| key.state == KeyState::Active).for_each(|key| key.state = KeyState::Retiring);
+        roster.keys.iter_mut().filter(|key| key.id == made.key).for_each(|key| key.state = KeyState::Active);
     }
     Ok(made.key)
 }
@@ -232,10 +252,27 @@ fn set_holders(roster: &mut Roster, arguments: &HoldersArguments) -> Result<Stri
             "add the new ones first, and take out the others when `countermark key status` shows that these have their shares";
         return Err(Failure::new("HOLDERS_TOO_FEW", sentence).advise(advice));
     }
-    let taken = sharing.holders.iter().map(|holder| holder.index).collect();
-    let new = arguments.holders.iter().filter(|member| stay.iter().all(|holder| holder.member != **member)).cloned();
-    let new: Vec<KeyHolder> = new.zip(places(&taken)).map(|(member, index)| KeyHolder { member, index }).collect();
-    sharing.holders = stay.into_iter().chain(new).collect();
+    let new: BTreeSet<&MemberId> =
+        arguments.holders.iter().filter(|member| stay.iter().all(|holder| holder.member != **member)).collect();
+    let made = !sharing.classes.is_empty();
+    if made && !new.is_empty() && stay.len() < sharing.holders.len() {
+        let sentence = "members are added as holders, or taken out, but not both at once".to_owned();
+        let advice =
+            "add the new ones first, and take out the others when `countermark key status` shows that these have their shares";
+        return Err(Failure::new("HOLDERS_BOTH_WAYS", sentence).advise(advice));
+    }
+    let gone = sharing.holders.iter().filter(|holder| !stay.contains(holder)).cloned();
+    let mut former: Vec<KeyHolder> = sharing.former.iter().cloned().chain(gone).collect();
+    let taken = stay.iter().chain(&former).map(|holder| holder.index).collect();
+    let mut free = places(&taken);
+    sharing.holders = stay;
+    for member in new {
+        let known = former.iter().position(|holder| holder.member == *member).map(|place| former.swap_remove(place));
+        let fresh = || free.next().map(|index| KeyHolder { member: member.clone(), index });
+        sharing.holders.extend(known.or_else(fresh));
+    }
+    former.sort_unstable_by_key(|holder| holder.index);
+    sharing.former = former;
     Ok("The nodes of the holders see to it by themselves; `countermark key status` there shows how far they are.".to_owned())
 }
 
@@ -249,15 +286,20 @@ fn destroy(roster: &mut Roster, id: &KeyId) -> Result<String, Failure> {
         KeyState::Pending | KeyState::Retiring => key.state = KeyState::Destroyed,
         KeyState::Destroyed => {}
     }
-    if let Some(sharing) = &mut key.sharing {
-        sharing.classes.clear();
-    }
+    let Some(sharing) = &mut key.sharing else {
+        return Ok(format!(
+            "Here the secret of key {id} is removed, and the members' nodes remove theirs when they have this roster. Have every member \
+             remove it from backups, too: whoever keeps it can name each seller that was stated under it."
+        ));
+    };
+    sharing.classes.clear();
     Ok(format!("The holders' nodes destroy their shares of key {id} when they have this roster."))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{GroupElement, KeyClass, Member, SharedClass};
     use crate::feed::fixtures::roster;
 
     fn members(names: &[&str]) -> Vec<MemberId> {
@@ -302,7 +344,16 @@ mod tests {
         set(&mut alliance, &["acme", "brand", "chips"]).expect("one more");
         set(&mut alliance, &["chips", "acme"]).expect("one fewer");
         set(&mut alliance, &["acme", "brand", "chips"]).expect("again");
-        assert_eq!(places(&alliance), [("acme".into(), 1), ("chips".into(), 3), ("brand".into(), 4)]);
+        assert_eq!(places(&alliance), [("acme".into(), 1), ("chips".into(), 3), ("brand".into(), 2)], "each its own");
+        set(&mut alliance, &["acme", "chips"]).expect("one fewer");
+        alliance.members.push(Member { id: "drinks".parse().expect("valid"), ..alliance.members[0].clone() });
+        set(&mut alliance, &["acme", "chips", "drinks"]).expect("another one");
+        assert_eq!(places(&alliance).last(), Some(&("drinks".into(), 4)), "whoever has a share of place 2 is still somebody");
+        let class = |class: &KeyClass| SharedClass { class: *class, polynomial: vec![GroupElement([1; 32]); 2] };
+        let sharing = alliance.keys[0].sharing.as_mut().expect("shared");
+        sharing.classes = KeyClass::ALL.iter().map(class).collect();
+        assert_eq!(set(&mut alliance, &["acme", "chips", "brand"]), Err("HOLDERS_BOTH_WAYS".into()));
+        alliance.keys[0].sharing.as_mut().expect("shared").classes.clear();
         assert!(destroy(&mut alliance, &"k1".parse().expect("valid")).is_ok(), "it was never made");
         assert_eq!(alliance.keys[0].state, KeyState::Destroyed);
         assert_eq!(alliance.validate(), Ok(()));

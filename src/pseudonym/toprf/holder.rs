@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use aws_lc_rs::digest::{Context, SHA512};
 use curve25519_dalek::ristretto::RistrettoPoint;
 use curve25519_dalek::scalar::Scalar;
 use zeroize::{Zeroize as _, ZeroizeOnDrop, Zeroizing};
@@ -65,6 +66,18 @@ impl KeyShare {
         blinded: &[[u8; ELEMENT_BYTES]],
         entropy: &dyn Entropy,
     ) -> Result<Evaluation, ToprfError> {
+        let random = Zeroizing::new(random_scalar(entropy)?);
+        let nonce = Zeroizing::new(hedged(&self.secret, &random, quorum, blinded));
+        self.evaluate_with(quorum, blinded, &nonce)
+    }
+
+    /// The same with this nonce, which is used for nothing else.
+    pub(super) fn evaluate_with(
+        &self,
+        quorum: &Quorum,
+        blinded: &[[u8; ELEMENT_BYTES]],
+        nonce: &Scalar,
+    ) -> Result<Evaluation, ToprfError> {
         let wanted = usize::from(u16::MAX);
         if blinded.is_empty() || blinded.len() > wanted {
             return Err(ToprfError::CountWrong { given: blinded.len(), wanted });
@@ -74,12 +87,26 @@ impl KeyShare {
         let half = Zeroizing::new(secret.div_by_2());
         let halves: Vec<RistrettoPoint> = elements.iter().map(|element| *half * element).collect();
         let multiplied = encode_doubled(&halves);
-        let nonce = Zeroizing::new(random_scalar(entropy)?);
         let key = RistrettoPoint::mul_base(&secret);
         let claim = Claim { key: &key, elements: &elements, encoded: blinded, multiplied: &multiplied };
-        let proof = claim.prove(&VOPRF, &secret, &nonce);
+        let proof = claim.prove(&VOPRF, &secret, nonce);
         Ok(Evaluation { elements: multiplied, proof })
     }
+}
+
+/// A nonce that is another one for each batch and quorum, even where a machine that was copied while it ran gives the same randomness twice: with two
+/// answers under one nonce the share could be computed.
+fn hedged(secret: &Scalar, random: &Scalar, quorum: &Quorum, blinded: &[[u8; ELEMENT_BYTES]]) -> Scalar {
+    let places: Vec<u8> = quorum.holders().iter().flat_map(|place| place.get().to_be_bytes()).collect();
+    let (secret, random) = (Zeroizing::new(secret.to_bytes()), Zeroizing::new(random.to_bytes()));
+    let mut context = Context::new(&SHA512);
+    // As many places as the threshold, hence of one length for each key.
+    for part in [&b"countermark proof nonce v1\0"[..], secret.as_slice(), random.as_slice(), &places, blinded.as_flattened()] {
+        context.update(part);
+    }
+    let mut wide = Zeroizing::new([0; 64]);
+    wide.copy_from_slice(context.finish().as_ref());
+    Scalar::from_bytes_mod_order_wide(&wide)
 }
 
 pub(super) fn decode(encoded: &[[u8; ELEMENT_BYTES]]) -> Result<Vec<RistrettoPoint>, ToprfError> {

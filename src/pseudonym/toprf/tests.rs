@@ -171,7 +171,8 @@ fn the_vectors_of_the_rfc_with_proofs_come_out_byte_for_byte() {
         let blinding = Blinding::with(&given, Zeroizing::new(scalars), Vec::new());
         let expected: Vec<[u8; 32]> = elements.iter().map(|element| bytes(blinded[*element])).collect();
         assert_eq!(blinding.encoded(), expected, "case {case}");
-        let evaluation = share.evaluate(&quorum, blinding.encoded(), &giving(&[bytes(nonces[case])])).expect("evaluated");
+        let evaluation = share.evaluate_with(&quorum, blinding.encoded(), &scalar(&bytes(nonces[case])).expect("a scalar"));
+        let evaluation = evaluation.expect("evaluated");
         let expected: Vec<[u8; 32]> = elements.iter().map(|element| bytes(evaluated[*element])).collect();
         assert_eq!((&evaluation.elements, evaluation.proof), (&expected, bytes(proofs[case])), "case {case}");
         let verified = blinding.verify(&evaluation, &public, &quorum, place(1)).expect("proven");
@@ -330,4 +331,28 @@ fn blinded_twice_an_identifier_looks_different() {
     let (first, second) = (blind(&[b"one", b"one"], 1), blind(&[b"one", b"one"], 2));
     let seen: std::collections::BTreeSet<_> = first.encoded().iter().chain(second.encoded()).collect();
     assert_eq!(seen.len(), 16);
+}
+
+/// A machine that was copied while it ran draws the same random bytes twice.
+#[test]
+fn randomness_that_comes_twice_tells_no_share() {
+    let key = shared(2, 3, 1);
+    let share = &key.shares[0];
+    let quorums = [key.quorum(&[1, 2]), key.quorum(&[1, 3])];
+    let batches = [blind(&[b"one"], 7), blind(&[b"two"], 8)];
+    let mut answers = Vec::new();
+    for quorum in &quorums {
+        for batch in &batches {
+            let evaluation = share.evaluate(quorum, batch.encoded(), &entropy(5)).expect("evaluated");
+            let part = |at: usize| scalar(&evaluation.proof[at..at + 32].try_into().expect("32 bytes")).expect("a scalar");
+            answers.push((quorum.coefficient(share.holder()).expect("of it"), part(0), part(32)));
+        }
+    }
+    for (place, (first, challenge, response)) in answers.iter().enumerate() {
+        for (second, other_challenge, other_response) in &answers[..place] {
+            // With one nonce for both, `response + challenge * coefficient * share` would be the same.
+            let guess = (other_response - response) * (challenge * first - other_challenge * second).invert();
+            assert_ne!(guess, scalar(&share.to_bytes()).expect("a scalar"));
+        }
+    }
 }

@@ -78,5 +78,11 @@ pub(in crate::service) async fn newest(
             None
         }
     });
-    believed.max_by_key(|(said, _)| said.generation)
+    let believed: Vec<_> = believed.collect();
+    let (newest, note) = believed.iter().max_by_key(|(said, _)| said.generation)?;
+    if believed.iter().any(|(said, _)| said.generation == newest.generation && said != newest) {
+        tracing::error!(key = %key.id, generation = newest.generation, "holders signed two results of one ceremony; neither is believed");
+        return None;
+    }
+    Some((newest.clone(), note.clone()))
 }

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
 use super::record::{Held, Record};
-use crate::domain::{KeyClass, KeyId};
+use crate::domain::{KeyClass, KeyId, RosterKey, SharedGeneration};
 use crate::pseudonym::toprf::KeyShare;
 
 /// Where records are kept: secret bytes by key.
@@ -120,15 +120,23 @@ impl ShareBook {
         self.vault.keys()
     }
 
-    /// The share of a key and class, of one generation, and the newest generation there is. May read the disk.
+    /// The share of a class of a key of the roster, of one generation, and the newest generation there is. May read the disk.
     ///
     /// # Errors
     /// [`VaultError`].
-    pub fn share(&self, key: &KeyId, class: KeyClass, generation: u32) -> Result<(Option<KeyShare>, Option<u32>), VaultError> {
-        let record = self.record(key)?;
-        let held = record.held.iter().chain(&record.before).find(|held| held.sharing.generation == generation);
+    pub fn share(
+        &self,
+        key: &RosterKey,
+        class: KeyClass,
+        generation: u32,
+    ) -> Result<(Option<KeyShare>, Option<u32>), VaultError> {
+        let (record, listed) = (self.record(&key.id)?, SharedGeneration::of(key));
+        // Of another key of this name nothing is used: the answer would not verify, and it would look like a lie.
+        let is_of_it = |held: &&Held| listed.as_ref().is_some_and(|listed| held.sharing.is_of_the_same_keys(listed));
+        let of_it = || record.held.iter().chain(&record.before).filter(is_of_it);
+        let held = of_it().find(|held| held.sharing.generation == generation);
         let share = held.and_then(|held| held.shares.share(class).cloned());
-        Ok((share, record.held.as_ref().map(|held| held.sharing.generation)))
+        Ok((share, of_it().map(|held| held.sharing.generation).next()))
     }
 
     /// What the holders said of the shares in use; `None` where this member has none, or the roster says it.

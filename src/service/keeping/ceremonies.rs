@@ -216,7 +216,10 @@ impl Ceremonies {
         let now = self.clock.now();
 
         let newest = self.newest(&looked).await;
-        if self.catch_up(&looked, &mut record, newest.as_ref(), now) {
+        let set_back = record.set_back(now);
+        let fitted = self.fit(&looked, &mut record, now);
+        let caught_up = self.catch_up(&looked, &mut record, newest.as_ref(), now);
+        if set_back || fitted || caught_up {
             self.book.keep(id, &record)?;
         }
         if record.before.is_some() && record.held.as_ref().is_some_and(|held| now.since(held.since) >= SHARE_OVERLAP) {
@@ -225,13 +228,14 @@ impl Ceremonies {
             tracing::info!(key = %id, "the shares before the last ones are erased");
         }
         let in_use = SharedGeneration::of(key);
-        // A name that was used for another key before.
-        let is_other = |held: &Held| in_use.as_ref().is_some_and(|listed| !held.sharing.is_of_the_same_keys(listed));
-        if record.held.as_ref().is_some_and(is_other) {
-            self.book.destroy(id)?;
-            record = Record::default();
+        if in_use.is_some() && record.prune() {
+            self.book.keep(id, &record)?;
         }
         match (&record.held, in_use) {
+            (Some(held), Some(listed)) if !held.sharing.is_of_the_same_keys(&listed) => {
+                self.report(&looked, &record, other_key(id), Vec::new());
+                Ok(false)
+            }
             (None, None) => self.make(&looked, record, None).await,
             (Some(_), None) => {
                 self.report(&looked, &record, CeremonyState::Made, Vec::new());
@@ -247,6 +251,35 @@ impl Ceremonies {
                     Ok(false)
                 }
             }
+        }
+    }
+
+    /// Sees to it that the shares in use are those that the roster wants, where this member has such; true where the record has changed.
+    /// Nothing is destroyed by that: what a roster says wrongly, the next one may say rightly.
+    fn fit(&self, looked: &Looked<'_>, record: &mut Record, now: Timestamp) -> bool {
+        let Some(held) = &record.held else { return false };
+        match SharedGeneration::of(looked.key) {
+            // A key that is made, but by others than are to hold it.
+            None if held.sharing.holders != looked.sharing.in_order() || held.sharing.threshold != looked.sharing.threshold => {
+                record.set_aside();
+                true
+            }
+            None => false,
+            Some(listed) if !held.sharing.is_of_the_same_keys(&listed) => {
+                // The result of another attempt to make it is the one that was taken into use.
+                let taken = record.signed.iter().filter(|signed| signed.sharing.is_of_the_same_keys(&listed));
+                let Some(taken) = taken.max_by_key(|signed| signed.sharing.generation).cloned() else { return false };
+                record.set_aside();
+                record.signed.retain(|signed| signed.sharing != taken.sharing);
+                record.held = Some(Held { since: now, ..taken });
+                true
+            }
+            // Its share is that of another place, and of no use at its own.
+            Some(_) if held.place() != Some(looked.place) => {
+                (record.before, record.running) = (record.held.take(), None);
+                true
+            }
+            Some(_) => false,
         }
     }
 
@@ -291,6 +324,10 @@ impl Ceremonies {
             return false;
         }
         if record.signed.iter().any(|signed| signed.sharing == *said) {
+            if looked.sharing.classes.is_empty() {
+                // Which of two the secretariat takes into use is not known yet.
+                record.set_aside();
+            }
             record.adopt(said.generation, note.clone(), now);
             tracing::info!(key = %looked.key.id, generation = said.generation, "the shares that all have signed are in use");
             return true;
@@ -300,27 +337,26 @@ impl Ceremonies {
         }
         // They have gone on without this member: its share fits no other any more.
         tracing::warn!(key = %looked.key.id, generation = said.generation, "the other holders have newer shares; this member's is repaired");
-        record.before = record.held.take();
+        (record.before, record.running) = (record.held.take(), None);
         true
     }
 
-    /// Whether shares are to be made anew: they are old, a member has one that is to have none, or somebody wants it.
+    /// Whether shares are to be made anew: they are old, were made by others than are to have them, or somebody wants it.
     fn is_due(&self, looked: &Looked<'_>, record: &Record, held: &Held, now: Timestamp) -> bool {
         let age = now.since(held.since);
-        let departed = held.sharing.holders.iter().any(|holder| !looked.sharing.holders.contains(holder));
+        let changed = held.sharing.holders != looked.sharing.in_order();
         let days = looked.roster.policy.evaluations.refresh_days;
         let wanted = self.desk.wanted.lock().contains(&looked.key.id);
-        departed || wanted || record.running.is_some() || age >= DAY * days.into()
+        changed || wanted || record.running.is_some() || age >= DAY * days.into()
     }
 
-    /// Whether another holder has begun to make shares anew, and these are old enough that it may want to.
+    /// Whether another holder has begun to make shares anew, and these are old enough that it may want to; or so many have that one of
+    /// them does not lie.
     async fn is_joined(&self, looked: &Looked<'_>, held: &Held, now: Timestamp) -> bool {
-        if now.since(held.since) < MIN_SHARE_AGE {
-            return false;
-        }
         // No ceremony has this name: only how far the others are is asked.
         let answers = self.answers(looked, Hash([0; 32])).await;
-        answers.values().any(|answer| answer.generation > held.sharing.generation)
+        let begun = answers.values().filter(|answer| answer.generation > held.sharing.generation).count();
+        begun >= usize::from(looked.sharing.threshold) || (begun > 0 && now.since(held.since) >= MIN_SHARE_AGE)
     }
 
     /// The others' parts of a ceremony, of those that answer.
@@ -342,13 +378,12 @@ impl Ceremonies {
         let plan = Plan::of(id, looked.sharing, looked.place, base);
         let now = self.clock.now();
         // One that failed is given up for the next generation, after a while.
-        let failed = record.running.as_ref().and_then(|running| Some((running.failed.clone()?, running.generation)));
-        let at_least = match &failed {
-            Some((failed, generation))
-                if record.signed.len() < MAX_SIGNED_RESULTS
-                    && (now.since(Timestamp::from_unix_ms(failed.at_ms)) >= CEREMONY_RETRY
-                        || self.desk.wanted.lock().remove(id)) =>
-            {
+        let running = plan.running(alliance, &record);
+        let failed = running.and_then(|running| Some((running.failed.as_ref()?.at_ms, running.generation)));
+        let has_room = record.signed.len() < MAX_SIGNED_RESULTS;
+        let is_due = |at_ms| now.since(Timestamp::from_unix_ms(at_ms)) >= CEREMONY_RETRY;
+        let at_least = match failed {
+            Some((at_ms, generation)) if has_room && (is_due(at_ms) || self.desk.wanted.lock().remove(id)) => {
                 generation.saturating_add(1)
             }
             Some(_) | None => plan.least,
@@ -363,11 +398,24 @@ impl Ceremonies {
                 return Ok(false);
             };
             let answers = self.answers(looked, ceremony).await;
+            // Whoever is ahead does not come down again, so the others come up: not all at once, not past what can be kept, and not by the
+            // word of one that may just have made this attempt fail.
+            let rests = record.running.as_ref().is_some_and(|running| running.failed.is_some());
             let ahead = answers.values().map(|answer| answer.generation).max().unwrap_or(0);
-            let reachable = generation < ahead && ahead - generation <= MAX_GENERATIONS_AHEAD;
-            if reachable && plan.begin(alliance, &mut record, ahead, &*self.entropy)? {
+            let ahead = ahead.min(generation.saturating_add(MAX_GENERATIONS_AHEAD));
+            if !rests
+                && ahead > generation
+                && record.signed.len() < MAX_SIGNED_RESULTS
+                && plan.begin(alliance, &mut record, ahead, &*self.entropy)?
+            {
                 self.book.keep(id, &record)?;
-                continue;
+                self.report(
+                    looked,
+                    &record,
+                    CeremonyState::Making,
+                    plan.others().map(|holder| holder.member.clone()).collect(),
+                );
+                return Ok(true);
             }
             let (seat, now) = (self.seat(), self.clock.now());
             let work = (plan.clone(), record.clone(), looked.roster.clone());
@@ -579,6 +627,14 @@ impl Ceremonies {
             sharing.index_of(self.directory.member()).filter(|_| roster.is_active(from) && sharing.index_of(from).is_some());
         own.map(|own| (sharing.clone(), own)).ok_or_else(|| CeremonyRefusal::NotAHolder(key.clone()))
     }
+}
+
+/// That the roster has another key under a name than this member has shares of.
+fn other_key(key: &KeyId) -> CeremonyState {
+    let sentence = format!(
+        "the roster has another key under the name {key} than the one this member has a share of, which is kept: compare rosters          with the secretariat; where the old key is gone for good, move its file out of data_dir/shares"
+    );
+    CeremonyState::Failed { code: "KEY_OTHER".to_owned(), sentence, culprit: None }
 }
 
 /// What parts are signed with, for another thread.

@@ -10,7 +10,7 @@ use super::{CeremonyAnswer, Signed};
 use crate::domain::{
     AllianceName, Entropy, EntropyError, HolderIndex, KeyHolder, KeyId, MemberId, Roster, SharedGeneration, Sharing, Timestamp,
 };
-use crate::feed::{CeremonyPart, Hash, Round, SigningKey, join_sharing, sha256, sign_sharing, verify_sharing};
+use crate::feed::{CeremonyPart, Hash, Round, SigningKey, join_sharing, open_sharing, sha256, sign_sharing, verify_sharing};
 use crate::pseudonym::HeldShares;
 use crate::pseudonym::ceremony::{CeremonyError, Making, Purpose, Seed};
 
@@ -69,7 +69,12 @@ impl Plan {
         sha256(&[head.as_bytes(), &polynomials])
     }
 
-    /// The ceremony that a record is at; begins it where there is none, or one of another plan.
+    /// The ceremony of this plan that a record is at.
+    pub(super) fn running<'r>(&self, alliance: &AllianceName, record: &'r Record) -> Option<&'r Running> {
+        record.running.as_ref().filter(|running| running.ceremony == self.name(alliance, running.generation))
+    }
+
+    /// Begins the ceremony where a record is at none of this plan, or at one of a generation that is too low.
     pub(super) fn begin(
         &self,
         alliance: &AllianceName,
@@ -77,14 +82,12 @@ impl Plan {
         at_least: u32,
         entropy: &dyn Entropy,
     ) -> Result<bool, EntropyError> {
-        let running = record.running.as_ref();
-        let stands =
-            |running: &&Running| running.generation >= at_least && running.ceremony == self.name(alliance, running.generation);
-        if running.is_some_and(|running| stands(&running)) {
+        if self.running(alliance, record).is_some_and(|running| running.generation >= at_least) {
             return Ok(false);
         }
-        let after = record.highest().map_or(0, |highest| highest.saturating_add(1));
-        let generation = at_least.max(self.least).max(after).max(running.map_or(0, |running| running.generation));
+        // After the last one there is none: a second result of it would be signed.
+        let Some(after) = record.highest().map_or(Some(0), |highest| highest.checked_add(1)) else { return Ok(false) };
+        let generation = at_least.max(self.least).max(after);
         record.running = Some(Running {
             generation,
             ceremony: self.name(alliance, generation),
@@ -289,14 +292,13 @@ impl Plan {
             let name = |place: HolderIndex| self.member(place).map(ToString::to_string).unwrap_or_default();
             let of = self.holders.get(place).map(|holder| holder.index);
             let (from, of) = (*from, of.unwrap_or(*from));
-            // One that names itself, or this participant, wrongly is known; else one of the two lies.
-            let culprit = if of == from { Some(from) } else { None };
+            // Who it is cannot be told: of two one lies, and one that says it of itself may have lost its records.
             let sentence = format!(
                 "{} saw other commitments of {} than this member did: one of the two shows two faces, or has lost its records",
                 name(from),
                 name(of)
             );
-            return Err(Blame { culprit, code: "CEREMONY_ECHO_DIFFERS", sentence });
+            return Err(Blame { culprit: None, code: "CEREMONY_ECHO_DIFFERS", sentence });
         }
         Ok(())
     }
@@ -318,8 +320,13 @@ impl Plan {
                 continue;
             };
             match verify_sharing(seat.alliance, &signed.sharing, &holder.member, &key, &note) {
-                Ok(()) => notes.push(note),
-                Err(_) => {
+                Ok(true) => notes.push(note),
+                Err(error) => {
+                    let (member, code) = (&holder.member, error.code());
+                    tracing::warn!(%member, code, %error, "a holder's word on what came of a key ceremony is not rightly signed");
+                    missing.push(holder.member.clone());
+                }
+                Ok(false) => {
                     let sentence = format!("{} signed that something else came of it than this member computed", holder.member);
                     return Err(Blame { culprit: Some(holder.index), code: "CEREMONY_RESULT_DIFFERS", sentence });
                 }
@@ -329,7 +336,12 @@ impl Plan {
             return Ok(Advance::Waiting(missing));
         }
         let joined = join_sharing(notes.iter().map(|note| &note[..])).ok_or(CeremonyError::Unsound)?;
-        Ok(Advance::Complete(joined))
+        // What is put into use is what everybody else will believe.
+        let feed_key = |member: &MemberId| seat.roster.member(member).map(|listed| listed.feed_key);
+        match open_sharing(&joined, seat.alliance, feed_key) {
+            Ok(said) if said == signed.sharing => Ok(Advance::Complete(joined)),
+            Ok(_) | Err(_) => Err(CeremonyError::Unsound.into()),
+        }
     }
 }
 
@@ -351,18 +363,6 @@ struct Blame {
 impl From<CeremonyError> for Blame {
     fn from(error: CeremonyError) -> Self {
         Self { culprit: error.culprit(), code: error.code(), sentence: error.to_string() }
-    }
-}
-
-impl Record {
-    /// Puts the shares into use that this member has signed, now that all have.
-    pub(super) fn adopt(&mut self, generation: u32, note: Bytes, now: Timestamp) {
-        let Some(place) = self.signed.iter().position(|signed| signed.sharing.generation == generation) else { return };
-        let mut held = self.signed.swap_remove(place);
-        (held.note, held.since) = (Some(note), now);
-        self.before = self.held.replace(held);
-        self.running = None;
-        self.signed.clear();
     }
 }
 

@@ -10,11 +10,12 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::domain::{HolderIndex, MemberId, SharedGeneration, Timestamp};
+use crate::domain::limits::MAX_SHARE_RECORD_BYTES;
+use crate::domain::{HolderIndex, KeyClass, MemberId, SharedGeneration, Timestamp};
 use crate::feed::Hash;
 use crate::pseudonym::HeldShares;
 use crate::pseudonym::ceremony::Seed;
-use crate::pseudonym::toprf::PublicShares;
+use crate::pseudonym::toprf::{KeyShare, PublicShares};
 
 /// The layout of the record.
 const FORMAT: u32 = 1;
@@ -59,6 +60,11 @@ pub(super) struct Held {
 }
 
 impl Held {
+    /// Whose shares these are.
+    pub(super) fn place(&self) -> Option<HolderIndex> {
+        KeyClass::ALL.first().and_then(|class| self.shares.share(*class)).map(KeyShare::holder)
+    }
+
     /// Whether the shares are those that everybody knows of.
     pub(super) fn is_sound(&self) -> bool {
         let fits = |class: &crate::domain::SharedClass| {
@@ -100,15 +106,56 @@ pub(super) struct Failed {
 }
 
 impl Record {
-    /// The highest generation that was ever signed or is in use: no other ceremony of this member makes it again.
+    /// The highest generation of which anything is kept. As what is kept of results that were signed is only dropped below the shares in
+    /// use, none that was ever signed is higher: no ceremony of this member makes one again.
     pub(super) fn highest(&self) -> Option<u32> {
-        let signed = self.signed.iter().map(|signed| signed.sharing.generation);
-        signed.chain(self.held.as_ref().map(|held| held.sharing.generation)).max()
+        let kept = self.held.iter().chain(&self.before).chain(&self.signed);
+        kept.map(|kept| kept.sharing.generation).max()
+    }
+
+    /// Puts the shares into use that this member has signed, now that all have. Results of higher generations stay: all may have signed
+    /// one of these, too, and somebody who keeps that to itself may show it later.
+    pub(super) fn adopt(&mut self, generation: u32, note: Bytes, now: Timestamp) {
+        let Some(place) = self.signed.iter().position(|signed| signed.sharing.generation == generation) else { return };
+        let mut held = self.signed.swap_remove(place);
+        (held.note, held.since) = (Some(note), now);
+        self.before = self.held.replace(held);
+        self.running = None;
+    }
+
+    /// Drops results that nobody can go on with any more: shares of the same keys as those in use, and no newer. True where there were
+    /// any.
+    pub(super) fn prune(&mut self) -> bool {
+        let Some(held) = &self.held else { return false };
+        let before = self.signed.len();
+        let newer = |signed: &Held| signed.sharing.generation > held.sharing.generation;
+        self.signed.retain(|signed| newer(signed) || !signed.sharing.is_of_the_same_keys(&held.sharing));
+        self.signed.len() < before
+    }
+
+    /// Puts the shares aside that are in use, as a result that was signed: the roster may want them again.
+    pub(super) fn set_aside(&mut self) {
+        self.signed.extend(self.held.take());
+        self.running = None;
+    }
+
+    /// Takes back times that lie in the future, because the clock was ahead once; true where there were any. Else nothing would ever be
+    /// old.
+    pub(super) fn set_back(&mut self, now: Timestamp) -> bool {
+        let mut changed = false;
+        for held in self.held.iter_mut().chain(&mut self.before).filter(|held| held.since > now) {
+            (held.since, changed) = (now, true);
+        }
+        let failed = self.running.as_mut().and_then(|running| running.failed.as_mut());
+        if let Some(failed) = failed.filter(|failed| failed.at_ms > now.unix_ms()) {
+            (failed.at_ms, changed) = (now.unix_ms(), true);
+        }
+        changed
     }
 
     pub(super) fn to_json(&self) -> Zeroizing<Vec<u8>> {
         // Large enough that it does not grow and leave copies behind.
-        let mut out = Zeroizing::new(Vec::with_capacity(256 * 1_024));
+        let mut out = Zeroizing::new(Vec::with_capacity(MAX_SHARE_RECORD_BYTES));
         let file = File {
             format: FORMAT,
             held: self.held.as_ref().map(HeldFile::of),

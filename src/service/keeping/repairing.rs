@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_lc_rs::digest::{Context, SHA512};
 use futures_util::future;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::{FellowHolders, RepairAnswer, RepairQuery, Signed};
-use crate::domain::limits::MAX_CEREMONY_PART_BYTES;
+use crate::domain::limits::{HOLDER_TIMEOUT, MAX_CEREMONY_PART_BYTES};
 use crate::domain::{AllianceName, Entropy, GroupElement, HolderIndex, KeyClass, KeyId, MemberId, Roster, SharedGeneration};
 use crate::feed::{CeremonyPart, Hash, Round, SigningKey, decimal, sha256};
 use crate::pseudonym::HeldShares;
@@ -163,17 +164,27 @@ impl Repairing<'_> {
         Some(pieces)
     }
 
+    /// That a helper signed what it is said to have committed to.
+    fn verify_split(&self, place: HolderIndex, split: &Signed) -> Result<(), RepairError> {
+        let helper = self.holders.get(&place).ok_or(RepairError::Request)?;
+        let key = self.roster.member(helper).map(|listed| listed.feed_key).ok_or(RepairError::Request)?;
+        let signed = self.split_of(helper).verify(self.alliance, &split.note, &split.body, &key);
+        signed.map_err(|error| RepairError::Helper {
+            helper: helper.clone(),
+            code: error.code().to_owned(),
+            sentence: "it did not sign the split of its share".to_owned(),
+        })
+    }
+
     /// What a helper committed to, by class, where it signed it and it is its part.
     fn read_split(&self, place: HolderIndex, split: &Signed) -> Result<Vec<Vec<GroupElement>>, RepairError> {
+        self.verify_split(place, split)?;
         let helper = self.holders.get(&place).ok_or(RepairError::Request)?;
         let failed = |code: &str, sentence: &str| RepairError::Helper {
             helper: helper.clone(),
             code: code.to_owned(),
             sentence: sentence.to_owned(),
         };
-        let key = self.roster.member(helper).map(|listed| listed.feed_key).ok_or(RepairError::Request)?;
-        let signed = self.split_of(helper).verify(self.alliance, &split.note, &split.body, &key);
-        signed.map_err(|error| failed(error.code(), "it did not sign the split of its share"))?;
         let count = self.wanted.helpers.len();
         if split.body.len() != KeyClass::ALL.len() * count * ELEMENT_BYTES || split.body.len() > MAX_CEREMONY_PART_BYTES {
             return Err(failed("CEREMONY_PART_MALFORMED", "it sent what cannot be read as a split of its share"));
@@ -238,12 +249,12 @@ impl Repairing<'_> {
                 return Err(malformed());
             }
             for (of, split) in self.wanted.helpers.iter().zip(&answer.splits) {
+                // What its maker has not signed, the one who hands it on has made up.
+                self.verify_split(*of, split).map_err(|_| malformed())?;
                 match splits.get(of) {
-                    // Both are signed by its maker, or the one who hands it on has made it up.
                     Some(known) if known.body != split.body => {
-                        let signed = self.read_split(*of, split).is_ok();
                         return Err(self.blame(CeremonyError::Wrong {
-                            holder: if signed { *of } else { *place },
+                            holder: *of,
                             what: "two splits of one share",
                             class: KeyClass::LowEntropy,
                         }));
@@ -281,7 +292,9 @@ impl Repairing<'_> {
                     code: code.to_owned(),
                     sentence,
                 };
-                let answer = fellows.repair(helper, self.query).await;
+                // In half the time that this helper has: so it is not this one that is taken for silent.
+                let answer = timeout(HOLDER_TIMEOUT / 2, fellows.repair(helper, self.query)).await;
+                let answer = answer.map_err(|_| failed("HOLDER_TIMEOUT", "it did not answer this helper in time".into()))?;
                 let RepairAnswer { mut splits, scalars } = answer.map_err(|error| failed(error.code(), error.to_string()))?;
                 let split = splits.pop().filter(|_| splits.is_empty());
                 let split = split.ok_or_else(|| failed("CEREMONY_PART_MALFORMED", "it gave no split of its share".into()))?;

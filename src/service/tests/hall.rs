@@ -39,6 +39,12 @@ pub(crate) enum Manner {
     Signing,
     /// Helps this member with other scalars than it committed to.
     Helping(&'static str),
+    /// Hands this member another split than the other helper made.
+    Framing(&'static str),
+    /// Keeps to itself what all signed, shows of that to each what [`Hall::tell`] says, and claims to be at this generation at least.
+    Hoarding(u32),
+    /// Signs rightly what came of it, puts a line beside its signature, and keeps to itself what all signed.
+    Spoiling,
 }
 
 /// A holder, and what its member signs with.
@@ -56,6 +62,7 @@ pub(crate) struct Hall {
     last: Mutex<BTreeMap<MemberId, EvaluationAnswer>>,
     asked: Mutex<Vec<(MemberId, EvaluationRequest)>>,
     evidence: Mutex<Vec<HolderEvidence>>,
+    told: Mutex<BTreeMap<MemberId, Bytes>>,
 }
 
 impl EvidenceShelf for Hall {
@@ -90,6 +97,11 @@ impl Hall {
         }
     }
 
+    /// What a member that hoards shows this one.
+    pub(crate) fn tell(&self, member: &str, note: &Bytes) {
+        self.told.lock().insert(member.parse().expect("valid"), note.clone());
+    }
+
     /// What was kept as evidence since.
     pub(crate) fn evidence(&self) -> Vec<HolderEvidence> {
         std::mem::take(&mut *self.evidence.lock())
@@ -111,7 +123,7 @@ pub(crate) struct Door {
 impl KeyHolders for Door {
     async fn evaluate(&self, holder: &MemberId, request: &EvaluationRequest) -> Result<EvaluationAnswer, HolderError> {
         self.hall.asked.lock().push((holder.clone(), request.clone()));
-        let (Present { holder: found, key, .. }, manner) = self.hall.present(holder)?;
+        let (Present { holder: found, key, ceremonies }, manner) = self.hall.present(holder)?;
         if manner == Some(Manner::Slow) {
             std::future::pending::<()>().await;
         }
@@ -123,7 +135,11 @@ impl KeyHolders for Door {
             Some(Manner::Lying) => {
                 let mut evaluation = answer.evaluation;
                 evaluation.elements.swap(0, 1);
-                let receipt = request.receipt(holder, &self.member, &evaluation);
+                let signed = ceremonies.directory.roster();
+                let listed = signed.roster().keys.iter().find(|listed| listed.id == request.key).expect("listed");
+                let share =
+                    ceremonies.book.share(listed, request.class, request.generation).expect("readable").0.expect("held");
+                let receipt = request.receipt(holder, &self.member, share.verifying_share(), &evaluation);
                 let receipt = receipt.sign(&alliance(), &key);
                 EvaluationAnswer { evaluation, receipt }
             }
@@ -136,8 +152,10 @@ impl KeyHolders for Door {
 impl FellowHolders for Door {
     async fn sharing(&self, holder: &MemberId, key: &KeyId) -> Result<Option<Bytes>, HolderError> {
         let (present, manner) = self.hall.present(holder)?;
-        if manner == Some(Manner::Signing) {
-            return Ok(None);
+        match manner {
+            Some(Manner::Signing | Manner::Spoiling) => return Ok(None),
+            Some(Manner::Hoarding(_)) => return Ok(self.hall.told.lock().get(&self.member).cloned()),
+            _ => {}
         }
         Ok(present.holder.sharing(key).await?)
     }
@@ -171,6 +189,14 @@ impl FellowHolders for Door {
                     sign_note(&format!("{text}\n"), &format!("{}/{holder}", alliance()), &present.key)
                 });
             }
+            Some(Manner::Hoarding(generation)) => {
+                answer.result = None;
+                answer.generation = answer.generation.max(generation);
+            }
+            Some(Manner::Spoiling) => {
+                let spoiled = |note: Bytes| [&note[..], "\u{2014} x/y AAAAAAAA\n".as_bytes()].concat().into();
+                answer.result = answer.result.map(spoiled);
+            }
             _ => {}
         }
         Ok(answer)
@@ -182,6 +208,11 @@ impl FellowHolders for Door {
         let mut answer = answer.map_err(|error| HolderError::failed(error.code(), error.to_string()))?;
         if matches!(manner, Some(Manner::Helping(to)) if self.member.as_str() == to) {
             answer.scalars = turned(&answer.scalars);
+        }
+        if matches!(manner, Some(Manner::Framing(to)) if self.member.as_str() == to) {
+            let made_up = turned(&answer.splits[1].body);
+            let part = CeremonyPart { ceremony: Hash([0; 32]), round: Round::Split, from: holder.clone(), to: None };
+            answer.splits[1] = Signed { note: part.sign(&alliance(), &made_up, &present.key), body: made_up };
         }
         Ok(answer)
     }

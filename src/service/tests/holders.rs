@@ -7,6 +7,7 @@ use super::world::{World, allegation, feed, identifier, member, submission};
 use crate::domain::limits::HOLDER_TIMEOUT;
 use crate::domain::{EvidenceKind, IdentifierKind, KeyClass, MemberBudget, MemberState, Submission, Verdict};
 use crate::pseudonym::PseudonymError;
+use crate::pseudonym::toprf::PublicShares;
 use crate::service::{EvaluationRequest, HolderRefusal, KeyHolders as _, SubmitError};
 
 const FIVE: [&str; 5] = ["aurelle", "bazaar", "chips", "drinks", "estate"];
@@ -162,7 +163,10 @@ async fn the_same_request_costs_once_and_every_answer_is_signed() {
     let door = super::hall::Door { hall: world.hall.clone(), member: member("aurelle") };
     let answer = door.evaluate(&member("chips"), &request).await.expect("again");
     assert_eq!((usage(), before[0].evaluations, before[0].requests), (before.clone(), 8, 1));
-    let receipt = request.receipt(&member("chips"), &member("aurelle"), &answer.evaluation);
+    let sharing = world.roster.keys.iter().find_map(|key| key.sharing.as_ref()).expect("shared");
+    let (place, class) = (sharing.index_of(&member("chips")), sharing.class(request.class));
+    let share = PublicShares::of(class.expect("made")).expect("sound").verifying_share(place.expect("a holder"));
+    let receipt = request.receipt(&member("chips"), &member("aurelle"), share, &answer.evaluation);
     let key = world.node("chips").feed_key().public();
     let receipt = receipt.open(&answer.receipt, &world.roster.alliance, &key).expect("signed");
     assert_eq!((receipt.spent, receipt.day), (8, before[0].day));

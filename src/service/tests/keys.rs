@@ -2,8 +2,8 @@
 
 use super::world::{TestNode, World, allegation, roster_key};
 use crate::domain::KeyState::{Active, Destroyed, Retiring};
-use crate::domain::{RetractionReason, SignalStatus, Submission};
-use crate::service::{SubmitError, Target};
+use crate::domain::{Audience, RetractionReason, SignalStatus, Submission};
+use crate::service::{KeySecrets as _, SubmitError, Target};
 
 async fn created_and_status(node: &TestNode, submission: Submission) -> (bool, SignalStatus) {
     let receipt = node.submit(submission).await.expect("taken");
@@ -40,6 +40,25 @@ async fn a_submission_id_stands_for_the_same_content_under_the_next_key() {
     assert_eq!((again.signal, again.created), (first.signal, false));
     let refused = world.node("aurelle").submit(with_id(2)).await.expect_err("other content");
     assert!(matches!(refused, SubmitError::IdReused(_)), "{refused}");
+}
+
+/// The nightly file comes again after the old key is gone: what was withdrawn stays so, and of what was not taken over in time nobody is
+/// told to state it anew while it stands.
+#[tokio::test]
+async fn a_row_whose_signal_has_only_destroyed_keys_brings_nothing_back() {
+    let mut world = World::new(&["aurelle"]).await;
+    let row = |id: &str| Submission { id: Some(id.parse().expect("valid")), ..allegation(&format!("{id}.test"), 1) };
+    for id in ["withdrawn", "late"] {
+        world.node("aurelle").submit(row(id)).await.expect("taken");
+    }
+    let target = Target::Submission(Audience::Alliance, "withdrawn".parse().expect("valid"));
+    world.node("aurelle").signals.retract(target, RetractionReason::Settled).await.expect("withdrawn");
+    world.rotate(&[("k1", Destroyed), ("k2", Active)]).await;
+    assert_eq!(created_and_status(world.node("aurelle"), row("withdrawn")).await, (false, SignalStatus::Withdrawn));
+    let refused = world.node("aurelle").submit(row("late")).await.expect_err("nothing to compare by");
+    assert_eq!(refused.code(), "SIGNAL_KEYS_DESTROYED");
+    let left: Vec<String> = world.node("aurelle").keys.secrets().iter().map(|(id, _)| id.to_string()).collect();
+    assert_eq!(left, ["k2"], "and the secret is destroyed with the key");
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ impl Clock for TestClock {
 }
 
 /// Counts up, so that every draw differs.
-struct Counter(AtomicU64);
+pub(super) struct Counter(AtomicU64);
 
 impl Entropy for Counter {
     fn fill(&self, out: &mut [u8]) -> Result<(), EntropyError> {
@@ -58,7 +58,7 @@ impl Entropy for Counter {
     }
 }
 
-fn entropy(seed: u64) -> Arc<Counter> {
+pub(super) fn entropy(seed: u64) -> Arc<Counter> {
     Arc::new(Counter(AtomicU64::new(seed << 32 | 1)))
 }
 
@@ -75,6 +75,10 @@ impl HeldKeys {
 impl KeySecrets for HeldKeys {
     fn secrets(&self) -> Vec<(KeyId, HmacKey)> {
         self.0.lock().iter().map(|(id, byte)| (id.clone(), key_of(*byte))).collect()
+    }
+
+    fn destroy(&self, key: &KeyId) {
+        self.0.lock().retain(|id, _| id != key);
     }
 }
 
