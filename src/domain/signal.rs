@@ -116,7 +116,8 @@ pub struct Rekeying {
     pub signal: Seq,
     /// By it the owner recognises the submission under the new keys, where it has no id of its own.
     pub tag: Option<SubmissionTag>,
-    /// One set for each key, 1 to 4, each as long as the signal's kinds and in their order.
+    /// One set for each key, 1 to 4, none of which the signal was stated under, each as long as the signal's kinds and in their
+    /// order.
     pub pseudonyms: Vec<PseudonymSet>,
 }
 
@@ -131,10 +132,12 @@ impl Rekeying {
         validate_sets(&self.pseudonyms, named)
     }
 
-    /// Whether it has a pseudonym for each identifier of a signal that says `content`; else it counts for nothing.
+    /// Whether it has a pseudonym for each identifier of a signal that says `content`, under keys that the signal was not stated
+    /// under; else it counts for nothing. Who the seller is under the others the signal has said.
     #[must_use]
     pub fn fits(&self, content: &SignalContent) -> bool {
-        self.pseudonyms.iter().all(|set| set.pseudonyms.len() == content.kinds.len())
+        let is_new = |set: &PseudonymSet| content.pseudonyms.iter().all(|held| held.key != set.key);
+        self.pseudonyms.iter().all(|set| set.pseudonyms.len() == content.kinds.len() && is_new(set))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::freshness::rests_on;
+use super::rekeying::first_under_each_key;
 use crate::domain::{
     Clock, Pseudonym, PseudonymSet, RetractionReason, Roster, Seq, SignalContent, SignalRef, SignalStatus, Statement, Subject,
     Timestamp,
@@ -22,7 +23,7 @@ pub struct SignalRecord {
     pub recorded_at: Timestamp,
     /// What it said when it was stated.
     pub content: SignalContent,
-    /// The pseudonyms that it was given under later keys.
+    /// The pseudonyms that it was given under later keys: one set for each.
     pub rekeyed: Vec<PseudonymSet>,
     /// Why it was withdrawn, where it was.
     pub retraction: Option<RetractionReason>,
@@ -90,7 +91,7 @@ impl<'a> Reader<'a> {
             (None, Some(gone)) => gone,
             (None, None) => self.status_alone(&content, recorded_at),
         };
-        let rekeyed = self.store.rekeyed(&signal)?;
+        let rekeyed = first_under_each_key(&content, self.store.rekeyed(&signal)?);
         Ok(Some(SignalRecord { signal, status, recorded_at, content, rekeyed, retraction, life }))
     }
 

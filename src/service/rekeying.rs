@@ -10,12 +10,21 @@ pub(super) fn with_rekeyings(content: &SignalContent, rekeyed: Vec<PseudonymSet>
         return Cow::Borrowed(content);
     }
     let mut content = content.clone();
+    let lacking = first_under_each_key(&content, rekeyed);
+    content.pseudonyms.extend(lacking);
+    Cow::Owned(content)
+}
+
+/// Of the sets that rekeyings give a signal, the newest first, the first under each key that it was not stated under: under one key
+/// it is about one seller.
+pub(super) fn first_under_each_key(content: &SignalContent, rekeyed: Vec<PseudonymSet>) -> Vec<PseudonymSet> {
+    let mut first: Vec<PseudonymSet> = Vec::with_capacity(rekeyed.len());
     for set in rekeyed {
-        if content.pseudonyms.iter().all(|held| held.key != set.key) {
-            content.pseudonyms.push(set);
+        if content.pseudonyms.iter().chain(&first).all(|held| held.key != set.key) {
+            first.push(set);
         }
     }
-    Cow::Owned(content)
+    first
 }
 
 /// Whether a signal that is this now may come to be looked for under later keys. One that was refuted may: that it was counts for its
@@ -78,5 +87,7 @@ mod tests {
         assert_eq!(missing_sets(&known, &said, &said.pseudonyms), [], "nothing tells which is which");
         let rekeyed = with_rekeyings(&known, vec![fresh(1, 2)]);
         assert_eq!(missing_sets(&rekeyed, &said, &said.pseudonyms), [], "it has them");
+        let sets = vec![fresh(1, 2), fresh(3, 4), known.pseudonyms[0].clone()];
+        assert_eq!(first_under_each_key(&known, sets), [fresh(1, 2)], "the newest, under a key that it was not stated under");
     }
 }

@@ -7,10 +7,13 @@
 //!
 //! Who is one seller is told by what a store is known by: the marketplace accounts, domains and addresses on the web that a signal
 //! names; a signal without any is one with those that name the same strong identifiers. An identifier has a pseudonym under each key:
-//! it is followed under all of them at once, and sellers are one where they are under any key that both are known under.
+//! it is followed under all of them at once, and sellers are one where they are under any key that both are known under. Keys are
+//! those that checks are answered under: under others anybody writes what nobody can compare, and what is left of a key that was
+//! destroyed finds nobody. A member that says under two keys that two sellers are one opens no hub: at least as many sellers count as
+//! there are under any one key.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::blocking::off_thread;
@@ -21,8 +24,8 @@ use super::record::{Reader, SignalRecord};
 use super::{FreshnessBoard, Pseudonymiser, Signals};
 use crate::domain::limits::{MAX_RING_DEPTH, MAX_RING_SELLERS};
 use crate::domain::{
-    Audience, Clock, Currency, FeedId, FieldError, Identifier, IdentifierKind, MarkerKind, Pseudonym, PseudonymSet, Rates,
-    SignalRef, Strength, Thresholds,
+    Audience, Clock, Currency, FeedId, FieldError, Identifier, IdentifierKind, KeyId, KeyState, MarkerKind, Pseudonym,
+    PseudonymSet, Rates, SignalRef, Strength, Thresholds,
 };
 use crate::membership::Directory;
 use crate::store::{FreshnessRecord, Position, Store, StoreError};
@@ -202,25 +205,37 @@ impl Rings {
 struct Step {
     from: Option<usize>,
     kind: IdentifierKind,
-    /// Under each key that is known.
-    pseudonyms: Vec<Pseudonym>,
+    pseudonyms: Vec<UnderKey>,
     depth: usize,
 }
 
+/// A pseudonym with its key: the same bytes under another key are another identifier.
+type UnderKey = (KeyId, Pseudonym);
+
+/// What a seller is told apart by under a key.
+type KnownBy = (KeyId, Vec<Pseudonym>);
+
 /// Numbers of sellers, by what they are known by under each key.
 #[derive(Default)]
-struct Sellers(HashMap<Vec<Pseudonym>, usize>);
+struct Sellers(HashMap<KnownBy, usize>);
 
 impl Sellers {
-    fn find(&self, known_by: &[Vec<Pseudonym>]) -> Option<usize> {
+    fn find(&self, known_by: &[KnownBy]) -> Option<usize> {
         known_by.iter().find_map(|known_by| self.0.get(known_by).copied())
     }
 
     /// What leads to another seller already goes on to.
-    fn note(&mut self, known_by: Vec<Vec<Pseudonym>>, number: usize) {
+    fn note(&mut self, known_by: Vec<KnownBy>, number: usize) {
         for known_by in known_by {
             self.0.entry(known_by).or_insert(number);
         }
+    }
+
+    /// How many there are under that key under which there are most.
+    fn most_under_one_key(&self) -> usize {
+        let mut under: BTreeMap<&KeyId, usize> = BTreeMap::new();
+        self.0.keys().for_each(|(key, _)| *under.entry(key).or_default() += 1);
+        under.into_values().max().unwrap_or(0)
     }
 }
 
@@ -228,10 +243,12 @@ struct Walk<'a> {
     store: &'a Store,
     reader: &'a Reader<'a>,
     freshness: &'a FreshnessRecord,
+    /// Under which checks are answered.
+    keys: BTreeSet<&'a KeyId>,
     ring: Ring,
     /// Place of each seller in the ring.
     places: Sellers,
-    seen: HashSet<Pseudonym>,
+    seen: HashSet<UnderKey>,
     read: HashSet<SignalRef>,
     queue: VecDeque<Step>,
     reach: &'a Reach,
@@ -243,12 +260,14 @@ impl<'a> Walk<'a> {
         let (sellers, hubs, thresholds) = (Vec::new(), Vec::new(), Vec::new());
         let ring = Ring { sellers, links: BTreeSet::new(), hubs, cut: false, goods, thresholds };
         let (places, seen, read, queue) = (Sellers::default(), HashSet::new(), HashSet::new(), VecDeque::new());
-        Self { store, reader, freshness, ring, places, seen, read, queue, reach }
+        let in_use = reader.roster().keys.iter().filter(|key| matches!(key.state, KeyState::Active | KeyState::Retiring));
+        let keys = in_use.map(|key| &key.id).collect();
+        Self { store, reader, freshness, keys, ring, places, seen, read, queue, reach }
     }
 
     fn run(mut self) -> Result<Ring, StoreError> {
         while let Some(mut step) = self.queue.pop_front() {
-            step.pseudonyms.retain(|pseudonym| self.seen.insert(*pseudonym));
+            step.pseudonyms.retain(|pseudonym| self.seen.insert(pseudonym.clone()));
             if !step.pseudonyms.is_empty() && self.links(&step)? {
                 self.follow(&step)?;
             }
@@ -261,9 +280,10 @@ impl<'a> Walk<'a> {
         if self.reader.roster().strength(step.kind) == Strength::Weak {
             return Ok(false);
         }
-        for pseudonym in step.pseudonyms.iter().filter(|pseudonym| self.store.is_marked(pseudonym)) {
+        for (key, pseudonym) in step.pseudonyms.iter().filter(|(_, pseudonym)| self.store.is_marked(pseudonym)) {
             let markers = self.reader.markers_of(pseudonym, self.freshness)?;
-            if markers.iter().any(|standing| standing.marker.kind == MarkerKind::Victim) {
+            let mut victims = markers.iter().filter(|standing| standing.marker.kind == MarkerKind::Victim);
+            if victims.any(|standing| standing.marker.subject().names(key, step.kind, pseudonym)) {
                 return Ok(false);
             }
         }
@@ -300,7 +320,7 @@ impl<'a> Walk<'a> {
     /// The signals that the index names, each once under however many keys, and how many it names beyond.
     fn named(&self, step: &Step, each: usize) -> (BTreeSet<SignalRef>, usize) {
         let (mut named, mut skipped) = (BTreeSet::new(), 0);
-        for pseudonym in &step.pseudonyms {
+        for (_, pseudonym) in &step.pseudonyms {
             let found: Vec<_> =
                 self.store.newest_positions(pseudonym, each).into_iter().filter(|f| self.reads(&f.feed)).collect();
             // The same signals are left out under each key.
@@ -324,7 +344,8 @@ impl<'a> Walk<'a> {
             });
             sellers.note(known_by, number);
         }
-        count
+        // A member that gives a signal the pseudonyms of two sellers, one under each key, makes two of them one; not under one key.
+        count.max(sellers.most_under_one_key())
     }
 
     fn reads(&self, feed: &FeedId) -> bool {
@@ -360,15 +381,19 @@ impl<'a> Walk<'a> {
             return;
         }
         let depth = self.ring.sellers[place].depth;
-        let sets = record.content.pseudonyms.iter().chain(&record.rekeyed);
-        let named = under_all_keys(&record.content.kinds, sets);
-        self.queue.extend(named.map(|(kind, pseudonyms)| Step { from: Some(place), kind, pseudonyms, depth }));
+        let named = under_all_keys(&record.content.kinds, self.sets(&record));
+        let steps: Vec<Step> = named.map(|(kind, pseudonyms)| Step { from: Some(place), kind, pseudonyms, depth }).collect();
+        self.queue.extend(steps);
         self.ring.sellers[place].signals.push(record);
     }
 
-    /// What a seller is told apart by under each key.
-    fn known_by(&self, record: &SignalRecord) -> Vec<Vec<Pseudonym>> {
-        record.content.pseudonyms.iter().chain(&record.rekeyed).map(|set| self.known_under(record, set)).collect()
+    /// The pseudonyms of a signal's seller under each key that checks are answered under.
+    fn sets<'r>(&self, record: &'r SignalRecord) -> impl Iterator<Item = &'r PseudonymSet> + Clone {
+        record.content.pseudonyms.iter().chain(&record.rekeyed).filter(|set| self.keys.contains(&set.key))
+    }
+
+    fn known_by(&self, record: &SignalRecord) -> Vec<KnownBy> {
+        self.sets(record).map(|set| (set.key.clone(), self.known_under(record, set))).collect()
     }
 
     fn known_under(&self, record: &SignalRecord, set: &PseudonymSet) -> Vec<Pseudonym> {
@@ -388,14 +413,15 @@ impl<'a> Walk<'a> {
 /// Each identifier with its pseudonym in each of the sets.
 fn under_all_keys<'a>(
     kinds: &'a [IdentifierKind],
-    sets: impl Iterator<Item = &'a PseudonymSet> + Clone + 'a,
-) -> impl Iterator<Item = (IdentifierKind, Vec<Pseudonym>)> + 'a {
-    let pseudonyms = move |place| sets.clone().filter_map(|set| set.pseudonyms.get(place).copied()).collect();
+    sets: impl Iterator<Item = &'a PseudonymSet> + Clone,
+) -> impl Iterator<Item = (IdentifierKind, Vec<UnderKey>)> {
+    let under = move |place: usize| move |set: &PseudonymSet| Some((set.key.clone(), *set.pseudonyms.get(place)?));
+    let pseudonyms = move |place| sets.clone().filter_map(under(place)).collect();
     kinds.iter().copied().enumerate().map(move |(place, kind)| (kind, pseudonyms(place)))
 }
 
 /// Whether the signal names a whole pseudonym of the step, as an identifier of the kind.
 fn names(record: &SignalRecord, step: &Step) -> bool {
-    let named = |kind, pseudonym| kind == step.kind && step.pseudonyms.contains(pseudonym);
-    record.subjects().iter().flat_map(|subject| subject.identifiers()).any(|(_, kind, pseudonym)| named(kind, pseudonym))
+    let subjects = record.subjects();
+    step.pseudonyms.iter().any(|(key, pseudonym)| subjects.iter().any(|subject| subject.names(key, step.kind, pseudonym)))
 }

@@ -98,14 +98,15 @@ impl Writer {
             return Ok(Appended::Unneeded);
         }
         let Body::Rekeying(rekeying) = &entry.body else { return Err(StoreError::NoSuchSignal) };
-        let Some(known) = self.shared.keyed(feed, signal)?.filter(|known| rekeying.fits(&known.content)) else {
-            return Err(StoreError::NoSuchSignal);
-        };
+        let known = self.shared.keyed(feed, signal)?.ok_or(StoreError::NoSuchSignal)?;
         let held = known.content.pseudonyms.iter().chain(known.rekeyings.iter().flat_map(|(_, sets)| sets));
         let mut held: HashSet<KeyId> = held.map(|set| set.key.clone()).collect();
         held.extend(group.rekeyed.get(&at).into_iter().flatten().cloned());
         if rekeying.pseudonyms.iter().all(|set| held.contains(&set.key)) {
             return Ok(Appended::Unneeded);
+        }
+        if !rekeying.fits(&known.content) {
+            return Err(StoreError::NoSuchSignal);
         }
         group.rekeyed.entry(at).or_default().extend(rekeying.pseudonyms.iter().map(|set| set.key.clone()));
         self.push(feed, bytes, Ok(entry), group).map(Appended::Created)

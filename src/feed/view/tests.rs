@@ -170,14 +170,22 @@ fn a_rekeying_counts_for_an_earlier_live_signal_that_it_fits() {
     if let Ok(Entry { body: Body::Rekeying(rekeying), .. }) = &mut misfit {
         rekeying.pseudonyms[0].pseudonyms.pop();
     }
-    let feed =
-        [signal(), signal(), retraction(1), rekeying(0, 7), rekeying(1, 7), rekeying(2, 7), rekeying(6, 7), misfit, garbage()];
+    let mut stated_under = rekeying(0, 5);
+    if let Ok(Entry { body: Body::Rekeying(rekeying), .. }) = &mut stated_under {
+        rekeying.pseudonyms[0].key = content().pseudonyms[1].key.clone();
+    }
+    let head = [signal(), signal(), retraction(1), rekeying(0, 7), rekeying(1, 7), rekeying(2, 7), rekeying(6, 7)];
+    let feed: Vec<Read> = head.into_iter().chain([misfit, stated_under, garbage()]).collect();
     let (view, effects) = folded(&feed);
     let others = content().pseudonyms;
     let keying = Keying::Counts;
     let counts = Rekeyed { signal: seq(0), rekeying: seq(3), keying, conclusive: true, sets: sets(7), others };
     assert_eq!(effects[3], Effect::Rekeyed(vec![counts]));
-    assert_eq!(effects[4..], vec![Effect::Nothing; 5], "of what is withdrawn, of no signal, of itself, of another length");
+    assert_eq!(
+        effects[4..],
+        vec![Effect::Nothing; 6],
+        "of what is withdrawn, of no signal, of itself, of another length, of a key that it has"
+    );
     assert!(view.counting_rekeyings(seq(0)).eq([seq(3)]) && view.rekeyings_of(seq(1)).next().is_none());
     assert_eq!((view.signals(), view.withdrawn(), view.not_understood()), (2, 1, 1));
     assert_eq!(

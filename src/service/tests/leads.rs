@@ -12,7 +12,7 @@ use crate::service::{CaseError, FoundLead, Funnel, LeadFilter, Progress, Reach, 
 const TWO: [&str; 2] = ["aurelle", "bazaar"];
 
 /// Goods of the shop worth so many yuan, seen in Shenzhen's province, with phones that link it.
-fn goods(audience: &str, shop: usize, yuan: i64, phones: &[usize]) -> Submission {
+pub(super) fn goods(audience: &str, shop: usize, yuan: i64, phones: &[usize]) -> Submission {
     let mut stated = submission(audience, &format!("shop-{shop}.example"), EvidenceKind::TestPurchase, shop);
     let phone = |n: &usize| identifier(IdentifierKind::Phone, &format!("+86138001380{n:02}"));
     stated.identifiers.extend(phones.iter().map(phone));

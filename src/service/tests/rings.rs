@@ -1,7 +1,9 @@
 //! Who belongs to whom, and by what.
 
+use super::leads::goods;
+use super::rekeying::{destroy_old_key, replace_key, say, sets};
 use super::world::{World, allegation, identifier, marker, named};
-use crate::domain::{IdentifierKind, MarkerKind, MarkerReason, Strength, Thresholds};
+use crate::domain::{IdentifierKind, MarkerKind, MarkerReason, PseudonymSet, Strength, Thresholds};
 use crate::service::{CaseError, Reach, Ring, RingQuery, RingStart};
 
 fn query(start: RingStart, depth: usize, sellers: usize) -> RingQuery {
@@ -69,4 +71,61 @@ async fn a_weak_identifier_links_nobody() {
     assert_eq!(ring(&world, RingStart::Identifiers(vec![named("shop-0.example")])).await.sellers.len(), 1);
     let nothing = ring(&world, RingStart::Identifiers(vec![name()])).await;
     assert!(nothing.sellers.is_empty() && nothing.hubs.is_empty() && !nothing.cut, "{nothing:?}");
+}
+
+#[tokio::test]
+async fn a_member_that_says_that_its_seller_is_everybody_opens_no_hub() {
+    // The first is heard first, and lies.
+    let mut world = World::new(&["abel", "acme"]).await;
+    world.amend(|roster| roster.policy.hub_sellers = 5).await;
+    let seller = |shop: &str, case: usize| {
+        let mut stated = allegation(shop, case);
+        stated.identifiers.push(identifier(IdentifierKind::Email, "agent@forwarding.example"));
+        stated
+    };
+    let shops: Vec<String> = (0..7).map(|n| format!("shop-{n}.example")).collect();
+    let honest = || shops.iter().map(|shop| seller(shop, 1));
+    world.node("acme").submit_all(honest()).await;
+    world.node("abel").submit_all((0..8).map(|case| seller("elsewhere.example", case))).await;
+    let hubs = async |world: &World| {
+        world.deliver("abel/all", "acme").await;
+        let found = ring(world, RingStart::Identifiers(vec![named(&shops[0])])).await;
+        let mail = found.hubs.iter().filter(|hub| hub.kind == IdentifierKind::Email);
+        mail.map(|hub| hub.count).collect::<Vec<_>>()
+    };
+    assert_eq!(hubs(&world).await, [8]);
+    // Under keys that there are not it says what others are under one that there is.
+    let mut others: Vec<PseudonymSet> = Vec::new();
+    for (n, shop) in shops.iter().enumerate() {
+        let set = sets(world.node("abel"), &seller(shop, 1).identifiers).await.remove(0);
+        others.push(PseudonymSet { key: format!("x{n}").parse().expect("valid"), ..set });
+    }
+    for some in others.chunks(4) {
+        say(world.node("abel"), 0, some.to_vec()).await;
+    }
+    assert_eq!(hubs(&world).await, [8]);
+    // And under a key that there is, what each of them is.
+    replace_key(&mut world).await;
+    for submission in honest() {
+        assert!(world.node("acme").submit(submission).await.expect("taken").rekeyed);
+    }
+    for (seq, shop) in (1..).zip(&shops) {
+        let under_next = sets(world.node("abel"), &seller(shop, 1).identifiers).await;
+        say(world.node("abel"), seq, under_next).await;
+    }
+    assert_eq!(hubs(&world).await, [8]);
+}
+
+#[tokio::test]
+async fn what_is_stated_again_after_its_key_was_destroyed_is_met_once() {
+    let mut world = World::new(&["acme"]).await;
+    let (late, linked) = (|| goods("all", 0, 30_000, &[1]), || goods("all", 1, 0, &[1]));
+    world.node("acme").submit_all([late(), linked()]).await;
+    replace_key(&mut world).await;
+    assert!(world.node("acme").submit(linked()).await.expect("taken").rekeyed);
+    destroy_old_key(&mut world).await;
+    assert!(world.node("acme").submit(late()).await.expect("taken").created, "by nothing is it known any more");
+    let found = ring(&world, RingStart::Identifiers(vec![named("shop-1.example")])).await;
+    let signals: Vec<usize> = found.sellers.iter().map(|seller| seller.signals.len()).collect();
+    assert_eq!((signals, found.goods.total_minor), (vec![1, 1], 3_000_000));
 }
