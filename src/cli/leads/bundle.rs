@@ -450,7 +450,7 @@ impl Show for Verified {
 mod tests {
     use super::*;
     use crate::domain::{
-        CaseTag, Decision, Dispute, DisputeGround, LeadId, Opinion, ReferralStage, SignalContent, SubmissionTag,
+        CaseTag, Decision, Dispute, DisputeGround, LeadId, Opinion, ReferralStage, Rekeying, Seq, SignalContent, SubmissionTag,
     };
     use crate::feed::fixtures::{bare_statement, roster};
 
@@ -498,6 +498,7 @@ mod tests {
             ("chips/all/1", disagrees("acme/all/0")),
             ("gone/all/0", disagrees("acme/all/0")),
             ("chips/all/2", disagrees("brand/all/7")),
+            ("acme/all/4", Body::Rekeying(Rekeying { signal: Seq::ZERO, tag: None, pseudonyms: vec![] })),
         ];
         let recorded_at = Timestamp::from_unix_ms(1_790_000_000_000);
         let mut entries: Entries = said.into_iter().map(|(at, body)| (named(at), Entry { recorded_at, body })).collect();

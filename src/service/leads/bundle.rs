@@ -73,7 +73,9 @@ fn named_by(store: &Store, record: &LeadRecord) -> Result<Vec<SignalRef>, StoreE
     named.extend(record.lead.signals().iter().cloned());
     for signal in record.lead.signals() {
         let retraction = store.retraction_of(&signal.feed, signal.seq);
-        named.extend(retraction.map(|seq| SignalRef { feed: signal.feed.clone(), seq }));
+        // By these two signals may belong together that have no pseudonym in common without them.
+        let rekeyings = store.rekeyings(signal);
+        named.extend(retraction.into_iter().chain(rekeyings).map(|seq| SignalRef { feed: signal.feed.clone(), seq }));
         if store.speaks_of(signal) {
             named.extend(store.notes_about(signal)?.into_iter().map(|note| note.at));
         }

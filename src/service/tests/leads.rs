@@ -1,5 +1,6 @@
 //! From a ring to a conviction, and what an authority is given.
 
+use super::rekeying::{destroy_old_key, replace_key};
 use super::world::{World, allegation, feed, identifier, member, submission};
 use crate::domain::limits::MAX_LEAD_STEPS;
 use crate::domain::{
@@ -189,6 +190,23 @@ async fn each_entry_of_a_bundle_is_proven_under_its_members_signature() {
         let signed = verify_proof(proof, bytes.leaf_hash(), name.seq, alliance, |feed| (*feed == name.feed).then_some(key));
         assert!(signed.is_ok(), "{name}: {signed:?}");
     }
+}
+
+#[tokio::test]
+async fn a_bundle_holds_what_links_its_signals_when_keys_change() {
+    let mut world = World::new(&TWO).await;
+    let first = world.node("aurelle").submit(goods("all", 0, 30_000, &[1])).await.expect("taken").signal;
+    replace_key(&mut world).await;
+    assert!(world.node("aurelle").submit(goods("all", 0, 30_000, &[1])).await.expect("taken").rekeyed);
+    // Stated under the new key alone.
+    let second = world.node("aurelle").submit(goods("all", 1, 20_000, &[1])).await.expect("taken").signal;
+    destroy_old_key(&mut world).await;
+    let (lead, _) = world.node("aurelle").leads.open(first.clone(), Reach::default(), None).await.expect("opened");
+    assert_eq!(lead.lead.signals(), [first.clone(), second.clone()]);
+    let bundle = world.node("aurelle").leads.export(lead.lead.name().clone()).await.expect("gathered");
+    let names: Vec<SignalRef> = bundle.entries.into_iter().map(|(name, ..)| name).collect();
+    let rekeying = SignalRef { feed: first.feed.clone(), seq: Seq::new(1) };
+    assert_eq!(names, [first, rekeying, second, lead.lead.name().clone()]);
 }
 
 #[tokio::test]
