@@ -21,7 +21,11 @@
 //! 5. [`Verdict::NoneKnown`].
 //!
 //! The score, 0 to 100, only sums up: the complement of the product over the members (those that share a digest as one) of what each
-//! one's weightiest flagging signal leaves open, where an agreement with own evidence counts as half a signal of its member.
+//! one's weightiest flagging signal leaves open, where an agreement with own evidence counts as half a signal of its member. Who
+//! agrees does so about the seller that the signal was stated of. Where a key that it was stated under shows that this is another one
+//! than was asked about, agreements count for nothing. Once all these keys are destroyed nobody can tell any more, and they count: to
+//! let them fall with the keys would lower the score of every signal that was honestly submitted again, and who flags falsely needs
+//! no agreement for a score of 100.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -140,7 +144,7 @@ pub struct Testimony<'a> {
     pub derived: bool,
     /// A member vouches for every strong identifier by which it matches.
     pub covered: bool,
-    /// Other members that agree, each on evidence of its own.
+    /// Other members that agree about this seller, each on evidence of its own.
     pub agreed_by: BTreeSet<&'a MemberId>,
 }
 

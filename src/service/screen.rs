@@ -11,7 +11,7 @@ use super::{AccuracyBoard, FreshnessBoard, LocalSecret, Pseudonymiser, Reference
 use crate::domain::limits::{CHECK_RETENTION, MAX_IDENTIFIERS, MAX_MATCHES, MAX_OWN_MATCHES};
 use crate::domain::{
     Circumstances, Clock, FieldError, Identifier, IdentifierKind, Judgment, MemberId, PseudonymSet, Roster, SignalRef,
-    SignalStatus, Stance, Standing, Strength, Testimony, Timestamp, Watch, judge,
+    SignalStatus, Stance, Standing, Strength, Subject, Testimony, Timestamp, Watch, judge,
 };
 use crate::membership::Directory;
 use crate::pseudonym::{CanonicalIdentifier, PseudonymError};
@@ -95,6 +95,8 @@ pub struct SignalMatch {
     pub counts: bool,
     /// A member vouches for every strong identifier by which it matches.
     covered: bool,
+    /// It was stated of another seller, and matches by what its member said of it later alone.
+    turned: bool,
 }
 
 impl SignalMatch {
@@ -176,6 +178,13 @@ impl Question {
             asked: canonical.iter().map(|(place, form)| (*place, form.kind())).collect(),
             pseudonyms: Vec::new(),
         }
+    }
+
+    /// Whether the subject has the asked identifier at this place, under any key.
+    fn is_named(&self, at: usize, subject: Subject<'_>) -> bool {
+        let Some((_, kind)) = self.asked.get(at) else { return false };
+        let under_key = |set: &PseudonymSet| set.pseudonyms.get(at).is_some_and(|asked| subject.names(&set.key, *kind, asked));
+        self.pseudonyms.iter().any(under_key)
     }
 }
 
@@ -399,6 +408,7 @@ impl Screener {
         found.circumstances.expelled |= strongest == Strength::Strong && !active;
         let matched = SignalMatch {
             covered: marks.cover(&matched, member),
+            turned: is_turned(question, &record),
             own: member == self.directory.member(),
             quarantined: self.store.feed_state(&record.signal.feed) == FeedState::Quarantined,
             counts: strongest == Strength::Strong && active,
@@ -505,7 +515,7 @@ fn testimony(found: &SignalMatch) -> Testimony<'_> {
     let epoch = jiff::civil::date(1970, 1, 1);
     let stated_day = statement.observed_on.and_then(|day| epoch.until(day).ok()).map(|span| i64::from(span.get_days()));
     let opinions = record.life.iter().flat_map(|life| &life.opinions);
-    let agrees = opinions.filter(|opinion| matches!(opinion.stance, Stance::Agree(_)));
+    let agrees = opinions.filter(|opinion| !found.turned && matches!(opinion.stance, Stance::Agree(_)));
     Testimony {
         member: &record.signal.feed.member,
         status: record.status,
@@ -524,12 +534,20 @@ fn count(number: usize) -> u32 {
 }
 
 fn matched_identifiers(question: &Question, record: &SignalRecord, roster: &Roster) -> Vec<MatchedIdentifier> {
-    let names = |at: usize, kind: IdentifierKind| {
-        let mut asked = question.pseudonyms.iter().filter_map(|asked| Some((&asked.key, asked.pseudonyms.get(at)?)));
-        asked.any(|(key, pseudonym)| record.subjects().iter().any(|subject| subject.names(key, kind, pseudonym)))
-    };
-    let asked = question.asked.iter().enumerate().filter(|(at, (_, kind))| names(*at, *kind));
-    asked.map(|(_, (index, kind))| MatchedIdentifier { index: *index, kind: *kind, strength: roster.strength(*kind) }).collect()
+    let subjects = record.subjects();
+    let matched =
+        question.asked.iter().enumerate().filter(|(at, _)| subjects.iter().any(|subject| question.is_named(*at, *subject)));
+    matched
+        .map(|(_, (index, kind))| MatchedIdentifier { index: *index, kind: *kind, strength: roster.strength(*kind) })
+        .collect()
+}
+
+/// Whether a signal that matches was stated of another seller, as a key shows under which it was stated and the question is asked:
+/// under it the two have nothing in common. Where such a key is left, an honest rekeying matches only what the signal itself matches.
+fn is_turned(question: &Question, record: &SignalRecord) -> bool {
+    let stated = record.content.subject();
+    let comparable = stated.pseudonyms.iter().any(|set| question.pseudonyms.iter().any(|asked| asked.key == set.key));
+    comparable && !(0..question.asked.len()).any(|at| question.is_named(at, stated))
 }
 
 fn match_record(m: &SignalMatch) -> MatchRecord {
@@ -576,6 +594,7 @@ fn past_match(past: &MatchRecord, now: SignalRecord, kinds: &[IdentifierKind], o
         quarantined: past.quarantined,
         counts: past.counts,
         covered: false,
+        turned: false,
         record: SignalRecord { status: past.status, retraction: None, ..now },
     }
 }

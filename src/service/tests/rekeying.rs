@@ -6,7 +6,7 @@ use super::world::{TestNode, World, allegation, feed, identifier, named, submiss
 use crate::domain::KeyState::{Active, Destroyed, Retiring};
 use crate::domain::{
     AlertKind, Audience, Change, DisputeGround, ErasureReason, Evidence, EvidenceKind, Identifier, IdentifierKind, Pseudonym,
-    PseudonymSet, Rekeying, RetractionReason, Seq, SignalRef, SignalStatus, Submission, Thresholds, Verdict,
+    PseudonymSet, Rekeying, RetractionReason, Seq, SignalRef, SignalStatus, Stance, Submission, Thresholds, Verdict,
 };
 use crate::feed::Body;
 use crate::service::{Answer, Reach, Receipt, Rekeyed, RingQuery, RingStart, Swept, Target};
@@ -336,6 +336,45 @@ async fn a_member_sees_how_many_of_its_signals_are_under_each_active_key() {
         submit(world.node("aurelle"), allegation(shop, 1)).await;
     }
     assert_eq!(far(&world), [of("k2", 3, 3)]);
+}
+
+#[tokio::test]
+async fn who_agrees_about_one_seller_does_not_about_another() {
+    let mut world = World::new(&["aurelle", "bazaar", "chips", "kestrel"]).await;
+    let stated = [("aurelle", "honest.test"), ("kestrel", "real.test")];
+    for (member, shop) in stated {
+        let signal = submit(world.node(member), allegation(shop, 1)).await.signal;
+        for other in ["bazaar", "chips"] {
+            world.deliver(&format!("{member}/all"), other).await;
+            let agrees = Stance::Agree(vec![Evidence::of(EvidenceKind::TestPurchase)]);
+            world.node(other).cases.opine(signal.clone(), agrees).await.expect("durable");
+        }
+    }
+    world.deliver("chips/all", "bazaar").await;
+    let score = async |world: &World, shop: &str| {
+        let answer = world.node("bazaar").ask(shop).await;
+        (answer.matches.len(), answer.judgment.score)
+    };
+    let agreed = score(&world, "real.test").await;
+    assert_eq!(score(&world, "honest.test").await, agreed);
+    submit(world.node("aurelle"), allegation("alone.test", 1)).await;
+    replace_key(&mut world).await;
+    let rival = sets(world.node("kestrel"), &[named("rival.test")]).await;
+    say(world.node("kestrel"), 0, rival).await;
+    for shop in ["honest.test", "alone.test"] {
+        submit(world.node("aurelle"), allegation(shop, 1)).await;
+    }
+    for member in ["aurelle", "kestrel"] {
+        world.deliver(&format!("{member}/all"), "bazaar").await;
+    }
+    let alone = score(&world, "alone.test").await;
+    assert!(alone.0 == 1 && alone.1 < agreed.1, "{alone:?} {agreed:?}");
+    assert_eq!(score(&world, "rival.test").await, alone, "what they agreed about was another seller");
+    for shop in ["real.test", "honest.test"] {
+        assert_eq!(score(&world, shop).await, agreed, "{shop}");
+    }
+    destroy_old_key(&mut world).await;
+    assert_eq!(score(&world, "honest.test").await, agreed, "an honest signal keeps its agreements");
 }
 
 #[tokio::test]
