@@ -36,10 +36,12 @@ Shares are made, made anew every month and repaired by the holders' nodes themse
 `made` waits for the secretariat, see `key result`; `failed` is begun anew within the hour.
 
 While one key takes another one's place, the signals are those of this member that are found under the new one; the rest is to be submitted
-again.
+again. Markers, overrides and watches that are not found under it are counted, too: make them again and take the old ones back. What
+is left of these at any member does nothing any more once the old key is destroyed, and nobody is told.
 
-JSON: an array of {key, scheme, state, threshold, holders, made, own_signals, own_live_signals, share: {place, held, generation, since, state, waiting_for,
-failure_code, failure, culprit}}; null where there is none.";
+JSON: an array of {key, scheme, state, threshold, holders, made, own_signals, own_live_signals, markers_without,
+overrides_without, watches_without, share: {place, held, generation, since, state, waiting_for, failure_code, failure, culprit}};
+null where there is none.";
 
 #[derive(Args)]
 #[command(after_help = STATUS_HELP)]
@@ -173,6 +175,10 @@ struct Key {
     made: Option<bool>,
     own_signals: u64,
     own_live_signals: u64,
+    /// Of this member, without pseudonyms under the key.
+    markers_without: u64,
+    overrides_without: u64,
+    watches_without: u64,
     share: Option<Share>,
 }
 
@@ -191,7 +197,8 @@ struct Share {
 
 impl Key {
     fn of(detail: KeyDetail) -> Self {
-        let KeyDetail { key, sharing, own, own_signals, own_live_signals } = detail;
+        let KeyDetail { key, sharing, own, own_signals, own_live_signals, .. } = detail;
+        let KeyDetail { markers_without, overrides_without, watches_without, .. } = detail;
         let key = key.unwrap_or_default();
         Self {
             key: key.id,
@@ -202,6 +209,9 @@ impl Key {
             holders: sharing.map(|sharing| sharing.holders.into_iter().map(|holder| holder.member).collect()),
             own_signals,
             own_live_signals,
+            markers_without,
+            overrides_without,
+            watches_without,
             share: own.map(Share::of),
         }
     }
@@ -211,6 +221,25 @@ impl Key {
             (Some(threshold), Some(holders)) => format!("{threshold} of {}: {}", holders.len(), holders.join(", ")),
             _ => "every member has it".to_owned(),
         }
+    }
+
+    /// `2 of 3, without 1 marker, 2 watches`.
+    fn taken_over(&self) -> String {
+        if self.state != "active" {
+            return "-".to_owned();
+        }
+        let kept = [
+            (self.markers_without, "marker", "markers"),
+            (self.overrides_without, "override", "overrides"),
+            (self.watches_without, "watch", "watches"),
+        ];
+        let left: Vec<String> = kept
+            .iter()
+            .filter(|(count, ..)| *count > 0)
+            .map(|(count, one, many)| format!("{count} {}", if *count == 1 { one } else { many }))
+            .collect();
+        let signals = format!("{} of {}", self.own_signals, self.own_live_signals);
+        if left.is_empty() { signals } else { format!("{signals}, without {}", left.join(", ")) }
     }
 }
 
@@ -246,9 +275,7 @@ impl Show for Keys {
     fn table(&self) -> String {
         let rows = self.0.iter().map(|key| {
             let share = key.share.as_ref().map_or_else(|| "-".to_owned(), Share::line);
-            let signals =
-                if key.state == "active" { format!("{} of {}", key.own_signals, key.own_live_signals) } else { "-".to_owned() };
-            vec![key.key.clone(), key.scheme.clone(), key.state.clone(), signals, key.held_by(), share]
+            vec![key.key.clone(), key.scheme.clone(), key.state.clone(), key.taken_over(), key.held_by(), share]
         });
         table(&["key", "scheme", "state", "own signals", "holders", "this member's share"], rows)
     }
@@ -280,5 +307,31 @@ impl Show for Used {
     fn table(&self) -> String {
         let Self { day, key, class, member, evaluations, requests } = self;
         format!("{day} {key} {class} {member} {evaluations} {requests}\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rpc::proto;
+
+    fn shown(detail: KeyDetail) -> Keys {
+        let key = proto::KeyStatus { id: "k2".into(), scheme: "hmac-sha256".into(), state: "active".into() };
+        Keys(vec![Key::of(KeyDetail { key: Some(key), own_signals: 2, own_live_signals: 3, ..detail })])
+    }
+
+    #[test]
+    fn what_is_to_be_made_again_is_shown() {
+        let left = shown(KeyDetail { markers_without: 1, watches_without: 2, ..KeyDetail::default() });
+        assert!(left.table().contains("2 of 3, without 1 marker, 2 watches"), "{}", left.table());
+        assert!(!shown(KeyDetail::default()).table().contains("without"));
+        assert_eq!(
+            serde_json::to_string(&left).expect("JSON"),
+            concat!(
+                r#"[{"key":"k2","scheme":"hmac-sha256","state":"active","threshold":null,"holders":null,"made":null,"#,
+                r#""own_signals":2,"own_live_signals":3,"markers_without":1,"overrides_without":0,"watches_without":2,"#,
+                r#""share":null}]"#
+            )
+        );
     }
 }

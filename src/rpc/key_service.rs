@@ -12,7 +12,7 @@ use super::proto::{
 };
 use super::signal_service::page_size;
 use crate::domain::{KeyId, Role, Sharing, Usage};
-use crate::service::{CeremonyState, KeyError, KeyRecord, KeyReport, KeyStates};
+use crate::service::{CeremonyState, KeyError, KeyRecord, KeyReport, KeyStates, Unkeyed};
 
 /// `countermark.v1.KeyService`.
 #[derive(Clone)]
@@ -64,13 +64,17 @@ impl KeyService for KeyServer {
 }
 
 fn detail(record: KeyRecord) -> KeyDetail {
-    let KeyRecord { listed, own, note, rekeyed } = record;
+    let KeyRecord { listed, own, note, rekeyed, unkeyed } = record;
+    let Unkeyed { markers, overrides, watches } = unkeyed.unwrap_or_default();
     let (id, scheme, state) = (listed.id.to_string(), listed.scheme.to_string(), listed.state.to_string());
     KeyDetail {
         key: Some(proto::KeyStatus { id, scheme, state }),
         sharing: listed.sharing.map(sharing),
         own_signals: rekeyed.as_ref().map_or(0, |rekeyed| rekeyed.signals),
         own_live_signals: rekeyed.map_or(0, |rekeyed| rekeyed.of),
+        markers_without: markers,
+        overrides_without: overrides,
+        watches_without: watches,
         own: own.map(|own| OwnShare { note: note.unwrap_or_default(), ..share(own) }),
     }
 }

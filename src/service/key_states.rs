@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::blocking::{Panicked, off_thread};
 use super::keeping::{Ceremonies, KeyReport, VaultError};
 use super::signals::{Rekeyed, Signals};
+use super::unkeyed::Unkeyed;
 use crate::domain::{KeyId, RosterKey, Usage};
 use crate::membership::Directory;
 use crate::store::{Store, StoreError};
@@ -32,6 +33,8 @@ pub struct KeyRecord {
     pub note: Option<Bytes>,
     /// How far this member's signals are taken over to it; `None` where it is not active.
     pub rekeyed: Option<Rekeyed>,
+    /// What else of this member's is to be made again; `None` where it is not active.
+    pub unkeyed: Option<Unkeyed>,
 }
 
 /// Why an operator's wish is not done.
@@ -68,16 +71,19 @@ impl KeyStates {
     /// The keys of the roster, in its order.
     ///
     /// # Errors
-    /// [`KeyError::Vault`], [`KeyError::Panicked`].
+    /// [`KeyError::Vault`], [`KeyError::Store`], [`KeyError::Panicked`].
     pub async fn list(&self) -> Result<Vec<KeyRecord>, KeyError> {
         let (reports, rekeyed) = (self.ceremonies.reports(), self.signals.rekeyed());
         let (signed, book) = (self.directory.roster(), self.ceremonies.book.clone());
+        let (store, member, now) = (self.store.clone(), self.directory.member().clone(), self.signals.clock.now());
         off_thread(move || {
             let record = |listed: &RosterKey| {
                 let own = reports.iter().find(|report| report.key == listed.id).cloned();
                 let note = if own.is_some() { book.sharing(&listed.id)? } else { None };
                 let rekeyed = rekeyed.iter().find(|rekeyed| rekeyed.key == listed.id).cloned();
-                Ok(KeyRecord { listed: listed.clone(), own, note, rekeyed })
+                let under = |rekeyed: &Rekeyed| Unkeyed::under(&rekeyed.key, &store, signed.roster(), &member, now);
+                let unkeyed = rekeyed.as_ref().map(under).transpose()?;
+                Ok(KeyRecord { listed: listed.clone(), own, note, rekeyed, unkeyed })
             };
             signed.roster().keys.iter().map(record).collect()
         })

@@ -31,6 +31,7 @@ mod shared_keys;
 mod signals;
 mod submit;
 mod tags;
+mod unkeyed;
 mod watches;
 mod worker;
 
@@ -64,6 +65,7 @@ pub use shared_keys::HolderDesk;
 pub use signals::{Rekeyed, SignalError, SignalPage, Signals, Target, Withdrawal};
 pub use submit::{Receipt, SubmitError, Submitter};
 pub use tags::LocalSecret;
+pub use unkeyed::Unkeyed;
 pub use watches::{WatchDraft, Watcher, Watches};
 
 #[cfg(test)]

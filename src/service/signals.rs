@@ -65,9 +65,10 @@ pub struct SignalPage {
 pub struct Rekeyed {
     /// A key that is active.
     pub key: KeyId,
-    /// Live signals of this member, over all audiences, that have pseudonyms under it: stated under it, or given them since.
+    /// Live signals of this member that have pseudonyms under it: stated under it, or given them since.
     pub signals: u64,
-    /// All live signals of this member. Those beyond `signals` are not found any more once the keys that they have are destroyed.
+    /// All live signals of this member. Those beyond `signals` are not found any more once the keys that they have are destroyed. Both
+    /// count what was said to audiences that the member may still write to: nothing else can be submitted again.
     pub of: u64,
 }
 
@@ -178,9 +179,10 @@ impl Signals {
     pub fn rekeyed(&self) -> Vec<Rekeyed> {
         let signed = self.directory.roster();
         let active = signed.roster().keys.iter().filter(|key| key.state == KeyState::Active);
-        let of = self.store.own_live_signals();
-        let rekeyed =
-            |key: &RosterKey| Rekeyed { key: key.id.clone(), signals: self.store.own_live_signals_under(&key.id), of };
+        let within = |audience: &Audience| self.directory.check_audience(audience).is_ok();
+        let of = self.store.own_live_signals_in(within);
+        let under = |key: &KeyId| self.store.own_live_signals_under(key, within);
+        let rekeyed = |key: &RosterKey| Rekeyed { key: key.id.clone(), signals: under(&key.id), of };
         active.map(rekeyed).collect()
     }
 

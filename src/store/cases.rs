@@ -1,6 +1,7 @@
 //! Reading what entries say about others.
 
 use super::casebook::Noted;
+use super::index::Position;
 use super::state::State;
 use super::{Store, StoreError};
 use crate::domain::{CaseTag, Marker, Pseudonym, SignalRef, Timestamp};
@@ -80,6 +81,15 @@ impl Store {
     #[must_use]
     pub fn is_marked(&self, pseudonym: &Pseudonym) -> bool {
         self.shared.state.read().casebook.is_marked(pseudonym.into())
+    }
+
+    /// Where own markers stand that were neither taken back nor erased, whether their time is over or not. In memory.
+    #[must_use]
+    pub fn own_markers(&self) -> Vec<SignalRef> {
+        let state = self.shared.state.read();
+        let erased =
+            |at: &SignalRef| state.number(&at.feed).is_some_and(|no| state.casebook.is_erased(Position::new(no, at.seq)));
+        state.own_markers.iter().filter(|at| !state.casebook.is_lifted(at) && !erased(at)).cloned().collect()
     }
 
     /// The markers that name this pseudonym and were not taken back. Reads entries.

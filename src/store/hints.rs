@@ -84,8 +84,8 @@ pub(super) struct Recalled {
     pub(super) feeds: BTreeMap<FeedNo, RecalledFeed>,
     pub(super) subjects: PositionIndex,
     pub(super) submissions: PositionIndex,
-    /// Live own signals under each key.
-    pub(super) keys: KeyCounts,
+    /// Live signals of each own feed under each key.
+    pub(super) keys: BTreeMap<FeedNo, KeyCounts>,
     end: End,
 }
 
@@ -95,7 +95,7 @@ impl Default for Recalled {
             feeds: BTreeMap::new(),
             subjects: PositionIndex::new(),
             submissions: PositionIndex::new(),
-            keys: KeyCounts::default(),
+            keys: BTreeMap::new(),
             end: End::start(),
         }
     }
@@ -372,7 +372,9 @@ impl Recalled {
         if !follows || !adds_up || feed.view.resume(hint.totals, since).is_err() {
             return false;
         }
-        self.keys.add_all(&hint.effects.keys);
+        if hint.effects.keys.len() > 0 {
+            self.keys.entry(hint.no).or_default().add_all(&hint.effects.keys);
+        }
         feed.frontier = hint.frontier.clone();
         feed.noted.extend(&hint.effects.noted);
         true

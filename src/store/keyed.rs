@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use super::index::FeedNo;
 use super::state::Bodies;
 use super::{EngineError, Shared, Store, StoreError};
-use crate::domain::{FeedId, KeyId, PseudonymSet, Seq, SignalRef};
+use crate::domain::{Audience, FeedId, KeyId, PseudonymSet, Seq, SignalRef};
 use crate::feed::{Body, KeyedSignal, rekeyings_at};
 
-/// How many live signals of this member have pseudonyms under each key, or how many more. Kept up entry by entry, so that nobody
-/// reads all signals to know how far a change of keys has come.
+/// How many live signals of a feed of this member, or watches, have pseudonyms under each key, or how many more. Kept up one by one,
+/// so that nobody reads all of them to know how far a change of keys has come.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct KeyCounts(BTreeMap<KeyId, i64>);
 
@@ -108,9 +108,19 @@ impl Store {
         Ok(rekeyings_at(self.rekeyings(signal), read)?.into_iter().flat_map(|(_, sets)| sets).collect())
     }
 
-    /// Live signals of this member, over all audiences, that have pseudonyms under `key`. In memory.
+    /// Live signals of this member in those audiences that are `within`. In memory.
     #[must_use]
-    pub fn own_live_signals_under(&self, key: &KeyId) -> u64 {
-        self.shared.state.read().keyed.of(key)
+    pub fn own_live_signals_in(&self, within: impl Fn(&Audience) -> bool) -> u64 {
+        let state = self.shared.state.read();
+        let own = state.feeds.values().filter(|record| record.id.member == self.shared.member && within(&record.id.audience));
+        own.map(|record| record.view.signals() - record.view.withdrawn()).sum()
+    }
+
+    /// Of these the ones that have pseudonyms under `key`. In memory.
+    #[must_use]
+    pub fn own_live_signals_under(&self, key: &KeyId, within: impl Fn(&Audience) -> bool) -> u64 {
+        let state = self.shared.state.read();
+        let within = |no: &FeedNo| state.feeds.get(no).is_some_and(|record| within(&record.id.audience));
+        state.keyed.iter().filter(|(no, _)| within(no)).map(|(_, counts)| counts.of(key)).sum()
     }
 }

@@ -440,9 +440,7 @@ impl Store {
     /// Live signals of this member, over all audiences.
     #[must_use]
     pub fn own_live_signals(&self) -> u64 {
-        let state = self.shared.state.read();
-        let own = state.feeds.values().filter(|record| record.id.member == self.shared.member);
-        own.map(|record| record.view.signals() - record.view.withdrawn()).sum()
+        self.own_live_signals_in(|_| true)
     }
 
     /// Positions of live signals that may name this pseudonym; whoever reads the entry compares it whole. In memory.

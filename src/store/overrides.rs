@@ -11,7 +11,7 @@ use super::index::Fingerprint;
 use super::request::Request;
 use super::rows::{OverrideRow, PseudonymSetRow};
 use super::{OpenError, Store, StoreError, keys};
-use crate::domain::{FieldError, IdentifierKind, Pseudonym, PseudonymSet, Subject, Timestamp, Verdict};
+use crate::domain::{FieldError, IdentifierKind, KeyId, Pseudonym, PseudonymSet, Subject, Timestamp, Verdict};
 
 const PREFIX: &str = "own_";
 
@@ -180,6 +180,14 @@ impl Store {
         let overrides = self.shared.overrides.read();
         let from = after.map_or(0, |after| after.0.saturating_add(1));
         overrides.all.range(from..).take(count).map(|(number, made)| (OverrideId(*number), made.clone())).collect()
+    }
+
+    /// Overrides that hold at `now` and have no pseudonyms under `key`. In memory.
+    #[must_use]
+    pub fn overrides_without(&self, key: &KeyId, now: Timestamp) -> u64 {
+        let overrides = self.shared.overrides.read();
+        let without = |made: &&Override| made.holds(now) && made.pseudonyms.iter().all(|set| set.key != *key);
+        overrides.all.values().filter(without).count() as u64
     }
 
     /// Whether there is an override that may name this pseudonym. In memory; one probe.

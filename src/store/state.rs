@@ -4,7 +4,7 @@
 //! sees what could still be lost. `load` takes up the hints, folds the entries after them, and holds the frontier that they come to
 //! against the feed's newest checkpoint; without hints, which is also how it is rebuilt on demand, it folds the whole log.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -66,8 +66,10 @@ pub(super) struct State {
     pub(super) subjects: PositionIndex,
     /// Signals of own feeds by submission tag.
     pub(super) submissions: PositionIndex,
-    /// Live signals of own feeds under each key.
-    pub(super) keyed: KeyCounts,
+    /// Live signals of each own feed under each key.
+    pub(super) keyed: BTreeMap<FeedNo, KeyCounts>,
+    /// Own markers, whether they were taken back or not.
+    pub(super) own_markers: BTreeSet<SignalRef>,
     /// What entries say about others.
     pub(super) casebook: Casebook,
     /// Which erasures there are, and how far they are carried out.
@@ -120,6 +122,7 @@ impl State {
             subjects: recalled.subjects,
             submissions: recalled.submissions,
             keyed: recalled.keys,
+            own_markers: BTreeSet::new(),
             casebook: Casebook::default(),
             erasures: Erasures::default(),
             forks: BTreeMap::new(),
@@ -256,12 +259,16 @@ impl State {
         if matches!(body, Body::Erasure(_)) {
             self.erasures.note(at);
         }
+        if matches!(body, Body::Marker(_)) && name.feed.member == self.own {
+            self.own_markers.insert(name);
+        }
     }
 
     /// Drops what was kept of an entry whose content is gone, and of what `rekeyings` say that count of a signal. Where an erasure named
     /// it, its signal counted no more already.
     pub(super) fn expire(&mut self, at: Position, feed: &FeedId, body: Body, rekeyings: Vec<(Seq, Vec<PseudonymSet>)>) {
         self.casebook.forget(at, feed, &body);
+        self.own_markers.remove(&SignalRef { feed: feed.clone(), seq: at.seq() });
         let Some(record) = self.feeds.get_mut(&at.feed()) else { return };
         let (found_as, sets): (Position, Vec<PseudonymSet>) = match body {
             Body::Signal { content, .. } => {
@@ -360,7 +367,9 @@ impl State {
         notes.into_iter().for_each(|(name, at, since, body)| self.take_note(name, at, since, body));
         effects.index_subjects(no, &mut self.subjects);
         effects.index_submissions(no, &mut self.submissions);
-        self.keyed.add_all(&effects.keys);
+        if effects.keys.len() > 0 {
+            self.keyed.entry(no).or_default().add_all(&effects.keys);
+        }
         self.entries += count;
         self.unhinted.0 += count;
         self.unhinted.1 += effects.bytes();

@@ -11,11 +11,12 @@ use prost::Message as _;
 
 use super::engine::Engine;
 use super::index::{FeedNo, Fingerprint, Position, PositionIndex, Postings as _};
+use super::keyed::KeyCounts;
 use super::request::Request;
 use super::rows::{AlertRow, LookRow, PseudonymSetRow, StandingRow, WatchRow};
 use super::{OpenError, Store, StoreError, damaged, keys};
 use crate::domain::{
-    Alert, AlertId, AlertKind, IdentifierKind, Pseudonym, Seq, SignalRef, Standing, Timestamp, Verdict, Watch, WatchId,
+    Alert, AlertId, AlertKind, IdentifierKind, KeyId, Pseudonym, Seq, SignalRef, Standing, Timestamp, Verdict, Watch, WatchId,
 };
 
 /// A watch that is to be looked at.
@@ -44,6 +45,8 @@ pub(super) struct Watches {
     index: PositionIndex,
     /// Watches that there are.
     count: u64,
+    /// Those that have pseudonyms under each key.
+    keyed: KeyCounts,
     /// The newest watch and alert there ever were.
     last: u64,
     last_alert: u64,
@@ -59,8 +62,8 @@ pub(super) struct Watches {
 /// What becomes of watches in one commit.
 #[derive(Default)]
 pub(super) struct WatchChanges {
-    added: Vec<(u64, Vec<Fingerprint>)>,
-    removed: Vec<(u64, Vec<Fingerprint>)>,
+    added: Vec<(u64, Named)>,
+    removed: Vec<(u64, Named)>,
     looks: BTreeMap<u64, Option<LookRow>>,
     standings: Vec<(u64, bool)>,
     alerts: i64,
@@ -68,11 +71,25 @@ pub(super) struct WatchChanges {
     delivered: u64,
 }
 
+/// By what a watch is found, and under which keys.
+struct Named {
+    fingerprints: Vec<Fingerprint>,
+    keys: Vec<KeyId>,
+}
+
+impl Named {
+    fn by(watch: &Watch) -> Self {
+        let fingerprints = watch.pseudonyms.iter().flat_map(|set| &set.pseudonyms).map(Fingerprint::from).collect();
+        Self { fingerprints, keys: watch.pseudonyms.iter().map(|set| set.key.clone()).collect() }
+    }
+}
+
 impl Watches {
     pub(super) fn load(engine: &Engine) -> Result<Self, OpenError> {
         let mut watches = Self {
             index: PositionIndex::new(),
             count: 0,
+            keyed: KeyCounts::default(),
             last: 0,
             last_alert: 0,
             known: BTreeSet::new(),
@@ -85,7 +102,7 @@ impl Watches {
             let broken = || OpenError::damaged("a watch");
             let number = keys::read_numbered(key).ok_or_else(broken)?;
             let watch = WatchRow::decode(value).ok().and_then(read_watch).ok_or_else(broken)?;
-            watches.add(number, &fingerprints(&watch));
+            watches.add(number, &Named::by(&watch));
             watches.stand(number, watch.standing != Standing::UNKNOWN);
             Ok::<_, OpenError>(())
         })?;
@@ -159,9 +176,10 @@ impl Watches {
         Some(Position::new(FeedNo::new(0)?, Seq::new(number)))
     }
 
-    fn add(&mut self, number: u64, fingerprints: &[Fingerprint]) {
+    fn add(&mut self, number: u64, named: &Named) {
         let Some(place) = Self::place(number) else { return };
-        fingerprints.iter().for_each(|fingerprint| self.index.insert(*fingerprint, place));
+        named.fingerprints.iter().for_each(|fingerprint| self.index.insert(*fingerprint, place));
+        named.keys.iter().for_each(|key| self.keyed.add(key, 1));
         self.count += 1;
         self.last = self.last.max(number);
     }
@@ -177,11 +195,12 @@ impl Watches {
     /// Takes in what is on disk now.
     pub(super) fn take(&mut self, changes: WatchChanges) {
         let WatchChanges { added, removed, looks, standings, alerts, last_alert, delivered } = changes;
-        added.iter().for_each(|(number, fingerprints)| self.add(*number, fingerprints));
+        added.iter().for_each(|(number, named)| self.add(*number, named));
         standings.into_iter().for_each(|(number, known)| self.stand(number, known));
-        for (number, fingerprints) in removed {
+        for (number, named) in removed {
             if let Some(place) = Self::place(number) {
-                fingerprints.iter().for_each(|fingerprint| self.index.remove(*fingerprint, place));
+                named.fingerprints.iter().for_each(|fingerprint| self.index.remove(*fingerprint, place));
+                named.keys.iter().for_each(|key| self.keyed.add(key, -1));
             }
             self.count = self.count.saturating_sub(1);
             self.known.remove(&number);
@@ -207,7 +226,7 @@ impl WatchChanges {
     }
 
     pub(super) fn add(&mut self, number: u64, watch: &Watch) {
-        self.added.push((number, fingerprints(watch)));
+        self.added.push((number, Named::by(watch)));
     }
 
     pub(super) fn added(&self) -> u64 {
@@ -215,7 +234,7 @@ impl WatchChanges {
     }
 
     pub(super) fn remove(&mut self, number: u64, watch: &Watch) {
-        self.removed.push((number, fingerprints(watch)));
+        self.removed.push((number, Named::by(watch)));
         self.looks.insert(number, None);
     }
 
@@ -252,10 +271,6 @@ impl WatchChanges {
     pub(super) fn delivered(&mut self, number: u64) {
         self.delivered = self.delivered.max(number);
     }
-}
-
-fn fingerprints(watch: &Watch) -> Vec<Fingerprint> {
-    watch.pseudonyms.iter().flat_map(|set| &set.pseudonyms).map(Fingerprint::from).collect()
 }
 
 fn write_standing(standing: Standing) -> StandingRow {
@@ -385,6 +400,13 @@ impl Store {
     pub fn watch_counts(&self) -> (u64, u64) {
         let watches = self.shared.watches.read();
         (watches.count(), watches.alerts())
+    }
+
+    /// Watches that have no pseudonyms under `key`, those too whose time is over and that are still to be swept away. In memory.
+    #[must_use]
+    pub fn watches_without(&self, key: &KeyId) -> u64 {
+        let watches = self.shared.watches.read();
+        watches.count().saturating_sub(watches.keyed.of(key))
     }
 
     /// Whether a watch may name this pseudonym. In memory; one probe.

@@ -278,6 +278,7 @@ fn set_holders(roster: &mut Roster, arguments: &HoldersArguments) -> Result<Stri
 
 fn destroy(roster: &mut Roster, id: &KeyId) -> Result<String, Failure> {
     let key = find(roster, id)?;
+    let was_used = key.state == KeyState::Retiring;
     match key.state {
         KeyState::Active => {
             let failure = Failure::new("KEY_IN_USE", format!("signals are written under key {id}"));
@@ -286,14 +287,20 @@ fn destroy(roster: &mut Roster, id: &KeyId) -> Result<String, Failure> {
         KeyState::Pending | KeyState::Retiring => key.state = KeyState::Destroyed,
         KeyState::Destroyed => {}
     }
+    let first = if was_used {
+        " Do not spread it before `countermark key status` at every member shows all own signals under another key, and no marker, \
+         override or watch without it: what is left then does nothing any more, and nobody is told."
+    } else {
+        ""
+    };
     let Some(sharing) = &mut key.sharing else {
         return Ok(format!(
             "Here the secret of key {id} is removed, and the members' nodes remove theirs when they have this roster. Have every member \
-             remove it from backups, too: whoever keeps it can name each seller that was stated under it."
+             remove it from backups, too: whoever keeps it can name each seller that was stated under it.{first}"
         ));
     };
     sharing.classes.clear();
-    Ok(format!("The holders' nodes destroy their shares of key {id} when they have this roster."))
+    Ok(format!("The holders' nodes destroy their shares of key {id} when they have this roster.{first}"))
 }
 
 #[cfg(test)]

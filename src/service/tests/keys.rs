@@ -1,9 +1,10 @@
 //! A change of the pseudonym keys makes nothing new that was known.
 
-use super::world::{TestNode, World, allegation, roster_key};
+use super::watches::watch;
+use super::world::{TestNode, World, allegation, marker, named, roster_key};
 use crate::domain::KeyState::{Active, Destroyed, Retiring};
-use crate::domain::{Audience, RetractionReason, SignalStatus, Submission};
-use crate::service::{KeySecrets as _, SubmitError, Target};
+use crate::domain::{Audience, MarkerKind, MarkerReason, RetractionReason, SignalStatus, Submission, Verdict};
+use crate::service::{KeySecrets as _, KeyStates, OverrideDraft, SubmitError, Target, Unkeyed};
 
 async fn created_and_status(node: &TestNode, submission: Submission) -> (bool, SignalStatus) {
     let receipt = node.submit(submission).await.expect("taken");
@@ -75,4 +76,48 @@ async fn a_key_that_is_put_in_its_place_is_used_without_a_restart() {
     node.clock.advance_ms(1_000);
     assert!(node.submit(allegation("shop.test", 1)).await.expect("taken").created);
     assert_eq!(node.pseudonymiser.problem(), None);
+}
+
+#[tokio::test]
+async fn what_is_to_be_made_again_beside_signals_is_counted() {
+    let mut world = World::new(&["aurelle", "bazaar"]).await;
+    let states = {
+        let (node, ceremonies) = (world.node("aurelle"), world.open_holder("aurelle").ceremonies);
+        let (directory, signals, store) = (node.directory.clone(), node.signals.clone(), node.store.clone());
+        KeyStates { directory, ceremonies, signals, store }
+    };
+    let lacking = async || {
+        let keys = states.list().await.expect("readable").into_iter();
+        keys.filter_map(|key| Some((key.listed.id.to_string(), key.unkeyed?))).collect::<Vec<_>>()
+    };
+    let victim = || marker(MarkerKind::Victim, named("victim.test"), MarkerReason::StolenAccount);
+    let make = async |node: &TestNode| {
+        let marked = node.cases.mark(victim()).await.expect("durable");
+        let (identifiers, note) = (vec![named("known.test")], String::new());
+        let draft = OverrideDraft { verdict: Verdict::KnownGood, identifiers, until: None, note };
+        (marked, node.overrides.set(draft).await.expect("durable"), watch(node, "outlet.test").await)
+    };
+    let (marked, decided, watched) = make(world.node("aurelle")).await;
+    // Of those of others each member sees to its own.
+    make(world.node("bazaar")).await;
+    world.deliver("bazaar/all", "aurelle").await;
+    assert_eq!(lacking().await, [("k1".to_owned(), Unkeyed::default())]);
+    world.rotate(&[("k1", Retiring), ("k2", Active)]).await;
+    let all = Unkeyed { markers: 1, overrides: 1, watches: 1 };
+    assert_eq!(lacking().await, [("k2".to_owned(), all)]);
+    world.node("aurelle").store.rebuild().await.expect("rebuilt");
+    assert_eq!(lacking().await, [("k2".to_owned(), all)]);
+    let aurelle = world.node("aurelle");
+    make(aurelle).await;
+    assert_eq!(lacking().await, [("k2".to_owned(), all)], "the old ones hold on under the old key");
+    aurelle.cases.lift(marked).await.expect("durable");
+    assert!(aurelle.overrides.remove(decided).await.expect("durable"));
+    assert!(aurelle.watches.remove(watched).await.expect("durable"));
+    assert_eq!(lacking().await, [("k2".to_owned(), Unkeyed::default())]);
+    world.rotate(&[("k2", Retiring), ("k3", Active)]).await;
+    assert_eq!(lacking().await, [("k3".to_owned(), all)]);
+    let aurelle = world.node("aurelle");
+    aurelle.clock.advance_days(4_000);
+    assert_eq!(aurelle.watches.sweep().await, Ok(1));
+    assert_eq!(lacking().await, [("k3".to_owned(), Unkeyed { overrides: 1, ..Unkeyed::default() })], "what has ended is over");
 }

@@ -339,6 +339,19 @@ async fn a_member_sees_how_many_of_its_signals_are_under_each_active_key() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_submitted_again_is_not_waited_for() {
+    let mut world = World::new(&TWO).await;
+    submit(world.node("aurelle"), allegation(SHOP, 1)).await;
+    submit(world.node("aurelle"), submission("makers", SHOP, EvidenceKind::TestPurchase, 1)).await;
+    replace_key(&mut world).await;
+    submit(world.node("aurelle"), allegation(SHOP, 1)).await;
+    let far = |world: &World| world.node("aurelle").signals.rekeyed().pop().map(|far| (far.signals, far.of));
+    assert_eq!(far(&world), Some((1, 2)));
+    world.amend(|roster| roster.groups[0].members.retain(|member| member.as_str() != "aurelle")).await;
+    assert_eq!(far(&world), Some((1, 1)), "it has left the group");
+}
+
+#[tokio::test]
 async fn who_agrees_about_one_seller_does_not_about_another() {
     let mut world = World::new(&["aurelle", "bazaar", "chips", "kestrel"]).await;
     let stated = [("aurelle", "honest.test"), ("kestrel", "real.test")];

@@ -46,7 +46,7 @@ fn found(store: &Store, n: u64) -> Vec<(u64, bool)> {
 }
 
 fn under(store: &Store, key: &str) -> u64 {
-    store.own_live_signals_under(&key.parse().expect("valid"))
+    store.own_live_signals_under(&key.parse().expect("valid"), |_| true)
 }
 
 /// All that follows from the entries.
