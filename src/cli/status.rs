@@ -234,10 +234,11 @@ impl KeyHolder {
 
     fn row(&self) -> Vec<String> {
         let takes = self.latency_us.map_or_else(String::new, |us| format!("{}.{} ms", us / 1_000, us % 1_000 / 100));
-        let notice = match (&self.wrong_at, self.is_well()) {
-            (Some(_), _) => "WRONG ANSWER",
-            (None, true) => "",
-            (None, false) => "does not answer",
+        let notice = match (&self.wrong_at, self.is_well(), &self.answered_at) {
+            (Some(_), ..) => "WRONG ANSWER",
+            (None, true, None) => "not asked yet",
+            (None, true, Some(_)) => "",
+            (None, false, _) => "does not answer",
         };
         vec![self.member.clone(), self.answered_at.clone().unwrap_or_else(|| "never".to_owned()), takes, notice.to_owned()]
     }

@@ -86,7 +86,8 @@ impl HolderDesk {
 
 impl Holders for HolderDesk {
     fn scheme(&self, key: &RosterKey) -> Result<Box<dyn PseudonymScheme>, PseudonymError> {
-        let known = Known { key: SharedKey::of(key, None)?, note: None };
+        let roster = self.asking.directory.roster().note().clone();
+        let known = Known { key: SharedKey::of(key, None)?, note: None, roster };
         let scheme = SharedScheme { listed: key.clone(), known: ArcSwap::from_pointee(known), asking: self.asking.clone() };
         scheme.renew();
         Ok(Box::new(scheme))
@@ -98,6 +99,8 @@ struct Known {
     key: SharedKey,
     /// What the holders signed of them; `None` where the roster says it.
     note: Option<Bytes>,
+    /// That roster, as signed note.
+    roster: Bytes,
 }
 
 /// Pseudonyms under one shared key.
@@ -138,7 +141,8 @@ impl SharedScheme {
         };
         // What is known was believed, hence of the same key.
         if let Ok(key) = SharedKey::of(&self.listed, Some(&newer)) {
-            self.known.store(Arc::new(Known { key, note: Some(note) }));
+            let roster = self.asking.directory.roster().note().clone();
+            self.known.store(Arc::new(Known { key, note: Some(note), roster }));
         }
     }
 
@@ -364,12 +368,12 @@ impl Asking {
         self.receipt(member, &request, shares.verifying_share(holder), &answer)?;
         let (known, blinding, quorum) = (known.clone(), blinding.clone(), quorum.clone());
         let (shelf, at) = (self.shelf.clone(), self.clock.now());
-        let (asked, own, signed) = (member.clone(), self.directory.member().clone(), self.directory.roster());
+        let (asked, own) = (member.clone(), self.directory.member().clone());
         let verify = move || {
             let shares = known.key.shares(class).ok_or(ToprfError::QuorumInvalid)?;
             let verified = blinding.verify(&answer.evaluation, shares, &quorum, holder);
             if let Err(error) = &verified {
-                let (sharing, roster) = (known.note.clone(), signed.note().clone());
+                let (sharing, roster) = (known.note.clone(), known.roster.clone());
                 shelf.keep(&HolderEvidence { holder: asked, member: own, request, answer, sharing, roster, at }, *error);
             }
             verified

@@ -110,9 +110,9 @@ impl ShareBook {
 
     /// Destroys what is kept of a key.
     pub(super) fn destroy(&self, key: &KeyId) -> Result<(), VaultError> {
-        self.vault.remove(key).map_err(VaultError::of(key))?;
-        self.records.lock().insert(key.clone(), Arc::default());
-        Ok(())
+        // Also where the disk fails: what it removed is not to live on in memory.
+        self.records.lock().remove(key);
+        self.vault.remove(key).map_err(VaultError::of(key))
     }
 
     /// The keys of which something is kept.

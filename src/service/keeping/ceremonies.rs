@@ -217,7 +217,7 @@ impl Ceremonies {
 
         let newest = self.newest(&looked).await;
         let set_back = record.set_back(now);
-        let fitted = self.fit(&looked, &mut record, now);
+        let fitted = self.fit(&looked, &mut record, newest.as_ref(), now);
         let caught_up = self.catch_up(&looked, &mut record, newest.as_ref(), now);
         if set_back || fitted || caught_up {
             self.book.keep(id, &record)?;
@@ -256,31 +256,48 @@ impl Ceremonies {
 
     /// Sees to it that the shares in use are those that the roster wants, where this member has such; true where the record has changed.
     /// Nothing is destroyed by that: what a roster says wrongly, the next one may say rightly.
-    fn fit(&self, looked: &Looked<'_>, record: &mut Record, now: Timestamp) -> bool {
-        let Some(held) = &record.held else { return false };
-        match SharedGeneration::of(looked.key) {
+    fn fit(
+        &self,
+        looked: &Looked<'_>,
+        record: &mut Record,
+        newest: Option<&(SharedGeneration, Bytes)>,
+        now: Timestamp,
+    ) -> bool {
+        let Some(listed) = SharedGeneration::of(looked.key) else {
             // A key that is made, but by others than are to hold it.
-            None if held.sharing.holders != looked.sharing.in_order() || held.sharing.threshold != looked.sharing.threshold => {
+            let is_of_others = |held: &Held| {
+                held.sharing.holders != looked.sharing.in_order() || held.sharing.threshold != looked.sharing.threshold
+            };
+            let changed = record.held.as_ref().is_some_and(is_of_others);
+            if changed {
                 record.set_aside();
-                true
             }
-            None => false,
-            Some(listed) if !held.sharing.is_of_the_same_keys(&listed) => {
-                // The result of another attempt to make it is the one that was taken into use.
-                let taken = record.signed.iter().filter(|signed| signed.sharing.is_of_the_same_keys(&listed));
-                let Some(taken) = taken.max_by_key(|signed| signed.sharing.generation).cloned() else { return false };
-                record.set_aside();
-                record.signed.retain(|signed| signed.sharing != taken.sharing);
-                record.held = Some(Held { since: now, ..taken });
-                true
-            }
-            // Its share is that of another place, and of no use at its own.
-            Some(_) if held.place() != Some(looked.place) => {
-                (record.before, record.running) = (record.held.take(), None);
-                true
-            }
-            Some(_) => false,
+            return changed;
+        };
+        let is_of_it = |held: &Held| held.sharing.is_of_the_same_keys(&listed);
+        let is_here = |held: &Held| held.place() == Some(looked.place);
+        let fits = |held: &Held| is_of_it(held) && is_here(held) && held.sharing.generation >= listed.generation;
+        if record.held.as_ref().is_some_and(fits) {
+            return false;
         }
+        // All have signed what the roster has taken into use, though this member may not have seen that they had.
+        let is_listed = |held: &Held| (held.sharing.generation, &held.sharing.classes) == (listed.generation, &listed.classes);
+        let is_newest = newest.is_none_or(|(newest, _)| newest.generation <= listed.generation);
+        if is_newest && let Some(found) = record.take(|kept| is_listed(kept) && is_here(kept)) {
+            if record.held.as_ref().is_some_and(is_of_it) {
+                record.retire()
+            } else {
+                record.set_aside()
+            }
+            (record.held, record.running) = (Some(Held { since: now, ..found }), None);
+            return true;
+        }
+        // Of no use at this place, or with the shares that nodes ask for; the others repair it.
+        let is_useless = record.held.as_ref().is_some_and(is_of_it);
+        if is_useless {
+            record.retire();
+        }
+        is_useless
     }
 
     /// A member that is to have no share destroys the one that it has as soon as the others have made it useless.
@@ -292,7 +309,9 @@ impl Ceremonies {
     ) -> Result<bool, LookError> {
         self.desk.reports.lock().remove(&key.id);
         let record = self.book.record(&key.id)?;
-        let Some(held) = record.held.as_ref() else {
+        // What all have signed is as good as what is in use: it may be taken into use yet.
+        let noted = record.signed.iter().filter(|signed| signed.note.is_some());
+        let Some(held) = record.held.iter().chain(noted).max_by_key(|held| held.sharing.generation) else {
             if record.running.is_some() || !record.signed.is_empty() {
                 self.book.destroy(&key.id)?;
             }
@@ -329,15 +348,16 @@ impl Ceremonies {
                 record.set_aside();
             }
             record.adopt(said.generation, note.clone(), now);
+            self.desk.wanted.lock().remove(&looked.key.id);
             tracing::info!(key = %looked.key.id, generation = said.generation, "the shares that all have signed are in use");
             return true;
         }
-        if held.is_none() {
+        if record.held.as_ref().is_none_or(|held| !held.sharing.is_of_the_same_keys(said)) {
             return false;
         }
         // They have gone on without this member: its share fits no other any more.
         tracing::warn!(key = %looked.key.id, generation = said.generation, "the other holders have newer shares; this member's is repaired");
-        (record.before, record.running) = (record.held.take(), None);
+        record.retire();
         true
     }
 
@@ -380,7 +400,7 @@ impl Ceremonies {
         // One that failed is given up for the next generation, after a while.
         let running = plan.running(alliance, &record);
         let failed = running.and_then(|running| Some((running.failed.as_ref()?.at_ms, running.generation)));
-        let has_room = record.signed.len() < MAX_SIGNED_RESULTS;
+        let has_room = plan.results(&record) < MAX_SIGNED_RESULTS;
         let is_due = |at_ms| now.since(Timestamp::from_unix_ms(at_ms)) >= CEREMONY_RETRY;
         let at_least = match failed {
             Some((at_ms, generation)) if has_room && (is_due(at_ms) || self.desk.wanted.lock().remove(id)) => {
@@ -405,7 +425,7 @@ impl Ceremonies {
             let ahead = ahead.min(generation.saturating_add(MAX_GENERATIONS_AHEAD));
             if !rests
                 && ahead > generation
-                && record.signed.len() < MAX_SIGNED_RESULTS
+                && plan.results(&record) < MAX_SIGNED_RESULTS
                 && plan.begin(alliance, &mut record, ahead, &*self.entropy)?
             {
                 self.book.keep(id, &record)?;

@@ -74,6 +74,11 @@ impl Plan {
         record.running.as_ref().filter(|running| running.ceremony == self.name(alliance, running.generation))
     }
 
+    /// How many results of these participants are kept: others must not keep a new set of holders from beginning.
+    pub(super) fn results(&self, record: &Record) -> usize {
+        record.signed.iter().filter(|signed| signed.sharing.holders == self.holders).count()
+    }
+
     /// Begins the ceremony where a record is at none of this plan, or at one of a generation that is too low.
     pub(super) fn begin(
         &self,

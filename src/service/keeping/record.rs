@@ -119,8 +119,27 @@ impl Record {
         let Some(place) = self.signed.iter().position(|signed| signed.sharing.generation == generation) else { return };
         let mut held = self.signed.swap_remove(place);
         (held.note, held.since) = (Some(note), now);
-        self.before = self.held.replace(held);
+        self.retire();
+        self.held = Some(held);
+    }
+
+    /// Puts the shares in use aside because newer ones are there, or are to be repaired.
+    pub(super) fn retire(&mut self) {
         self.running = None;
+        let Some(held) = self.held.take() else { return };
+        // Shares of another key are not older ones of this.
+        let is_other = |before: &Held| !before.sharing.is_of_the_same_keys(&held.sharing);
+        let other = self.before.take().filter(is_other);
+        self.signed.extend(other);
+        self.before = Some(held);
+    }
+
+    /// Takes out what is kept beside the shares in use and is `wanted`.
+    pub(super) fn take(&mut self, wanted: impl Fn(&Held) -> bool) -> Option<Held> {
+        match self.signed.iter().position(&wanted) {
+            Some(place) => Some(self.signed.swap_remove(place)),
+            None => self.before.take_if(|before| wanted(before)),
+        }
     }
 
     /// Drops results that nobody can go on with any more: shares of the same keys as those in use, and no newer. True where there were

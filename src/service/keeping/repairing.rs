@@ -243,14 +243,19 @@ impl Repairing<'_> {
     pub(super) fn finish(&self, answers: &BTreeMap<HolderIndex, RepairAnswer>) -> Result<HeldShares, RepairError> {
         let mut splits: BTreeMap<HolderIndex, Signed> = BTreeMap::new();
         let mut sums: Vec<BTreeMap<HolderIndex, Piece>> = KeyClass::ALL.iter().map(|_| BTreeMap::new()).collect();
+        let own_split = |of: &HolderIndex| {
+            let place = self.wanted.helpers.iter().position(|helper| helper == of)?;
+            answers.get(of)?.splits.get(place)
+        };
         for (place, answer) in answers {
             let malformed = || self.blame(CeremonyError::Malformed { holder: *place, what: "splits" });
             if answer.splits.len() != self.wanted.helpers.len() {
                 return Err(malformed());
             }
             for (of, split) in self.wanted.helpers.iter().zip(&answer.splits) {
-                // What its maker has not signed, the one who hands it on has made up.
-                self.verify_split(*of, split).map_err(|_| malformed())?;
+                // What its maker has not signed, the one who hands it on has made up, unless the maker itself says so, too.
+                let is_made_up = || own_split(of).is_none_or(|own| (&own.note, &own.body) != (&split.note, &split.body));
+                self.verify_split(*of, split).map_err(|error| if is_made_up() { malformed() } else { error })?;
                 match splits.get(of) {
                     Some(known) if known.body != split.body => {
                         return Err(self.blame(CeremonyError::Wrong {

@@ -82,20 +82,72 @@ async fn whichever_result_the_secretariat_takes_into_use_its_holders_still_have_
     world.hall.behave("drinks", None);
     rounds(&all(&world)).await;
     assert_eq!(generations(&world).await, [Some(1), Some(1)]);
+    assert_eq!(take_in(&mut world, &first).await, 0);
+    rounds(&[world.open_holder("chips"), world.open_holder("estate")]).await;
+    world.hall.behave("drinks", Some(Manner::Down));
+    works(&world, 1).await;
+}
+
+/// The secretariat takes a result into use, and says so in a roster; gives its generation.
+async fn take_in(world: &mut World, note: &Bytes) -> u32 {
     let alliance = world.roster.alliance.clone();
     let feed_key = |id: &MemberId| world.roster.member(id).map(|listed| listed.feed_key);
-    let first = open_sharing(&first, &alliance, feed_key).expect("signed by all");
-    assert_eq!(first.generation, 0);
+    let said = open_sharing(note, &alliance, feed_key).expect("signed by all");
+    let generation = said.generation;
     world
         .amend(|roster| {
             roster.keys.retain(|listed| listed.id == key());
             roster.keys[0].state = KeyState::Active;
-            roster.keys[0].sharing.as_mut().expect("shared").classes = first.classes;
+            let sharing = roster.keys[0].sharing.as_mut().expect("shared");
+            (sharing.generation, sharing.classes) = (said.generation, said.classes);
         })
         .await;
-    rounds(&[world.open_holder("chips"), world.open_holder("estate")]).await;
-    world.hall.behave("drinks", Some(Manner::Down));
+    generation
+}
+
+#[tokio::test]
+async fn a_result_that_the_secretariat_alone_was_shown_is_taken_up_by_those_that_signed_it() {
+    for refresh in [false, true] {
+        let mut world = if refresh { made().await } else { pending().await };
+        FIVE.iter().for_each(|id| world.node(id).clock.advance_days(31));
+        world.hall.behave("drinks", Some(Manner::Hoarding(0)));
+        rounds(&all(&world)).await;
+        let note = hoarded(&world).await;
+        assert_eq!(take_in(&mut world, &note).await, u32::from(refresh));
+        world.hall.behave("drinks", Some(Manner::Down));
+        rounds(&[world.open_holder("chips"), world.open_holder("estate")]).await;
+        works(&world, 1).await;
+    }
+}
+
+#[tokio::test]
+async fn a_roster_that_takes_all_holders_from_their_places_costs_nobody_its_share() {
+    let mut world = made().await;
+    let set = |of: [(&'static str, u16); 3]| {
+        move |roster: &mut crate::domain::Roster| roster.keys[0].sharing.as_mut().expect("shared").holders = holders(&of)
+    };
+    world.amend(set([("chips", 4), ("drinks", 5), ("estate", 6)])).await;
+    let present = all(&world);
+    rounds(&present).await;
+    assert_eq!(report(&present[0]).state, CeremonyState::Repairing, "nobody can help anybody");
+    world.amend(set([("chips", 1), ("drinks", 2), ("estate", 3)])).await;
+    rounds(&present).await;
     works(&world, 1).await;
+}
+
+#[tokio::test]
+async fn a_wish_for_new_shares_is_done_with_when_they_are_there_whoever_saw_them_first() {
+    let world = made().await;
+    FIVE.iter().for_each(|id| world.node(id).clock.advance_days(2));
+    let present = all(&world);
+    present[2].ceremonies.refresh(&key());
+    rounds(&present).await;
+    rounds(&present).await;
+    FIVE.iter().for_each(|id| world.node(id).clock.advance_days(2));
+    rounds(&present).await;
+    for holder in &present {
+        assert_eq!((report(holder).state, report(holder).generation), (CeremonyState::Held, Some(1)));
+    }
 }
 
 #[tokio::test]
