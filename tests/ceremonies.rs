@@ -99,6 +99,17 @@ async fn members_make_a_key_use_it_lose_a_share_and_change_who_holds_it() {
         .await;
     let answer = bazaar.check(seller()).await.expect("answered");
     assert_ne!(answer.verdict(), Verdict::NoneKnown, "pseudonyms stay");
+
+    // The secretariat takes in the newest shares, and goes back to no older ones.
+    until(&alliance, "drinks", "the new shares are in use", |key| key["share"]["generation"] == 1).await;
+    let newest = display(&alliance.root().join("newest.note"));
+    done(&["key", "result", "k1", "--out", &newest, "--config", &alliance.client_config("drinks")]);
+    done(&["alliance", "key", "adopt", "--folder", &folder, &newest]);
+    let roster = std::fs::read_to_string(alliance.root().join("alliance/roster.note")).expect("a roster");
+    assert!(roster.contains("generation = 1"), "{roster}");
+    let older = run(&["alliance", "key", "adopt", "--folder", &folder, &note]);
+    let said = String::from_utf8_lossy(&older.stderr).into_owned();
+    assert!(!older.status.success() && said.contains("KEY_RESULT_REFUSED"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

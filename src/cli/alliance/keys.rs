@@ -17,6 +17,9 @@ use crate::service::believe;
 
 /// Holders of a key where nobody says otherwise: with five any two may be down or lie.
 const USUAL_HOLDERS: usize = 5;
+/// How holders are changed so that enough of them always have their shares.
+const ADD_FIRST: &str =
+    "add the new ones first, and take out the others when `countermark key status` shows that all have made theirs anew";
 
 #[derive(Subcommand)]
 pub(in crate::cli) enum AllianceKeyCommand {
@@ -131,12 +134,12 @@ pub(super) fn run(command: &AllianceKeyCommand, environment: &Environment, print
         printer.note("this is so already");
     } else {
         secretariat.change(environment.now(), |roster| *roster = next)?;
-        if let AllianceKeyCommand::Destroy(arguments) = command {
-            // Now that the roster says so: the other way round a crash would leave a key that nobody can admit a member with.
-            destroy_secret(&AllianceFolder::at(folder).pseudonym_key(&arguments.id))?;
-        }
         spread(&secretariat, printer);
         printer.note(advice);
+    }
+    if let AllianceKeyCommand::Destroy(arguments) = command {
+        // Now that the roster says so: the other way round a crash would leave a key that nobody can admit a member with.
+        destroy_secret(&AllianceFolder::at(folder).pseudonym_key(&arguments.id))?;
     }
     printer.show(&Document::of(&secretariat))
 }
@@ -159,16 +162,13 @@ fn add(roster: &mut Roster, arguments: &AddArguments) -> Result<String, Failure>
         let failure = Failure::new("HOLDERS_TOO_FEW", "a key is shared among 2 members at least".to_owned());
         failure.advise("admit more members first")
     })?;
-    let holders_count = holders.len();
+    let are_all_needed = holders.len() == usize::from(threshold);
     let sharing = holders.into_iter().zip(places(&BTreeSet::new())).collect();
     roster.keys.push(pending(id.clone(), threshold, sharing));
-    let spare = if holders_count == usize::from(threshold) {
-        "All of them are needed: where one loses its share for good, the key is lost. "
-    } else {
-        ""
-    };
+    let warning =
+        if are_all_needed { "All of them are needed: where one loses its share for good, the key is lost. " } else { "" };
     Ok(format!(
-        "{spare}Its holders' nodes make the key among them once they have this roster and all run. Then one of them runs `countermark key \
+        "{warning}Its holders' nodes make the key among them once they have this roster and all run. Then one of them runs `countermark key \
          result {id} --out {id}.note` and sends it; then `countermark alliance key adopt`."
     ))
 }
@@ -248,18 +248,14 @@ fn set_holders(roster: &mut Roster, arguments: &HoldersArguments) -> Result<Stri
     let stay: Vec<KeyHolder> = stay.collect();
     if stay.len() < usize::from(sharing.threshold) {
         let sentence = format!("{} of the holders of key {id} must stay, and {} would", sharing.threshold, stay.len());
-        let advice =
-            "add the new ones first, and take out the others when `countermark key status` shows that these have their shares";
-        return Err(Failure::new("HOLDERS_TOO_FEW", sentence).advise(advice));
+        return Err(Failure::new("HOLDERS_TOO_FEW", sentence).advise(ADD_FIRST));
     }
     let new: BTreeSet<&MemberId> =
         arguments.holders.iter().filter(|member| stay.iter().all(|holder| holder.member != **member)).collect();
     let made = !sharing.classes.is_empty();
     if made && !new.is_empty() && stay.len() < sharing.holders.len() {
         let sentence = "members are added as holders, or taken out, but not both at once".to_owned();
-        let advice =
-            "add the new ones first, and take out the others when `countermark key status` shows that these have their shares";
-        return Err(Failure::new("HOLDERS_BOTH_WAYS", sentence).advise(advice));
+        return Err(Failure::new("HOLDERS_BOTH_WAYS", sentence).advise(ADD_FIRST));
     }
     let gone = sharing.holders.iter().filter(|holder| !stay.contains(holder)).cloned();
     let mut former: Vec<KeyHolder> = sharing.former.iter().cloned().chain(gone).collect();
