@@ -326,6 +326,11 @@ fn write_beside(path: &Path, text: &str, access: Access, publish: impl FnOnce(&P
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     publish(&temporary)?;
+    sync_folder_of(path)
+}
+
+/// Makes durable that a file appeared or is gone.
+fn sync_folder_of(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
 }
@@ -351,8 +356,7 @@ pub fn destroy(path: &Path) -> Result<bool, FolderError> {
         opened => opened.map_err(|source| FolderError::io(path, source))?,
     };
     // Removed first: half wiped, it would be a damaged one.
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let removed = fs::remove_file(path).and_then(|()| File::open(folder)?.sync_all());
+    let removed = fs::remove_file(path).and_then(|()| sync_folder_of(path));
     removed.and_then(|()| wipe(&file)).map_err(|source| FolderError::io(path, source))?;
     Ok(true)
 }

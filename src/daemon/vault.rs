@@ -1,6 +1,6 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
@@ -42,10 +42,6 @@ fn if_there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-fn writable(path: &Path) -> io::Result<Option<File>> {
-    if_there(OpenOptions::new().write(true).open(path))
-}
-
 impl ShareVault for FolderVault {
     fn load(&self, key: &KeyId) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
         let Some(file) = if_there(File::open(self.path(key)))? else { return Ok(None) };
@@ -66,10 +62,8 @@ impl ShareVault for FolderVault {
         create_private_folder(&self.folder).map_err(folder_error)?;
         let path = self.path(key);
         // What a crash left half written holds secrets, too.
-        if let Some(left) = writable(&path.with_extension("json.new"))? {
-            wipe(&left)?;
-        }
-        let before = writable(&path)?;
+        destroy(&path.with_extension("json.new")).map_err(folder_error)?;
+        let before = if_there(OpenOptions::new().write(true).open(&path))?;
         let text = std::str::from_utf8(record).map_err(io::Error::other)?;
         replace(&path, text, Access::Private).map_err(folder_error)?;
         // Only now: until then it was the one that counts. And what is kept is kept, though the old bytes were not wiped.

@@ -217,8 +217,8 @@ impl Ceremonies {
 
         let newest = self.newest(&looked).await;
         let set_back = record.set_back(now);
-        let fitted = self.fit(&looked, &mut record, newest.as_ref(), now);
-        let caught_up = self.catch_up(&looked, &mut record, newest.as_ref(), now);
+        let fitted = self.fit(&looked, &mut record, &newest, now);
+        let caught_up = self.catch_up(&looked, &mut record, &newest, now);
         if set_back || fitted || caught_up {
             self.book.keep(id, &record)?;
         }
@@ -256,13 +256,7 @@ impl Ceremonies {
 
     /// Sees to it that the shares in use are those that the roster wants, where this member has such; true where the record has changed.
     /// Nothing is destroyed by that: what a roster says wrongly, the next one may say rightly.
-    fn fit(
-        &self,
-        looked: &Looked<'_>,
-        record: &mut Record,
-        newest: Option<&(SharedGeneration, Bytes)>,
-        now: Timestamp,
-    ) -> bool {
+    fn fit(&self, looked: &Looked<'_>, record: &mut Record, newest: &Newest, now: Timestamp) -> bool {
         let Some(listed) = SharedGeneration::of(looked.key) else {
             // A key that is made, but by others than are to hold it.
             let is_of_others = |held: &Held| {
@@ -282,14 +276,14 @@ impl Ceremonies {
         }
         // All have signed what the roster has taken into use, though this member may not have seen that they had.
         let is_listed = |held: &Held| (held.sharing.generation, &held.sharing.classes) == (listed.generation, &listed.classes);
-        let is_newest = newest.is_none_or(|(newest, _)| newest.generation <= listed.generation);
+        let is_newest = newest.as_ref().is_none_or(|(newest, _)| newest.generation <= listed.generation);
         if is_newest && let Some(found) = record.take(|kept| is_listed(kept) && is_here(kept)) {
             if record.held.as_ref().is_some_and(is_of_it) {
                 record.retire()
             } else {
                 record.set_aside()
             }
-            (record.held, record.running) = (Some(Held { since: now, ..found }), None);
+            record.held = Some(Held { since: now, ..found });
             return true;
         }
         // Of no use at this place, or with the shares that nodes ask for; the others repair it.
@@ -330,13 +324,7 @@ impl Ceremonies {
     }
 
     /// Takes up shares with which the others have gone on; true where the record has changed.
-    fn catch_up(
-        &self,
-        looked: &Looked<'_>,
-        record: &mut Record,
-        newest: Option<&(SharedGeneration, Bytes)>,
-        now: Timestamp,
-    ) -> bool {
+    fn catch_up(&self, looked: &Looked<'_>, record: &mut Record, newest: &Newest, now: Timestamp) -> bool {
         let Some((said, note)) = newest else { return false };
         let held = record.held.as_ref().map(|held| held.sharing.generation);
         if held.is_some_and(|held| held >= said.generation) {
@@ -652,7 +640,8 @@ impl Ceremonies {
 /// That the roster has another key under a name than this member has shares of.
 fn other_key(key: &KeyId) -> CeremonyState {
     let sentence = format!(
-        "the roster has another key under the name {key} than the one this member has a share of, which is kept: compare rosters          with the secretariat; where the old key is gone for good, move its file out of data_dir/shares"
+        "the roster has another key under the name {key} than the one this member has a share of, which is kept: compare rosters \
+         with the secretariat; where the old key is gone for good, move its file out of data_dir/shares"
     );
     CeremonyState::Failed { code: "KEY_OTHER".to_owned(), sentence, culprit: None }
 }
