@@ -88,6 +88,14 @@ vocabulary! {
     Destroyed = 4, "destroyed";
 }
 
+impl KeyState {
+    /// Whether checks are answered under the key.
+    #[must_use]
+    pub const fn is_in_use(self) -> bool {
+        matches!(self, Self::Active | Self::Retiring)
+    }
+}
+
 /// The pseudonyms of one seller's identifiers under one key, in the order of the identifiers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PseudonymSet {

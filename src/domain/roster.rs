@@ -219,7 +219,7 @@ impl Roster {
         if self.keys.iter().filter(|k| k.state == KeyState::Active).count() > MAX_ACTIVE_KEYS {
             return Err(FieldError::new("ROSTER_TOO_LARGE", "keys", "at most 4 keys are active at once"));
         }
-        if self.keys.iter().filter(|k| matches!(k.state, KeyState::Active | KeyState::Retiring)).count() > MAX_LIVE_KEYS {
+        if self.keys.iter().filter(|k| k.state.is_in_use()).count() > MAX_LIVE_KEYS {
             return Err(FieldError::new("ROSTER_TOO_LARGE", "keys", "at most 8 keys are active or retiring at once"));
         }
         self.validate_texts()?;

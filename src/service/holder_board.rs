@@ -5,7 +5,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::evaluation::HolderError;
-use crate::domain::{Clock, KeyState, MemberId, RosterKey, Timestamp};
+use crate::domain::{Clock, MemberId, RosterKey, Timestamp};
 use crate::membership::Directory;
 
 /// How long a holder that failed is asked only where the others do not suffice.
@@ -56,7 +56,7 @@ impl HolderBoard {
     /// The holders of the shared keys in use, and how they did.
     #[must_use]
     pub fn holders(&self) -> BTreeMap<MemberId, HolderStanding> {
-        let in_use = |key: &&RosterKey| matches!(key.state, KeyState::Active | KeyState::Retiring);
+        let in_use = |key: &&RosterKey| key.state.is_in_use();
         let (signed, standing) = (self.directory.roster(), self.standing.lock());
         let sharings = signed.roster().keys.iter().filter(in_use).filter_map(|key| key.sharing.as_ref());
         let members = sharings.flat_map(|sharing| &sharing.holders).map(|holder| holder.member.clone());

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use super::blocking::{Panicked, off_thread};
 use super::evaluation::{EvaluationAnswer, EvaluationRequest};
 use super::keeping::{ShareBook, VaultError};
-use crate::domain::{Charge, Charged, Clock, Entropy, HolderIndex, KeyId, KeyState, MemberId, RosterKey, Sharing, Timestamp};
+use crate::domain::{Charge, Charged, Clock, Entropy, HolderIndex, KeyId, MemberId, RosterKey, Sharing, Timestamp};
 use crate::feed::{EvaluationReceipt, SigningKey};
 use crate::membership::Directory;
 use crate::pseudonym::toprf::{MAX_BATCH, Quorum, ToprfError, padded};
@@ -136,7 +136,7 @@ impl KeyHolder {
         if !roster.is_active(member) {
             return Err(HolderRefusal::NotAMember);
         }
-        let in_use = |key: &&RosterKey| matches!(key.state, KeyState::Active | KeyState::Retiring) && key.id == request.key;
+        let in_use = |key: &&RosterKey| key.state.is_in_use() && key.id == request.key;
         let unknown = || HolderRefusal::KeyUnknown(request.key.clone());
         let listed = roster.keys.iter().find(in_use).ok_or_else(unknown)?;
         let sharing = listed.sharing.as_ref().ok_or_else(unknown)?;

@@ -24,8 +24,8 @@ use super::record::{Reader, SignalRecord};
 use super::{FreshnessBoard, Pseudonymiser, Signals};
 use crate::domain::limits::{MAX_RING_DEPTH, MAX_RING_SELLERS};
 use crate::domain::{
-    Audience, Clock, Currency, FeedId, FieldError, Identifier, IdentifierKind, KeyId, KeyState, MarkerKind, Pseudonym,
-    PseudonymSet, Rates, SignalRef, Strength, Thresholds,
+    Audience, Clock, Currency, FeedId, FieldError, Identifier, IdentifierKind, KeyId, MarkerKind, Pseudonym, PseudonymSet,
+    Rates, SignalRef, Strength, Thresholds,
 };
 use crate::membership::Directory;
 use crate::store::{FreshnessRecord, Position, Store, StoreError};
@@ -260,7 +260,7 @@ impl<'a> Walk<'a> {
         let (sellers, hubs, thresholds) = (Vec::new(), Vec::new(), Vec::new());
         let ring = Ring { sellers, links: BTreeSet::new(), hubs, cut: false, goods, thresholds };
         let (places, seen, read, queue) = (Sellers::default(), HashSet::new(), HashSet::new(), VecDeque::new());
-        let in_use = reader.roster().keys.iter().filter(|key| matches!(key.state, KeyState::Active | KeyState::Retiring));
+        let in_use = reader.roster().keys.iter().filter(|key| key.state.is_in_use());
         let keys = in_use.map(|key| &key.id).collect();
         Self { store, reader, freshness, keys, ring, places, seen, read, queue, reach }
     }

@@ -134,7 +134,7 @@ impl Secretariat {
     }
 
     fn pseudonym_secrets(&self) -> Result<Vec<PseudonymSecret>, Failure> {
-        let in_use = self.roster().keys.iter().filter(|k| matches!(k.state, KeyState::Active | KeyState::Retiring));
+        let in_use = self.roster().keys.iter().filter(|k| k.state.is_in_use());
         let held_by_all = in_use.filter(|key| key.sharing.is_none());
         held_by_all
             .map(|key| {

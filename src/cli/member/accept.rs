@@ -11,7 +11,7 @@ use crate::cli::failure::Failure;
 use crate::cli::fingerprint;
 use crate::cli::output::{Printer, Show, facts};
 use crate::domain::limits::MAX_ROSTER_BYTES;
-use crate::domain::{KeyId, KeyState, MemberState, RosterKey};
+use crate::domain::{KeyId, MemberState, RosterKey};
 use crate::feed::{SignedRoster, supersede};
 use crate::pseudonym::HmacKey;
 
@@ -115,7 +115,7 @@ fn check_entry(signed: &SignedRoster, request: &JoinRequest) -> Result<(), Failu
 /// folder until a later roster names it, and be believed then.
 fn check_keys(signed: &SignedRoster, accepted: &Accepted) -> Result<(), Failure> {
     // Of those that are shared nobody is handed anything.
-    let in_use = |key: &&RosterKey| key.sharing.is_none() && matches!(key.state, KeyState::Active | KeyState::Retiring);
+    let in_use = |key: &&RosterKey| key.sharing.is_none() && key.state.is_in_use();
     let keys: Vec<&RosterKey> = signed.roster().keys.iter().filter(in_use).collect();
     for secret in &accepted.keys {
         let Some(key) = keys.iter().find(|key| key.id == secret.id) else {
@@ -164,7 +164,7 @@ mod tests {
 
     use super::*;
     use crate::alliance::{PseudonymSecret, RosterHandover};
-    use crate::domain::{Roster, Scheme};
+    use crate::domain::{KeyState, Roster, Scheme};
     use crate::feed::SigningKey;
     use crate::rpc::tls::{Credentials, TrustAnchors};
 
