@@ -264,6 +264,7 @@ async fn a_roster_never_goes_back_also_over_a_restart_with_the_old_file() {
     let listeners = countermark::daemon::Listeners {
         peers: tokio::net::TcpListener::bind(alliance.membership("aurelle").peers).await.expect("its address"),
         clients: tokio::net::TcpListener::bind(alliance.membership("aurelle").clients).await.expect("its address"),
+        monitoring: None,
     };
     let _node = countermark::daemon::Node::start(old, listeners).await.expect("starts");
     assert_eq!(alliance.client("aurelle").await.status().await.roster_serial, 2, "the store's is newer");

@@ -337,6 +337,10 @@ pub(super) struct RetractArguments {
 pub(super) struct StatusArguments {
     #[command(flatten)]
     pub(super) node: NodeArguments,
+    /// Look again and again, every so many seconds, until interrupted.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2",
+          value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(super) watch: Option<u64>,
 }
 
 #[derive(Subcommand)]

@@ -17,7 +17,7 @@ pub(super) async fn free_pair() -> Result<Listeners, Failure> {
         let peers = bind(0).await.map_err(|error| Failure::of("NO_FREE_PORTS", &error))?;
         let Some(next) = peers.local_addr().ok().and_then(|address| address.port().checked_add(1)) else { continue };
         if let Ok(clients) = bind(next).await {
-            return Ok(Listeners { peers, clients });
+            return Ok(Listeners { peers, clients, monitoring: None });
         }
     }
     Err(Failure::new("NO_FREE_PORTS", "no two free ports beside each other were found").advise("try again"))

@@ -32,6 +32,7 @@ pub(super) struct Printer {
     format: OutputFormat,
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,
+    out_is_terminal: bool,
     err_is_terminal: bool,
     bar: Option<ProgressBar>,
 }
@@ -43,6 +44,7 @@ impl Printer {
             format,
             out: Box::new(BufWriter::new(io::stdout())),
             err: Box::new(io::stderr()),
+            out_is_terminal: io::stdout().is_terminal(),
             err_is_terminal: io::stderr().is_terminal(),
             bar: None,
         }
@@ -63,6 +65,21 @@ impl Printer {
             OutputFormat::Json => json(document, serde_json::to_string_pretty)?,
         };
         self.write(&text)
+    }
+
+    /// Prints a document in place of the last one, where a person looks on; else after it, as a line where it is JSON.
+    ///
+    /// # Errors
+    /// Where standard output is closed or full.
+    pub(super) fn redraw(&mut self, document: &impl Show) -> Result<(), Failure> {
+        let text = match self.format {
+            // Home, and clear to the end of the screen (ECMA-48, 8.3.21 and 8.3.39).
+            OutputFormat::Table if self.out_is_terminal => format!("\x1b[H\x1b[2J{}", document.table()),
+            OutputFormat::Table => document.table() + "\n",
+            OutputFormat::Json => json(document, serde_json::to_string)?,
+        };
+        self.write(&text)?;
+        self.flush()
     }
 
     /// Prints one of many: a line either way.

@@ -1,6 +1,11 @@
 //! `status`.
 
+mod conditions;
+
+use std::time::Duration;
+
 use serde::Serialize;
+use tonic::transport::Channel;
 
 use super::Environment;
 use super::arguments::StatusArguments;
@@ -14,6 +19,7 @@ use crate::rpc::proto::{
     ForkStatus, GetStatusRequest, GetStatusResponse, KeyHolderStatus, KeyStatus, MemberAccuracy, PeerStatus, StoreStatus,
     WebhookStatus,
 };
+use conditions::{Deadline, FaultCount, faults};
 
 pub(super) async fn run(
     arguments: &StatusArguments,
@@ -21,9 +27,24 @@ pub(super) async fn run(
     printer: &mut Printer,
 ) -> Result<Outcome, Failure> {
     let node = Node::reach(arguments.node.config.as_deref(), environment).await?;
-    let status = NodeServiceClient::new(node.channel).get_status(GetStatusRequest {}).await?.into_inner();
-    printer.show(&State::of(status))?;
-    Ok(Outcome::Done)
+    let mut client = NodeServiceClient::new(node.channel);
+    let Some(every) = arguments.watch else {
+        printer.show(&look(&mut client).await?)?;
+        return Ok(Outcome::Done);
+    };
+    let mut ticks = tokio::time::interval(Duration::from_secs(every));
+    loop {
+        ticks.tick().await;
+        // A node that is started anew is looked at again: the channel dials anew.
+        match look(&mut client).await {
+            Ok(state) => printer.redraw(&state)?,
+            Err(failure) => printer.note(&failure),
+        }
+    }
+}
+
+async fn look(client: &mut NodeServiceClient<Channel>) -> Result<State, Failure> {
+    Ok(State::of(client.get_status(GetStatusRequest {}).await?.into_inner()))
 }
 
 /// The state of a node as it is printed. Its JSON fields are part of the interface.
@@ -53,6 +74,10 @@ struct State {
     alerts: u64,
     /// How deliveries of alerts go; null where there is no webhook.
     webhook: Option<Webhook>,
+    /// When certificates and revocation lists end.
+    deadlines: Vec<Deadline>,
+    /// Errors of calls since the node started, the most frequent first.
+    faults: Vec<FaultCount>,
 }
 
 #[derive(Debug, Serialize)]
@@ -71,6 +96,9 @@ struct Store {
     writable: bool,
     /// Why it is not; empty while it is.
     problem: String,
+    /// What waits to be written.
+    queued_requests: u64,
+    queued_bytes: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -119,6 +147,7 @@ struct Fork {
 
 impl State {
     fn of(status: GetStatusResponse) -> Self {
+        let now_ms = status.freshness.as_ref().map_or(0, |freshness| freshness.as_of_ms);
         Self {
             alliance: status.alliance,
             member: status.member,
@@ -138,6 +167,8 @@ impl State {
             watches: status.watches,
             alerts: status.alerts,
             webhook: status.webhook.map(Webhook::from),
+            deadlines: status.deadlines.into_iter().map(|deadline| Deadline::of(deadline, now_ms)).collect(),
+            faults: status.faults.into_iter().map(FaultCount::from).collect(),
         }
     }
 }
@@ -187,8 +218,19 @@ impl Accuracy {
 
 impl From<StoreStatus> for Store {
     fn from(store: StoreStatus) -> Self {
-        let StoreStatus { disk_bytes, free_bytes, index_rows, writable, problem } = store;
-        Self { disk_bytes, free_bytes, index_rows, writable, problem }
+        let StoreStatus { disk_bytes, free_bytes, index_rows, writable, problem, queued_requests, queued_bytes } = store;
+        Self { disk_bytes, free_bytes, index_rows, writable, problem, queued_requests, queued_bytes }
+    }
+}
+
+impl Store {
+    /// Empty where nothing waits.
+    fn queue(&self) -> String {
+        let Self { queued_requests, queued_bytes, .. } = self;
+        if queued_requests + queued_bytes == 0 {
+            return String::new();
+        }
+        format!("{} of {} to be written", counted(*queued_requests, "request"), words::bytes(*queued_bytes))
     }
 }
 
@@ -299,6 +341,7 @@ impl Show for State {
             ("roster", self.roster_serial.to_string()),
             ("own signals", format!("{} live", self.own_live_signals)),
             ("store", self.store.line()),
+            ("queue", self.store.queue()),
             ("index", format!("{} rows, view {digest}", self.store.index_rows)),
             ("watches", if self.watches + self.alerts == 0 { String::new() } else { watches }),
             ("webhook", self.webhook.as_ref().map(Webhook::line).unwrap_or_default()),
@@ -321,7 +364,8 @@ impl Show for State {
         } else {
             table(&Accuracy::HEAD, self.accuracy.iter().map(Accuracy::row))
         };
-        let parts = [head, feeds, peers, keys, holders, accuracy, forks];
+        let ends = table(&Deadline::HEAD, self.deadlines.iter().map(Deadline::row));
+        let parts = [head, feeds, peers, keys, holders, accuracy, ends, faults(&self.faults), forks];
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
     }
 }
@@ -343,6 +387,7 @@ impl Fork {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rpc::proto;
     use crate::rpc::proto::{FeedFreshness, FeedState, Freshness};
 
     const NOW_MS: i64 = 1_795_305_600_000;
@@ -375,7 +420,20 @@ mod tests {
                 index_rows: 12,
                 writable: false,
                 problem: "no room on the volume".into(),
+                queued_requests: 2,
+                queued_bytes: 65_536,
             }),
+            deadlines: vec![
+                proto::Deadline { what: "node_certificate".into(), at_ms: NOW_MS + 29 * 86_400_000 },
+                proto::Deadline { what: "alliance_ca".into(), at_ms: NOW_MS + 3_000 * 86_400_000 },
+                proto::Deadline { what: "client_crl".into(), at_ms: NOW_MS - 1 },
+            ],
+            faults: vec![proto::FaultCount {
+                listener: "clients".into(),
+                method: "ScreeningService/CheckSeller".into(),
+                code: "PHONE_INVALID".into(),
+                count: 7,
+            }],
             freshness: Some(Freshness {
                 as_of_ms: NOW_MS,
                 feeds: vec![feed("acme", FeedState::Followed, NOW_MS), feed("globex", FeedState::Quarantined, NOW_MS - 2_000)],
@@ -439,6 +497,7 @@ started        2026-11-21T23:59:59Z
 roster         3
 own signals    4 live
 store          NOT WRITABLE: no room on the volume; 2 KiB on disk, 20 GiB free
+queue          2 requests of 64 KiB to be written
 index          12 rows, view abababababababab
 
 FEED        ENTRIES  BEHIND  LIVE  LAST HEARD  NOTICE
@@ -460,6 +519,14 @@ initech     2026-11-21T23:59:57Z  12.0 ms  WRONG ANSWER
 globex: PEER_UNREACHABLE at 2026-11-21T23:59:59Z: the node cannot be reached
 initech: ANSWERED WHAT IS NOT TRUE at 2026-11-21T23:59:57Z; see the files in data_dir/evidence and `countermark key evidence`
 
+ENDS              AT                    LEFT
+node certificate  2026-12-21T00:00:00Z  29 days: RENEW IT
+alliance ca       2035-02-08T00:00:00Z  3000 days
+client crl        2026-11-21T23:59:59Z  ENDED
+
+ERROR          SINCE THE START  LISTENER  METHOD
+PHONE_INVALID  7                clients   ScreeningService/CheckSeller
+
 FORK of globex/all, found 2026-11-21T23:59:58Z: its member signed two histories; --output json shows both checkpoints
 ";
         assert_eq!(state().table(), expected);
@@ -475,6 +542,8 @@ FORK of globex/all, found 2026-11-21T23:59:58Z: its member signed two histories;
                 "accuracy",
                 "alerts",
                 "alliance",
+                "deadlines",
+                "faults",
                 "forks",
                 "freshness",
                 "key_holders",

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::document::{self, Key, Kind, Loaded};
 use super::environment::Environment;
 use super::error::ConfigError;
-use super::values::{Address, ClientRoles, HttpsUrl, sentence};
+use super::values::{Address, ClientRoles, HttpsUrl, LoopbackAddress, sentence};
 use super::{client, node};
 use crate::domain::{AllianceName, FeedKey, MemberId};
 use crate::telemetry::{Filter, Format};
@@ -36,6 +36,7 @@ pub(super) const KEYS: &[Key] = &[
     Key { section: "webhook", name: "url", kind: Kind::Text },
     Key { section: "webhook", name: "ca", kind: Kind::Path },
     Key { section: "webhook", name: "secret", kind: Kind::Path },
+    Key { section: "monitoring", name: "listen", kind: Kind::Text },
     Key { section: "log", name: "format", kind: Kind::Text },
     Key { section: "log", name: "level", kind: Kind::Text },
 ];
@@ -70,6 +71,9 @@ pub struct NodeConfig {
     /// Who is handed alerts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<WebhookSettings>,
+    /// Where metrics and health are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitoring: Option<MonitoringSettings>,
     /// What is logged.
     #[serde(default)]
     pub log: LogSettings,
@@ -199,6 +203,14 @@ pub struct WebhookSettings {
     pub secret: PathBuf,
 }
 
+/// `[monitoring]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MonitoringSettings {
+    /// Where metrics and health are told, over plain HTTP: on this machine only.
+    pub listen: LoopbackAddress,
+}
+
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -222,6 +234,10 @@ impl NodeConfig {
         // Port 0 is whichever is free, so that two of them are not the same.
         if peers == clients && peers.port() != 0 {
             return Err(loaded.refused("clients.listen", "peers.listen has the same address; the two listeners need one each"));
+        }
+        let monitoring = loaded.config.monitoring.as_ref().map(|settings| settings.listen.address());
+        if monitoring.is_some_and(|address| address.port() != 0 && (address == peers || address == clients)) {
+            return Err(loaded.refused("monitoring.listen", "another listener has the same address; each needs one of its own"));
         }
         Ok(loaded)
     }

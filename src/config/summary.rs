@@ -34,6 +34,8 @@ pub struct Summary {
     pub peers_listen: SocketAddr,
     /// Where the member's clients dial in.
     pub clients_listen: SocketAddr,
+    /// Where metrics and health are told; `None` for nowhere.
+    pub monitoring_listen: Option<SocketAddr>,
     /// The node's certificate.
     pub certificate: CertificateSummary,
     /// Revocation lists of the alliance's CA.
@@ -131,6 +133,7 @@ impl LoadedConfig {
             cache_mib: config.store.cache_mib,
             peers_listen: config.peers.listen,
             clients_listen: config.clients.listen,
+            monitoring_listen: config.monitoring.map(|settings| settings.listen.address()),
             secretariat_key: config.roster.secretariat_key,
             log_format: config.log.format,
             log_level: config.log.level,
@@ -174,6 +177,10 @@ impl fmt::Display for Summary {
         for client in &self.access {
             let roles: Vec<&str> = client.roles.iter().map(|role| role.as_str()).collect();
             line("", &format_args!("{}: {}", client.name, roles.join(", ")))?;
+        }
+        match self.monitoring_listen {
+            Some(address) => line("monitoring", &address)?,
+            None => line("monitoring", &"off")?,
         }
         line("feed key", &String::from(self.feed_key))?;
         line("secretariat key", &String::from(self.secretariat_key))?;

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 use serde::de::Error as _;
@@ -76,6 +77,37 @@ impl TryFrom<String> for HttpsUrl {
 impl From<HttpsUrl> for String {
     fn from(url: HttpsUrl) -> Self {
         url.0.into()
+    }
+}
+
+/// An address and port that only this machine reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct LoopbackAddress(SocketAddr);
+
+impl LoopbackAddress {
+    /// Where to listen.
+    #[must_use]
+    pub const fn address(self) -> SocketAddr {
+        self.0
+    }
+}
+
+impl TryFrom<String> for LoopbackAddress {
+    type Error = FieldError;
+
+    fn try_from(text: String) -> Result<Self, FieldError> {
+        let advice = "give a loopback address and a port, such as 127.0.0.1:7402: what is told there is neither encrypted nor \
+                      restricted; have a collector on this machine pass it on";
+        let address: Option<SocketAddr> = text.parse().ok();
+        let loopback = address.filter(|address| address.ip().is_loopback());
+        loopback.map(Self).ok_or_else(|| FieldError::new("ADDRESS_NOT_LOOPBACK", "address", advice))
+    }
+}
+
+impl From<LoopbackAddress> for String {
+    fn from(address: LoopbackAddress) -> Self {
+        address.0.to_string()
     }
 }
 

@@ -160,9 +160,10 @@ pub async fn serve(flag: Option<&Path>, own_feeds: OwnFeeds, environment: &Envir
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
     let materials = loaded.materials(SystemClock.now())?;
     let (peers, clients) = (loaded.config.peers.listen, loaded.config.clients.listen);
+    let monitoring = loaded.config.monitoring.as_ref().map(|settings| settings.listen.address());
     let reloader = Reloader::new(path, environment.clone(), &loaded.config, &materials, telemetry);
     let open = Node::open(NodeSetup { own_feeds, ..setup(loaded, materials) }).await?;
-    let listeners = match bind_both(peers, clients).await {
+    let listeners = match bind_all(peers, clients, monitoring).await {
         Ok(listeners) => listeners,
         Err(error) => {
             open.close().await;
@@ -215,8 +216,15 @@ impl Signals {
     }
 }
 
-async fn bind_both(peers: SocketAddr, clients: SocketAddr) -> Result<Listeners, ServeError> {
-    Ok(Listeners { peers: bind("peers.listen", peers).await?, clients: bind("clients.listen", clients).await? })
+async fn bind_all(peers: SocketAddr, clients: SocketAddr, monitoring: Option<SocketAddr>) -> Result<Listeners, ServeError> {
+    Ok(Listeners {
+        peers: bind("peers.listen", peers).await?,
+        clients: bind("clients.listen", clients).await?,
+        monitoring: match monitoring {
+            Some(address) => Some(bind("monitoring.listen", address).await?),
+            None => None,
+        },
+    })
 }
 
 async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {

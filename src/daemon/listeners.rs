@@ -29,7 +29,8 @@ use crate::rpc::proto::screening_service_server::ScreeningServiceServer;
 use crate::rpc::proto::signal_service_server::SignalServiceServer;
 use crate::rpc::proto::watch_service_server::WatchServiceServer;
 use crate::rpc::{
-    AuditServer, CaseServer, Gate, KeyServer, LeadServer, NodeServer, PeerServer, ScreeningServer, SignalServer, WatchServer,
+    AuditServer, CallMeters, CaseServer, Gate, KeyServer, LeadServer, Listener, NodeServer, PeerServer, ScreeningServer,
+    SignalServer, WatchServer,
 };
 
 type Layers = Stack<Gate, Identity>;
@@ -81,13 +82,15 @@ impl Parts {
         let directory = self.directory.clone();
         let active = move |member: &MemberId| directory.roster().roster().is_active(member);
         let acceptor = Acceptor::new(tls.peers.clone(), peers_of(self.directory.alliance().clone(), active));
+        let acceptor = self.counting(acceptor, Listener::Peers);
         let holder = KeyHolderServiceServer::new(self.holder.clone())
             .max_decoding_message_size(MAX_PEER_REQUEST_BYTES)
             .max_encoding_message_size(MAX_PEER_MESSAGE_BYTES);
         let ceremonies = KeyCeremonyServiceServer::new(self.holder.clone())
             .max_decoding_message_size(MAX_PEER_REQUEST_BYTES)
             .max_encoding_message_size(MAX_PEER_REQUEST_BYTES);
-        let router = server(serving, MAX_STREAMS_PER_NODE).add_service(service).add_service(holder).add_service(ceremonies);
+        let gate = Gate::new(Listener::Peers, serving.clone(), self.counted.calls.clone());
+        let router = server(gate, MAX_STREAMS_PER_NODE).add_service(service).add_service(holder).add_service(ceremonies);
         serve_on(router, acceptor.with_bounds(Bounds::of_peers()), socket, serving)
     }
 
@@ -102,7 +105,8 @@ impl Parts {
         health.begin().await;
         let (watches, access) = (self.watches.clone(), self.access.clone());
         let watches = WatchServer { watches, access, shutdown: serving.clone() };
-        let router = server(serving, MAX_STREAMS_PER_CONNECTION)
+        let gate = Gate::new(Listener::Clients, serving.clone(), self.counted.calls.clone());
+        let router = server(gate, MAX_STREAMS_PER_CONNECTION)
             .add_service(health_service)
             .add_service(SignalServiceServer::new(self.signals.clone()).max_decoding_message_size(MAX_CLIENT_MESSAGE_BYTES))
             .add_service(
@@ -119,16 +123,23 @@ impl Parts {
         let listed = move |client: &ClientName| access.load().lists(client);
         let (alliance, own) = (self.directory.alliance().clone(), self.directory.member().clone());
         let acceptor = Acceptor::new(tls.clients.clone(), clients_of(alliance, own, listed));
+        let acceptor = self.counting(acceptor, Listener::Clients);
         (serve_on(router, acceptor, socket, serving), health)
+    }
+
+    /// Counts who is not let in.
+    fn counting(&self, acceptor: Acceptor, listener: Listener) -> Acceptor {
+        let calls: CallMeters = self.counted.calls.clone();
+        acceptor.on_refused(move |refusal| calls.refused(listener, refusal))
     }
 }
 
-fn server(serving: &CancellationToken, streams: u32) -> Server<Layers> {
+fn server(gate: Gate, streams: u32) -> Server<Layers> {
     Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .max_concurrent_streams(Some(streams))
-        .layer(Gate::new(serving.clone()))
+        .layer(gate)
 }
 
 /// Both versions of reflection: some tools speak only the older one. It names what this listener serves, and not what serves

@@ -9,6 +9,7 @@ mod configured;
 mod evidence;
 mod housekeeping;
 mod listeners;
+mod monitoring;
 mod parts;
 mod reload;
 mod rights;
@@ -35,12 +36,13 @@ use crate::feed::{RosterError, SigningKey};
 use crate::membership::DirectoryError;
 use crate::pseudonym::PseudonymError;
 use crate::replication::{OwnFeeds, Pace};
-use crate::rpc::AccessList;
 use crate::rpc::tls::{Credentials, TlsError, TrustAnchors};
+use crate::rpc::{AccessList, Listener};
 use crate::service::{CeremonyPace, EvidenceShelf, KeySecrets, LocalSecret, ShareVault};
 use crate::store::{OpenError, Options, Store, StoreError};
 
 use listeners::{Health, Serving};
+use monitoring::Monitor;
 use parts::{Ground, Parts};
 use rights::{Rights, Tls};
 
@@ -111,12 +113,14 @@ pub struct WebhookSetup {
     pub secret: Zeroizing<Vec<u8>>,
 }
 
-/// The two sockets of a node.
+/// The sockets of a node.
 pub struct Listeners {
     /// For the nodes of other members.
     pub peers: TcpListener,
     /// For the member's own clients.
     pub clients: TcpListener,
+    /// For whoever monitors the node, on this machine; `None` for nobody.
+    pub monitoring: Option<TcpListener>,
 }
 
 /// Why a node does not start, or does not take what it is given anew.
@@ -186,6 +190,12 @@ impl OpenNode {
         let parts = Parts::on(ground, &tls, &tasks, &working);
         let peers = parts.peer_server(&tls, sockets.peers, &serving);
         let (clients, health) = parts.client_server(&tls, sockets.clients, &serving).await;
+        if let Some(socket) = sockets.monitoring {
+            let connections = [(Listener::Peers, peers.connections.clone()), (Listener::Clients, clients.connections.clone())];
+            let monitor = Monitor::new(parts.state.clone(), &parts.counted, connections, serving.clone());
+            tracing::info!(address = %socket.local_addr()?, "metrics and health are told");
+            tasks.spawn(monitoring::serve(Arc::new(monitor), socket, working.clone()));
+        }
         let rights = Arc::new(parts.rights(tls, peers.connections, clients.connections));
         tasks.spawn(rights.clone().watch(serials, working.clone()));
         tasks.close();

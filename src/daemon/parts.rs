@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::housekeeping::Housekeeping;
+use super::monitoring::Counted;
 use super::{NodeSetup, Options, Rights, StartError, Store, Tls, WebhookSetup};
 use crate::domain::limits::{DELIVERY_FIRST_PAUSE, DELIVERY_LAST_PAUSE};
 use crate::domain::{Clock, Entropy, MemberId};
@@ -105,6 +106,8 @@ pub(super) struct Parts {
     pub(super) watches: Arc<Watches>,
     pub(super) node: NodeServer,
     pub(super) access: Arc<ArcSwap<AccessList>>,
+    pub(super) state: Arc<NodeState>,
+    pub(super) counted: Counted,
     pseudonymiser: Arc<Pseudonymiser>,
     clock: Arc<dyn Clock>,
 }
@@ -265,8 +268,10 @@ impl Parts {
             replicator,
             accuracy,
             deliveries,
+            deadlines: tls.deadlines.clone(),
             started_at: clock.now(),
         };
+        let (state, counted) = (Arc::new(state), Counted::default());
         Self {
             keys: KeyServer {
                 keys: Arc::new(KeyStates {
@@ -285,6 +290,7 @@ impl Parts {
                 cases: cases.clone(),
                 eraser,
                 access: access.clone(),
+                submissions: counted.submissions.clone(),
             },
             leads: LeadServer { leads: Arc::new(leads), audit: audit.clone(), access: access.clone() },
             audit: AuditServer { audit: audit.clone(), access: access.clone() },
@@ -295,9 +301,12 @@ impl Parts {
                 watches: watches.clone(),
                 audit,
                 access: access.clone(),
+                checks: counted.checks.clone(),
             },
             watches,
-            node: NodeServer { state: Arc::new(state), access: access.clone() },
+            node: NodeServer { state: state.clone(), access: access.clone(), calls: counted.calls.clone() },
+            state,
+            counted,
             store,
             directory,
             access,

@@ -14,8 +14,8 @@ use crate::membership::{Directory, DirectoryError};
 use crate::rpc::AccessList;
 use crate::rpc::acceptor::{OpenConnections, PeerInfo};
 use crate::rpc::identity::Identity;
-use crate::rpc::tls::{Credentials, Revocations, TrustAnchors, client_config, server_config, verify_node};
-use crate::service::Pseudonymiser;
+use crate::rpc::tls::{Credentials, Revocations, TlsError, TrustAnchors, client_config, server_config, verify_node};
+use crate::service::{Deadline, Deadlines, Ending, Pseudonymiser};
 
 /// What a running node can be given anew.
 pub struct Renewal {
@@ -43,6 +43,7 @@ pub(super) struct Tls {
     pub(super) peers: Arc<ArcSwap<rustls::ServerConfig>>,
     pub(super) clients: Arc<ArcSwap<rustls::ServerConfig>>,
     pub(super) dialling: Arc<ArcSwap<rustls::ClientConfig>>,
+    pub(super) deadlines: Deadlines,
     basis: ArcSwap<Basis>,
 }
 
@@ -59,6 +60,7 @@ struct Built {
     peers: rustls::ServerConfig,
     clients: rustls::ServerConfig,
     dialling: rustls::ClientConfig,
+    deadlines: Vec<Deadline>,
     basis: Basis,
 }
 
@@ -78,9 +80,22 @@ impl Built {
             peers: server_config(own, peers)?,
             clients: server_config(own, clients)?,
             dialling: client_config(own, peers)?,
+            deadlines: deadlines(certificate.not_after, peers, clients)?,
             basis: Basis { own_until: certificate.not_after, peers_ca: peers.ca.clone(), clients_ca: clients.ca.clone() },
         })
     }
+}
+
+/// In the order of what ends.
+fn deadlines(own_until: Timestamp, peers: &TrustAnchors, clients: &TrustAnchors) -> Result<Vec<Deadline>, TlsError> {
+    let certificates = [
+        (Ending::NodeCertificate, Some(own_until)),
+        (Ending::AllianceCa, Some(peers.not_after()?)),
+        (Ending::ClientCa, Some(clients.not_after()?)),
+        (Ending::AllianceCrl, peers.revocations()?.next_update),
+        (Ending::ClientCrl, clients.revocations()?.next_update),
+    ];
+    Ok(certificates.into_iter().filter_map(|(ending, at)| Some(Deadline { ending, at: at? })).collect())
 }
 
 impl Tls {
@@ -91,6 +106,7 @@ impl Tls {
             peers: Arc::new(ArcSwap::from_pointee(built.peers)),
             clients: Arc::new(ArcSwap::from_pointee(built.clients)),
             dialling: Arc::new(ArcSwap::from_pointee(built.dialling)),
+            deadlines: Arc::new(ArcSwap::from_pointee(built.deadlines)),
             basis: ArcSwap::from_pointee(built.basis),
         })
     }
@@ -100,6 +116,7 @@ impl Tls {
         self.peers.store(Arc::new(built.peers));
         self.clients.store(Arc::new(built.clients));
         self.dialling.store(Arc::new(built.dialling));
+        self.deadlines.store(Arc::new(built.deadlines));
         self.basis.swap(Arc::new(built.basis))
     }
 }

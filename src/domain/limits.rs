@@ -241,3 +241,9 @@ pub const CERTIFICATE_WARNING: Duration = Duration::from_secs(30 * 86_400);
 pub const CERTIFICATE_WARNING_PAUSE: Duration = Duration::from_secs(86_400);
 /// How long a node takes to end the work at hand when it is told to stop.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
+/// Connections at once on the monitoring listener: a few scrapers and a person; more wait in the kernel's backlog.
+pub const MAX_MONITORS: usize = 16;
+/// Time for the head of a request there.
+pub const MONITOR_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection there may last, so that one that reads nothing of its answer gives its place back; scrapers dial again.
+pub const MONITOR_TIMEOUT: Duration = Duration::from_secs(300);

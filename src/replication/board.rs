@@ -6,6 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use parking_lot::Mutex;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -142,9 +145,20 @@ impl Peer {
     }
 }
 
+/// A peer, and the stable code of what went wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PeerErrorLabels {
+    member: String,
+    code: &'static str,
+}
+
+/// What went wrong with peers: sessions that were lost or never came about, and what they showed that was not taken.
+pub type PeerErrors = Family<PeerErrorLabels, Counter>;
+
 /// What is known of all peers.
 #[derive(Default)]
 pub(super) struct Board {
+    pub(super) errors: PeerErrors,
     peers: Mutex<BTreeMap<MemberId, Peer>>,
     /// Forks that were reported.
     forked: Mutex<BTreeSet<FeedId>>,
@@ -213,6 +227,7 @@ impl Board {
     /// A session is over, or none came about.
     pub(super) fn disconnected(&self, member: &MemberId, error: &SessionError, pace: &Pace) {
         let failure = Failure { code: error.code(), kind: error.kind(), detail: error.to_string() };
+        self.count(member, failure.kind);
         let news = self.with(member, |peer| {
             if std::mem::take(&mut peer.connected) {
                 peer.lost_at = Instant::now();
@@ -301,8 +316,13 @@ impl Board {
         let (code, detail) = (complaint.code(), complaint.to_string());
         let known = self.with(member, |peer| peer.complaints.insert((occasion, code), detail.clone()));
         if known == Some(None) {
+            self.count(member, code);
             tracing::warn!(peer = %member, code, detail, "what the peer showed is not taken");
         }
+    }
+
+    fn count(&self, member: &MemberId, code: &'static str) {
+        self.errors.get_or_create(&PeerErrorLabels { member: member.to_string(), code }).inc();
     }
 
     /// Whether this fork is news: true once for each feed.

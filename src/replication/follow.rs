@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::board::{Board, PeerStatus};
+use super::board::{Board, PeerErrors, PeerStatus};
 use super::plan::Situation;
 use super::session::{Context, Outcome, run};
 use super::{Dialer, Directory, Liveness, OwnFeeds, Pace, Reader, SessionError};
@@ -59,6 +59,12 @@ impl Replicator {
     #[must_use]
     pub fn peers(&self) -> Vec<PeerStatus> {
         self.ctx.board.statuses()
+    }
+
+    /// How often what went wrong with whom since the start.
+    #[must_use]
+    pub fn errors(&self) -> PeerErrors {
+        self.ctx.board.errors.clone()
     }
 }
 

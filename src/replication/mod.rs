@@ -28,7 +28,7 @@ mod serve;
 mod session;
 mod upkeep;
 
-pub use board::{Failure, PeerStatus};
+pub use board::{Failure, PeerErrors, PeerStatus};
 pub use error::{Misbehaviour, ServeError, SessionError};
 pub use follow::{Replicator, Setup};
 pub use link::{Dialer, FollowCommand, FollowEvent, FollowStream, ForkParts, Heads, Link, LinkError, Refusal, Traffic, Word};

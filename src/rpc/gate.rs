@@ -23,6 +23,7 @@ use tower::{Layer, Service};
 use super::acceptor::PeerInfo;
 use super::fault::Fault;
 use super::identity::Identity;
+use super::meters::{CallMeter, CallMeters, Listener};
 use super::repeats::Repeats;
 use crate::domain::Actor;
 use crate::domain::limits::{MAX_CLIENT_MESSAGE_BYTES, MAX_PEER_REQUEST_BYTES};
@@ -34,15 +35,17 @@ const ROW_METHODS: [&str; 2] = ["/countermark.v1.SignalService/SubmitSignals", "
 /// The layer around all services of a listener.
 #[derive(Clone)]
 pub struct Gate {
+    listener: Listener,
     stopping: CancellationToken,
+    meters: CallMeters,
     refusals: Arc<Repeats<(Option<Identity>, String, String)>>,
 }
 
 impl Gate {
-    /// Ends the input of every call when `stopping` is called.
+    /// Ends the input of every call when `stopping` is called, and has `meters` count the calls.
     #[must_use]
-    pub fn new(stopping: CancellationToken) -> Self {
-        Self { stopping, refusals: Arc::new(Repeats::new()) }
+    pub fn new(listener: Listener, stopping: CancellationToken, meters: CallMeters) -> Self {
+        Self { listener, stopping, meters, refusals: Arc::new(Repeats::new()) }
     }
 }
 
@@ -77,7 +80,9 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let identity = request.extensions().get::<PeerInfo>().map(|peer| peer.identity.clone());
         let actor = request.extensions().get::<PeerInfo>().and_then(actor_of).map(Arc::new);
-        let call = Call { gate: self.gate.clone(), identity, actor: actor.clone(), method: request.uri().path().to_owned() };
+        let method = request.uri().path().to_owned();
+        let meter = self.gate.meters.begin(self.gate.listener, &method, identity.as_ref());
+        let call = Call { gate: self.gate.clone(), identity, actor: actor.clone(), method, meter };
         let stopping = Box::pin(self.gate.stopping.clone().cancelled_owned());
         let answered = self.inner.call(request.map(|body| Body::new(Input { body, stopping })));
         Box::pin(async move {
@@ -132,10 +137,11 @@ struct Call {
     identity: Option<Identity>,
     actor: Option<Arc<Actor>>,
     method: String,
+    meter: CallMeter,
 }
 
 impl Call {
-    fn answer(self, response: Response<Body>) -> Response<Body> {
+    fn answer(mut self, response: Response<Body>) -> Response<Body> {
         // Without a body the status stands in the head, else behind the last message.
         match Status::from_header_map(response.headers()) {
             Some(status) => self.judge(&status).map_or(response, Status::into_http),
@@ -145,22 +151,24 @@ impl Call {
 
     /// Takes note of how a call ended, and gives the status that takes the place of `status`. All that our services say has
     /// details; what has none is tonic's own.
-    fn judge(&self, status: &Status) -> Option<Status> {
-        let reason = status.get_details_error_info().map(|info| info.reason);
-        match (status.code(), reason) {
-            (Code::PermissionDenied, reason) => {
-                self.log(&reason.unwrap_or_default(), "a call was refused");
-                None
+    fn judge(&mut self, status: &Status) -> Option<Status> {
+        let reason = (status.code() != Code::Ok).then(|| status.get_details_error_info()).flatten().map(|info| info.reason);
+        let fault = match (status.code(), &reason) {
+            (Code::OutOfRange, None) => self.too_large(),
+            (Code::Internal, None) => self.malformed(),
+            (code, _) => {
+                if code == Code::PermissionDenied {
+                    self.log(reason.as_deref().unwrap_or_default(), "a call was refused");
+                }
+                self.meter.ended(code, reason.as_deref());
+                return None;
             }
-            (Code::OutOfRange, None) => Some(self.replace(self.too_large())),
-            (Code::Internal, None) => Some(self.replace(self.malformed())),
-            _ => None,
-        }
-    }
-
-    fn replace(&self, fault: Fault) -> Status {
+        };
         self.log(fault.code(), "a message could not be taken");
-        fault.unlogged()
+        let code = fault.code();
+        let status = fault.unlogged();
+        self.meter.ended(status.code(), Some(code));
+        Some(status)
     }
 
     fn is_of_rows(&self) -> bool {
@@ -233,7 +241,7 @@ impl http_body::Body for Output {
 }
 
 impl Call {
-    fn last_word(&self, frame: Frame<Bytes>) -> Frame<Bytes> {
+    fn last_word(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
         let replacement = frame.trailers_ref().and_then(Status::from_header_map).and_then(|status| self.judge(&status));
         match replacement {
             Some(status) => {

@@ -1,3 +1,4 @@
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -7,6 +8,7 @@ use tonic::{Code, Request, Response, Status};
 use super::access::AccessList;
 use super::convert;
 use super::fault::Fault;
+use super::meters::{CallMeters, FaultLabels};
 use super::proto;
 use super::proto::node_service_server::NodeService;
 use super::proto::{
@@ -14,7 +16,7 @@ use super::proto::{
 };
 use crate::domain::{MemberId, Role, Timestamp};
 use crate::replication::PeerStatus;
-use crate::service::{Accuracy, DeliveryStatus, HolderStanding, NodeReport, NodeState};
+use crate::service::{Accuracy, Deadline, DeliveryStatus, HolderStanding, NodeReport, NodeState};
 
 /// `countermark.v1.NodeService`.
 #[derive(Clone)]
@@ -23,6 +25,8 @@ pub struct NodeServer {
     pub state: Arc<NodeState>,
     /// Who may ask.
     pub access: Arc<ArcSwap<AccessList>>,
+    /// What calls ended with.
+    pub calls: CallMeters,
 }
 
 #[tonic::async_trait]
@@ -32,7 +36,7 @@ impl NodeService for NodeServer {
         let state = self.state.clone();
         let report = tokio::task::spawn_blocking(move || state.report()).await;
         let report = report.map_err(|_| Fault::new(Code::Internal, "STATUS_PANICKED", "the status could not be read"))?;
-        Ok(Response::new(status(report)))
+        Ok(Response::new(status(report, &self.calls)))
     }
 
     async fn rebuild_index(&self, request: Request<RebuildIndexRequest>) -> Result<Response<RebuildIndexResponse>, Status> {
@@ -57,7 +61,23 @@ fn accuracy((member, accuracy): (&MemberId, &Accuracy)) -> proto::MemberAccuracy
     proto::MemberAccuracy { member: member.to_string(), upheld: accuracy.upheld, refuted: accuracy.refuted }
 }
 
-fn status(report: NodeReport) -> GetStatusResponse {
+/// The errors that a status names.
+const MOST_FAULTS: usize = 32;
+
+fn faults(calls: &CallMeters) -> Vec<proto::FaultCount> {
+    let mut faults = calls.faults();
+    faults.sort_by_key(|(_, count)| Reverse(*count));
+    let counted = faults.into_iter().take(MOST_FAULTS).map(|(FaultLabels { listener, method, reason }, count)| {
+        proto::FaultCount { listener: listener.to_owned(), method: method.to_string(), code: reason, count }
+    });
+    counted.collect()
+}
+
+fn deadline(deadline: &Deadline) -> proto::Deadline {
+    proto::Deadline { what: deadline.ending.as_str().to_owned(), at_ms: deadline.at.unix_ms() }
+}
+
+fn status(report: NodeReport, calls: &CallMeters) -> GetStatusResponse {
     let keys = report.keys.iter().map(|key| proto::KeyStatus {
         id: key.id.to_string(),
         scheme: key.scheme.to_string(),
@@ -84,6 +104,8 @@ fn status(report: NodeReport) -> GetStatusResponse {
             index_rows: report.health.index_rows,
             writable: report.health.problem.is_none(),
             problem: if problem.is_empty() { problem } else { format!("{problem_code}: {problem}") },
+            queued_requests: report.health.queue.requests as u64,
+            queued_bytes: report.health.queue.bytes as u64,
         }),
         freshness: Some(convert::freshness(&report.freshness)),
         peers: report.peers.into_iter().map(peer).collect(),
@@ -97,6 +119,8 @@ fn status(report: NodeReport) -> GetStatusResponse {
         webhook: report.deliveries.map(webhook),
         key_holders: report.key_holders.into_iter().map(key_holder).collect(),
         key_problem: report.key_problem.map_or_else(String::new, |error| format!("{}: {error}", error.code())),
+        deadlines: report.deadlines.iter().map(deadline).collect(),
+        faults: faults(calls),
     }
 }
 

@@ -7,6 +7,7 @@ use tonic::{Code, Request, Response, Status, Streaming};
 use super::access::AccessList;
 use super::convert;
 use super::fault::{Fault, log_rows};
+use super::meters::RowMeters;
 use super::proto::screening_service_server::ScreeningService;
 use super::proto::{
     AddWatchRequest, CheckAnswer, CheckSellerRequest, CheckSellerResponse, CheckSellersRequest, CheckSellersResponse,
@@ -33,6 +34,8 @@ pub struct ScreeningServer {
     pub audit: Arc<AuditTrail>,
     /// Who may ask.
     pub access: Arc<ArcSwap<AccessList>>,
+    /// Counts what became of questions.
+    pub checks: RowMeters,
 }
 
 #[tonic::async_trait]
@@ -139,7 +142,9 @@ impl ScreeningServer {
         self.audit.answered(AuditKind::Check, answered.map(|(answer, _)| answer.reference.as_str()));
         let mut outcomes = outcomes.into_iter();
         let mut next = |()| outcomes.next().unwrap_or_else(|| Err(no_outcome()));
-        read.into_iter().map(|row| row.and_then(&mut next)).collect()
+        let outcomes: Vec<_> = read.into_iter().map(|row| row.and_then(&mut next)).collect();
+        self.checks.note(&outcomes, |(_, answer)| answer.judgment.verdict.as_str());
+        outcomes
     }
 
     /// Leaves the watches that were asked for where nobody flags the seller.

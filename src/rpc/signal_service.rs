@@ -6,6 +6,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::access::AccessList;
 use super::convert;
 use super::fault::{Fault, log_rows};
+use super::meters::RowMeters;
 use super::proto::signal_service_server::SignalService;
 use super::proto::{
     AmendSignalRequest, AmendSignalResponse, EraseSignalRequest, EraseSignalResponse, GetSignalRequest, GetSignalResponse,
@@ -34,13 +35,15 @@ pub struct SignalServer {
     pub eraser: Arc<Eraser>,
     /// Who may do so.
     pub access: Arc<ArcSwap<AccessList>>,
+    /// Counts what became of submissions.
+    pub submissions: RowMeters,
 }
 
 #[tonic::async_trait]
 impl SignalService for SignalServer {
     async fn submit_signal(&self, request: Request<SubmitSignalRequest>) -> Result<Response<SubmitSignalResponse>, Status> {
         self.access.load().require(&request, &[Role::Submit])?;
-        let outcome = submit(&self.submitter, vec![request.into_inner().submission]).await.pop();
+        let outcome = self.submit(vec![request.into_inner().submission]).await.pop();
         let receipt = outcome.unwrap_or_else(|| Err(Fault::new(tonic::Code::Internal, "NO_OUTCOME", "nothing came of it")))?;
         Ok(Response::new(SubmitSignalResponse { receipt: Some(receipt) }))
     }
@@ -52,11 +55,11 @@ impl SignalService for SignalServer {
         request: Request<Streaming<SubmitSignalsRequest>>,
     ) -> Result<Response<Self::SubmitSignalsStream>, Status> {
         self.access.load().require(&request, &[Role::Submit])?;
-        let submitter = self.submitter.clone();
+        let server = self.clone();
         Ok(Response::new(rows::answer(request.into_inner(), move |rows: Vec<SubmitSignalsRequest>| {
-            let submitter = submitter.clone();
+            let server = server.clone();
             async move {
-                let outcomes = submit(&submitter, rows.into_iter().map(|row| row.submission).collect()).await;
+                let outcomes = server.submit(rows.into_iter().map(|row| row.submission).collect()).await;
                 log_rows(&outcomes);
                 outcomes.into_iter().map(response).collect()
             }
@@ -172,18 +175,25 @@ fn no_target() -> FieldError {
     FieldError::new("FIELD_MISSING", "target", "name the signal, or its submission id and audience")
 }
 
-/// Rows that cannot be read are refused here; the rest is submitted together. One outcome for each, in order.
-async fn submit(submitter: &Submitter, rows: Vec<Option<Submission>>) -> Vec<Result<SubmissionReceipt, Fault>> {
-    let mut good = Vec::with_capacity(rows.len());
-    let read: Vec<Result<(), Fault>> =
-        rows.into_iter().map(|row| convert::submission(row).map(|s| good.push(s)).map_err(Fault::from)).collect();
-    let mut outcomes = submitter.submit(good).await.into_iter();
-    let next = |()| match outcomes.next() {
-        Some(outcome) => outcome.map(|receipt| convert::receipt(&receipt)).map_err(Fault::from),
-        None => Err(Fault::new(tonic::Code::Internal, "NO_OUTCOME", "nothing came of it")),
-    };
-    let mut next = next;
-    read.into_iter().map(|row| row.and_then(&mut next)).collect()
+impl SignalServer {
+    /// Rows that cannot be read are refused here; the rest is submitted together. One outcome for each, in order.
+    async fn submit(&self, rows: Vec<Option<Submission>>) -> Vec<Result<SubmissionReceipt, Fault>> {
+        let mut good = Vec::with_capacity(rows.len());
+        let read: Vec<Result<(), Fault>> =
+            rows.into_iter().map(|row| convert::submission(row).map(|s| good.push(s)).map_err(Fault::from)).collect();
+        let mut outcomes = self.submitter.submit(good).await.into_iter();
+        let mut next = |()| match outcomes.next() {
+            Some(outcome) => outcome.map(|receipt| convert::receipt(&receipt)).map_err(Fault::from),
+            None => Err(Fault::new(tonic::Code::Internal, "NO_OUTCOME", "nothing came of it")),
+        };
+        let outcomes: Vec<_> = read.into_iter().map(|row| row.and_then(&mut next)).collect();
+        self.submissions.note(&outcomes, |receipt| match (receipt.created, receipt.rekeyed) {
+            (true, _) => "created",
+            (false, true) => "rekeyed",
+            (false, false) => "known",
+        });
+        outcomes
+    }
 }
 
 fn response(outcome: Result<SubmissionReceipt, Fault>) -> SubmitSignalsResponse {

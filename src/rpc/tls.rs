@@ -97,6 +97,20 @@ impl TrustAnchors {
         Ok(revocations)
     }
 
+    /// The last instant at which any of the CAs is good.
+    ///
+    /// # Errors
+    /// [`TlsError::Ca`].
+    pub fn not_after(&self) -> Result<Timestamp, TlsError> {
+        let ends = |der: &CertificateDer<'_>| {
+            let (_, ca) = X509Certificate::from_der(der).map_err(|_| TlsError::Ca)?;
+            Ok(Timestamp::from_unix_ms(ca.validity().not_after.timestamp().saturating_mul(1_000)))
+        };
+        let cas = certificates(&self.ca).ok_or(TlsError::Ca)?;
+        let ends = cas.iter().map(ends).collect::<Result<Vec<_>, TlsError>>()?;
+        ends.into_iter().max().ok_or(TlsError::Ca)
+    }
+
     fn roots(&self) -> Result<Arc<RootCertStore>, TlsError> {
         let mut roots = RootCertStore::empty();
         for der in certificates(&self.ca).ok_or(TlsError::Ca)? {

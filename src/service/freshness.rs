@@ -1,4 +1,6 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -37,6 +39,8 @@ pub struct FreshnessBoard {
     /// The newest picture, and the serial of the roster it was taken under.
     latest: Mutex<Option<(u64, Arc<FreshnessRecord>)>>,
     kept: Mutex<Option<Kept>>,
+    /// When each feed was last held up to all that its member was known to have signed, by the pictures that were taken.
+    level_at: Mutex<BTreeMap<FeedId, Timestamp>>,
     /// One picture at a time is written.
     keeping: tokio::sync::Mutex<()>,
 }
@@ -52,6 +56,7 @@ impl FreshnessBoard {
             clock,
             latest: Mutex::new(None),
             kept: Mutex::new(None),
+            level_at: Mutex::default(),
             keeping: tokio::sync::Mutex::new(()),
         }
     }
@@ -80,8 +85,27 @@ impl FreshnessBoard {
 
     fn take(&self, roster: &Roster, now: Timestamp, latest: &mut Option<(u64, Arc<FreshnessRecord>)>) -> Arc<FreshnessRecord> {
         let picture = Arc::new(self.picture(roster, now));
+        self.note_level(&picture);
         *latest = Some((roster.serial, picture.clone()));
         picture
+    }
+
+    fn note_level(&self, picture: &FreshnessRecord) {
+        let mut level_at = self.level_at.lock();
+        let before = std::mem::take(&mut *level_at);
+        let level = |feed: &FeedFreshness| feed.last_heard.filter(|_| feed.size >= feed.newest_size);
+        let known = |feed: &FeedFreshness| level(feed).or_else(|| before.get(&feed.feed).copied());
+        *level_at = picture.feeds.iter().filter_map(|feed| Some((feed.feed.clone(), known(feed)?))).collect();
+    }
+
+    /// How old what is held of each feed of `picture` is: the time since it was last known to be all that its member had signed.
+    /// Exact while it is level, else by the last picture that was taken while it was. A feed that never was since the node
+    /// started is left out.
+    #[must_use]
+    pub fn lags(&self, picture: &FreshnessRecord) -> BTreeMap<FeedId, Duration> {
+        let level_at = self.level_at.lock();
+        let lag = |feed: &FeedFreshness| Some((feed.feed.clone(), picture.as_of.since(*level_at.get(&feed.feed)?)));
+        picture.feeds.iter().filter_map(lag).collect()
     }
 
     /// As [`Self::now`], kept on disk. Where it tells nothing new it is there already. Where it does, the first to notice waits

@@ -1,10 +1,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use parking_lot::Mutex;
 
-use super::{Accuracy, AccuracyBoard, DeliveryStatus, FreshnessBoard, HolderBoard, HolderStanding, Pseudonymiser};
+use super::{
+    Accuracy, AccuracyBoard, Deadline, Deadlines, DeliveryStatus, FreshnessBoard, HolderBoard, HolderStanding, Pseudonymiser,
+};
 use crate::domain::{AllianceName, Audience, FeedId, MemberId, Timestamp};
 use crate::feed::Hash;
 use crate::membership::Directory;
@@ -30,6 +33,8 @@ pub struct NodeState {
     pub accuracy: Arc<AccuracyBoard>,
     /// How deliveries of alerts go, where they have a receiver.
     pub deliveries: Option<Arc<Mutex<DeliveryStatus>>>,
+    /// When what is in force ends.
+    pub deadlines: Deadlines,
     /// When the node started.
     pub started_at: Timestamp,
 }
@@ -48,6 +53,8 @@ pub struct NodeReport {
     pub health: StoreHealth,
     /// Every feed.
     pub freshness: Arc<FreshnessRecord>,
+    /// How old what is held of each feed is, see [`FreshnessBoard::lags`].
+    pub lags: BTreeMap<FeedId, Duration>,
     /// Every other member.
     pub peers: Vec<PeerStatus>,
     /// Equal on nodes that hold the same entries of audience `all`.
@@ -68,6 +75,8 @@ pub struct NodeReport {
     pub watches: (u64, u64),
     /// How deliveries of alerts go, where they have a receiver.
     pub deliveries: Option<DeliveryStatus>,
+    /// When what is in force ends.
+    pub deadlines: Arc<Vec<Deadline>>,
 }
 
 /// What was derived from the feeds, in short.
@@ -100,13 +109,15 @@ impl NodeState {
     #[must_use]
     pub fn report(&self) -> NodeReport {
         self.accuracy.renew_beside();
+        let freshness = self.freshness.fresh();
         NodeReport {
             alliance: self.directory.alliance().clone(),
             member: self.directory.member().clone(),
             roster_serial: self.directory.roster().roster().serial,
             started_at: self.started_at,
             health: self.store.health(),
-            freshness: self.freshness.fresh(),
+            lags: self.freshness.lags(&freshness),
+            freshness,
             peers: self.replicator.peers(),
             view_digest: view_digest(self.store.feeds()),
             keys: self.pseudonymiser.listed_keys(),
@@ -117,6 +128,7 @@ impl NodeState {
             accuracy: self.accuracy.members(),
             watches: self.store.watch_counts(),
             deliveries: self.deliveries.as_ref().map(|status| status.lock().clone()),
+            deadlines: self.deadlines.load_full(),
         }
     }
 }

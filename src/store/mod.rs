@@ -36,6 +36,7 @@ mod keys;
 mod leadbook;
 mod leads;
 mod ledger;
+mod meters;
 mod overrides;
 mod pictures;
 mod reading;
@@ -70,6 +71,7 @@ pub use erasures::StoredReceipt;
 pub use error::{OpenError, StoreError};
 pub use import::Import;
 pub use index::{FeedNo, Position};
+pub use meters::StoreMeters;
 pub use overrides::{Override, OverrideId};
 pub use pictures::PictureId;
 pub use reading::{Proven, StoredBatch};
@@ -169,8 +171,19 @@ pub struct StoreHealth {
     pub free_bytes: u64,
     /// Pairs of pseudonym and signal in the index.
     pub index_rows: u64,
+    /// What waits for the writer.
+    pub queue: QueueDepth,
     /// Code and words of why nothing can be written now.
     pub problem: Option<(&'static str, String)>,
+}
+
+/// What waits for the store's writer: at most [`MAX_COMMIT_QUEUE`] requests and [`MAX_COMMIT_QUEUE_BYTES`] bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueueDepth {
+    /// Requests.
+    pub requests: usize,
+    /// Their bytes and those of what is being committed, in whole kibibytes.
+    pub bytes: usize,
 }
 
 /// Why nothing can be written.
@@ -199,6 +212,7 @@ struct Shared {
     /// Since when the writer has been at work on one commit.
     at_work: Mutex<Option<Timestamp>>,
     clock: Arc<dyn Clock>,
+    meters: StoreMeters,
 }
 
 impl Shared {
@@ -517,8 +531,21 @@ impl Store {
             disk_bytes: self.shared.engine.disk_bytes(),
             free_bytes: self.shared.engine.free_bytes(),
             index_rows: self.index_rows(),
+            queue: self.queue_depth(),
             problem: self.shared.problem().map(|problem| (problem.code, problem.detail)),
         }
+    }
+
+    fn queue_depth(&self) -> QueueDepth {
+        let requests = self.requests.lock().as_ref().map_or(0, |requests| requests.max_capacity() - requests.capacity());
+        let taken = (MAX_COMMIT_QUEUE_BYTES / QUEUE_UNIT).saturating_sub(self.room.available_permits());
+        QueueDepth { requests, bytes: taken * QUEUE_UNIT }
+    }
+
+    /// What is counted here.
+    #[must_use]
+    pub fn meters(&self) -> StoreMeters {
+        self.shared.meters.clone()
     }
 }
 
@@ -565,6 +592,7 @@ fn open_writer(options: Options) -> Result<Writer, OpenError> {
         panicked: watch::Sender::new(false),
         at_work: Mutex::new(None),
         clock: options.clock,
+        meters: StoreMeters::default(),
     });
     Writer::new(shared, tips, hints, options.key, options.entropy)
 }

@@ -19,7 +19,7 @@ use prost::Message as _;
 use tokio::sync::mpsc;
 
 use super::audit::AuditTip;
-use super::engine::{EngineError, parts_of};
+use super::engine::{Commit, EngineError, parts_of};
 use super::erase::Erasing;
 use super::frame;
 use super::group::Group;
@@ -161,6 +161,7 @@ impl Writer {
         }
         let (at, day) = (self.shared.clock.now(), self.shared.today());
         let mut group = Group { at, day, first_block: self.next_block, ..Group::default() };
+        self.shared.meters.requests.inc_by(requests.len() as u64);
         for (request, actor) in requests {
             self.stage(request, actor.as_deref(), &mut group);
         }
@@ -536,13 +537,25 @@ impl Writer {
     fn commit(&mut self, group: &mut Group) -> Result<(), EngineError> {
         let commit = std::mem::take(&mut group.commit);
         if !commit.is_empty() {
-            self.shared.engine.commit(commit)?;
+            self.force(commit)?;
         }
         let derived = if group.rebuild { self.reload(Recalled::default()) } else { self.publish(group) };
         derived.map_err(|error| match error {
             OpenError::Engine(error) => error,
             other => EngineError::Damaged(other.to_string()),
         })
+    }
+
+    /// Commits, and counts it.
+    fn force(&self, commit: Commit) -> Result<(), EngineError> {
+        let (clock, meters) = (&self.shared.clock, &self.shared.meters);
+        let began = clock.now();
+        let forced = self.shared.engine.commit(commit);
+        meters.commit_seconds.observe(clock.now().since(began).as_secs_f64());
+        if forced.is_err() {
+            meters.failed_commits.inc();
+        }
+        forced
     }
 
     /// Takes what is durable now into the derived state.

@@ -88,7 +88,7 @@ impl Alliance {
         let setup = self.setup(id);
         let started = runtime.spawn(async move {
             let [peers, clients] = sockets.map(|socket| TcpListener::from_std(socket).expect("a socket"));
-            Node::start(setup, Listeners { peers, clients }).await
+            Node::start(setup, Listeners { peers, clients, monitoring: None }).await
         });
         let started = started.await.expect("no panic");
         match started {

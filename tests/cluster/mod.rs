@@ -137,7 +137,8 @@ impl Alliance {
     /// Brings in one more member, and binds its sockets.
     pub async fn admit(&mut self, id: &str, kind: MemberKind) -> Listeners {
         let bind = || TcpListener::bind("127.0.0.1:0");
-        let listeners = Listeners { peers: bind().await.expect("a socket"), clients: bind().await.expect("a socket") };
+        let (peers, clients) = (bind().await.expect("a socket"), bind().await.expect("a socket"));
+        let listeners = Listeners { peers, clients, monitoring: None };
         let peers = listeners.peers.local_addr().expect("bound");
         let applicant =
             Applicant { alliance: self.name.clone(), member: member(id), kind, name: id.into(), address: peers.to_string() };
@@ -294,6 +295,7 @@ impl Alliance {
         Listeners {
             peers: TcpListener::bind(membership.peers).await.expect("its address"),
             clients: TcpListener::bind(membership.clients).await.expect("its address"),
+            monitoring: None,
         }
     }
 
