@@ -15,10 +15,12 @@ use super::cases::{
     SignalArguments, UnmarkArguments,
 };
 use super::check::SellerArguments;
+use super::doctor::DoctorArguments;
 use super::keys::KeyCommand;
 use super::leads::LeadsArguments;
 use super::output::OutputFormat;
 use super::reading::{ReadArguments, StatementArguments};
+use super::reload::ReloadArguments;
 use super::ring::RingArguments;
 use super::watch::{AlertsArguments, WatchArguments};
 use crate::domain::{
@@ -91,6 +93,10 @@ pub(super) enum Command {
     Key(KeyCommand),
     /// Show the state of the node.
     Status(StatusArguments),
+    /// Have a running node read its configuration and files again.
+    Reload(ReloadArguments),
+    /// Find out what keeps a node from running as it should, and what to do about it.
+    Doctor(DoctorArguments),
     /// Look after a running node's store.
     #[command(subcommand)]
     Store(StoreCommand),

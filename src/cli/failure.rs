@@ -98,6 +98,16 @@ impl Failure {
         &self.code
     }
 
+    /// What went wrong with what caused it.
+    pub(super) fn sentences(&self) -> String {
+        std::iter::once(&self.sentence).chain(&self.causes).map(|text| text.trim_end()).collect::<Vec<_>>().join(": ")
+    }
+
+    /// What to do; empty where nobody knows better than the sentence.
+    pub(super) fn advice(&self) -> &str {
+        self.advice.as_deref().unwrap_or_default()
+    }
+
     pub(super) fn outcome(&self) -> Outcome {
         self.outcome
     }

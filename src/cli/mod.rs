@@ -16,6 +16,7 @@ mod check;
 mod config;
 mod connection;
 mod demo;
+mod doctor;
 mod environment;
 mod evidence;
 mod exchange;
@@ -30,6 +31,7 @@ mod loopback;
 mod member;
 mod output;
 mod reading;
+mod reload;
 mod retract;
 mod ring;
 mod serve;
@@ -101,6 +103,8 @@ fn dispatch(command: Command, environment: &Environment, printer: &mut Printer) 
         Command::Leads(arguments) => wait_for(leads::run(*arguments, environment, printer)),
         Command::Audit(arguments) => wait_for(audit::run(*arguments, environment, printer)),
         Command::Status(arguments) => wait_for(status::run(&arguments, environment, printer)),
+        Command::Doctor(arguments) => wait_for(doctor::run(arguments, environment, printer)),
+        Command::Reload(arguments) => wait_for(reload::run(&arguments, environment, printer)),
         Command::Key(command) => wait_for(keys::run(command, environment, printer)),
         Command::Store(StoreCommand::Rebuild(arguments)) => wait_for(store::rebuild(&arguments, environment, printer)),
         Command::Store(StoreCommand::Purge(arguments)) => wait_for(store::purge(&arguments, environment, printer)),

@@ -47,6 +47,11 @@ async fn look(client: &mut NodeServiceClient<Channel>) -> Result<State, Failure>
     Ok(State::of(client.get_status(GetStatusRequest {}).await?.into_inner()))
 }
 
+/// A status as `status --output json` shows it.
+pub(super) fn as_json(status: GetStatusResponse) -> Result<Vec<u8>, serde_json::Error> {
+    serde_json::to_vec_pretty(&State::of(status))
+}
+
 /// The state of a node as it is printed. Its JSON fields are part of the interface.
 #[derive(Debug, Serialize)]
 struct State {
@@ -112,6 +117,8 @@ struct Peer {
     last_heard: Option<String>,
     received_bytes: u64,
     sent_bytes: u64,
+    /// The program that it ran when it was last connected.
+    version: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -236,10 +243,10 @@ impl Store {
 
 impl From<PeerStatus> for Peer {
     fn from(peer: PeerStatus) -> Self {
-        let PeerStatus { member, address, connected, last_error, last_error_detail, last_heard_ms, received_bytes, sent_bytes } =
-            peer;
+        let PeerStatus { member, address, connected, last_error, last_error_detail, last_heard_ms, .. } = peer;
+        let (received_bytes, sent_bytes, version) = (peer.received_bytes, peer.sent_bytes, peer.version);
         let last_heard = words::instant(last_heard_ms);
-        Self { member, address, connected, last_error, last_error_detail, last_heard, received_bytes, sent_bytes }
+        Self { member, address, connected, last_error, last_error_detail, last_heard, received_bytes, sent_bytes, version }
     }
 }
 
@@ -312,7 +319,7 @@ impl Store {
 }
 
 impl Peer {
-    const HEAD: [&'static str; 5] = ["peer", "address", "connected", "last heard", "received"];
+    const HEAD: [&'static str; 6] = ["peer", "address", "connected", "last heard", "received", "version"];
 
     /// The last failure, on a line of its own: its text is as long as it needs to be.
     fn error(&self) -> Option<String> {
@@ -327,6 +334,7 @@ impl Peer {
             if self.connected { "yes" } else { "no" }.to_owned(),
             self.last_heard.clone().unwrap_or_else(|| "never".to_owned()),
             words::bytes(self.received_bytes),
+            self.version.clone(),
         ]
     }
 }
@@ -447,6 +455,7 @@ mod tests {
                 last_heard_ms: NOW_MS - 2_000,
                 received_bytes: 4_096,
                 sent_bytes: 10,
+                version: "0.1.0 (protocol 1)".into(),
             }],
             view_digest: vec![0xab; 32].into(),
             key_holders: vec![
@@ -504,8 +513,8 @@ FEED        ENTRIES  BEHIND  LIVE  LAST HEARD  NOTICE
 acme/all    5        0       4     0 s ago
 globex/all  5        0       4     2 s ago     quarantined
 
-PEER    ADDRESS         CONNECTED  LAST HEARD            RECEIVED
-globex  127.0.0.1:7400  no         2026-11-21T23:59:58Z  4 KiB
+PEER    ADDRESS         CONNECTED  LAST HEARD            RECEIVED  VERSION
+globex  127.0.0.1:7400  no         2026-11-21T23:59:58Z  4 KiB     0.1.0 (protocol 1)
 globex: PEER_UNREACHABLE: the node cannot be reached
 
 KEY  SCHEME       STATE

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -85,6 +86,10 @@ pub struct AccessSummary {
     pub name: ClientName,
     /// What it may do.
     pub roles: BTreeSet<Role>,
+    /// Calls a second; `None` for as many as it likes.
+    pub calls_per_second: Option<NonZeroU32>,
+    /// Rows of streams a second; `None` for as many as it likes.
+    pub rows_per_second: Option<NonZeroU32>,
 }
 
 /// A roster in a [`Summary`].
@@ -105,8 +110,12 @@ impl LoadedConfig {
     /// [`ConfigError::Tls`] where a revocation list cannot be read.
     pub fn summary(&self, materials: &Materials) -> Result<Summary, ConfigError> {
         let config = self.config.clone();
-        let access =
-            config.clients.access.0.iter().map(|(name, roles)| AccessSummary { name: name.clone(), roles: roles.clone() });
+        let access = config.clients.access.0.iter().map(|(name, grant)| AccessSummary {
+            name: name.clone(),
+            roles: grant.roles.clone(),
+            calls_per_second: grant.allowance.calls_per_second,
+            rows_per_second: grant.allowance.rows_per_second,
+        });
         let certificate = CertificateSummary {
             identity: materials.certificate.identity.to_string(),
             serial: materials.certificate.serial.to_string(),
@@ -176,7 +185,10 @@ impl fmt::Display for Summary {
         line("clients", &format_args!("{}; {}", self.clients_listen, self.clients_crl))?;
         for client in &self.access {
             let roles: Vec<&str> = client.roles.iter().map(|role| role.as_str()).collect();
-            line("", &format_args!("{}: {}", client.name, roles.join(", ")))?;
+            let most = |what: &str, most: Option<NonZeroU32>| most.map(|most| format!("; {most} {what} a second"));
+            let pace = [most("calls", client.calls_per_second), most("rows", client.rows_per_second)];
+            let pace: String = pace.into_iter().flatten().collect();
+            line("", &format_args!("{}: {}{pace}", client.name, roles.join(", ")))?;
         }
         match self.monitoring_listen {
             Some(address) => line("monitoring", &address)?,

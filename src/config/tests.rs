@@ -1,8 +1,10 @@
 //! Every way in which a configuration can be wrong has its code, its place and a sentence, and none repeats a secret.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::ffi::OsString;
 use std::fs;
+use std::num::NonZeroU32;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +21,7 @@ use super::node::KEYS;
 use super::*;
 use crate::domain::{Role, Roster, Timestamp};
 use crate::feed::{SignedRoster, SigningKey};
+use crate::rpc::Grant;
 
 const NODE: &str = include_str!("../../config/node-minimal.toml");
 const CLIENT: &str = include_str!("../../config/client.toml");
@@ -172,8 +175,32 @@ fn a_good_configuration_loads_with_all_it_names() {
 fn a_client_has_the_roles_that_are_written() {
     let config = Folder::bare(NODE).load(&[]).expect("valid").config;
     let operator = "operator".parse().expect("valid");
-    assert_eq!(config.clients.access.0[&operator], [Role::Submit, Role::Check, Role::Cases, Role::Admin].into());
+    let everything = Grant::from(BTreeSet::from([Role::Submit, Role::Check, Role::Cases, Role::Admin]));
+    assert_eq!(config.clients.access.0[&operator], everything);
     assert_eq!(config.store.cache_bytes(), 64 * 1_048_576);
+}
+
+#[test]
+fn a_client_may_ask_as_fast_as_is_written() {
+    let entry = "\n[[clients.access]]\nname = \"desk\"\nroles = [\"check\"]\ncalls_per_second = 1000\nrows_per_second = 5000\n";
+    let config = Folder::bare(&(NODE.to_owned() + entry)).load(&[]).expect("valid").config;
+    let allowance = config.clients.access.0[&"desk".parse().expect("valid")].allowance;
+    assert_eq!((allowance.calls_per_second, allowance.rows_per_second), (NonZeroU32::new(1_000), NonZeroU32::new(5_000)));
+    let never = entry.replace("1000", "0");
+    let refused = Folder::bare(&(NODE.to_owned() + &never)).load(&[]).expect_err("nobody is listed who may ask nothing");
+    assert!(refused.to_string().contains("calls_per_second") || refused.to_string().contains("nonzero"), "{refused}");
+}
+
+#[test]
+fn metrics_are_told_to_this_machine_alone() {
+    let told = |address: &str| Folder::bare(&format!("{NODE}\n[monitoring]\nlisten = \"{address}\"\n")).load(&[]);
+    assert!(told("127.0.0.1:7402").is_ok() && told("[::1]:7402").is_ok());
+    for address in ["0.0.0.0:7402", "192.0.2.1:7402", "localhost:7402", "127.0.0.1"] {
+        let refused = told(address).expect_err(address).to_string();
+        assert!(refused.contains("give a loopback address and a port"), "{refused}");
+    }
+    let clients = Folder::bare(NODE).load(&[]).expect("valid").config.clients.listen;
+    told(&clients.to_string()).expect_err("the clients' listener has that address");
 }
 
 #[test]

@@ -1,18 +1,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use url::Url;
 
-use crate::domain::{AllianceName, ClientName, FieldError, MemberId, Role};
+use crate::domain::{AllianceName, Allowance, ClientName, FieldError, MemberId, Role};
+use crate::rpc::Grant;
 
 /// Who among the member's clients may do what. A client that is not on it may do nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Access>", into = "Vec<Access>")]
-pub struct ClientRoles(pub BTreeMap<ClientName, BTreeSet<Role>>);
+pub struct ClientRoles(pub BTreeMap<ClientName, Grant>);
 
 /// One `[[clients.access]]` of the file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -20,6 +22,10 @@ pub struct ClientRoles(pub BTreeMap<ClientName, BTreeSet<Role>>);
 struct Access {
     name: ClientName,
     roles: BTreeSet<Role>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    calls_per_second: Option<NonZeroU32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rows_per_second: Option<NonZeroU32>,
 }
 
 impl TryFrom<Vec<Access>> for ClientRoles {
@@ -27,14 +33,14 @@ impl TryFrom<Vec<Access>> for ClientRoles {
 
     fn try_from(entries: Vec<Access>) -> Result<Self, String> {
         let mut list = BTreeMap::new();
-        for Access { name, roles } in entries {
+        for Access { name, roles, calls_per_second, rows_per_second } in entries {
             if roles.is_empty() {
                 return Err(format!("client `{name}` has no role; give it one, or leave it out"));
             }
             if list.contains_key(&name) {
                 return Err(format!("client `{name}` stands here twice; give all its roles in one place"));
             }
-            list.insert(name, roles);
+            list.insert(name, Grant { roles, allowance: Allowance { calls_per_second, rows_per_second } });
         }
         Ok(Self(list))
     }
@@ -42,7 +48,13 @@ impl TryFrom<Vec<Access>> for ClientRoles {
 
 impl From<ClientRoles> for Vec<Access> {
     fn from(list: ClientRoles) -> Self {
-        list.0.into_iter().map(|(name, roles)| Access { name, roles }).collect()
+        let entry = |(name, Grant { roles, allowance: Allowance { calls_per_second, rows_per_second } })| Access {
+            name,
+            roles,
+            calls_per_second,
+            rows_per_second,
+        };
+        list.0.into_iter().map(entry).collect()
     }
 }
 

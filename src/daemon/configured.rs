@@ -16,7 +16,7 @@ use crate::domain::{Clock as _, KeyId};
 use crate::pseudonym::HmacKey;
 use crate::replication::{OwnFeeds, Pace};
 use crate::rpc::AccessList;
-use crate::service::{CeremonyPace, KeySecrets};
+use crate::service::{CeremonyPace, KeySecrets, ReloadDesk, ReloadWish};
 use crate::store::StoreError;
 use crate::telemetry::{self, TelemetryError};
 
@@ -145,6 +145,7 @@ pub fn setup(loaded: LoadedConfig, materials: Materials) -> NodeSetup {
         pace: Pace::default(),
         ceremony_pace: CeremonyPace::default(),
         own_feeds: OwnFeeds::default(),
+        reloads: ReloadDesk::default(),
     }
 }
 
@@ -162,7 +163,8 @@ pub async fn serve(flag: Option<&Path>, own_feeds: OwnFeeds, environment: &Envir
     let (peers, clients) = (loaded.config.peers.listen, loaded.config.clients.listen);
     let monitoring = loaded.config.monitoring.as_ref().map(|settings| settings.listen.address());
     let reloader = Reloader::new(path, environment.clone(), &loaded.config, &materials, telemetry);
-    let open = Node::open(NodeSetup { own_feeds, ..setup(loaded, materials) }).await?;
+    let (reloads, mut wishes) = ReloadDesk::open();
+    let open = Node::open(NodeSetup { own_feeds, reloads, ..setup(loaded, materials) }).await?;
     let listeners = match bind_all(peers, clients, monitoring).await {
         Ok(listeners) => listeners,
         Err(error) => {
@@ -174,10 +176,17 @@ pub async fn serve(flag: Option<&Path>, own_feeds: OwnFeeds, environment: &Envir
     let failure = loop {
         let told = tokio::select! {
             told = signals.next() => told,
+            Some(wish) = wishes.recv() => Told::Reload(Some(wish)),
             failure = node.failed() => break Some(failure),
         };
         match told {
-            Told::Reload => reloader.reload(&node).await,
+            Told::Reload(wish) => {
+                let reloaded = reloader.reload(&node).await;
+                if let Some(wish) = wish {
+                    // Who asked may have left.
+                    drop(wish.send(reloaded));
+                }
+            }
             Told::Stop => break None,
         }
     };
@@ -185,11 +194,12 @@ pub async fn serve(flag: Option<&Path>, own_feeds: OwnFeeds, environment: &Envir
     failure.map_or(Ok(()), |failure| Err(failure.into()))
 }
 
-/// What the operating system tells the node to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What the operating system or a client tells the node to do.
+#[derive(Debug)]
 enum Told {
     Stop,
-    Reload,
+    /// Where a client asked, it is told what came of it.
+    Reload(Option<ReloadWish>),
 }
 
 struct Signals {
@@ -211,7 +221,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => Told::Stop,
             _ = self.interrupt.recv() => Told::Stop,
-            _ = self.hangup.recv() => Told::Reload,
+            _ = self.hangup.recv() => Told::Reload(None),
         }
     }
 }

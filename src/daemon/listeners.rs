@@ -11,8 +11,8 @@ use tower::layer::util::{Identity, Stack};
 use super::parts::Parts;
 use super::rights::Tls;
 use crate::domain::limits::{
-    KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_CLIENT_MESSAGE_BYTES, MAX_PEER_MESSAGE_BYTES, MAX_PEER_REQUEST_BYTES,
-    MAX_STREAMS_PER_CONNECTION, MAX_STREAMS_PER_NODE,
+    CLIENT_WINDOW, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_CLIENT_MESSAGE_BYTES, MAX_HEADER_BYTES, MAX_PEER_MESSAGE_BYTES,
+    MAX_PEER_REQUEST_BYTES, MAX_STREAMS_PER_CONNECTION, MAX_STREAMS_PER_NODE,
 };
 use crate::domain::{ClientName, MemberId};
 use crate::rpc::acceptor::{Acceptor, Bounds, OpenConnections, clients_of, peers_of};
@@ -89,7 +89,7 @@ impl Parts {
         let ceremonies = KeyCeremonyServiceServer::new(self.holder.clone())
             .max_decoding_message_size(MAX_PEER_REQUEST_BYTES)
             .max_encoding_message_size(MAX_PEER_REQUEST_BYTES);
-        let gate = Gate::new(Listener::Peers, serving.clone(), self.counted.calls.clone());
+        let gate = Gate::of_peers(serving.clone(), self.counted.calls.clone());
         let router = server(gate, MAX_STREAMS_PER_NODE).add_service(service).add_service(holder).add_service(ceremonies);
         serve_on(router, acceptor.with_bounds(Bounds::of_peers()), socket, serving)
     }
@@ -105,8 +105,10 @@ impl Parts {
         health.begin().await;
         let (watches, access) = (self.watches.clone(), self.access.clone());
         let watches = WatchServer { watches, access, shutdown: serving.clone() };
-        let gate = Gate::new(Listener::Clients, serving.clone(), self.counted.calls.clone());
-        let router = server(gate, MAX_STREAMS_PER_CONNECTION)
+        let gate = Gate::of_clients(serving.clone(), self.counted.calls.clone(), self.access.clone());
+        let server = server(gate, MAX_STREAMS_PER_CONNECTION);
+        let mut server = server.initial_connection_window_size(CLIENT_WINDOW).initial_stream_window_size(CLIENT_WINDOW);
+        let router = server
             .add_service(health_service)
             .add_service(SignalServiceServer::new(self.signals.clone()).max_decoding_message_size(MAX_CLIENT_MESSAGE_BYTES))
             .add_service(
@@ -124,7 +126,7 @@ impl Parts {
         let (alliance, own) = (self.directory.alliance().clone(), self.directory.member().clone());
         let acceptor = Acceptor::new(tls.clients.clone(), clients_of(alliance, own, listed));
         let acceptor = self.counting(acceptor, Listener::Clients);
-        (serve_on(router, acceptor, socket, serving), health)
+        (serve_on(router, acceptor.with_bounds(Bounds::of_clients()), socket, serving), health)
     }
 
     /// Counts who is not let in.
@@ -139,6 +141,7 @@ fn server(gate: Gate, streams: u32) -> Server<Layers> {
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .max_concurrent_streams(Some(streams))
+        .http2_max_header_list_size(MAX_HEADER_BYTES)
         .layer(gate)
 }
 

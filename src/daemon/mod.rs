@@ -38,7 +38,7 @@ use crate::pseudonym::PseudonymError;
 use crate::replication::{OwnFeeds, Pace};
 use crate::rpc::tls::{Credentials, TlsError, TrustAnchors};
 use crate::rpc::{AccessList, Listener};
-use crate::service::{CeremonyPace, EvidenceShelf, KeySecrets, LocalSecret, ShareVault};
+use crate::service::{CeremonyPace, EvidenceShelf, KeySecrets, LocalSecret, ReloadDesk, ShareVault};
 use crate::store::{OpenError, Options, Store, StoreError};
 
 use listeners::{Health, Serving};
@@ -101,6 +101,8 @@ pub struct NodeSetup {
     pub ceremony_pace: CeremonyPace,
     /// What the member's own feeds are taken for.
     pub own_feeds: OwnFeeds,
+    /// Where clients ask for a reload.
+    pub reloads: ReloadDesk,
 }
 
 /// Who is handed alerts, see [`Webhook`].

@@ -23,7 +23,7 @@ use crate::rpc::{
 use crate::service::{
     AccuracyBoard, AuditTrail, Cases, Ceremonies, CeremonyDesk, CeremonyPace, Deliveries, Eraser, EvidenceShelf,
     FreshnessBoard, HolderBoard, HolderDesk, KeyHolder, KeySecrets, KeyStates, Leads, LocalSecret, NodeState, Overrides,
-    Pseudonymiser, Retention, Rings, Screener, ShareBook, ShareVault, Signals, Submitter, Watcher, Watches,
+    Pseudonymiser, ReloadDesk, Retention, Rings, Screener, ShareBook, ShareVault, Signals, Submitter, Watcher, Watches,
 };
 
 /// What can fail, opened and compared: the store, the roster, and the keys that it names.
@@ -44,6 +44,7 @@ pub(super) struct Ground {
     webhook: Option<Webhook>,
     pace: Pace,
     own_feeds: OwnFeeds,
+    reloads: ReloadDesk,
 }
 
 impl Ground {
@@ -87,6 +88,7 @@ impl Ground {
             entropy: setup.entropy,
             pace: setup.pace,
             own_feeds: setup.own_feeds,
+            reloads: setup.reloads,
         })
     }
 }
@@ -132,6 +134,7 @@ impl Parts {
             webhook,
             pace,
             own_feeds,
+            reloads,
         } = ground;
         let liveness = Arc::new(Liveness::new());
         let dialer = Arc::new(PeerDialer { alliance: directory.alliance().clone(), tls: tls.dialling.clone(), addresses });
@@ -304,7 +307,7 @@ impl Parts {
                 checks: counted.checks.clone(),
             },
             watches,
-            node: NodeServer { state: state.clone(), access: access.clone(), calls: counted.calls.clone() },
+            node: NodeServer { state: state.clone(), access: access.clone(), calls: counted.calls.clone(), reloads },
             state,
             counted,
             store,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::{Node, Renewal, StartError, SystemClock, setup};
 use crate::config::{ConfigError, Environment, LoadedConfig, Materials, NodeConfig};
 use crate::domain::{Clock as _, FeedKey};
+use crate::service::ReloadRefusal;
 use crate::telemetry::{Telemetry, TelemetryError};
 
 /// Why a running node goes on with what it has.
@@ -61,16 +62,20 @@ impl Reloader {
         Self { path, environment, started_with: started_with.clone(), feed_key: materials.feed_key.public(), telemetry }
     }
 
-    /// Has `node` take what holds now, all or nothing. The one line about it, good or bad, is logged here.
-    pub(super) async fn reload(&self, node: &Node) {
-        match self.take(node).await {
-            Ok(()) => tracing::info!("the configuration and its files were read again and are in force"),
-            Err(error) => {
-                let cause = std::iter::successors(std::error::Error::source(&error), |e| e.source()).last();
-                let cause = cause.map(ToString::to_string).unwrap_or_default();
-                tracing::error!(code = error.code(), %error, cause, "nothing was reloaded; what was in force stays");
+    /// Has `node` take what holds now, all or nothing. The one line about it, good or bad, is logged here, and whoever asked is told.
+    pub(super) async fn reload(&self, node: &Node) -> Result<(), ReloadRefusal> {
+        let error = match self.take(node).await {
+            Ok(()) => {
+                tracing::info!("the configuration and its files were read again and are in force");
+                return Ok(());
             }
-        }
+            Err(error) => error,
+        };
+        let cause = std::iter::successors(std::error::Error::source(&error), |e| e.source()).last();
+        let cause = cause.map(ToString::to_string).unwrap_or_default();
+        tracing::error!(code = error.code(), %error, cause, "nothing was reloaded; what was in force stays");
+        let sentence = if cause.is_empty() { error.to_string() } else { format!("{error}: {cause}") };
+        Err(ReloadRefusal { code: error.code(), sentence })
     }
 
     async fn take(&self, node: &Node) -> Result<(), ReloadError> {

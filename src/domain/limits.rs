@@ -162,6 +162,8 @@ pub const MAX_LISTED_CHECKPOINTS: usize = 16_384;
 pub const MAX_LISTED_FORKS: usize = 4_096;
 /// Refusals of one peer that are logged, each once: what it asks for is its choice, and must not fill the log.
 pub const MAX_LOGGED_REFUSALS: usize = 64;
+/// Capabilities of another node that are remembered: some that are offered, and room for what newer ones offer.
+pub const MAX_CAPABILITIES: usize = 64;
 /// Feeds followed on one stream.
 pub const MAX_FOLLOWED_FEEDS: usize = 4_096;
 
@@ -210,8 +212,31 @@ pub const MAX_CONNECTIONS: usize = 2_048;
 /// Connections open at once of one node on the peer listener: one, its successor after a broken line, and the same again while
 /// its member moves it. The newest one takes the place of the oldest.
 pub const MAX_CONNECTIONS_PER_NODE: usize = 4;
+/// Unary calls at hand on one listener: with the largest requests and answers some gigabytes, with usual ones some megabytes.
+pub const MAX_CALLS: usize = 2_048;
+/// The same of one caller, so that others have room.
+pub const MAX_CALLS_EACH: usize = 1_024;
+/// Streams of rows at hand on one listener: each may hold some 16 MiB of rows that are worked on.
+pub const MAX_ROW_STREAMS: usize = 32;
+/// The same of one caller: more of them are no faster.
+pub const MAX_ROW_STREAMS_EACH: usize = 8;
+/// Streams that stand for long at hand on one listener: a thousand members that follow feeds, and again while they reconnect.
+pub const MAX_STANDING: usize = 4_096;
+/// The same of one caller: as many as its connections need, and some tools beside.
+pub const MAX_STANDING_EACH: usize = 64;
+/// Calls a second of another member's node, a dear one counting for several: a hundred times what an honest one needs, and little beside
+/// what a listener answers.
+pub const PEER_CALLS_PER_SECOND: u32 = 500;
+/// When it is worth to try again after a call that was not taken on because others are at hand.
+pub const RETRY_BUSY: Duration = Duration::from_secs(1);
 /// HTTP/2 streams at once on a client's connection.
 pub const MAX_STREAMS_PER_CONNECTION: u32 = 256;
+/// Bytes of a request's headers: those of gRPC take a few hundred.
+pub const MAX_HEADER_BYTES: u32 = 16 * 1_024;
+/// Connections open at once of one client: a large pool, or a process on each of many machines. The newest takes the place of the oldest.
+pub const MAX_CONNECTIONS_PER_CLIENT: usize = 256;
+/// Bytes that may come on a client's connection before they are read: 22 MB/s at 20 ms from here to there.
+pub const CLIENT_WINDOW: u32 = 512 * 1_024;
 /// HTTP/2 streams at once on a node's connection: it follows feeds on one and asks its few other questions beside it.
 pub const MAX_STREAMS_PER_NODE: u32 = 16;
 /// Refused callers logged one by one in a second on one listener; more are counted in one line, so that a flood of them does

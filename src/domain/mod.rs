@@ -4,6 +4,7 @@
 //! it was parsed once, where it came in, and is never checked again below. Nothing here does I/O, reads a clock or knows
 //! another layer.
 
+mod allowance;
 mod audit;
 mod calendar;
 mod case;
@@ -25,9 +26,11 @@ mod statement;
 mod threshold;
 mod time;
 mod verdict;
+mod version;
 mod vocabulary;
 mod watch;
 
+pub use allowance::Allowance;
 pub use audit::{Actor, AuditKind, AuditRecord};
 pub use calendar::{Calendar, DayOfWeek};
 pub use case::{Amendment, AnswerStep, CaseTag, Change, Decision, Dispute, DisputeGround, DisputeOutcome, Opinion, Stance};
@@ -54,4 +57,5 @@ pub use statement::{
 pub use threshold::{Threshold, Thresholds};
 pub use time::Timestamp;
 pub use verdict::{Circumstances, Judgment, Reason, Testimony, Verdict, judge};
+pub use version::NodeVersion;
 pub use watch::{Alert, AlertId, AlertKind, Standing, Watch, WatchId};

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::error::Complaint;
 use super::plan::{Presence, Prospect};
 use super::{Pace, SessionError, Traffic};
-use crate::domain::{FeedId, MemberId, Seq, Timestamp};
+use crate::domain::{FeedId, MemberId, NodeVersion, Seq, Timestamp};
 
 /// One peer as an operator sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct PeerStatus {
     pub connected: bool,
     /// What is wrong: why there is no session, or what was refused in it. `None` where nothing is.
     pub last_error: Option<Failure>,
+    /// The program that it ran when it was last connected; `None` for not since this node started.
+    pub version: Option<NodeVersion>,
     /// Its last heartbeat; `None` for never.
     pub last_heard: Option<Timestamp>,
     /// Bytes of messages since the node started.
@@ -72,6 +74,7 @@ struct Peer {
     /// The same for a feed that it withheld.
     stalled: BTreeMap<FeedId, Instant>,
     complaints: BTreeMap<(Occasion, &'static str), String>,
+    version: Option<NodeVersion>,
     last_heard: Option<Timestamp>,
     /// Of sessions that are over, and of the one that is not.
     traffic: (Traffic, Traffic),
@@ -90,6 +93,7 @@ impl Peer {
             distrusted: BTreeMap::new(),
             stalled: BTreeMap::new(),
             complaints: BTreeMap::new(),
+            version: None,
             last_heard: None,
             traffic: (Traffic::default(), Traffic::default()),
             following: 0,
@@ -138,6 +142,7 @@ impl Peer {
             address: self.address.clone(),
             connected: self.connected,
             last_error: self.failure.clone().or(complaint),
+            version: self.version.clone(),
             last_heard: self.last_heard,
             traffic: self.traffic.0 + self.traffic.1,
             following: self.following,
@@ -248,6 +253,10 @@ impl Board {
             tracing::warn!(peer = %member, code = failure.code, detail = failure.detail, "there is no session with the peer");
         }
         self.want_replan();
+    }
+
+    pub(super) fn told(&self, member: &MemberId, version: &NodeVersion) {
+        self.with(member, |peer| peer.version = Some(version.clone()));
     }
 
     pub(super) fn heard(&self, member: &MemberId, at: Timestamp) {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use tokio::sync::mpsc;
 
-use crate::domain::{FeedId, MemberId, Seq};
+use crate::domain::{FeedId, MemberId, NodeVersion, Seq};
 use crate::feed::{EntryBytes, Hash};
 use crate::store::ForkRecord;
 
@@ -62,6 +62,9 @@ pub trait Link: Send + Sync {
     /// # Errors
     /// Where the peer did not open it.
     async fn follow(&self) -> Result<FollowStream, LinkError>;
+
+    /// Which program the peer runs, by its own word when the link was opened.
+    fn version(&self) -> &NodeVersion;
 
     /// Bytes of messages on this link so far.
     fn traffic(&self) -> Traffic;

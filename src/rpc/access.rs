@@ -7,17 +7,38 @@ use tonic::{Request, Status};
 use super::acceptor::PeerInfo;
 use super::fault::Fault;
 use super::identity::Identity;
-use crate::domain::{ClientName, MemberId, Role};
+use crate::domain::{Allowance, ClientName, MemberId, Role};
 
-/// Roles by client, as configured. A client that is not listed is not let in.
+/// What one client may do, and how fast.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// What.
+    pub roles: BTreeSet<Role>,
+    /// How fast.
+    pub allowance: Allowance,
+}
+
+impl From<BTreeSet<Role>> for Grant {
+    /// As fast as the client likes.
+    fn from(roles: BTreeSet<Role>) -> Self {
+        Self { roles, allowance: Allowance::default() }
+    }
+}
+
+/// Grants by client, as configured. A client that is not listed is not let in.
 #[derive(Debug, Clone, Default)]
-pub struct AccessList(BTreeMap<ClientName, BTreeSet<Role>>);
+pub struct AccessList(BTreeMap<ClientName, Grant>);
 
 impl AccessList {
     /// From the configuration.
     #[must_use]
-    pub fn new(roles: BTreeMap<ClientName, BTreeSet<Role>>) -> Self {
-        Self(roles)
+    pub fn new(grants: impl IntoIterator<Item = (ClientName, impl Into<Grant>)>) -> Self {
+        Self(grants.into_iter().map(|(client, grant)| (client, grant.into())).collect())
+    }
+
+    /// How fast `client` may ask.
+    pub(super) fn allowance(&self, client: &ClientName) -> Allowance {
+        self.0.get(client).map_or_else(Allowance::default, |grant| grant.allowance)
     }
 
     /// Whether `client` may do anything at all.
@@ -30,7 +51,7 @@ impl AccessList {
     #[must_use]
     pub fn keeps(&self, client: &ClientName, older: &Self) -> bool {
         match (self.0.get(client), older.0.get(client)) {
-            (Some(newer), Some(older)) => newer.is_superset(older),
+            (Some(newer), Some(older)) => newer.roles.is_superset(&older.roles),
             (newer, _) => newer.is_some(),
         }
     }
@@ -42,7 +63,7 @@ impl AccessList {
             return Err(Fault::denied("CLIENT_REQUIRED", "this service is for clients of this member").into());
         };
         let granted = self.0.get(name);
-        if granted.is_some_and(|granted| roles.is_empty() || roles.iter().any(|role| granted.contains(role))) {
+        if granted.is_some_and(|granted| roles.is_empty() || roles.iter().any(|role| granted.roles.contains(role))) {
             return Ok(());
         }
         let wanted: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();

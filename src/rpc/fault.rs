@@ -4,6 +4,7 @@
 //! which may tell of paths and addresses. What is this node's own fault is logged here, once; a refusal is logged at the gate.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
@@ -26,18 +27,26 @@ pub struct Fault {
     field: String,
     message: String,
     metadata: BTreeMap<&'static str, String>,
+    retry_after: Option<Duration>,
 }
 
 impl Fault {
     /// A fault of the caller or of this node, by its gRPC code.
     pub fn new(grpc: Code, code: &'static str, message: impl Into<String>) -> Self {
-        Self { grpc, code, field: String::new(), message: message.into(), metadata: BTreeMap::new() }
+        Self { grpc, code, field: String::new(), message: message.into(), metadata: BTreeMap::new(), retry_after: None }
     }
 
     /// With something for programs beside the code.
     #[must_use]
     pub(super) fn with(mut self, name: &'static str, value: String) -> Self {
         self.metadata.insert(name, value);
+        self
+    }
+
+    /// With a hint when it is worth to try again (google.rpc.RetryInfo).
+    #[must_use]
+    pub(super) fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
         self
     }
 
@@ -60,6 +69,9 @@ impl Fault {
         let mut details = ErrorDetails::with_error_info(self.code, DOMAIN, metadata);
         if !self.field.is_empty() {
             details.add_bad_request_violation(self.field.clone(), self.message.clone());
+        }
+        if let Some(wait) = self.retry_after {
+            details.set_retry_info(Some(wait));
         }
         let text = if self.field.is_empty() { self.message } else { format!("{}: {}", self.field, self.message) };
         Status::with_error_details(self.grpc, text, details)

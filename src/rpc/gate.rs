@@ -1,6 +1,7 @@
 //! What every call of a listener passes on its way in and out, whatever its service.
 //!
-//! In: once the node stops, nothing more is read of a request, so that a stream ends after the answers to what was read. Out:
+//! In: what is more than the node takes on at once, or faster than the caller may ask, is refused before any of it is read; once the
+//! node stops, nothing more is read of a request, so that a stream ends after the answers to what was read. Out:
 //! what gRPC's own machinery says about a message that is too large or cannot be decoded becomes an error with a code of ours,
 //! and who was refused is logged here, once, and nowhere else. What a call does in between is done on behalf of the client that its
 //! certificate names, for the audit log. Nothing of a message's content is looked at or logged.
@@ -9,6 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
@@ -21,16 +23,16 @@ use tonic_types::StatusExt as _;
 use tower::{Layer, Service};
 
 use super::acceptor::PeerInfo;
+use super::access::AccessList;
+use super::admission::{self, Admission, Busy, Place, RowPace};
 use super::fault::Fault;
 use super::identity::Identity;
 use super::meters::{CallMeter, CallMeters, Listener};
+use super::methods::{Kind, Method, Methods};
 use super::repeats::Repeats;
-use crate::domain::Actor;
 use crate::domain::limits::{MAX_CLIENT_MESSAGE_BYTES, MAX_PEER_REQUEST_BYTES};
+use crate::domain::{Actor, Allowance};
 use crate::store::{acting_for, on_behalf_of};
-
-/// Methods whose requests are rows of one stream.
-const ROW_METHODS: [&str; 2] = ["/countermark.v1.SignalService/SubmitSignals", "/countermark.v1.ScreeningService/CheckSellers"];
 
 /// The layer around all services of a listener.
 #[derive(Clone)]
@@ -38,14 +40,39 @@ pub struct Gate {
     listener: Listener,
     stopping: CancellationToken,
     meters: CallMeters,
-    refusals: Arc<Repeats<(Option<Identity>, String, String)>>,
+    methods: Methods,
+    admission: Admission,
+    /// Who may ask how fast; on the peer listener all the same.
+    access: Option<Arc<ArcSwap<AccessList>>>,
+    refusals: Arc<Repeats<(Option<Identity>, Arc<str>, String)>>,
 }
 
 impl Gate {
-    /// Ends the input of every call when `stopping` is called, and has `meters` count the calls.
+    /// Of the peer listener. Ends the input of every call when `stopping` is called, and has `meters` count the calls.
     #[must_use]
-    pub fn new(listener: Listener, stopping: CancellationToken, meters: CallMeters) -> Self {
-        Self { listener, stopping, meters, refusals: Arc::new(Repeats::new()) }
+    pub fn of_peers(stopping: CancellationToken, meters: CallMeters) -> Self {
+        Self {
+            listener: Listener::Peers,
+            stopping,
+            meters,
+            methods: Methods::of_descriptors(),
+            admission: Admission::default(),
+            access: None,
+            refusals: Arc::new(Repeats::new()),
+        }
+    }
+
+    /// The same of the client listener, where `access` says who may ask how fast.
+    #[must_use]
+    pub fn of_clients(stopping: CancellationToken, meters: CallMeters, access: Arc<ArcSwap<AccessList>>) -> Self {
+        Self { listener: Listener::Clients, access: Some(access), ..Self::of_peers(stopping, meters) }
+    }
+
+    fn allowance(&self, identity: &Identity) -> Allowance {
+        match (&self.access, identity) {
+            (Some(access), Identity::Client { name, .. }) => access.load().allowance(name),
+            _ => admission::of_peers(),
+        }
     }
 }
 
@@ -77,12 +104,17 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let identity = request.extensions().get::<PeerInfo>().map(|peer| peer.identity.clone());
         let actor = request.extensions().get::<PeerInfo>().and_then(actor_of).map(Arc::new);
-        let method = request.uri().path().to_owned();
-        let meter = self.gate.meters.begin(self.gate.listener, &method, identity.as_ref());
-        let call = Call { gate: self.gate.clone(), identity, actor: actor.clone(), method, meter };
+        let mut call = Call::begin(self.gate.clone(), identity, actor.clone(), request.uri().path());
+        match call.take_on() {
+            Ok(rows) => drop(request.extensions_mut().insert(rows)),
+            Err(busy) => {
+                let refused = call.shed(busy).into_http();
+                return Box::pin(async move { Ok(refused) });
+            }
+        }
         let stopping = Box::pin(self.gate.stopping.clone().cancelled_owned());
         let answered = self.inner.call(request.map(|body| Body::new(Input { body, stopping })));
         Box::pin(async move {
@@ -136,11 +168,35 @@ struct Call {
     gate: Gate,
     identity: Option<Identity>,
     actor: Option<Arc<Actor>>,
-    method: String,
+    method: Method,
     meter: CallMeter,
+    /// Among the calls at hand, once it was taken on.
+    place: Option<Place>,
 }
 
 impl Call {
+    fn begin(gate: Gate, identity: Option<Identity>, actor: Option<Arc<Actor>>, path: &str) -> Self {
+        let method = gate.methods.at(path).clone();
+        let meter = gate.meters.begin(gate.listener, method.clone(), identity.as_ref());
+        Self { gate, identity, actor, method, meter, place: None }
+    }
+
+    /// Gives the pace of its rows. Who has no identity is refused by the services.
+    fn take_on(&mut self) -> Result<RowPace, Busy> {
+        let Some(identity) = &self.identity else { return Ok(RowPace::default()) };
+        let place = self.gate.admission.take_on(identity, self.gate.allowance(identity), &self.method)?;
+        let rows = place.rows.clone();
+        self.place = Some(place);
+        Ok(rows)
+    }
+
+    /// What a caller is told whose call is not taken on.
+    fn shed(&mut self, busy: Busy) -> Status {
+        self.log(busy.code(), "a call was not taken on");
+        self.meter.ended(Code::ResourceExhausted, Some(busy.code()));
+        Fault::new(Code::ResourceExhausted, busy.code(), busy.message()).retry_after(busy.retry_after()).unlogged()
+    }
+
     fn answer(mut self, response: Response<Body>) -> Response<Body> {
         // Without a body the status stands in the head, else behind the last message.
         match Status::from_header_map(response.headers()) {
@@ -172,7 +228,7 @@ impl Call {
     }
 
     fn is_of_rows(&self) -> bool {
-        ROW_METHODS.contains(&self.method.as_str())
+        self.method.kind == Kind::Rows
     }
 
     fn too_large(&self) -> Fault {
@@ -198,7 +254,7 @@ impl Call {
     }
 
     fn log(&self, code: &str, what: &'static str) {
-        let event = (self.identity.clone(), self.method.clone(), code.to_owned());
+        let event = (self.identity.clone(), self.method.name.clone(), code.to_owned());
         let Some(held_back) = self.gate.refusals.pass(event, Instant::now()) else { return };
         let caller = self.identity.as_ref().map(ToString::to_string).unwrap_or_default();
         let client = match &self.identity {
@@ -206,7 +262,7 @@ impl Call {
             Some(Identity::Node { member, .. }) => member.as_str(),
             None => "",
         };
-        tracing::warn!(code, client, caller, method = self.method, held_back, "{what}");
+        tracing::warn!(code, client, caller, method = &*self.method.name, held_back, "{what}");
     }
 }
 

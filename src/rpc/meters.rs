@@ -3,7 +3,7 @@
 //! Labels are the names of methods, codes, members and clients, all of which the descriptors, this program, the roster and the
 //! configuration bound: what a caller makes up is counted as `other`. Nothing of a message is looked at.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -12,20 +12,16 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prost::Message as _;
-use prost_types::FileDescriptorSet;
 use tokio::time::Instant;
 use tonic::Code;
 
 use super::acceptor::Refusal;
 use super::fault::Fault;
 use super::identity::Identity;
-use super::proto::DESCRIPTORS;
+use super::methods::{Kind, Method};
 
 /// Seconds: from a check in memory to one that waits for a key holder's last deadline.
 const BUCKETS: [f64; 14] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-/// What a method is called that no listener has.
-const OTHER: &str = "other";
 
 /// Which of the two listeners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -120,15 +116,6 @@ impl RowMeters {
 
 type Timings = Family<MethodLabels, Histogram, fn() -> Histogram>;
 
-/// A method that a listener has.
-#[derive(Debug, Clone)]
-struct Method {
-    /// `Service/Method`.
-    name: Arc<str>,
-    /// Requests or answers are a stream, so that how long it takes says nothing.
-    is_stream: bool,
-}
-
 /// What is counted of calls. Clones count together.
 #[derive(Debug, Clone)]
 pub struct CallMeters {
@@ -141,7 +128,6 @@ pub struct CallMeters {
     /// Callers that were not let in.
     pub refused: Family<RefusalLabels, Counter>,
     faults: Arc<Mutex<BTreeMap<FaultLabels, u64>>>,
-    methods: Arc<HashMap<String, Method>>,
 }
 
 impl Default for CallMeters {
@@ -152,22 +138,8 @@ impl Default for CallMeters {
             in_flight: Family::default(),
             faults: Arc::default(),
             refused: Family::default(),
-            methods: Arc::new(methods()),
         }
     }
-}
-
-/// Every method of `countermark.v1` by its path.
-fn methods() -> HashMap<String, Method> {
-    let files = FileDescriptorSet::decode(DESCRIPTORS).unwrap_or_default().file;
-    let services = files.iter().flat_map(|file| file.service.iter().map(move |service| (file.package(), service)));
-    let methods = services.flat_map(|(package, service)| service.method.iter().map(move |method| (package, service, method)));
-    let named = methods.map(|(package, service, method)| {
-        let name = format!("{}/{}", service.name(), method.name());
-        let is_stream = method.client_streaming() || method.server_streaming();
-        (format!("/{package}.{name}"), Method { name: name.into(), is_stream })
-    });
-    named.collect()
 }
 
 impl CallMeters {
@@ -183,8 +155,7 @@ impl CallMeters {
     }
 
     /// A call has come in.
-    pub(super) fn begin(&self, listener: Listener, path: &str, identity: Option<&Identity>) -> CallMeter {
-        let method = self.methods.get(path).cloned().unwrap_or_else(|| Method { name: OTHER.into(), is_stream: true });
+    pub(super) fn begin(&self, listener: Listener, method: Method, identity: Option<&Identity>) -> CallMeter {
         let caller = match identity {
             Some(Identity::Client { name, .. }) => name.to_string(),
             Some(Identity::Node { member, .. }) => member.to_string(),
@@ -221,10 +192,11 @@ impl CallMeter {
 
 impl Drop for CallMeter {
     fn drop(&mut self) {
-        let Self { meters, listener, method: Method { name, is_stream }, .. } = self;
+        let Self { meters, listener, method: Method { name, kind, .. }, .. } = self;
         let (listener, method) = (*listener, name.clone());
         meters.in_flight.get_or_create(&ListenerLabels { listener }).dec();
-        if !*is_stream {
+        // Of a stream it would tell how much its caller had to ask.
+        if *kind == Kind::Unary {
             let took = self.begun.elapsed().as_secs_f64();
             meters.seconds.get_or_create(&MethodLabels { listener, method: method.clone() }).observe(took);
         }
@@ -259,6 +231,11 @@ const fn name_of(code: Code) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rpc::methods::Methods;
+
+    fn method(path: &str) -> Method {
+        Methods::of_descriptors().at(path).clone()
+    }
 
     fn client(name: &str) -> Identity {
         format!("spiffe://alliance.example/member/acme/client/{name}").parse().expect("an identity")
@@ -268,7 +245,7 @@ mod tests {
     fn methods_are_told_apart_and_what_a_caller_makes_up_is_not() {
         let meters = CallMeters::default();
         for path in ["/countermark.v1.ScreeningService/CheckSeller", "/made.Up/Name", "/made.Up/Other"] {
-            meters.begin(Listener::Clients, path, Some(&client("desk"))).ended(Code::Ok, None);
+            meters.begin(Listener::Clients, method(path), Some(&client("desk"))).ended(Code::Ok, None);
         }
         let counted = |method: &str| {
             let caller = "desk".to_owned();
@@ -282,7 +259,7 @@ mod tests {
     fn a_call_whose_caller_has_left_is_cancelled_and_no_longer_at_hand() {
         let meters = CallMeters::default();
         let at_hand = || meters.in_flight.get_or_create(&ListenerLabels { listener: "peers" }).get();
-        let call = meters.begin(Listener::Peers, "/countermark.v1.PeerService/FollowFeeds", None);
+        let call = meters.begin(Listener::Peers, method("/countermark.v1.PeerService/FollowFeeds"), None);
         assert_eq!(at_hand(), 1);
         drop(call);
         assert_eq!(at_hand(), 0);
@@ -298,7 +275,7 @@ mod tests {
         for (code, reason) in
             [(Code::InvalidArgument, Some("PHONE")), (Code::InvalidArgument, Some("PHONE")), (Code::Unimplemented, None)]
         {
-            meters.begin(Listener::Clients, "/countermark.v1.ScreeningService/CheckSeller", None).ended(code, reason);
+            meters.begin(Listener::Clients, method("/countermark.v1.ScreeningService/CheckSeller"), None).ended(code, reason);
         }
         let faults: Vec<_> = meters.faults().into_iter().map(|(labels, count)| (labels.reason, count)).collect();
         assert_eq!(faults, [("PHONE".to_owned(), 2), ("UNIMPLEMENTED".to_owned(), 1)]);

@@ -6,6 +6,7 @@
 
 pub mod acceptor;
 mod access;
+mod admission;
 mod audit_service;
 mod case_service;
 pub mod connector;
@@ -20,6 +21,7 @@ mod key_service;
 mod lead_convert;
 mod lead_service;
 mod meters;
+mod methods;
 mod node_service;
 mod peer_convert;
 mod peer_link;
@@ -33,7 +35,7 @@ pub mod tls;
 mod watch_service;
 pub mod webhook;
 
-pub use access::AccessList;
+pub use access::{AccessList, Grant};
 pub use audit_service::AuditServer;
 pub use case_service::CaseServer;
 pub use gate::{Gate, Gated};
@@ -43,7 +45,7 @@ pub use key_service::KeyServer;
 pub use lead_service::LeadServer;
 pub use meters::{CallMeters, FaultLabels, Listener, RowMeters};
 pub use node_service::NodeServer;
-pub use peer_link::PeerDialer;
+pub use peer_link::{PeerDialer, exchange_versions};
 pub use peer_service::PeerServer;
 pub use screening_service::ScreeningServer;
 pub use signal_service::SignalServer;

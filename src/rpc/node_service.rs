@@ -13,10 +13,11 @@ use super::proto;
 use super::proto::node_service_server::NodeService;
 use super::proto::{
     GetStatusRequest, GetStatusResponse, PurgeStoreRequest, PurgeStoreResponse, RebuildIndexRequest, RebuildIndexResponse,
+    ReloadRequest, ReloadResponse,
 };
 use crate::domain::{MemberId, Role, Timestamp};
 use crate::replication::PeerStatus;
-use crate::service::{Accuracy, Deadline, DeliveryStatus, HolderStanding, NodeReport, NodeState};
+use crate::service::{Accuracy, Deadline, DeliveryStatus, HolderStanding, NodeReport, NodeState, ReloadDesk};
 
 /// `countermark.v1.NodeService`.
 #[derive(Clone)]
@@ -27,6 +28,8 @@ pub struct NodeServer {
     pub access: Arc<ArcSwap<AccessList>>,
     /// What calls ended with.
     pub calls: CallMeters,
+    /// Has the configuration read again.
+    pub reloads: ReloadDesk,
 }
 
 #[tonic::async_trait]
@@ -48,6 +51,15 @@ impl NodeService for NodeServer {
             index_rows_before: before.index_rows,
             index_rows_after: after.index_rows,
         }))
+    }
+
+    async fn reload(&self, request: Request<ReloadRequest>) -> Result<Response<ReloadResponse>, Status> {
+        self.access.load().require(&request, &[Role::Admin])?;
+        match self.reloads.reload().await {
+            Ok(()) => Ok(Response::new(ReloadResponse {})),
+            // Who may have it reloaded may know where its files lie.
+            Err(refusal) => Err(Fault::new(Code::FailedPrecondition, refusal.code, refusal.sentence).unlogged()),
+        }
     }
 
     async fn purge_store(&self, request: Request<PurgeStoreRequest>) -> Result<Response<PurgeStoreResponse>, Status> {
@@ -160,5 +172,6 @@ fn peer(status: PeerStatus) -> proto::PeerStatus {
         last_heard_ms: status.last_heard.map_or(0, Timestamp::unix_ms),
         received_bytes: status.traffic.received_bytes,
         sent_bytes: status.traffic.sent_bytes,
+        version: status.version.map_or_else(String::new, |version| version.to_string()),
     }
 }

@@ -7,12 +7,26 @@ use super::proto::{follow_feeds_request, follow_feeds_response};
 use crate::domain::limits::{
     MAX_BATCH_ENTRIES, MAX_ENTRIES_ASKED, MAX_FRONTIER_HASHES, MAX_LISTED_CHECKPOINTS, MAX_LISTED_FORKS,
 };
-use crate::domain::{FeedId, FieldError, Seq};
+use crate::domain::{FeedId, FieldError, NodeVersion, Seq};
 use crate::feed::{EntryBytes, Hash};
 use crate::replication::{FollowCommand, FollowEvent, ForkParts, Heads, Refusal, Word};
 
 fn missing(field: &'static str) -> FieldError {
     FieldError::new("FIELD_MISSING", field, "this field is required")
+}
+
+pub(super) fn version_to_wire(version: &NodeVersion) -> proto::NodeVersion {
+    proto::NodeVersion {
+        program: version.program().to_owned(),
+        oldest_protocol: *version.protocols().start(),
+        newest_protocol: *version.protocols().end(),
+        capabilities: version.capabilities().map(str::to_owned).collect(),
+    }
+}
+
+pub(super) fn version(told: Option<proto::NodeVersion>) -> Result<NodeVersion, FieldError> {
+    let told = told.ok_or_else(|| missing("version"))?;
+    NodeVersion::told(&told.program, told.oldest_protocol..=told.newest_protocol, told.capabilities)
 }
 
 pub(super) fn feed_to_wire(feed: &FeedId) -> Option<proto::FeedName> {

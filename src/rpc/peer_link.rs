@@ -16,12 +16,16 @@ use tonic::transport::Channel;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
+use super::admission::Busy;
 use super::connector::{connect, explain};
 use super::peer_convert;
 use super::proto::peer_service_client::PeerServiceClient;
-use super::proto::{GetEntriesRequest, GetErasureReceiptRequest, GetFrontierRequest, GetRosterRequest, ListCheckpointsRequest};
+use super::proto::{
+    ExchangeVersionsRequest, GetEntriesRequest, GetErasureReceiptRequest, GetFrontierRequest, GetRosterRequest,
+    ListCheckpointsRequest,
+};
 use crate::domain::limits::MAX_PEER_MESSAGE_BYTES;
-use crate::domain::{AllianceName, FeedId, FieldError, MemberId, Seq};
+use crate::domain::{AllianceName, FeedId, FieldError, MemberId, NodeVersion, Seq};
 use crate::feed::{EntryBytes, Hash};
 use crate::replication::{Dialer, FollowStream, Heads, Link, LinkError, Traffic};
 
@@ -55,12 +59,35 @@ impl Dialer for PeerDialer {
         let client = PeerServiceClient::new(channel)
             .max_decoding_message_size(MAX_PEER_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_PEER_MESSAGE_BYTES);
-        Ok(Box::new(PeerLink { client, meter: Arc::new(Meter::default()) }))
+        let version = exchange_versions(client.clone()).await?;
+        Ok(Box::new(PeerLink { client, version, meter: Arc::new(Meter::default()) }))
     }
+}
+
+/// Tells the peer which program this is, and is told the same. Both must speak one protocol.
+///
+/// # Errors
+/// `PEER_INCOMPATIBLE` where they do not; where the peer did not answer.
+pub async fn exchange_versions(mut client: PeerServiceClient<Channel>) -> Result<NodeVersion, LinkError> {
+    let own = NodeVersion::own();
+    let request = ExchangeVersionsRequest { version: Some(peer_convert::version_to_wire(&own)) };
+    let version = match client.exchange_versions(request).await {
+        Ok(response) => peer_convert::version(response.into_inner().version).map_err(malformed)?,
+        Err(status) if status.code() == Code::Unimplemented => NodeVersion::unknown(),
+        Err(status) => return Err(link_error(status)),
+    };
+    if own.common(&version).is_none() {
+        return Err(LinkError::new(
+            "PEER_INCOMPATIBLE",
+            format!("the peer runs {version}, this node {own}; upgrade the older one"),
+        ));
+    }
+    Ok(version)
 }
 
 struct PeerLink {
     client: PeerServiceClient<Channel>,
+    version: NodeVersion,
     meter: Arc<Meter>,
 }
 
@@ -127,6 +154,10 @@ impl Link for PeerLink {
         Ok(FollowStream { commands, events: Box::pin(events) })
     }
 
+    fn version(&self) -> &NodeVersion {
+        &self.version
+    }
+
     fn traffic(&self) -> Traffic {
         Traffic {
             received_bytes: self.meter.received.load(Ordering::Relaxed),
@@ -136,14 +167,16 @@ impl Link for PeerLink {
 }
 
 fn link_error(status: Status) -> LinkError {
+    let reason = status.get_details_error_info().map(|info| info.reason).unwrap_or_default();
     let code = match status.code() {
         Code::PermissionDenied | Code::Unauthenticated => "PEER_REFUSED",
+        Code::ResourceExhausted if Busy::is_code(&reason) => "PEER_BUSY",
         Code::ResourceExhausted | Code::OutOfRange => "PEER_MESSAGE_TOO_LARGE",
-        Code::Unimplemented => "PEER_INCOMPATIBLE",
+        Code::Unimplemented | Code::FailedPrecondition => "PEER_INCOMPATIBLE",
         Code::NotFound => "PEER_HAS_NOT",
         _ => "STREAM_BROKEN",
     };
-    let reason = status.get_details_error_info().map(|info| format!("{}: ", info.reason)).unwrap_or_default();
+    let reason = if reason.is_empty() { reason } else { reason + ": " };
     let advice = explain(&status).map(|advice| format!("; {advice}")).unwrap_or_default();
     LinkError::new(code, format!("{reason}{}{advice}", status.message()))
 }

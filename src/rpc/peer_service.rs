@@ -13,13 +13,13 @@ use super::fault::Fault;
 use super::peer_convert;
 use super::proto::peer_service_server::PeerService;
 use super::proto::{
-    FollowFeedsRequest, FollowFeedsResponse, GetEntriesRequest, GetEntriesResponse, GetErasureReceiptRequest,
-    GetErasureReceiptResponse, GetFrontierRequest, GetFrontierResponse, GetRosterRequest, GetRosterResponse,
-    ListCheckpointsRequest, ListCheckpointsResponse,
+    ExchangeVersionsRequest, ExchangeVersionsResponse, FollowFeedsRequest, FollowFeedsResponse, GetEntriesRequest,
+    GetEntriesResponse, GetErasureReceiptRequest, GetErasureReceiptResponse, GetFrontierRequest, GetFrontierResponse,
+    GetRosterRequest, GetRosterResponse, ListCheckpointsRequest, ListCheckpointsResponse,
 };
 use super::rows::Responses;
-use crate::domain::Seq;
 use crate::domain::limits::MAX_PEER_MESSAGE_BYTES;
+use crate::domain::{NodeVersion, Seq};
 use crate::replication::{FollowCommand, ServeContext, ServeError, serve};
 
 /// Events on their way to one follower; with the largest batch, 4 MiB. Beyond it the follower's pace is the stream's.
@@ -47,6 +47,19 @@ impl From<ServeError> for Fault {
 
 #[tonic::async_trait]
 impl PeerService for PeerServer {
+    async fn exchange_versions(
+        &self,
+        request: Request<ExchangeVersionsRequest>,
+    ) -> Result<Response<ExchangeVersionsResponse>, Status> {
+        peer_member(&request)?;
+        let (own, theirs) = (NodeVersion::own(), peer_convert::version(request.into_inner().version).map_err(Fault::from)?);
+        if own.common(&theirs).is_none() {
+            let message = format!("this node runs {own}, the caller {theirs}; upgrade the older one");
+            return Err(Fault::new(Code::FailedPrecondition, "PROTOCOL_UNSUPPORTED", message).into());
+        }
+        Ok(Response::new(ExchangeVersionsResponse { version: Some(peer_convert::version_to_wire(&own)) }))
+    }
+
     async fn get_roster(&self, request: Request<GetRosterRequest>) -> Result<Response<GetRosterResponse>, Status> {
         peer_member(&request)?;
         Ok(Response::new(GetRosterResponse { note: self.context.roster_note() }))

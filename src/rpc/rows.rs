@@ -10,8 +10,9 @@ use std::task::{Context, Poll};
 use futures_util::{Stream, StreamExt as _, stream};
 use prost::Message;
 use tokio_util::task::AbortOnDropHandle;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Request, Status, Streaming};
 
+use super::admission::RowPace;
 use super::fault::Fault;
 use crate::domain::limits::{MAX_CHUNK_BYTES, MAX_ROWS_IN_FLIGHT, MAX_ROWS_PER_CHUNK};
 use crate::store::{actor, on_behalf_of};
@@ -19,15 +20,26 @@ use crate::store::{actor, on_behalf_of};
 /// Responses of a two-way stream.
 pub(super) type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// Answers `requests` by `work`, which gives one response for each request of its piece, in order. A stream that breaks ends
+/// Answers `requests` by `work`, as fast as its caller may have rows worked on, which gives one response for each request of its piece, in order. A stream that breaks ends
 /// with its own error after the responses to everything before.
-pub(super) fn answer<Req, Res, Fut>(requests: Streaming<Req>, work: impl Fn(Vec<Req>) -> Fut + Send + 'static) -> Responses<Res>
+pub(super) fn answer<Req, Res, Fut>(
+    requests: Request<Streaming<Req>>,
+    work: impl Fn(Vec<Req>) -> Fut + Send + 'static,
+) -> Responses<Res>
 where
     Req: Message + 'static,
     Res: Send + 'static,
     Fut: Future<Output = Vec<Res>> + Send + 'static,
 {
-    let pieces = Pieces(Some(requests)).map(move |Piece { rows, broken }| {
+    let pace = RowPace::of(&requests);
+    let pieces = Pieces(Some(requests.into_inner())).then(move |piece| {
+        let pace = pace.clone();
+        async move {
+            pace.wait_for(piece.rows.len()).await;
+            piece
+        }
+    });
+    let pieces = pieces.map(move |Piece { rows, broken }| {
         let work = match actor() {
             Some(actor) => tokio::spawn(on_behalf_of(actor, work(rows))),
             None => tokio::spawn(work(rows)),

@@ -56,7 +56,7 @@ impl ScreeningService for ScreeningServer {
     ) -> Result<Response<Self::CheckSellersStream>, Status> {
         self.access.load().require(&request, &[Role::Check])?;
         let server = self.clone();
-        let answers = rows::answer(request.into_inner(), move |rows: Vec<CheckSellersRequest>| {
+        let answers = rows::answer(request, move |rows: Vec<CheckSellersRequest>| {
             let server = server.clone();
             async move {
                 let outcomes = server.check(rows).await;

@@ -56,7 +56,7 @@ impl SignalService for SignalServer {
     ) -> Result<Response<Self::SubmitSignalsStream>, Status> {
         self.access.load().require(&request, &[Role::Submit])?;
         let server = self.clone();
-        Ok(Response::new(rows::answer(request.into_inner(), move |rows: Vec<SubmitSignalsRequest>| {
+        Ok(Response::new(rows::answer(request, move |rows: Vec<SubmitSignalsRequest>| {
             let server = server.clone();
             async move {
                 let outcomes = server.submit(rows.into_iter().map(|row| row.submission).collect()).await;

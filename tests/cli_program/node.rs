@@ -20,9 +20,10 @@ use countermark::rpc::proto::{
     GetCheckResponse, GetSignalRequest, GetSignalResponse, GetStatusRequest, GetStatusResponse, Identifier,
     ListErasuresRequest, ListErasuresResponse, ListOverridesRequest, ListOverridesResponse, ListSignalsRequest,
     ListSignalsResponse, MatchedIdentifier, PurgeStoreRequest, PurgeStoreResponse, RebuildIndexRequest, RebuildIndexResponse,
-    RemoveOverrideRequest, RemoveOverrideResponse, RetractSignalRequest, RetractSignalResponse, RowError, SetOverrideRequest,
-    SetOverrideResponse, SignalMatch, Strength, SubmissionReceipt, SubmitSignalRequest, SubmitSignalResponse,
-    SubmitSignalsRequest, SubmitSignalsResponse, check_sellers_response, retract_signal_request, submit_signals_response,
+    ReloadRequest, ReloadResponse, RemoveOverrideRequest, RemoveOverrideResponse, RetractSignalRequest, RetractSignalResponse,
+    RowError, SetOverrideRequest, SetOverrideResponse, SignalMatch, Strength, SubmissionReceipt, SubmitSignalRequest,
+    SubmitSignalResponse, SubmitSignalsRequest, SubmitSignalsResponse, check_sellers_response, retract_signal_request,
+    submit_signals_response,
 };
 use countermark::rpc::tls::server_config;
 use futures_util::{Stream, StreamExt as _, stream};
@@ -268,6 +269,10 @@ impl NodeService for Node {
 
     async fn purge_store(&self, _: Request<PurgeStoreRequest>) -> Result<Response<PurgeStoreResponse>, Status> {
         Ok(Response::new(PurgeStoreResponse { purged: true }))
+    }
+
+    async fn reload(&self, _: Request<ReloadRequest>) -> Result<Response<ReloadResponse>, Status> {
+        Ok(Response::new(ReloadResponse {}))
     }
 
     async fn rebuild_index(&self, _: Request<RebuildIndexRequest>) -> Result<Response<RebuildIndexResponse>, Status> {

@@ -14,9 +14,9 @@ use countermark::rpc::connector::connect;
 use countermark::rpc::proto::peer_service_client::PeerServiceClient;
 use countermark::rpc::proto::peer_service_server::{PeerService, PeerServiceServer};
 use countermark::rpc::proto::{
-    FollowFeedsRequest, FollowFeedsResponse, GetEntriesRequest, GetEntriesResponse, GetErasureReceiptRequest,
-    GetErasureReceiptResponse, GetFrontierRequest, GetFrontierResponse, GetRosterRequest, GetRosterResponse,
-    ListCheckpointsRequest, ListCheckpointsResponse,
+    ExchangeVersionsRequest, ExchangeVersionsResponse, FollowFeedsRequest, FollowFeedsResponse, GetEntriesRequest,
+    GetEntriesResponse, GetErasureReceiptRequest, GetErasureReceiptResponse, GetFrontierRequest, GetFrontierResponse,
+    GetRosterRequest, GetRosterResponse, ListCheckpointsRequest, ListCheckpointsResponse,
 };
 use countermark::rpc::tls::{Credentials, TrustAnchors, client_config, server_config};
 use futures_util::{Stream, StreamExt as _};
@@ -31,6 +31,9 @@ use super::{Alliance, member};
 
 /// What becomes of messages on their way. By default nothing.
 pub trait Manner: Send + Sync + 'static {
+    fn version(&self, _: &mut ExchangeVersionsResponse) -> Result<(), Status> {
+        Ok(())
+    }
     fn roster(&self, _: &mut GetRosterResponse) {}
     fn heads(&self, _: &mut ListCheckpointsResponse) {}
     fn frontier(&self, _: &mut GetFrontierResponse) {}
@@ -110,6 +113,15 @@ impl Pass {
 
 #[tonic::async_trait]
 impl PeerService for Pass {
+    async fn exchange_versions(
+        &self,
+        request: Request<ExchangeVersionsRequest>,
+    ) -> Result<Response<ExchangeVersionsResponse>, Status> {
+        let mut response = self.on(&request).await?.exchange_versions(request.into_inner()).await?.into_inner();
+        self.manner.version(&mut response)?;
+        Ok(Response::new(response))
+    }
+
     async fn get_roster(&self, request: Request<GetRosterRequest>) -> Result<Response<GetRosterResponse>, Status> {
         let mut response = self.on(&request).await?.get_roster(request.into_inner()).await?.into_inner();
         self.manner.roster(&mut response);

@@ -37,7 +37,7 @@ use countermark::rpc::proto::peer_service_client::PeerServiceClient;
 use countermark::rpc::proto::screening_service_client::ScreeningServiceClient;
 use countermark::rpc::proto::signal_service_client::SignalServiceClient;
 use countermark::rpc::tls::{Credentials, TrustAnchors, client_config};
-use countermark::service::{CeremonyPace, KeySecrets, LocalSecret, ShareVault as _, dealt_record};
+use countermark::service::{CeremonyPace, KeySecrets, LocalSecret, ReloadDesk, ShareVault as _, dealt_record};
 use tokio::net::TcpListener;
 use tonic::transport::Channel;
 
@@ -281,6 +281,7 @@ impl Alliance {
             pace: self.pace,
             ceremony_pace: CeremonyPace { busy: Duration::from_millis(50), idle: Duration::from_millis(200) },
             own_feeds: self.own_feeds,
+            reloads: ReloadDesk::default(),
         }
     }
 

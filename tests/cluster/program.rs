@@ -109,6 +109,16 @@ impl Programs {
         self.setting("node.toml", member, "peers", "listen")
     }
 
+    /// Where `member`'s node listens for its clients.
+    pub fn clients(&self, member: &str) -> String {
+        self.setting("node.toml", member, "clients", "listen")
+    }
+
+    /// Of the operator's client.
+    pub fn client_credentials(&self, member: &str) -> Credentials {
+        self.credentials(member, "clients/operator/client")
+    }
+
     /// From its next start on, `from`'s node reaches `to`'s at `address`. Once for each `from`.
     pub fn route(&self, from: &str, to: &str, address: impl ToString) {
         let path = self.home(from).join("node.toml");
@@ -145,7 +155,7 @@ impl Programs {
 
     /// The operator's client of `member`'s node, as soon as it answers.
     pub async fn client(&self, member: &str) -> Client {
-        let own = self.credentials(member, "clients/operator/client");
+        let own = self.client_credentials(member);
         let tls = Arc::new(client_config(&own, &self.anchors(member)).expect("valid"));
         let address = self.setting("client.toml", member, "client", "address");
         let name = self.setting("client.toml", member, "client", "server_name");

@@ -18,8 +18,8 @@ use tokio_util::task::TaskTracker;
 use crate::domain::limits::SALT_BYTES;
 use crate::domain::{
     AllianceName, Audience, Clock, Entropy, EntropyError, Evidence, EvidenceKind, FeedId, Group, IdentifierKind, Infringement,
-    Member, MemberId, MemberKind, MemberState, Pseudonym, PseudonymSet, Roster, Seq, SignalContent, Statement, SubmissionTag,
-    Timestamp,
+    Member, MemberId, MemberKind, MemberState, NodeVersion, Pseudonym, PseudonymSet, Roster, Seq, SignalContent, Statement,
+    SubmissionTag, Timestamp,
 };
 use crate::feed::{Body, Entry, EntryBytes, Hash, SignedRoster, SigningKey, encode, leaf_hash};
 use crate::replication::{
@@ -282,7 +282,8 @@ impl Dialer for NetDialer {
         if !endpoint.directory.roster().roster().is_active(&self.me) {
             return Err(LinkError::new("PEER_REFUSED", "not an active member"));
         }
-        Ok(Box::new(MemoryLink { net: self.net.clone(), me: self.me.clone(), peer: member.clone() }))
+        let version = NodeVersion::own();
+        Ok(Box::new(MemoryLink { net: self.net.clone(), me: self.me.clone(), peer: member.clone(), version }))
     }
 }
 
@@ -290,6 +291,7 @@ struct MemoryLink {
     net: Arc<Net>,
     me: MemberId,
     peer: MemberId,
+    version: NodeVersion,
 }
 
 impl MemoryLink {
@@ -321,6 +323,10 @@ impl MemoryLink {
 
 #[async_trait]
 impl Link for MemoryLink {
+    fn version(&self) -> &NodeVersion {
+        &self.version
+    }
+
     async fn roster(&self) -> Result<Bytes, LinkError> {
         let faults = self.net.faults.lock().get(&self.sent()).cloned().unwrap_or_default();
         let shown = faults.into_iter().find_map(|fault| if let Fault::Roster(_, note) = fault { Some(note) } else { None });

@@ -35,7 +35,9 @@ pub use open::OpenConnections;
 pub use refusal::{Refusal, RefusalCode};
 
 use super::identity::{Certificate, Identity, IdentityError};
-use crate::domain::limits::{HANDSHAKE_TIMEOUT, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_NODE, MAX_HANDSHAKES};
+use crate::domain::limits::{
+    HANDSHAKE_TIMEOUT, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_CLIENT, MAX_CONNECTIONS_PER_NODE, MAX_HANDSHAKES,
+};
 use crate::domain::{AllianceName, ClientName, MemberId};
 
 /// First and longest wait after the operating system gave no connection, such as when file descriptors are used up.
@@ -70,6 +72,12 @@ impl Bounds {
     #[must_use]
     pub fn of_peers() -> Self {
         Self { connections_each: MAX_CONNECTIONS_PER_NODE, ..Self::default() }
+    }
+
+    /// Those of the client listener, where one client may be many processes.
+    #[must_use]
+    pub fn of_clients() -> Self {
+        Self { connections_each: MAX_CONNECTIONS_PER_CLIENT, ..Self::default() }
     }
 }
 

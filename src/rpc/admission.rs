@@ -1,0 +1,290 @@
+//! What of all that callers ask for at once is taken on, and how fast each may ask.
+//!
+//! A call that cannot be taken on is refused at once, with a hint when to try again, before anything of its message is read: to
+//! queue it would cost memory that a flood could fill. Rows on a stream are never refused for their number; their stream is read
+//! more slowly. Every caller has a share of its own, so that none can take the places of the others.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::clock::{Clock as _, MonotonicClock};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use parking_lot::Mutex;
+
+use super::identity::Identity;
+use super::methods::{Kind, Method};
+use crate::domain::Allowance;
+use crate::domain::limits::{
+    MAX_CALLS, MAX_CALLS_EACH, MAX_ROW_STREAMS, MAX_ROW_STREAMS_EACH, MAX_STANDING, MAX_STANDING_EACH, PEER_CALLS_PER_SECOND,
+    RETRY_BUSY,
+};
+
+/// Seconds of calls that may come at once.
+const BURST_SECONDS: NonZeroU32 = NonZeroU32::new(2).unwrap();
+
+/// Why a call is not taken on now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Busy {
+    /// All callers together have as many calls at hand as the node takes on.
+    Node,
+    /// This caller has as many as one may.
+    Caller,
+    /// This caller asks faster than it may; how long it has to wait.
+    Rate(Duration),
+}
+
+impl Busy {
+    pub(super) const fn code(self) -> &'static str {
+        match self {
+            Self::Node => "NODE_BUSY",
+            Self::Caller => "TOO_MANY_CALLS",
+            Self::Rate(_) => "RATE_LIMITED",
+        }
+    }
+
+    /// Whether a node that answers with this code would take the call on later.
+    pub(super) fn is_code(code: &str) -> bool {
+        [Self::Node, Self::Caller, Self::Rate(Duration::ZERO)].iter().any(|busy| busy.code() == code)
+    }
+
+    pub(super) const fn message(self) -> &'static str {
+        match self {
+            Self::Node => "this node has as much at hand as it takes on; try again later",
+            Self::Caller => "this caller has as many calls of this kind at hand as one may; wait for some of them to end",
+            Self::Rate(_) => "this caller asks faster than the operator allows; ask more slowly, or in streams of rows",
+        }
+    }
+
+    /// After how long it is worth to try again.
+    pub(super) const fn retry_after(self) -> Duration {
+        match self {
+            Self::Node | Self::Caller => RETRY_BUSY,
+            Self::Rate(wait) => wait,
+        }
+    }
+}
+
+/// How many of each kind of call.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    unary: usize,
+    rows: usize,
+    standing: usize,
+}
+
+impl Counts {
+    /// What all callers together may have at hand, and one of them.
+    const ALL: Self = Self { unary: MAX_CALLS, rows: MAX_ROW_STREAMS, standing: MAX_STANDING };
+    const EACH: Self = Self { unary: MAX_CALLS_EACH, rows: MAX_ROW_STREAMS_EACH, standing: MAX_STANDING_EACH };
+
+    fn of(&mut self, kind: Kind) -> &mut usize {
+        match kind {
+            Kind::Unary => &mut self.unary,
+            Kind::Rows => &mut self.rows,
+            Kind::Standing => &mut self.standing,
+        }
+    }
+
+    fn is_full(mut self, kind: Kind, mut most: Self) -> bool {
+        *self.of(kind) >= *most.of(kind)
+    }
+
+    const fn is_empty(self) -> bool {
+        self.unary + self.rows + self.standing == 0
+    }
+}
+
+/// One caller, as long as it has calls at hand or is measured.
+#[derive(Default)]
+struct Caller {
+    at_hand: Counts,
+    allowance: Allowance,
+    calls: Option<Arc<DefaultDirectRateLimiter>>,
+    rows: Option<Arc<DefaultDirectRateLimiter>>,
+}
+
+impl Caller {
+    /// Measures by `allowance` from now on. One that has not changed goes on with what was measured.
+    fn allow(&mut self, allowance: Allowance) {
+        if self.allowance != allowance {
+            self.allowance = allowance;
+            self.calls = allowance.calls_per_second.map(limiter);
+            self.rows = allowance.rows_per_second.map(limiter);
+        }
+    }
+}
+
+fn limiter(per_second: NonZeroU32) -> Arc<DefaultDirectRateLimiter> {
+    let burst = per_second.saturating_mul(BURST_SECONDS);
+    Arc::new(RateLimiter::direct(Quota::per_second(per_second).allow_burst(burst)))
+}
+
+#[derive(Default)]
+struct Table {
+    all: Counts,
+    /// As many as the roster has members or the configuration has clients.
+    callers: HashMap<Identity, Caller>,
+}
+
+/// Takes calls of one listener on, or not. Clones count together.
+#[derive(Clone, Default)]
+pub(super) struct Admission(Arc<Mutex<Table>>);
+
+impl Admission {
+    /// A place for a call of `method` by `caller`, who may ask as fast as `allowance` says.
+    pub(super) fn take_on(&self, caller: &Identity, allowance: Allowance, method: &Method) -> Result<Place, Busy> {
+        let mut table = self.0.lock();
+        let Table { all, callers } = &mut *table;
+        if all.is_full(method.kind, Counts::ALL) {
+            return Err(Busy::Node);
+        }
+        let known = callers.entry(caller.clone()).or_default();
+        known.allow(allowance);
+        if known.at_hand.is_full(method.kind, Counts::EACH) {
+            return Err(Busy::Caller);
+        }
+        if let Some(calls) = &known.calls {
+            within(calls, method.cost).map_err(Busy::Rate)?;
+        }
+        *all.of(method.kind) += 1;
+        *known.at_hand.of(method.kind) += 1;
+        let rows = known.rows.clone();
+        drop(table);
+        Ok(Place { admission: self.clone(), caller: caller.clone(), kind: method.kind, rows: RowPace(rows) })
+    }
+}
+
+/// What a node of another member may ask, whoever it is.
+pub(super) fn of_peers() -> Allowance {
+    Allowance { calls_per_second: NonZeroU32::new(PEER_CALLS_PER_SECOND), rows_per_second: None }
+}
+
+/// Takes `count` from what is left, or says how long to wait until it is there. More than there ever is at once is taken as all that
+/// there is.
+fn within(limiter: &DefaultDirectRateLimiter, count: u32) -> Result<(), Duration> {
+    let Some(count) = NonZeroU32::new(count) else { return Ok(()) };
+    match limiter.check_n(count) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(not_until)) => Err(not_until.wait_time_from(MonotonicClock.now())),
+        Err(beyond) => match NonZeroU32::new(beyond.0).map(|all| limiter.check_n(all)) {
+            Some(Ok(Err(not_until))) => Err(not_until.wait_time_from(MonotonicClock.now())),
+            Some(Ok(Ok(())) | Err(_)) | None => Ok(()),
+        },
+    }
+}
+
+/// A call's place among those at hand; gives it up when dropped.
+pub(super) struct Place {
+    admission: Admission,
+    caller: Identity,
+    kind: Kind,
+    /// How fast rows of this call are read.
+    pub(super) rows: RowPace,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut table = self.admission.0.lock();
+        *table.all.of(self.kind) -= 1;
+        if let Some(known) = table.callers.get_mut(&self.caller) {
+            *known.at_hand.of(self.kind) -= 1;
+            // Whoever is measured is remembered, or a new connection would begin anew.
+            if known.at_hand.is_empty() && known.calls.is_none() && known.rows.is_none() {
+                table.callers.remove(&self.caller);
+            }
+        }
+    }
+}
+
+/// How fast rows are read. Goes with a request to its service.
+#[derive(Clone, Default)]
+pub(super) struct RowPace(Option<Arc<DefaultDirectRateLimiter>>);
+
+impl RowPace {
+    /// Of the call that `request` belongs to.
+    pub(super) fn of<T>(request: &tonic::Request<T>) -> Self {
+        request.extensions().get::<Self>().cloned().unwrap_or_default()
+    }
+
+    /// Ready when `count` rows may be worked on.
+    pub(super) async fn wait_for(&self, count: usize) {
+        let Some(limiter) = &self.0 else { return };
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        while let Err(wait) = within(limiter, count) {
+            tokio::time::sleep(wait).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(name: &str) -> Identity {
+        format!("spiffe://alliance.example/member/acme/client/{name}").parse().expect("an identity")
+    }
+
+    fn method(kind: Kind, cost: u32) -> Method {
+        Method { name: "Some/Method".into(), kind, cost }
+    }
+
+    fn per_second(calls: u32) -> Allowance {
+        Allowance { calls_per_second: NonZeroU32::new(calls), rows_per_second: None }
+    }
+
+    #[test]
+    fn one_caller_cannot_take_the_places_of_the_others() {
+        let (admission, rows) = (Admission::default(), method(Kind::Rows, 1));
+        let take = |name: &str| admission.take_on(&caller(name), Allowance::default(), &rows);
+        let held: Vec<Place> = (0..MAX_ROW_STREAMS_EACH).map(|_| take("greedy").expect("room")).collect();
+        assert_eq!(take("greedy").err(), Some(Busy::Caller));
+        drop(take("modest").expect("room for another"));
+        let others = (0..MAX_ROW_STREAMS - MAX_ROW_STREAMS_EACH).map(|number| take(&format!("c{number}")).expect("room"));
+        let others: Vec<Place> = others.collect();
+        assert_eq!(take("late").err(), Some(Busy::Node));
+        let unary = admission.take_on(&caller("late"), Allowance::default(), &method(Kind::Unary, 1));
+        assert!(unary.is_ok(), "checks go on while all streams are taken");
+        drop((held, others, unary));
+        assert!(admission.0.lock().callers.is_empty(), "nobody is remembered who has nothing at hand");
+        assert_eq!(admission.0.lock().all.rows, 0);
+    }
+
+    #[test]
+    fn who_asks_too_fast_is_told_when_to_come_again() {
+        let (admission, cheap) = (Admission::default(), method(Kind::Unary, 1));
+        let ask = || admission.take_on(&caller("hasty"), per_second(10), &cheap);
+        let asked: Vec<_> = (0..10 * BURST_SECONDS.get()).map(|_| ask().map(drop)).collect();
+        assert!(asked.iter().all(Result::is_ok));
+        let Err(Busy::Rate(wait)) = ask() else { panic!("nothing is left of a burst") };
+        assert!(wait > Duration::ZERO && wait <= Duration::from_millis(100), "{wait:?}");
+        let other = admission.take_on(&caller("other"), per_second(10), &cheap);
+        assert!(other.is_ok(), "measured by itself");
+    }
+
+    #[test]
+    fn dear_calls_use_up_more_of_what_a_caller_may() {
+        let (admission, dear) = (Admission::default(), method(Kind::Unary, 15));
+        let ask = || admission.take_on(&caller("c"), per_second(10), &dear).map(drop);
+        assert!(ask().is_ok());
+        assert!(matches!(ask(), Err(Busy::Rate(_))));
+        // Dearer than all that there is at once: it takes all of that.
+        let (admission, dearer) = (Admission::default(), method(Kind::Unary, 1_000));
+        let ask = || admission.take_on(&caller("c"), per_second(10), &dearer).map(drop);
+        assert!(ask().is_ok());
+        assert!(matches!(ask(), Err(Busy::Rate(_))));
+    }
+
+    #[test]
+    fn another_allowance_holds_at_once() {
+        let (admission, cheap) = (Admission::default(), method(Kind::Unary, 1));
+        let ask = |allowance| admission.take_on(&caller("c"), allowance, &cheap).map(drop);
+        for _ in 0..BURST_SECONDS.get() {
+            ask(per_second(1)).expect("within the burst");
+        }
+        assert!(ask(per_second(1)).is_err());
+        assert!(ask(per_second(100)).is_ok());
+        assert!(ask(Allowance::default()).is_ok());
+    }
+}

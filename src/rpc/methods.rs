@@ -1,0 +1,90 @@
+//! The methods of all listeners, as the descriptors name them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
+
+use super::proto::DESCRIPTORS;
+
+/// Methods whose requests are rows of one stream.
+const ROWS: [&str; 2] = ["SignalService/SubmitSignals", "ScreeningService/CheckSellers"];
+/// Methods that cost more than a look into memory, in units of one that does not.
+const COSTS: [(&str, u32); 6] = [
+    ("PeerService/ListCheckpoints", 10),
+    ("PeerService/GetFrontier", 10),
+    ("PeerService/GetEntries", 10),
+    ("PeerService/FollowFeeds", 10),
+    ("KeyHolderService/Evaluate", 5),
+    ("KeyCeremonyService/GetCeremony", 10),
+];
+
+/// How a method is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// One request, one answer.
+    Unary,
+    /// A stream of rows with a stream of what becomes of each.
+    Rows,
+    /// A stream that stands for as long as the caller likes.
+    Standing,
+}
+
+/// A method of some listener.
+#[derive(Debug, Clone)]
+pub(super) struct Method {
+    /// `Service/Method`; `other` for one that no listener of ours has.
+    pub(super) name: Arc<str>,
+    pub(super) kind: Kind,
+    pub(super) cost: u32,
+}
+
+/// All of them, by path.
+#[derive(Debug, Clone)]
+pub(super) struct Methods {
+    known: Arc<HashMap<String, Method>>,
+    other: Method,
+}
+
+impl Methods {
+    pub(super) fn of_descriptors() -> Self {
+        let files = FileDescriptorSet::decode(DESCRIPTORS).unwrap_or_default().file;
+        let services = files.iter().flat_map(|file| file.service.iter().map(move |service| (file.package(), service)));
+        let methods =
+            services.flat_map(|(package, service)| service.method.iter().map(move |method| (package, service, method)));
+        let named = methods.map(|(package, service, method)| {
+            let name = format!("{}/{}", service.name(), method.name());
+            let kind = match method.client_streaming() || method.server_streaming() {
+                true if ROWS.contains(&name.as_str()) => Kind::Rows,
+                true => Kind::Standing,
+                false => Kind::Unary,
+            };
+            let cost = COSTS.iter().find(|(of, _)| *of == name).map_or(1, |(_, cost)| *cost);
+            (format!("/{package}.{name}"), Method { name: name.into(), kind, cost })
+        });
+        Self { known: Arc::new(named.collect()), other: Method { name: "other".into(), kind: Kind::Standing, cost: 1 } }
+    }
+
+    /// The method at this path. What a caller makes up has no name of its own.
+    pub(super) fn at(&self, path: &str) -> &Method {
+        self.known.get(path).unwrap_or(&self.other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_of_methods_is_of_methods_that_there_are() {
+        let methods = Methods::of_descriptors();
+        let named =
+            |name: &str| methods.known.values().find(|method| &*method.name == name).unwrap_or_else(|| panic!("{name}"));
+        assert!(ROWS.iter().all(|name| named(name).kind == Kind::Rows));
+        assert!(COSTS.iter().all(|(name, cost)| named(name).cost == *cost));
+        assert_eq!(named("PeerService/FollowFeeds").kind, Kind::Standing);
+        assert_eq!(methods.at("/countermark.v1.ScreeningService/CheckSeller").kind, Kind::Unary);
+        assert_eq!(&*methods.at("/made.Up/Name").name, "other");
+    }
+}

@@ -1,0 +1,271 @@
+//! A node under load and malice: what is too much is refused with a hint or slowed, memory stays bounded, and others are answered.
+
+mod cluster;
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cluster::program::Programs;
+use cluster::{Alliance, Client, identifier, submission};
+use countermark::daemon::Node;
+use countermark::domain::{Allowance, ClientName, MemberKind, Role};
+use countermark::rpc::proto::{IdentifierKind as Kind, SubmitSignalsRequest};
+use countermark::rpc::tls::{Credentials, client_config};
+use countermark::rpc::{AccessList, Grant};
+use procfs::process::Process;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Code;
+use tonic_types::StatusExt as _;
+
+/// A node of one member with two clients, of which one is measured.
+async fn measured(allowance: Allowance) -> (Alliance, Node, Client, Client) {
+    let (alliance, mut sockets) = Alliance::new(&[("acme", MemberKind::Brand)]).await;
+    let grant = |name: &str, allowance| -> (ClientName, Grant) {
+        (name.parse().expect("valid"), Grant { roles: BTreeSet::from_iter(Role::ALL.iter().copied()), allowance })
+    };
+    let mut setup = alliance.setup("acme");
+    setup.access = AccessList::new([grant("measured", allowance), grant("other", Allowance::default())]);
+    let node = Node::start(setup, sockets.remove(&cluster::member("acme")).expect("sockets")).await.expect("starts");
+    let measured = Client::on(alliance.channel("acme", "measured").await);
+    let other = Client::on(alliance.channel("acme", "other").await);
+    (alliance, node, measured, other)
+}
+
+fn seller() -> Vec<countermark::rpc::proto::Identifier> {
+    vec![identifier(Kind::Domain, "outlet-17.test")]
+}
+
+fn reason(status: &tonic::Status) -> String {
+    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_too_fast_is_told_when_to_come_again_and_nobody_else_is_held_up() {
+    let calls_per_second = NonZeroU32::new(5);
+    let (_alliance, _node, mut hasty, mut other) = measured(Allowance { calls_per_second, rows_per_second: None }).await;
+    let mut refused = Vec::new();
+    for _ in 0..40 {
+        match hasty.check(seller()).await {
+            Ok(_) => {}
+            Err(status) => refused.push(status),
+        }
+        other.check(seller()).await.expect("answered");
+    }
+    let last = refused.last().expect("forty calls are more than ten at once and five a second");
+    assert_eq!((last.code(), reason(last).as_str()), (Code::ResourceExhausted, "RATE_LIMITED"));
+    let wait = last.get_details_retry_info().and_then(|retry| retry.retry_delay).expect("a hint");
+    assert!(wait > Duration::ZERO && wait <= Duration::from_millis(200), "{wait:?}");
+    let seen = other.status().await;
+    let counted = seen.faults.iter().find(|fault| fault.code == "RATE_LIMITED").expect("counted");
+    assert_eq!((counted.count, counted.method.as_str()), (refused.len() as u64, "ScreeningService/CheckSeller"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_come_too_fast_are_all_answered_later() {
+    let rows_per_second = NonZeroU32::new(200);
+    let (_alliance, _node, mut measured, mut other) = measured(Allowance { calls_per_second: None, rows_per_second }).await;
+    let began = Instant::now();
+    let answers = measured.check_all((0..1_000).map(|_| seller()).collect()).await;
+    assert!(answers.len() == 1_000 && answers.iter().all(Result::is_ok));
+    // Four hundred at once, and two hundred a second: the other six hundred take three seconds, less those that pieces share.
+    assert!(began.elapsed() >= Duration::from_secs(2), "{:?}", began.elapsed());
+    let began = Instant::now();
+    let answers = other.check_all((0..1_000).map(|_| seller()).collect()).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert!(began.elapsed() < Duration::from_secs(60));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_client_cannot_take_all_streams_and_none_of_them_takes_the_checks() {
+    let (_alliance, _node, mut greedy, mut other) = measured(Allowance::default()).await;
+    let mut held = Vec::new();
+    let refused = loop {
+        let (rows, requests) = tokio::sync::mpsc::channel::<SubmitSignalsRequest>(1);
+        match greedy.signals.submit_signals(ReceiverStream::new(requests)).await {
+            Ok(stream) => held.push((rows, stream)),
+            Err(status) => break status,
+        }
+        assert!(held.len() < 100, "no end of streams");
+    };
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::ResourceExhausted, "TOO_MANY_CALLS"));
+    assert!(refused.get_details_retry_info().is_some_and(|retry| retry.retry_delay.is_some()));
+    greedy.check(seller()).await.expect("a check needs no stream");
+    let answers = other.check_all(vec![seller()]).await;
+    assert!(answers[0].is_ok(), "others have streams of their own");
+    let (ended, _) = held.pop().expect("one");
+    drop(ended);
+    cluster::eventually("a stream that has ended makes room", || {
+        let mut greedy = greedy.clone();
+        async move { greedy.check_all(vec![seller()]).await[0].is_ok() }
+    })
+    .await;
+}
+
+// HTTP/2 by hand (RFC 9113): what no library would send.
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const CONTINUATION: u8 = 9;
+const END_HEADERS: u8 = 4;
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// Literal fields without indexing (RFC 7541, 6.2.2), names and values below 127 bytes.
+fn field(name: &str, value: &str) -> Vec<u8> {
+    let text = |text: &str| [&[u8::try_from(text.len()).expect("short")], text.as_bytes()].concat();
+    [vec![0], text(name), text(value)].concat()
+}
+
+fn head(path: &str) -> Vec<u8> {
+    let fields = [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "acme.alliance.example")];
+    let fields = fields.into_iter().chain([("content-type", "application/grpc"), ("te", "trailers")]);
+    fields.flat_map(|(name, value)| field(name, value)).collect()
+}
+
+const CHECK: &str = "/countermark.v1.ScreeningService/CheckSeller";
+
+/// What is sent over and over, by its number.
+type Attack = fn(u32) -> Vec<u8>;
+
+/// Requests that are taken back at once.
+fn rapid_reset(number: u32) -> Vec<u8> {
+    let stream = 2 * number + 1;
+    [frame(HEADERS, END_HEADERS, stream, &head(CHECK)), frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes())].concat()
+}
+
+/// Probes whose answers nobody reads.
+fn ping_flood(_: u32) -> Vec<u8> {
+    frame(PING, 0, 0, &[7; 8])
+}
+
+/// Settings, each of which is to be acknowledged.
+fn settings_flood(_: u32) -> Vec<u8> {
+    frame(SETTINGS, 0, 0, &[])
+}
+
+/// A head that never ends.
+fn continuation_flood(number: u32) -> Vec<u8> {
+    match number {
+        0 => frame(HEADERS, 0, 1, &head(CHECK)),
+        _ => frame(CONTINUATION, 0, 1, &field("x-more", &"a".repeat(100))),
+    }
+}
+
+/// Frames of data without data, on a call that is never ended.
+fn empty_data(number: u32) -> Vec<u8> {
+    match number {
+        0 => frame(HEADERS, END_HEADERS, 1, &head(CHECK)),
+        _ => frame(DATA, 0, 1, &[]),
+    }
+}
+
+/// Calls that begin a message and never end it.
+fn begun_messages(number: u32) -> Vec<u8> {
+    let stream = 2 * number + 1;
+    let prefix = [&[0][..], &100_000_u32.to_be_bytes(), &[1; 1_000]].concat();
+    [frame(HEADERS, END_HEADERS, stream, &head(CHECK)), frame(DATA, 0, stream, &prefix)].concat()
+}
+
+/// Heads of a megabyte, as far as the other side reads them.
+fn large_heads(number: u32) -> Vec<u8> {
+    let stream = 2 * number + 1;
+    let mut frames = frame(HEADERS, 0, stream, &head(CHECK));
+    let part: Vec<u8> = (0..100).flat_map(|_| field("x-large", &"a".repeat(120))).collect();
+    (0..80).for_each(|_| frames.extend(frame(CONTINUATION, 0, stream, &part)));
+    frames.extend(frame(CONTINUATION, END_HEADERS, stream, &[]));
+    frames
+}
+
+async fn tls(address: &str, own: &Credentials, anchors: &countermark::rpc::tls::TrustAnchors) -> TlsStream<TcpStream> {
+    let config = Arc::new(client_config(own, anchors).expect("valid"));
+    let tcp = TcpStream::connect(address).await.expect("connects");
+    let name = "acme.alliance.example".try_into().expect("a name");
+    TlsConnector::from(config).connect(name, tcp).await.expect("TLS")
+}
+
+/// How much an attacker sends, and for how long, at the most.
+const ATTACK_BYTES: usize = 32 * 1_024 * 1_024;
+const ATTACK_LASTS: Duration = Duration::from_secs(4);
+
+/// Sends until the node ends it, or takes no more. Reads nothing.
+async fn attack(mut stream: TlsStream<TcpStream>, what: Attack) -> usize {
+    let mut sent = 0;
+    let attacking = async {
+        stream.write_all(PREFACE).await?;
+        stream.write_all(&frame(SETTINGS, 0, 0, &[])).await?;
+        for number in 0.. {
+            let frames = what(number);
+            stream.write_all(&frames).await?;
+            sent += frames.len();
+            if sent > ATTACK_BYTES {
+                break;
+            }
+        }
+        stream.flush().await
+    };
+    drop(tokio::time::timeout(ATTACK_LASTS, attacking).await);
+    // What the node still has to say is not waited for for long.
+    let mut said = Vec::new();
+    drop(tokio::time::timeout(Duration::from_millis(100), stream.read_to_end(&mut said)).await);
+    sent
+}
+
+fn memory(pid: u32) -> u64 {
+    let process = Process::new(i32::try_from(pid).expect("a number")).expect("it runs");
+    process.status().expect("a status").vmrss.expect("memory")
+}
+
+/// KiB by which a node may grow under any of the attacks: buffers of connections and the allocator's own.
+const MOST_GROWTH: u64 = 96 * 1_024;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn floods_of_http2_frames_cost_a_node_neither_its_memory_nor_its_other_clients() {
+    let programs = Programs::found(&["acme:brand"]);
+    let node = programs.serve("acme");
+    let mut client = programs.client("acme").await;
+    client.ready().await;
+    client.submit(submission("all", seller())).await.expect("taken");
+    let attacks: [(&str, Attack); 7] = [
+        ("rapid reset", rapid_reset),
+        ("ping flood", ping_flood),
+        ("settings flood", settings_flood),
+        ("continuation flood", continuation_flood),
+        ("empty data", empty_data),
+        ("begun messages", begun_messages),
+        ("large heads", large_heads),
+    ];
+    let before = memory(node.0.id());
+    for (name, what) in attacks {
+        let address = programs.clients("acme");
+        let (own, anchors) = (programs.client_credentials("acme"), programs.anchors("acme"));
+        let attackers = (0..4).map(|_| {
+            let (address, own, anchors) = (address.clone(), own.clone(), anchors.clone());
+            tokio::spawn(async move { attack(tls(&address, &own, &anchors).await, what).await })
+        });
+        let attackers: Vec<_> = attackers.collect();
+        let mut answered = 0;
+        while answered < 20 || attackers.iter().any(|attacker| !attacker.is_finished()) {
+            client.check(seller()).await.unwrap_or_else(|status| panic!("{name}: {status}"));
+            answered += 1;
+        }
+        for attacker in attackers {
+            let sent = attacker.await.expect("no panic");
+            assert!(sent > 0, "{name} sent nothing");
+        }
+        let grown = memory(node.0.id()).saturating_sub(before);
+        assert!(grown < MOST_GROWTH, "{name}: the node has grown by {grown} KiB");
+    }
+}
