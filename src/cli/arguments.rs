@@ -15,9 +15,11 @@ use super::cases::{
     SignalArguments, UnmarkArguments,
 };
 use super::check::SellerArguments;
+use super::completions::CompletionsArguments;
 use super::doctor::DoctorArguments;
 use super::keys::KeyCommand;
 use super::leads::LeadsArguments;
+use super::man::ManArguments;
 use super::output::OutputFormat;
 use super::reading::{ReadArguments, StatementArguments};
 use super::reload::ReloadArguments;
@@ -112,6 +114,10 @@ pub(super) enum Command {
     /// The secretariat's ceremonies: founding, admitting, expelling.
     #[command(subcommand)]
     Alliance(AllianceCommand),
+    /// Print what makes a shell complete these commands.
+    Completions(CompletionsArguments),
+    /// Write the manual pages, one for each command.
+    Man(ManArguments),
 }
 
 #[derive(Args)]

@@ -13,6 +13,7 @@ mod audit;
 mod bench;
 mod cases;
 mod check;
+mod completions;
 mod config;
 mod connection;
 mod demo;
@@ -28,6 +29,7 @@ pub mod input;
 mod keys;
 mod leads;
 mod loopback;
+mod man;
 mod member;
 mod output;
 mod reading;
@@ -109,6 +111,8 @@ fn dispatch(command: Command, environment: &Environment, printer: &mut Printer) 
         Command::Store(StoreCommand::Rebuild(arguments)) => wait_for(store::rebuild(&arguments, environment, printer)),
         Command::Store(StoreCommand::Purge(arguments)) => wait_for(store::purge(&arguments, environment, printer)),
         Command::Feed(FeedCommand::Verify(arguments)) => feed::verify(&arguments, printer),
+        Command::Completions(arguments) => completions::run(&arguments, printer),
+        Command::Man(arguments) => man::run(&arguments, printer),
     }
 }
 

@@ -6,6 +6,7 @@ mod feed;
 mod leads;
 mod node;
 mod real_nodes;
+mod shells;
 mod usage;
 
 use std::io::Write as _;

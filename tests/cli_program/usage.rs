@@ -24,6 +24,8 @@ fn every_command_explains_itself() {
         (vec!["member", "accept"], vec!["--fingerprint"]),
         (vec!["member", "client"], vec!["--role"]),
         (vec!["member", "renew"], vec!["--out"]),
+        (vec!["completions"], vec!["bash", "elvish", "fish", "powershell", "zsh", "{shell, script}"]),
+        (vec!["man"], vec!["--folder", "--date", "countermark-alliance-admit.1"]),
     ] {
         let arguments: Vec<&str> = command.iter().copied().chain(["--help"]).collect();
         let help = run(folder.path(), &arguments).expect(0);
