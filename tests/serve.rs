@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -225,6 +226,36 @@ fn it_logs_json_prints_nothing_holds_its_store_alone_and_ends_on_sigterm() {
     let (status, events) = served.end();
     assert_eq!(status.code(), Some(0));
     assert_eq!(events.last().expect("events")["fields"]["message"], "the node has stopped");
+}
+
+#[test]
+fn what_runs_it_is_told_how_far_it_is() {
+    let world = World::new();
+    let path = world.0.path().join("notify");
+    let supervisor = UnixDatagram::bind(&path).expect("a socket");
+    supervisor.set_read_timeout(Some(PATIENCE)).expect("set");
+    let told = || {
+        let mut state = [0; 256];
+        let length = supervisor.recv(&mut state).expect("a state");
+        String::from_utf8(state[..length].to_vec()).expect("UTF-8")
+    };
+    let mut command = world.serve_command("127.0.0.1:0", "127.0.0.1:0");
+    let mut served = Served::new(command.env("NOTIFY_SOCKET", &path).spawn().expect("the program starts"));
+    assert_eq!(told(), "READY=1\n");
+    let told_of_reload = || {
+        let state = told();
+        let since = state.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").expect("a reload").trim_end();
+        assert!(since.parse::<u64>().is_ok_and(|since| since > 0), "{state}");
+        assert_eq!(told(), "READY=1\n");
+    };
+    served.reload();
+    told_of_reload();
+    world.edit("node.toml", "[node]", "[nodes]\n[node]");
+    served.refuse_reload("CONFIG_UNKNOWN_KEY");
+    told_of_reload();
+    served.tell("-TERM");
+    assert_eq!(told(), "STOPPING=1\n");
+    assert_eq!(served.end().0.code(), Some(0));
 }
 
 #[test]

@@ -35,6 +35,7 @@ pub struct Environment {
     config: Option<PathBuf>,
     xdg_config_home: Option<PathBuf>,
     home: Option<PathBuf>,
+    notify_socket: Option<OsString>,
 }
 
 impl Environment {
@@ -50,6 +51,7 @@ impl Environment {
                 "COUNTERMARK_CONFIG" => environment.config = Some(value.into()),
                 "XDG_CONFIG_HOME" => environment.xdg_config_home = Some(value.into()),
                 "HOME" => environment.home = Some(value.into()),
+                "NOTIFY_SOCKET" => environment.notify_socket = Some(value),
                 name if name.starts_with(PREFIX) => drop(environment.settings.insert(name.to_owned(), value)),
                 _ => {}
             }
@@ -77,6 +79,12 @@ impl Environment {
             Some(path) => Ok(path.clone()),
             None => Err(ConfigError::NotFound { looked_at }),
         }
+    }
+
+    /// Where what runs the daemon is told its state, as sd_notify(3) has it; `None` where nobody wants to know.
+    #[must_use]
+    pub fn notify_socket(&self) -> Option<&OsStr> {
+        self.notify_socket.as_deref()
     }
 
     /// Name and value of the variable that overrides `section.key`.

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::reload::Reloader;
+use super::supervisor::Supervisor;
 use super::{EvidenceFolder, FolderVault, Listeners, Node, NodeSetup, StartError, SystemClock, SystemEntropy, WebhookSetup};
 use crate::alliance::folder::destroy;
 use crate::config::{ConfigError, Environment, LoadedConfig, Materials, NodeConfig, Purpose};
@@ -50,6 +51,9 @@ pub enum ServeError {
     /// Signals of the operating system cannot be received.
     #[error("signals of the operating system cannot be received")]
     Signals(#[source] io::Error),
+    /// What runs the daemon cannot be told its state.
+    #[error("NOTIFY_SOCKET names no socket that could be written to")]
+    Supervisor(#[source] io::Error),
 }
 
 fn bind_advice(error: &io::Error) -> &'static str {
@@ -77,6 +81,7 @@ impl ServeError {
                 _ => "ADDRESS_UNUSABLE",
             },
             Self::Signals(_) => "SIGNALS",
+            Self::Supervisor(_) => "SUPERVISOR",
         }
     }
 }
@@ -159,6 +164,7 @@ pub async fn serve(flag: Option<&Path>, own_feeds: OwnFeeds, environment: &Envir
     let loaded = NodeConfig::load(&path, environment)?;
     let telemetry = telemetry::init(loaded.config.log.format, &loaded.config.log.level)?;
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
+    let supervisor = Supervisor::of(environment).map_err(ServeError::Supervisor)?;
     let materials = loaded.materials(SystemClock.now())?;
     let (peers, clients) = (loaded.config.peers.listen, loaded.config.clients.listen);
     let monitoring = loaded.config.monitoring.as_ref().map(|settings| settings.listen.address());
@@ -173,6 +179,7 @@ pub async fn serve(flag: Option<&Path>, own_feeds: OwnFeeds, environment: &Envir
         }
     };
     let node = open.listen(listeners).await?;
+    supervisor.ready();
     let failure = loop {
         let told = tokio::select! {
             told = signals.next() => told,
@@ -181,7 +188,9 @@ pub async fn serve(flag: Option<&Path>, own_feeds: OwnFeeds, environment: &Envir
         };
         match told {
             Told::Reload(wish) => {
+                supervisor.reloading();
                 let reloaded = reloader.reload(&node).await;
+                supervisor.ready();
                 if let Some(wish) = wish {
                     // Who asked may have left.
                     drop(wish.send(reloaded));
@@ -190,6 +199,7 @@ pub async fn serve(flag: Option<&Path>, own_feeds: OwnFeeds, environment: &Envir
             Told::Stop => break None,
         }
     };
+    supervisor.stopping();
     node.stop().await;
     failure.map_or(Ok(()), |failure| Err(failure.into()))
 }

@@ -13,6 +13,7 @@ mod monitoring;
 mod parts;
 mod reload;
 mod rights;
+mod supervisor;
 mod system;
 mod vault;
 
