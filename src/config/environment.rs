@@ -6,7 +6,10 @@ use super::error::ConfigError;
 
 /// What a variable that overrides a setting begins with.
 const PREFIX: &str = "COUNTERMARK__";
-const SYSTEM_FOLDER: &str = "/etc/countermark";
+/// Where the configuration of a node lies that the system runs.
+pub const SYSTEM_FOLDER: &str = "/etc/countermark";
+/// Where its store lies.
+pub const SYSTEM_DATA_DIR: &str = "/var/lib/countermark";
 
 /// What a configuration is for; each has a file name of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,7 +22,7 @@ mod values;
 
 pub use client::{CallSettings, ClientConfig, ClientMaterials, LoadedClient};
 pub use document::Loaded;
-pub use environment::{Environment, Purpose};
+pub use environment::{Environment, Purpose, SYSTEM_DATA_DIR, SYSTEM_FOLDER};
 pub use error::{ConfigError, Finding, Place, Setting};
 pub use materials::Materials;
 pub use node::{

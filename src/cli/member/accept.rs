@@ -83,7 +83,7 @@ pub(in crate::cli) fn take_in(
     let operator = OPERATOR.parse()?;
     let (node_toml, client_toml) = (home.path().join("node.toml"), home.path().join("client.toml"));
     if !node_toml.exists() {
-        write_new(&node_toml, &files::node_toml(request, &accepted.roster.key, &operator)?, Access::Public)?;
+        write_new(&node_toml, &files::node_toml(home.path(), request, &accepted.roster.key, &operator)?, Access::Public)?;
         let listen = files::clients_listen(request)?.to_string().parse()?;
         let issued = client::issue(home, &secrets.client_ca, &operator, listen, request, environment)?;
         if !client_toml.exists() {

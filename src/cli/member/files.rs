@@ -1,11 +1,13 @@
-//! The texts of the configuration files that the ceremonies write. Their paths are relative, so that a folder can be moved.
+//! The texts of the configuration files that the ceremonies write. Their paths are relative, so that a folder can be moved; but for the
+//! store of a node that the system runs.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use crate::alliance::JoinRequest;
 use crate::cli::alliance::{clients_beside, listener};
 use crate::cli::failure::Failure;
-use crate::config::{Address, NodeName};
+use crate::config::{Address, NodeName, SYSTEM_DATA_DIR, SYSTEM_FOLDER};
 use crate::domain::{ClientName, FeedKey, Role};
 
 /// Where the clients of the node that `request` describes dial in.
@@ -16,11 +18,23 @@ pub(super) fn clients_listen(request: &JoinRequest) -> Result<SocketAddr, Failur
     clients_beside(listener(&request.address)?)
 }
 
-/// The node's configuration; every name in it is of characters that TOML leaves alone.
+/// Where the store of the node in `home` lies: beside the rest. Of the folder that a service has, it lies where systems keep what
+/// changes: to a service /etc is not to be written to.
+fn data_dir(home: &Path) -> &'static str {
+    if home == Path::new(SYSTEM_FOLDER) { SYSTEM_DATA_DIR } else { "data" }
+}
+
+/// The configuration of the node in `home`; every name in it is of characters that TOML leaves alone.
 ///
 /// # Errors
 /// As [`clients_listen`].
-pub(super) fn node_toml(request: &JoinRequest, secretariat: &FeedKey, operator: &ClientName) -> Result<String, Failure> {
+pub(super) fn node_toml(
+    home: &Path,
+    request: &JoinRequest,
+    secretariat: &FeedKey,
+    operator: &ClientName,
+) -> Result<String, Failure> {
+    let data_dir = data_dir(home);
     let (peers, clients) = (listener(&request.address)?, clients_listen(request)?);
     let JoinRequest { alliance, member, .. } = request;
     let secretariat_key = String::from(*secretariat);
@@ -32,7 +46,7 @@ pub(super) fn node_toml(request: &JoinRequest, secretariat: &FeedKey, operator: 
 [node]
 alliance = "{alliance}"
 member = "{member}"
-data_dir = "data"
+data_dir = "{data_dir}"
 
 [peers]
 listen = "{peers}"
@@ -74,4 +88,15 @@ key = "{prefix}client.key"
 ca = "{prefix}alliance-ca.pem"
 "#
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_store_of_a_service_is_not_in_etc() {
+        assert_eq!(data_dir(Path::new("/etc/countermark/")), "/var/lib/countermark");
+        assert_eq!(data_dir(Path::new("countermark")), "data");
+    }
 }
