@@ -84,16 +84,21 @@ fn page(command: &Command, name: &str, date: &str) -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// What `--help` says last. Paragraphs are filled; a line that is indented there stays one of its own here.
+/// What `--help` says last. Paragraphs are filled; lines that are indented there, such as tables, stay as they are.
 fn notes_section(notes: &str) -> Roff {
     let mut section = Roff::new();
     section.control("SH", ["NOTES"]);
+    let mut filled = true;
     for line in notes.lines() {
         if line.is_empty() {
             section.control("PP", []);
-        } else {
-            section.text([roman(line)]);
+            continue;
         }
+        if filled == line.starts_with(' ') {
+            filled = !filled;
+            section.control(if filled { "fi" } else { "nf" }, []);
+        }
+        section.text([roman(line)]);
     }
     section
 }
