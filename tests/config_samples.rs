@@ -119,3 +119,9 @@ fn the_unit_gives_a_node_the_time_that_it_may_take_to_stop() {
     let seconds = unit.lines().find_map(|line| line.strip_prefix("TimeoutStopSec=")).expect("a limit");
     assert!(seconds.parse::<u64>().expect("seconds") > countermark::daemon::STOP_WITHIN.as_secs(), "{seconds}");
 }
+
+#[test]
+fn the_debian_package_is_of_this_version() {
+    let first = format!("countermark ({}-", env!("CARGO_PKG_VERSION"));
+    assert!(text("debian/changelog").starts_with(&first), "give config/debian/changelog an entry that begins with {first}");
+}
