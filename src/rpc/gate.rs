@@ -34,6 +34,9 @@ use crate::domain::limits::{MAX_CLIENT_MESSAGE_BYTES, MAX_PEER_REQUEST_BYTES};
 use crate::domain::{Actor, Allowance};
 use crate::store::{acting_for, on_behalf_of};
 
+/// Who was refused at which method, with which code.
+type Refusals = Repeats<(Option<Identity>, Arc<str>, String)>;
+
 /// The layer around all services of a listener.
 #[derive(Clone)]
 pub struct Gate {
@@ -44,7 +47,7 @@ pub struct Gate {
     admission: Admission,
     /// Who may ask how fast; on the peer listener all the same.
     access: Option<Arc<ArcSwap<AccessList>>>,
-    refusals: Arc<Repeats<(Option<Identity>, Arc<str>, String)>>,
+    refusals: Arc<Refusals>,
 }
 
 impl Gate {
