@@ -6,7 +6,7 @@ use tokio::sync::{Mutex, watch};
 
 use crate::domain::{AllianceName, Audience, FeedKey, FieldError, MemberId};
 use crate::feed::{Replacement, RosterError, SignedRoster, supersede};
-use crate::store::{Store, StoreError};
+use crate::store::{Announcer, Store, StoreError};
 
 /// Why a roster is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +45,7 @@ pub struct Directory {
     secretariat: FeedKey,
     store: Arc<Store>,
     current: ArcSwap<SignedRoster>,
-    serials: watch::Sender<u64>,
+    serials: Announcer<u64>,
     /// One replacement at a time, so that the one kept on disk is the newest.
     replacing: Mutex<()>,
 }
@@ -95,7 +95,7 @@ impl Directory {
         if !current.roster().is_active(&member) {
             return Err(DirectoryError::NotAMember);
         }
-        let serials = watch::Sender::new(current.roster().serial);
+        let serials = Announcer::new(current.roster().serial);
         let replacing = Mutex::new(());
         Ok(Self { alliance, member, secretariat, store, current: ArcSwap::from_pointee(current), serials, replacing })
     }
@@ -167,7 +167,10 @@ impl Directory {
         self.store.put_roster(offered.note().clone()).await?;
         let serial = offered.roster().serial;
         self.current.store(Arc::new(offered));
-        self.serials.send_replace(serial);
+        self.serials.change(|current| {
+            *current = serial;
+            true
+        });
         tracing::info!(serial, "a newer roster is in force");
         Ok(true)
     }

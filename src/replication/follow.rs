@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -15,7 +14,7 @@ use super::plan::Situation;
 use super::session::{Context, Outcome, run};
 use super::{Dialer, Directory, Liveness, OwnFeeds, Pace, Reader, SessionError};
 use crate::domain::{Clock, Entropy, MemberId};
-use crate::store::StoreError;
+use crate::store::{Announcer, StoreError};
 
 /// What replication needs.
 pub struct Setup {
@@ -47,7 +46,7 @@ impl Replicator {
     #[must_use]
     pub fn spawn(setup: Setup, tasks: &TaskTracker, shutdown: CancellationToken) -> Self {
         let Setup { reader, directory, liveness, dialer, clock, entropy, pace, own } = setup;
-        let plan = watch::Sender::new(Arc::default());
+        let plan = Announcer::new(Arc::default());
         let ctx = Arc::new(Context { reader, directory, liveness, clock, pace, own, board: Board::default(), plan });
         ctx.hold_own_feeds();
         let crew = Crew { ctx: ctx.clone(), dialer, entropy, tasks: JoinSet::new(), members: BTreeMap::new() };
@@ -142,7 +141,7 @@ impl Crew {
     /// Makes a new plan, and says when the next one is due.
     async fn replan(&self) -> Option<Instant> {
         let (peers, next) = self.ctx.board.prospects(&self.ctx.pace);
-        let previous = self.ctx.plan.borrow().clone();
+        let previous = self.ctx.plan.value();
         let (signed, me) = (self.ctx.directory.roster(), self.ctx.directory.member().clone());
         let recovering = self.ctx.own == OwnFeeds::Recover;
         let made = async {
@@ -156,7 +155,7 @@ impl Crew {
         };
         match made.await {
             Ok(plan) => {
-                self.ctx.plan.send_if_modified(|current| {
+                self.ctx.plan.change(|current| {
                     let changed = **current != plan;
                     *current = Arc::new(plan);
                     changed
@@ -190,7 +189,9 @@ impl Attendant {
         while let Some(outcome) = stop.run_until_cancelled(self.visit()).await {
             self.ctx.board.disconnected(&self.peer, &outcome.error, &self.ctx.pace);
             let pause = self.backoff.after(&outcome);
+            // In this order: nothing is dialled any more after a stop, and there is no second round in which anything could starve.
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 () = sleep(pause) => {}
                 // The peer may have another address now.

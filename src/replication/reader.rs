@@ -1,6 +1,7 @@
 //! The store as replication reads it: off the threads that drive connections, and its heads at one glance.
 //!
-//! Every blocking read runs on a thread for blocking work and is tracked, so that shutdown waits for it. The heads of all feeds
+//! Every blocking read runs on a thread for blocking work and is tracked, so that shutdown waits for it; of a store in memory, where
+//! nothing blocks, it is one step of the task that asks, which lets the others go first as it would while it waits for a thread. The heads of all feeds
 //! are gathered once for each change of the store, however many peers ask for a digest of them.
 
 use std::collections::{BTreeSet, HashSet};
@@ -41,11 +42,15 @@ impl Reader {
         &self.store
     }
 
-    /// Runs `work` with the store on a thread for blocking work.
+    /// Runs `work` with the store, off the threads that drive connections where it may block.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Store) -> T + Send + 'static,
     ) -> Result<T, StoreError> {
+        if self.store.is_model() {
+            tokio::task::yield_now().await;
+            return Ok(work(&self.store));
+        }
         let store = self.store.clone();
         let done = self.tasks.spawn_blocking(move || work(&store)).await;
         done.map_err(|error| StoreError::Unreadable { code: "STORE_READ_FAILED", detail: error.to_string() })
@@ -57,7 +62,7 @@ impl Reader {
         self.run(move |store| {
             // Held while the heads are gathered, so that they are gathered once; only such threads wait for it.
             let mut cache = cache.lock();
-            let version = *store.changes().borrow();
+            let version = store.version();
             match &*cache {
                 Some((of, held)) if *of == version => held.clone(),
                 _ => cache.insert((version, Arc::new(Held::of(store)))).1.clone(),

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::board::{Board, Occasion};
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::domain::{Clock, FeedId, MemberId, Seq};
 use crate::feed::{ForkProof, Hash};
-use crate::store::{FeedState, Store, StoreError};
+use crate::store::{Announcer, FeedState, Store, StoreError};
 
 /// What a heartbeat with other heads weighs when nothing came since the last one: the feeds are not on their way.
 const QUIET: u32 = 4;
@@ -49,7 +49,7 @@ pub(super) struct Context {
     pub(super) pace: Pace,
     pub(super) own: OwnFeeds,
     pub(super) board: Board,
-    pub(super) plan: watch::Sender<Arc<Plan>>,
+    pub(super) plan: Announcer<Arc<Plan>>,
 }
 
 impl Context {
@@ -276,7 +276,7 @@ impl<'a> Session<'a> {
     /// does not change either: what it wants here is asked for again in any case.
     async fn reconsider(&mut self) -> Result<(), SessionError> {
         self.ctx.board.forget_refusals(self.peer);
-        let wanted = self.ctx.plan.borrow().at(self.peer);
+        let wanted = self.ctx.plan.value().at(self.peer);
         self.adopt(wanted).await
     }
 

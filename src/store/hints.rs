@@ -114,19 +114,26 @@ impl Recalled {
 
 /// The file of hints.
 pub(super) struct Hints {
-    path: PathBuf,
+    /// `None` where there is no place for one.
+    path: Option<PathBuf>,
     /// `None` where nothing is written: not yet, or no more since a write failed.
     writer: Option<(File, End)>,
 }
 
 impl Hints {
     pub(super) fn of(folder: &Path) -> Self {
-        Self { path: folder.join(FILE), writer: None }
+        Self { path: Some(folder.join(FILE)), writer: None }
+    }
+
+    /// Of a store that keeps none, and reads its log whenever it is opened.
+    pub(super) const fn none() -> Self {
+        Self { path: None, writer: None }
     }
 
     /// Reads what is there; nothing where nothing can be read. Changes nothing.
     pub(super) fn recall(&self, own: &MemberId) -> Recalled {
-        let read = std::panic::AssertUnwindSafe(|| File::open(&self.path).and_then(|file| recall(file, own)));
+        let Some(path) = &self.path else { return Recalled::default() };
+        let read = std::panic::AssertUnwindSafe(|| File::open(path).and_then(|file| recall(file, own)));
         match std::panic::catch_unwind(read).unwrap_or_else(|_| Err(io::Error::other("a hint does not fit"))) {
             Ok(recalled) => recalled,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Recalled::default(),
@@ -139,19 +146,11 @@ impl Hints {
 
     /// Goes on after what was recalled, and cuts off the rest.
     pub(super) fn resume(&mut self, recalled: &Recalled) {
-        self.writer = self.cut(recalled.end).map_err(|error| self.give_up(&error)).ok();
-    }
-
-    fn cut(&self, end: End) -> io::Result<(File, End)> {
-        let mut file = File::options().create(true).truncate(false).write(true).open(&self.path)?;
-        if end == End::start() {
-            file.set_len(0)?;
-            file.write_all(FORMAT)?;
-        } else {
-            file.set_len(end.bytes)?;
-            file.seek(SeekFrom::Start(end.bytes))?;
-        }
-        Ok((file, end))
+        let cut = self.path.as_deref().map(|path| cut(path, recalled.end)).transpose();
+        self.writer = cut.unwrap_or_else(|error| {
+            give_up(&error);
+            None
+        });
     }
 
     /// Writes down `hints`, which follow those before. Where that fails, no more are written until the store is opened anew; nor
@@ -160,15 +159,15 @@ impl Hints {
         if hints.is_empty() {
             return;
         }
-        let Some((mut file, end)) = self.writer.take() else { return };
-        let written = match fs4::available_space(&self.path) {
+        let (Some(path), Some((mut file, end))) = (&self.path, self.writer.take()) else { return };
+        let written = match fs4::available_space(path) {
             Ok(free) if free < ROOM_TO_COMMIT => Err(io::ErrorKind::StorageFull.into()),
             Ok(_) | Err(_) => write_frame(&mut file, end, hints),
         };
         match written {
             Ok(end) => self.writer = Some((file, end)),
             Err(error) => {
-                self.give_up(&error);
+                give_up(&error);
                 // What is left of a torn frame is cut off at the next open anyway; its room may be needed before.
                 drop(file.set_len(end.bytes));
             }
@@ -178,43 +177,21 @@ impl Hints {
     /// Writes the file anew without the pseudonyms of what is erased, and overwrites the old one. Where that fails, there is none any
     /// more: the next open of the store takes longer.
     pub(super) fn redact(&mut self, is_erased: impl Fn(FeedNo, Seq) -> bool) {
-        let Some((_, end)) = self.writer.take() else { return self.discard() };
-        match self.rewrite(end, is_erased) {
+        let (Some(path), Some((_, end))) = (&self.path, self.writer.take()) else { return self.discard() };
+        match rewrite(path, end, is_erased) {
             Ok(written) => self.writer = Some(written),
             Err(error) => {
-                self.give_up(&error);
+                give_up(&error);
                 self.discard();
             }
         }
     }
 
-    fn rewrite(&self, end: End, is_erased: impl Fn(FeedNo, Seq) -> bool) -> io::Result<(File, End)> {
-        let fresh = self.path.with_extension("new");
-        let mut from = File::open(&self.path)?;
-        let mut file = File::create(&fresh)?;
-        file.write_all(FORMAT)?;
-        from.seek(SeekFrom::Start(FORMAT.len() as u64))?;
-        let (mut read, mut written) = (End::start(), End::start());
-        while read.bytes < end.bytes {
-            let lost = || io::Error::other("a hint is lost");
-            let (row, next) = read_row(&mut from, read)?.ok_or_else(lost)?;
-            let mut hints = row.feeds.into_iter().map(FeedHint::from_row).collect::<Option<Vec<_>>>().ok_or_else(lost)?;
-            for FeedHint { no, effects, .. } in &mut hints {
-                effects.redact(|seq| is_erased(*no, seq));
-            }
-            written = write_frame(&mut file, written, hints)?;
-            read = next;
-        }
-        file.sync_all()?;
-        wipe_file(&self.path)?;
-        std::fs::rename(&fresh, &self.path)?;
-        Ok((file, written))
-    }
-
     /// Throws the hints away.
     pub(super) fn discard(&mut self) {
         self.writer = None;
-        if let Err(error) = wipe_file(&self.path)
+        if let Some(path) = &self.path
+            && let Err(error) = wipe_file(path)
             && error.kind() != io::ErrorKind::NotFound
         {
             tracing::error!(%error, "the old hints could not be removed; they may hold parts of what has expired");
@@ -225,10 +202,47 @@ impl Hints {
     pub(super) fn stop(&mut self) {
         self.writer = None;
     }
+}
 
-    fn give_up(&self, error: &io::Error) {
-        tracing::warn!(%error, "hints cannot be written; the next open of the store takes longer");
+/// The file at `path` without what follows `end`.
+fn cut(path: &Path, end: End) -> io::Result<(File, End)> {
+    let mut file = File::options().create(true).truncate(false).write(true).open(path)?;
+    if end == End::start() {
+        file.set_len(0)?;
+        file.write_all(FORMAT)?;
+    } else {
+        file.set_len(end.bytes)?;
+        file.seek(SeekFrom::Start(end.bytes))?;
     }
+    Ok((file, end))
+}
+
+/// The hints up to `end` without the pseudonyms of what is erased, in the place of the file at `path`.
+fn rewrite(path: &Path, end: End, is_erased: impl Fn(FeedNo, Seq) -> bool) -> io::Result<(File, End)> {
+    let fresh = path.with_extension("new");
+    let mut from = File::open(path)?;
+    let mut file = File::create(&fresh)?;
+    file.write_all(FORMAT)?;
+    from.seek(SeekFrom::Start(FORMAT.len() as u64))?;
+    let (mut read, mut written) = (End::start(), End::start());
+    while read.bytes < end.bytes {
+        let lost = || io::Error::other("a hint is lost");
+        let (row, next) = read_row(&mut from, read)?.ok_or_else(lost)?;
+        let mut hints = row.feeds.into_iter().map(FeedHint::from_row).collect::<Option<Vec<_>>>().ok_or_else(lost)?;
+        for FeedHint { no, effects, .. } in &mut hints {
+            effects.redact(|seq| is_erased(*no, seq));
+        }
+        written = write_frame(&mut file, written, hints)?;
+        read = next;
+    }
+    file.sync_all()?;
+    wipe_file(path)?;
+    std::fs::rename(&fresh, path)?;
+    Ok((file, written))
+}
+
+fn give_up(error: &io::Error) {
+    tracing::warn!(%error, "hints cannot be written; the next open of the store takes longer");
 }
 
 fn write_frame(file: &mut File, end: End, hints: Vec<FeedHint>) -> io::Result<End> {

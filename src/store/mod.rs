@@ -3,8 +3,9 @@
 //! This is the one place that knows the database. Everything above deals in feeds, positions and entries, so that a second
 //! store on another engine can take its place. It knows no network and no service.
 //!
-//! - `engine` uses sled so that a commit survives a power cut; `keys`, `rows`, `segment` are the layout on disk.
-//! - `append`, `request`, `tip`, `appending` and `writer` are the one way to commit.
+//! - `engine` is what rows are asked of: sled, so used that a commit survives a power cut, or a disk in memory that fails at the
+//!   step that it is told; `keys`, `rows`, `segment` are the layout on disk.
+//! - `append`, `request`, `desk`, `tip`, `appending` and `writer` are the one way to commit.
 //! - `state` and `index` are derived, in memory; `effects` is what entries do to them. `hints` lets a store open without reading
 //!   all of its log.
 //! - `keyed` tells under which keys signals have pseudonyms.
@@ -14,12 +15,14 @@
 //! What holds at any instant, whatever happens: an acknowledged entry is on disk and under a signed checkpoint; a feed on disk
 //! is whole up to its newest checkpoint; nothing is served or found that was not forced to disk.
 
+mod announcer;
 mod append;
 mod appending;
 mod audit;
 mod casebook;
 mod cases;
 mod checks;
+mod desk;
 mod effects;
 mod engine;
 mod erase;
@@ -55,18 +58,18 @@ mod writer;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use prost::Message as _;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::watch;
 
+pub use announcer::Announcer;
 pub use append::{Append, Appended};
 pub use audit::{AuditPage, acting_for, actor, on_behalf_of};
 pub use cases::StandingMarker;
 pub use checks::{BriefCheck, CheckRecord, CheckReference, FeedFreshness, FeedState, FreshnessRecord, MatchRecord};
-pub use engine::EngineError;
+pub use engine::{DiskFault, EngineError, FaultKind, ModelDisk, Moment, Remains};
 pub use erasures::StoredReceipt;
 pub use error::{OpenError, StoreError};
 pub use import::Import;
@@ -78,14 +81,15 @@ pub use reading::{Proven, StoredBatch};
 pub use state::ForkRecord;
 pub use watches::{Delivered, Look};
 
-use crate::domain::limits::{COMMIT_STALL, MAX_COMMIT_QUEUE, MAX_COMMIT_QUEUE_BYTES};
+use crate::domain::limits::COMMIT_STALL;
 use crate::domain::{AllianceName, Audience, Clock, Entropy, FeedId, MemberId, Pseudonym, Seq, SubmissionTag, Timestamp};
 use crate::feed::{ForkProof, Frontier, Hash, Leaf, SigningKey, ViewDigest};
+use desk::Desk;
 use engine::{Commit, Engine};
-use hints::Hints;
+use hints::{Hints, Recalled};
 use index::Newest;
 use overrides::Overrides;
-use request::{Queued, Reply, Request};
+use request::{Reply, Request};
 use rows::SchemaRow;
 use segments::RecentSegments;
 use state::{FeedRecord, State};
@@ -94,8 +98,6 @@ use writer::Writer;
 
 /// The layout on disk. A store with a higher number is refused.
 const SCHEMA_VERSION: u32 = 1;
-/// Unit in which the bytes of waiting requests are counted.
-const QUEUE_UNIT: usize = 1_024;
 
 /// Where a store lies and whose it is.
 pub struct Options {
@@ -113,6 +115,33 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Gives random bytes.
     pub entropy: Arc<dyn Entropy>,
+}
+
+impl Options {
+    fn split(self) -> (Place, Owner) {
+        let Self { folder, cache_bytes, alliance, member, key, clock, entropy } = self;
+        (Place::Folder { folder, cache_bytes }, Owner { alliance, member, key, clock, entropy })
+    }
+}
+
+/// Whose a store is, and what it is handed down.
+pub struct Owner {
+    /// The alliance.
+    pub alliance: AllianceName,
+    /// This node's member.
+    pub member: MemberId,
+    /// Signs this member's feeds.
+    pub key: Arc<SigningKey>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Gives random bytes.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// Where a store lies.
+enum Place {
+    Folder { folder: PathBuf, cache_bytes: u64 },
+    Model(ModelDisk),
 }
 
 /// A feed as it is held.
@@ -206,7 +235,7 @@ struct Shared {
     watches: RwLock<Watches>,
     /// The own feeds that may be written to; `None` for all of them.
     confirmed: RwLock<Option<BTreeSet<FeedId>>>,
-    changes: watch::Sender<u64>,
+    changes: Announcer<u64>,
     /// True once the writer has panicked.
     panicked: watch::Sender<bool>,
     /// Since when the writer has been at work on one commit.
@@ -217,7 +246,10 @@ struct Shared {
 
 impl Shared {
     fn announce(&self) {
-        self.changes.send_modify(|n| *n = n.wrapping_add(1));
+        self.changes.change(|n| {
+            *n = n.wrapping_add(1);
+            true
+        });
     }
 
     fn today(&self) -> u16 {
@@ -264,10 +296,7 @@ impl Shared {
 /// An open store. Only one process opens it at a time.
 pub struct Store {
     shared: Arc<Shared>,
-    requests: Mutex<Option<mpsc::Sender<Queued>>>,
-    /// Bytes that may wait, in units of [`QUEUE_UNIT`].
-    room: Arc<Semaphore>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    desk: Desk,
 }
 
 impl Store {
@@ -277,35 +306,31 @@ impl Store {
     /// # Errors
     /// See [`OpenError`]. The log is not changed by a refused open.
     pub fn open(options: Options) -> Result<Self, OpenError> {
-        let (requests, receiver) = mpsc::channel(MAX_COMMIT_QUEUE);
-        let (opened, outcome) = std::sync::mpsc::channel();
-        // What is derived is made by the thread that changes it later, see `Gathered::build`.
-        let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || {
-            let (result, writer) = match open_writer(options) {
-                Ok(writer) => (Ok(writer.shared().clone()), Some(writer)),
-                Err(error) => (Err(error), None),
-            };
-            drop(opened.send(result));
-            if let Some(writer) = writer {
-                writer.run(receiver);
-            }
-        });
-        let thread = thread.map_err(EngineError::Io)?;
-        let shared = outcome.recv().unwrap_or_else(|_| Err(OpenError::damaged("it cannot be opened")))?;
-        let room = Arc::new(Semaphore::new(MAX_COMMIT_QUEUE_BYTES / QUEUE_UNIT));
-        Ok(Self { shared, requests: Mutex::new(Some(requests)), room, writer: Mutex::new(Some(thread)) })
+        let (place, owner) = options.split();
+        let (shared, desk) = Desk::with_thread(move || open_writer(place, owner))?;
+        Ok(Self { shared, desk })
+    }
+
+    /// Opens what is on a disk in memory. The store has no thread of its own: whoever asks for something to be written does it, with
+    /// all that others asked for meanwhile. So a program with one thread does the same in the same order whenever it runs.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open_model(disk: &ModelDisk, owner: Owner) -> Result<Self, OpenError> {
+        let writer = open_writer(Place::Model(disk.clone()), owner)?;
+        Ok(Self { shared: writer.shared().clone(), desk: Desk::without_thread(writer) })
+    }
+
+    /// Whether it has no thread of its own, and what reads it need not have one either: nothing of it waits for a disk.
+    #[must_use]
+    pub const fn is_model(&self) -> bool {
+        self.desk.is_without_thread()
     }
 
     /// Ends what is queued, closes the files and lets other processes have them. Blocks until all is done. Nothing is read any
     /// more either.
     pub fn close(&self) {
-        drop(self.requests.lock().take());
-        let writer = self.writer.lock().take();
-        if let Some(writer) = writer
-            && writer.join().is_err()
-        {
-            tracing::error!(code = "STORE_WRITER_PANICKED", "the store's writer ended with a panic");
-        }
+        self.desk.close();
         self.shared.engine.close();
     }
 
@@ -379,18 +404,16 @@ impl Store {
     }
 
     async fn request<T>(&self, make: impl FnOnce(Reply<T>) -> Request) -> Result<T, StoreError> {
-        let requests = self.requests.lock().clone().ok_or(StoreError::Closed)?;
-        let (reply, answer) = oneshot::channel();
-        let request = make(reply);
-        let units = request.bytes().div_ceil(QUEUE_UNIT).min(MAX_COMMIT_QUEUE_BYTES / QUEUE_UNIT);
-        let share = self.room.clone().acquire_many_owned(u32::try_from(units).unwrap_or(u32::MAX)).await;
-        let share = share.map_err(|_| StoreError::Closed)?;
-        requests.send(Queued { request, actor: actor(), _share: share }).await.map_err(|_| StoreError::Closed)?;
-        // The writer answers everything that reaches it, unless it panics.
-        answer.await.map_err(|_| Shared::panicked())?
+        self.desk.request(make).await
     }
 
-    /// Changes with every commit.
+    /// Counts the commits since the store was opened.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.shared.changes.value()
+    }
+
+    /// The same, to wait for: it changes with every commit.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.shared.changes.subscribe()
@@ -531,15 +554,9 @@ impl Store {
             disk_bytes: self.shared.engine.disk_bytes(),
             free_bytes: self.shared.engine.free_bytes(),
             index_rows: self.index_rows(),
-            queue: self.queue_depth(),
+            queue: self.desk.depth(),
             problem: self.shared.problem().map(|problem| (problem.code, problem.detail)),
         }
-    }
-
-    fn queue_depth(&self) -> QueueDepth {
-        let requests = self.requests.lock().as_ref().map_or(0, |requests| requests.max_capacity() - requests.capacity());
-        let taken = (MAX_COMMIT_QUEUE_BYTES / QUEUE_UNIT).saturating_sub(self.room.available_permits());
-        QueueDepth { requests, bytes: taken * QUEUE_UNIT }
     }
 
     /// What is counted here.
@@ -560,26 +577,20 @@ fn damaged(what: &str) -> StoreError {
 }
 
 /// Opens the files and builds what is derived.
-fn open_writer(options: Options) -> Result<Writer, OpenError> {
-    let began = options.clock.now();
-    let mut hints = Hints::of(&options.folder);
-    let (engine, recalled) = std::thread::scope(|scope| {
-        let opening = scope.spawn(|| Engine::open(&options.folder, options.cache_bytes));
-        let recalled = hints.recall(&options.member);
-        (opening.join(), recalled)
-    });
-    let engine = engine.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-    check_schema(&engine, &options)?;
+fn open_writer(place: Place, owner: Owner) -> Result<Writer, OpenError> {
+    let began = owner.clock.now();
+    let (engine, recalled, mut hints) = open_engine(&place, &owner.member)?;
+    check_schema(&engine, &owner)?;
     let by_hints = recalled.entries();
-    let (state, tips) = state::load(&engine, &options.member, recalled, &mut hints)?;
-    let ms = options.clock.now().unix_ms() - began.unix_ms();
+    let (state, tips) = state::load(&engine, &owner.member, recalled, &mut hints)?;
+    let ms = owner.clock.now().unix_ms() - began.unix_ms();
     tracing::info!(entries = state.entries(), by_hints, ms, "the store is open");
     let roster = engine.get_large(&keys::roster())?.map(Bytes::from);
     let overrides = Overrides::load(&engine)?;
     let watches = Watches::load(&engine)?;
     let shared = Arc::new(Shared {
-        alliance: options.alliance,
-        member: options.member,
+        alliance: owner.alliance,
+        member: owner.member,
         engine,
         segments: RecentSegments::new(),
         state: RwLock::new(state),
@@ -588,20 +599,35 @@ fn open_writer(options: Options) -> Result<Writer, OpenError> {
         overrides: RwLock::new(overrides),
         watches: RwLock::new(watches),
         confirmed: RwLock::new(None),
-        changes: watch::Sender::new(0),
+        changes: Announcer::new(0),
         panicked: watch::Sender::new(false),
         at_work: Mutex::new(None),
-        clock: options.clock,
+        clock: owner.clock,
         meters: StoreMeters::default(),
     });
-    Writer::new(shared, tips, hints, options.key, options.entropy)
+    Writer::new(shared, tips, hints, owner.key, owner.entropy)
+}
+
+/// Opens the rows, and reads the hints beside them at the same time.
+fn open_engine(place: &Place, member: &MemberId) -> Result<(Engine, Recalled, Hints), OpenError> {
+    let (folder, cache_bytes) = match place {
+        Place::Folder { folder, cache_bytes } => (folder, *cache_bytes),
+        Place::Model(disk) => return Ok((Engine::open_model(disk)?, Recalled::default(), Hints::none())),
+    };
+    let hints = Hints::of(folder);
+    let (engine, recalled) = std::thread::scope(|scope| {
+        let opening = scope.spawn(|| Engine::open(folder, cache_bytes));
+        let recalled = hints.recall(member);
+        (opening.join(), recalled)
+    });
+    let engine = engine.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    Ok((engine, recalled, hints))
 }
 
 /// Writes the schema row of a new store; refuses one that is not ours.
-fn check_schema(engine: &Engine, options: &Options) -> Result<(), OpenError> {
+fn check_schema(engine: &Engine, owner: &Owner) -> Result<(), OpenError> {
     let Some(value) = engine.get(&keys::schema())? else {
-        let row =
-            SchemaRow { version: SCHEMA_VERSION, alliance: options.alliance.to_string(), member: options.member.to_string() };
+        let row = SchemaRow { version: SCHEMA_VERSION, alliance: owner.alliance.to_string(), member: owner.member.to_string() };
         let mut commit = Commit::default();
         commit.put(keys::schema(), row.encode_to_vec());
         return Ok(engine.commit(commit)?);
@@ -610,7 +636,7 @@ fn check_schema(engine: &Engine, options: &Options) -> Result<(), OpenError> {
     if row.version > SCHEMA_VERSION {
         return Err(OpenError::NewerSchema { found: row.version, known: SCHEMA_VERSION });
     }
-    if row.alliance != options.alliance.as_str() || row.member != options.member.as_str() {
+    if row.alliance != owner.alliance.as_str() || row.member != owner.member.as_str() {
         return Err(OpenError::WrongOwner { alliance: row.alliance, member: row.member });
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The one way to commit: a thread that owns the growing ends of all feeds.
+//! The one way to commit: a writer that owns the growing ends of all feeds.
 //!
 //! It takes whatever requests have gathered while the last commit was being forced to disk, builds one batch of them, signs
 //! a checkpoint for every own feed that grew, commits, takes the entries into the derived state, and only then answers. So
@@ -121,35 +121,46 @@ impl Writer {
     }
 
     fn work(&mut self, requests: &mut mpsc::Receiver<Queued>) {
-        while let Some(first) = self.next_request(requests) {
-            let (mut entries, mut bytes) = (first.request.entries(), first.request.bytes());
-            let mut gathered = vec![first];
-            while entries < MAX_COMMIT_ENTRIES
-                && bytes < MAX_COMMIT_BYTES
-                && let Ok(next) = requests.try_recv()
-            {
-                entries += next.request.entries();
-                bytes += next.request.bytes();
-                gathered.push(next);
-            }
-            self.shared.began(self.shared.clock.now());
-            self.serve(gathered);
-            self.shared.ended();
+        while let Some(first) = self.next_waiting(requests).or_else(|| requests.blocking_recv()) {
+            self.serve_with(first, requests);
         }
         let last = self.shared.state.write().all_hints();
         self.hints.append(last);
     }
 
-    /// The next request. While none waits, content is removed that is to be.
-    fn next_request(&mut self, requests: &mut mpsc::Receiver<Queued>) -> Option<Queued> {
-        while self.has_to_erase() {
+    /// Does what waits, and removes the content that is to be removed; waits for nothing itself.
+    pub(super) fn work_off(&mut self, requests: &mut mpsc::Receiver<Queued>) {
+        while let Some(first) = self.next_waiting(requests) {
+            self.serve_with(first, requests);
+        }
+    }
+
+    /// The next request that waits. While none does, content is removed that is to be.
+    fn next_waiting(&mut self, requests: &mut mpsc::Receiver<Queued>) -> Option<Queued> {
+        loop {
             match requests.try_recv() {
                 Ok(request) => return Some(request),
-                Err(mpsc::error::TryRecvError::Disconnected) => return None,
-                Err(mpsc::error::TryRecvError::Empty) => self.erase_some(),
+                Err(mpsc::error::TryRecvError::Empty) if self.has_to_erase() => self.erase_some(),
+                Err(_) => return None,
             }
         }
-        requests.blocking_recv()
+    }
+
+    /// Serves `first` together with what waits behind it.
+    fn serve_with(&mut self, first: Queued, requests: &mut mpsc::Receiver<Queued>) {
+        let (mut entries, mut bytes) = (first.request.entries(), first.request.bytes());
+        let mut gathered = vec![first];
+        while entries < MAX_COMMIT_ENTRIES
+            && bytes < MAX_COMMIT_BYTES
+            && let Ok(next) = requests.try_recv()
+        {
+            entries += next.request.entries();
+            bytes += next.request.bytes();
+            gathered.push(next);
+        }
+        self.shared.began(self.shared.clock.now());
+        self.serve(gathered);
+        self.shared.ended();
     }
 
     fn serve(&mut self, requests: Vec<Queued>) {

@@ -32,24 +32,20 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
-use super::keys;
+use super::{Backing, Commit, EngineError, MAX_VALUE_BYTES, Pair, Visitor};
 
 /// Bytes of sled's segments, its largest. A page beyond a quarter of it would become a file.
 const SEGMENT_BYTES: usize = 16 * 1_024 * 1_024;
 /// Keys that a leaf of sled's tree may hold at once: it splits above 16, and merges with one of fewer than 4.
 const MAX_LEAF_KEYS: usize = 20;
-/// Bytes of the largest value that may be put: a leaf full of such values is below a quarter of a segment.
-pub(super) const MAX_VALUE_BYTES: usize = 192 * 1_024;
 const _: () = assert!(MAX_LEAF_KEYS * MAX_VALUE_BYTES < SEGMENT_BYTES / 4 - 1_024);
-/// Bytes of each part of a large value.
-const PART_BYTES: usize = 128 * 1_024;
 /// Room that is kept back on the volume, because sled cannot open a store on a full disk: it fills its last segment, and writes
 /// a snapshot.
 const BALLAST_BYTES: usize = SEGMENT_BYTES + 8 * 1_024 * 1_024;
 /// Free bytes below which a store that ran full stays read-only: ballast, a segment and a few group commits.
 const ROOM_TO_RESUME: u64 = 4 * SEGMENT_BYTES as u64;
 /// Free bytes below which nothing is committed. Better refused here than half way through sled, where the handle is spoilt.
-pub(super) const ROOM_TO_COMMIT: u64 = SEGMENT_BYTES as u64;
+pub(in crate::store) const ROOM_TO_COMMIT: u64 = SEGMENT_BYTES as u64;
 /// How often is looked whether sled's threads still hold the files after the handle is gone, five seconds in all, and the pause
 /// between two looks.
 const RELEASE_LOOKS: u32 = 5_000;
@@ -75,40 +71,6 @@ const OLD: &str = "sled.old";
 /// Bytes that are copied in one batch.
 const COPY_BYTES: usize = 4 * 1_024 * 1_024;
 
-/// Why the engine failed.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// Another process has the store open.
-    #[error("another process has this store open; stop it first, or use another data folder")]
-    InUse,
-    /// The volume is full.
-    #[error("the store's volume is full; free some space, writing resumes by itself")]
-    Full(#[source] io::Error),
-    /// The files cannot be read as a store.
-    #[error("the store is damaged; restore it from a backup, or from the other members")]
-    Damaged(String),
-    /// The operating system refused.
-    #[error("the store's files cannot be used; look after the disk, then start the node again")]
-    Io(#[source] io::Error),
-    /// An earlier write failed, and the store has not been opened anew yet.
-    #[error("writing is suspended since an earlier failure")]
-    Suspended,
-}
-
-impl EngineError {
-    /// Stable code.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::InUse => "STORE_IN_USE",
-            Self::Full(_) => "STORE_FULL",
-            Self::Damaged(_) => "STORE_DAMAGED",
-            Self::Io(_) => "STORE_IO",
-            Self::Suspended => "STORE_SUSPENDED",
-        }
-    }
-}
-
 fn io_error(error: io::Error) -> EngineError {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => EngineError::Full(error),
@@ -127,61 +89,8 @@ fn sled_error(error: sled::Error) -> EngineError {
     }
 }
 
-/// Puts and removals that become durable together or not at all.
-#[derive(Default)]
-pub(super) struct Commit {
-    batch: sled::Batch,
-    keys: Vec<Vec<u8>>,
-}
-
-impl Commit {
-    /// Puts a value of at most [`MAX_VALUE_BYTES`].
-    pub(super) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
-        debug_assert!(value.len() <= MAX_VALUE_BYTES, "{} bytes", value.len());
-        self.batch.insert(&*key, value);
-        self.keys.push(key);
-    }
-
-    /// Puts a value of any size, in parts beside `key`. To be read by [`Engine::get_large`].
-    pub(super) fn put_large(&mut self, key: &[u8], value: &[u8]) {
-        let parts = parts_of(value.len());
-        self.put(key.to_vec(), parts.to_be_bytes().to_vec());
-        for (part, bytes) in (0..parts).zip(value.chunks(PART_BYTES)) {
-            self.put(keys::part(key, part), bytes.to_vec());
-        }
-    }
-
-    pub(super) fn remove(&mut self, key: &[u8]) {
-        self.batch.remove(key);
-        self.keys.push(key.to_vec());
-    }
-
-    /// Removes a value that was put in `parts`.
-    pub(super) fn remove_large(&mut self, key: &[u8], parts: u32) {
-        self.remove(key);
-        (0..parts).for_each(|part| self.remove(&keys::part(key, part)));
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
-}
-
-/// Parts of a large value of `len` bytes.
-pub(super) fn parts_of(len: usize) -> u32 {
-    u32::try_from(len.div_ceil(PART_BYTES)).unwrap_or(u32::MAX)
-}
-
-/// Parts of a large value by the row under its key.
-pub(super) fn read_parts(row: &[u8]) -> Option<u32> {
-    row.try_into().ok().map(u32::from_be_bytes)
-}
-
-/// A key and its value.
-type Pair = (Vec<u8>, Vec<u8>);
-
 /// An open sled database that can be replaced by a fresh open of the same files.
-pub(super) struct Engine {
+pub(super) struct SledEngine {
     folder: PathBuf,
     cache_bytes: u64,
     database: RwLock<Option<sled::Db>>,
@@ -190,7 +99,7 @@ pub(super) struct Engine {
     lock: Mutex<Option<File>>,
 }
 
-impl Engine {
+impl SledEngine {
     /// Opens or creates the database in `folder`.
     pub(super) fn open(folder: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
         // Pseudonyms and who was asked about are nobody else's on this machine.
@@ -200,48 +109,6 @@ impl Engine {
             Self { folder: folder.to_owned(), cache_bytes, database: RwLock::new(None), spoilt: AtomicBool::new(false), lock };
         engine.reopen()?;
         Ok(engine)
-    }
-
-    /// Closes the files and lets other processes have them. Nothing is read or written any more.
-    pub(super) fn close(&self) {
-        self.release(&mut self.database.write());
-        // Unlocked and not only closed: a child that was forked meanwhile holds the same lock for a moment.
-        if let Some(file) = self.lock.lock().take()
-            && let Err(error) = file.unlock()
-        {
-            tracing::warn!(%error, "the lock of the store could not be given back");
-        }
-    }
-
-    /// Opens the files anew after the volume ran full, in the room of the ballast; without one, the handle at hand is what still
-    /// reads, and it stays.
-    pub(super) fn reopen_in_ballast(&self) -> Result<(), EngineError> {
-        let spoilt = self.spoilt.load(Ordering::Relaxed);
-        if !self.is_open() || spoilt && self.folder.join(BALLAST).exists() {
-            self.drop_ballast();
-            return self.reopen();
-        }
-        Ok(())
-    }
-
-    pub(super) fn is_open(&self) -> bool {
-        self.database.read_recursive().is_some()
-    }
-
-    /// Drops the handle and opens the files anew. Gives the ballast back where the volume is full.
-    pub(super) fn reopen(&self) -> Result<(), EngineError> {
-        let mut database = self.database.write();
-        self.release(&mut database);
-        let opened = match self.open_database() {
-            Err(EngineError::Full(_)) => {
-                self.drop_ballast();
-                self.open_database()?
-            }
-            other => other?,
-        };
-        *database = Some(opened);
-        self.spoilt.store(false, Ordering::Relaxed);
-        Ok(())
     }
 
     fn open_database(&self) -> Result<sled::Db, EngineError> {
@@ -300,25 +167,6 @@ impl Engine {
         std::fs::remove_dir_all(&scratch).map_err(io_error)
     }
 
-    /// Writes all that is there into new files, takes them into use and overwrites the old ones with zeros: sled leaves what was
-    /// removed in the free room of its file. Nothing may be committed meanwhile; reads go on but for a moment. An error before the
-    /// new files are whole leaves the old ones in use.
-    pub(super) fn rewrite(&self) -> Result<(), EngineError> {
-        let fresh = self.folder.join(FRESH);
-        wipe_folder(&fresh)?;
-        let needed = std::fs::metadata(self.folder.join(FOLDER).join(DATABASE)).map_or(0, |meta| meta.len());
-        if self.free_bytes() < needed.saturating_add(ROOM_TO_COMMIT) {
-            return Err(EngineError::Full(io::ErrorKind::StorageFull.into()));
-        }
-        if let Err(error) = self.copy_to(&fresh) {
-            wipe_folder(&fresh)?;
-            return Err(error);
-        }
-        std::fs::rename(&fresh, self.folder.join(NEXT)).map_err(io_error)?;
-        force(&self.folder)?;
-        self.reopen()
-    }
-
     fn copy_to(&self, folder: &Path) -> Result<(), EngineError> {
         let database = self.database.read_recursive();
         let database = database.as_ref().ok_or(EngineError::Suspended)?;
@@ -370,8 +218,97 @@ impl Engine {
         await_release(&self.folder.join(FOLDER));
     }
 
+    fn write(&self, commit: Commit) -> Result<(), EngineError> {
+        let database = self.database.read_recursive();
+        let database = database.as_ref().ok_or(EngineError::Suspended)?;
+        let (mut batch, mut keys) = (sled::Batch::default(), Vec::new());
+        for (key, change) in commit.into_changes() {
+            match change {
+                Some(value) => batch.insert(&*key, value),
+                None => batch.remove(&*key),
+            }
+            keys.push(key);
+        }
+        database.apply_batch(batch).map_err(sled_error)?;
+        for key in keys {
+            database.get(key).map_err(sled_error)?;
+        }
+        flush(database)?;
+        let log = self.folder.join(FOLDER).join(DATABASE);
+        File::open(log).and_then(|file| file.sync_data()).map_err(io_error)
+    }
+
+    fn drop_ballast(&self) {
+        if let Err(error) = std::fs::remove_file(self.folder.join(BALLAST)) {
+            tracing::debug!(%error, "no ballast to give back");
+        }
+    }
+}
+
+impl Backing for SledEngine {
+    /// Closes the files and lets other processes have them. Nothing is read or written any more.
+    fn close(&self) {
+        self.release(&mut self.database.write());
+        // Unlocked and not only closed: a child that was forked meanwhile holds the same lock for a moment.
+        if let Some(file) = self.lock.lock().take()
+            && let Err(error) = file.unlock()
+        {
+            tracing::warn!(%error, "the lock of the store could not be given back");
+        }
+    }
+
+    /// Opens the files anew after the volume ran full, in the room of the ballast; without one, the handle at hand is what still
+    /// reads, and it stays.
+    fn reopen_in_ballast(&self) -> Result<(), EngineError> {
+        let spoilt = self.spoilt.load(Ordering::Relaxed);
+        if !self.is_open() || spoilt && self.folder.join(BALLAST).exists() {
+            self.drop_ballast();
+            return self.reopen();
+        }
+        Ok(())
+    }
+
+    fn is_open(&self) -> bool {
+        self.database.read_recursive().is_some()
+    }
+
+    /// Drops the handle and opens the files anew. Gives the ballast back where the volume is full.
+    fn reopen(&self) -> Result<(), EngineError> {
+        let mut database = self.database.write();
+        self.release(&mut database);
+        let opened = match self.open_database() {
+            Err(EngineError::Full(_)) => {
+                self.drop_ballast();
+                self.open_database()?
+            }
+            other => other?,
+        };
+        *database = Some(opened);
+        self.spoilt.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Writes all that is there into new files, takes them into use and overwrites the old ones with zeros: sled leaves what was
+    /// removed in the free room of its file. Nothing may be committed meanwhile; reads go on but for a moment. An error before the
+    /// new files are whole leaves the old ones in use.
+    fn rewrite(&self) -> Result<(), EngineError> {
+        let fresh = self.folder.join(FRESH);
+        wipe_folder(&fresh)?;
+        let needed = std::fs::metadata(self.folder.join(FOLDER).join(DATABASE)).map_or(0, |meta| meta.len());
+        if self.free_bytes() < needed.saturating_add(ROOM_TO_COMMIT) {
+            return Err(EngineError::Full(io::ErrorKind::StorageFull.into()));
+        }
+        if let Err(error) = self.copy_to(&fresh) {
+            wipe_folder(&fresh)?;
+            return Err(error);
+        }
+        std::fs::rename(&fresh, self.folder.join(NEXT)).map_err(io_error)?;
+        force(&self.folder)?;
+        self.reopen()
+    }
+
     /// Applies `commit`, and returns once it survives a power cut.
-    pub(super) fn commit(&self, commit: Commit) -> Result<(), EngineError> {
+    fn commit(&self, commit: Commit) -> Result<(), EngineError> {
         if self.free_bytes() < ROOM_TO_COMMIT {
             return Err(EngineError::Full(io::ErrorKind::StorageFull.into()));
         }
@@ -380,42 +317,14 @@ impl Engine {
         written
     }
 
-    fn write(&self, commit: Commit) -> Result<(), EngineError> {
-        let database = self.database.read_recursive();
-        let database = database.as_ref().ok_or(EngineError::Suspended)?;
-        database.apply_batch(commit.batch).map_err(sled_error)?;
-        for key in commit.keys {
-            database.get(key).map_err(sled_error)?;
-        }
-        flush(database)?;
-        let log = self.folder.join(FOLDER).join(DATABASE);
-        File::open(log).and_then(|file| file.sync_data()).map_err(io_error)
-    }
-
-    /// What [`Commit::put_large`] put.
-    pub(super) fn get_large(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
-        let Some(row) = self.get(key)? else { return Ok(None) };
-        let damaged = || EngineError::Damaged("a value is not whole".into());
-        let mut value = Vec::new();
-        for part in 0..read_parts(&row).ok_or_else(damaged)? {
-            match self.get(&keys::part(key, part))? {
-                Some(bytes) => value.extend(bytes),
-                // It may have been removed since its row was read.
-                None if self.get(key)?.is_none() => return Ok(None),
-                None => return Err(damaged()),
-            }
-        }
-        Ok(Some(value))
-    }
-
-    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
         let database = self.database.read_recursive();
         let database = database.as_ref().ok_or(EngineError::Suspended)?;
         Ok(database.get(key).map_err(sled_error)?.map(|value| value.to_vec()))
     }
 
     /// The first pair at or after `from` whose key starts with `prefix`.
-    pub(super) fn first_from(&self, prefix: &[u8], from: &[u8]) -> Result<Option<Pair>, EngineError> {
+    fn first_from(&self, prefix: &[u8], from: &[u8]) -> Result<Option<Pair>, EngineError> {
         let database = self.database.read_recursive();
         let database = database.as_ref().ok_or(EngineError::Suspended)?;
         let pair = database.range(from.to_vec()..).next().transpose().map_err(sled_error)?;
@@ -423,42 +332,26 @@ impl Engine {
     }
 
     /// The last pair at or before `until` whose key starts with `prefix`.
-    pub(super) fn last_until(&self, prefix: &[u8], until: &[u8]) -> Result<Option<Pair>, EngineError> {
+    fn last_until(&self, prefix: &[u8], until: &[u8]) -> Result<Option<Pair>, EngineError> {
         let database = self.database.read_recursive();
         let database = database.as_ref().ok_or(EngineError::Suspended)?;
         let pair = database.range(..=until.to_vec()).next_back().transpose().map_err(sled_error)?;
         Ok(pair.filter(|(key, _)| key.starts_with(prefix)).map(|(key, value)| (key.to_vec(), value.to_vec())))
     }
 
-    /// Visits every pair whose key starts with `prefix`, in order, until `visit` fails.
-    pub(super) fn scan<E: From<EngineError>>(
-        &self,
-        prefix: &[u8],
-        visit: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
-        self.scan_from(prefix, prefix, visit)
-    }
-
-    /// The same, for those at or after `from`.
-    pub(super) fn scan_from<E: From<EngineError>>(
-        &self,
-        prefix: &[u8],
-        from: &[u8],
-        mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
+    fn visit(&self, from: &[u8], visit: &mut Visitor<'_>) -> Result<(), EngineError> {
         let database = self.database.read_recursive();
         let database = database.as_ref().ok_or(EngineError::Suspended)?;
         for pair in database.range(from.to_vec()..) {
             let (key, value) = pair.map_err(sled_error)?;
-            if !key.starts_with(prefix) {
+            if visit(&key, &value).is_break() {
                 break;
             }
-            visit(&key, &value)?;
         }
         Ok(())
     }
 
-    pub(super) fn disk_bytes(&self) -> u64 {
+    fn disk_bytes(&self) -> u64 {
         fn below(path: &Path) -> u64 {
             let Ok(entries) = std::fs::read_dir(path) else { return 0 };
             entries
@@ -473,13 +366,13 @@ impl Engine {
         below(&self.folder)
     }
 
-    pub(super) fn free_bytes(&self) -> u64 {
+    fn free_bytes(&self) -> u64 {
         fs4::available_space(&self.folder).unwrap_or(0)
     }
 
     /// Whether there is room enough to write again after the volume ran full. What is free may not be ours (a quota, blocks kept
     /// back), so it is tried; the handle that still reads is not given up for a hope.
-    pub(super) fn has_room(&self) -> bool {
+    fn has_room(&self) -> bool {
         let path = self.folder.join(PROBE);
         let room = self.free_bytes() >= ROOM_TO_RESUME && fill(&path).is_ok();
         if let Err(error) = std::fs::remove_file(&path)
@@ -491,22 +384,16 @@ impl Engine {
     }
 
     /// Sets the ballast aside, where it is not yet.
-    pub(super) fn keep_ballast(&self) -> Result<(), EngineError> {
+    fn keep_ballast(&self) -> Result<(), EngineError> {
         let path = self.folder.join(BALLAST);
         if std::fs::metadata(&path).is_ok_and(|meta| meta.len() == BALLAST_BYTES as u64) {
             return Ok(());
         }
         fill(&path)
     }
-
-    fn drop_ballast(&self) {
-        if let Err(error) = std::fs::remove_file(self.folder.join(BALLAST)) {
-            tracing::debug!(%error, "no ballast to give back");
-        }
-    }
 }
 
-impl Drop for Engine {
+impl Drop for SledEngine {
     fn drop(&mut self) {
         self.close();
     }
@@ -587,7 +474,7 @@ fn wipe_folder(folder: &Path) -> Result<(), EngineError> {
 }
 
 /// Overwrites a file with zeros and removes it.
-pub(super) fn wipe_file(path: &Path) -> io::Result<()> {
+pub(in crate::store) fn wipe_file(path: &Path) -> io::Result<()> {
     let mut file = File::options().write(true).open(path)?;
     let mut left = file.metadata()?.len();
     let zeros = vec![0; 1_024 * 1_024];
