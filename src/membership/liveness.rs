@@ -19,11 +19,9 @@ impl Liveness {
         Self::default()
     }
 
-    /// `member`'s own node gave word at `at`.
+    /// `member`'s own node gave word at `at`. The last word counts, also where the clock was set back since the one before.
     pub fn heard(&self, member: &MemberId, at: Timestamp) {
-        let mut heard = self.heard.write();
-        let last = heard.entry(member.clone()).or_insert(at);
-        *last = at.max(*last);
+        self.heard.write().insert(member.clone(), at);
     }
 
     /// A checkpoint of `size` entries, rightly signed, was seen.
@@ -33,10 +31,11 @@ impl Liveness {
         *known = size.max(*known);
     }
 
-    /// When `member`'s own node last gave word; `None` for not since this node started.
+    /// When `member`'s own node last gave word; `None` for not since this node started, or not since its clock, which says `now`, was set
+    /// back: how long ago that was, nobody can tell.
     #[must_use]
-    pub fn last_heard(&self, member: &MemberId) -> Option<Timestamp> {
-        self.heard.read().get(member).copied()
+    pub fn last_heard(&self, member: &MemberId, now: Timestamp) -> Option<Timestamp> {
+        self.heard.read().get(member).copied().filter(|heard| *heard <= now)
     }
 
     /// The largest size of `feed` that was signed and seen; 0 for none.
