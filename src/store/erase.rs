@@ -200,6 +200,8 @@ impl Writer {
         }
         entries.sort_unstable_by_key(|(seq, _)| *seq);
         let mut filled = 0;
+        // Staged once all of it was read: a read that fails leaves nothing behind.
+        let mut segments = Vec::new();
         for of_segment in entries.chunk_by(|(a, _), (b, _)| segment::number_of(*a) == segment::number_of(*b)) {
             let key = keys::segment(no, segment::number_of(of_segment[0].0));
             let value = shared.engine.get(&key).map_err(|error| StoreError::unreadable(&error))?;
@@ -212,8 +214,9 @@ impl Writer {
                     filled += 1;
                 }
             }
-            group.put(key, segment::pack(&leaves))?;
+            segments.push((key, segment::pack(&leaves)));
         }
+        segments.into_iter().try_for_each(|(key, segment)| group.put(key, segment))?;
         if filled > 0
             && let Some((first, _)) = entries.first()
         {

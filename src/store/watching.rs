@@ -36,11 +36,10 @@ impl Writer {
 
     pub(super) fn stage_removal(&self, ids: &[WatchId], group: &mut Group) -> Result<usize, StoreError> {
         let mut removed = 0;
-        for WatchId(number) in ids {
-            if group.watches.is_removed(*number) {
-                continue;
-            }
-            let Some(watch) = self.held_watch(*number)? else { continue };
+        // Everything is read before anything is staged: a read that fails leaves nothing behind.
+        let held = ids.iter().map(|WatchId(number)| self.held_watch(*number)).collect::<Result<Vec<_>, _>>()?;
+        for (WatchId(number), watch) in ids.iter().zip(held) {
+            let Some(watch) = watch.filter(|_| !group.watches.is_removed(*number)) else { continue };
             group.commit.remove(&keys::watch(*number));
             group.commit.remove(&keys::look(*number));
             group.watches.remove(*number, &watch);
@@ -80,12 +79,11 @@ impl Writer {
         settled: Vec<(Look, Standing, Option<Alert>)>,
         group: &mut Group,
     ) -> Result<(), StoreError> {
-        for (look, standing, alert) in settled {
+        // Everything is read before anything is staged: a read that fails leaves nothing behind.
+        let watches = settled.iter().map(|(look, ..)| self.held_watch(look.watch.0)).collect::<Result<Vec<_>, _>>()?;
+        for ((look, standing, alert), watch) in settled.into_iter().zip(watches) {
             let number = look.watch.0;
-            if group.watches.is_removed(number) {
-                continue;
-            }
-            let Some(watch) = self.held_watch(number)? else { continue };
+            let Some(watch) = watch.filter(|_| !group.watches.is_removed(number)) else { continue };
             let held = self.shared.watches.read();
             if let Some(alert) = alert {
                 if held.alerts() >= MAX_ALERTS {
@@ -122,19 +120,23 @@ impl Writer {
     }
 
     pub(super) fn stage_delivery(&self, id: AlertId, delivered: Delivered, group: &mut Group) -> Result<(), StoreError> {
-        group.commit.put(keys::delivered(), id.0.to_be_bytes().to_vec());
-        group.watches.delivered(id.0);
         match delivered {
-            Delivered::Taken => self.stage_acknowledged(id, group).map(|_| ()),
+            Delivered::Taken => {
+                self.stage_acknowledged(id, group)?;
+            }
             Delivered::Refused(code) => {
                 let key = keys::alert(id.0);
                 let row = self.shared.engine.get(&key).map_err(|e| StoreError::unreadable(&e))?;
-                let Some(row) = row.filter(|_| !group.acknowledged.contains(&id)) else { return Ok(()) };
-                let alert = AlertRow::decode(&*row).ok().and_then(read_alert).ok_or_else(|| damaged("an alert"))?;
-                group.commit.put(key, write_alert(&Alert { refused: code.to_owned(), ..alert }).encode_to_vec());
-                Ok(())
+                if let Some(row) = row.filter(|_| !group.acknowledged.contains(&id)) {
+                    let alert = AlertRow::decode(&*row).ok().and_then(read_alert).ok_or_else(|| damaged("an alert"))?;
+                    group.commit.put(key, write_alert(&Alert { refused: code.to_owned(), ..alert }).encode_to_vec());
+                }
             }
         }
+        // Last: where the alert could not be read, it is handed over again.
+        group.commit.put(keys::delivered(), id.0.to_be_bytes().to_vec());
+        group.watches.delivered(id.0);
+        Ok(())
     }
 
     /// Has the watches looked at that what grew in this group concerns.
