@@ -2,13 +2,13 @@ use std::collections::HashMap;
 
 use parking_lot::RwLock;
 
-use crate::domain::{FeedId, MemberId, Seq, Timestamp};
+use crate::domain::{FeedId, Seq, Timestamp};
 
-/// When each member was last heard, and how large the newest signed checkpoint of each feed is. Bounded by the roster: only
-/// members and feeds of it are ever noted.
+/// When each feed's member was last heard, and how large the newest signed checkpoint of each feed is. Bounded by the roster: only
+/// feeds of it are ever noted.
 #[derive(Default)]
 pub struct Liveness {
-    heard: RwLock<HashMap<MemberId, Timestamp>>,
+    heard: RwLock<HashMap<FeedId, Timestamp>>,
     newest: RwLock<HashMap<FeedId, Seq>>,
 }
 
@@ -19,9 +19,10 @@ impl Liveness {
         Self::default()
     }
 
-    /// `member`'s own node gave word at `at`. The last word counts, also where the clock was set back since the one before.
-    pub fn heard(&self, member: &MemberId, at: Timestamp) {
-        self.heard.write().insert(member.clone(), at);
+    /// The own node of `feed`'s member, whose copy of it was compared with, gave word at `at`. The last word counts, also where the
+    /// clock was set back since the one before.
+    pub fn heard(&self, feed: &FeedId, at: Timestamp) {
+        self.heard.write().insert(feed.clone(), at);
     }
 
     /// A checkpoint of `size` entries, rightly signed, was seen.
@@ -31,11 +32,11 @@ impl Liveness {
         *known = size.max(*known);
     }
 
-    /// When `member`'s own node last gave word; `None` for not since this node started, or not since its clock, which says `now`, was set
-    /// back: how long ago that was, nobody can tell.
+    /// When the own node of `feed`'s member last gave word after its copy was compared with; `None` for not since this node started, or
+    /// not since its clock, which says `now`, was set back: how long ago that was, nobody can tell.
     #[must_use]
-    pub fn last_heard(&self, member: &MemberId, now: Timestamp) -> Option<Timestamp> {
-        self.heard.read().get(member).copied().filter(|heard| *heard <= now)
+    pub fn last_heard(&self, feed: &FeedId, now: Timestamp) -> Option<Timestamp> {
+        self.heard.read().get(feed).copied().filter(|heard| *heard <= now)
     }
 
     /// The largest size of `feed` that was signed and seen; 0 for none.

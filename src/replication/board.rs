@@ -306,8 +306,11 @@ impl Board {
 
     /// The peer has shown more of `feed` than it sends.
     pub(super) fn stalled(&self, member: &MemberId, feed: FeedId, pace: &Pace) {
-        tracing::warn!(code = "FEED_STALLED", peer = %member, %feed, "the peer shows more of the feed than it sends; another one is asked");
-        self.with(member, |peer| peer.stalled.insert(feed, Instant::now() + pace.memory()));
+        let now = Instant::now();
+        let before = self.with(member, |peer| peer.stalled.insert(feed.clone(), now + pace.memory())).flatten();
+        if before.is_none_or(|until| until <= now) {
+            tracing::warn!(code = "FEED_STALLED", peer = %member, %feed, "the peer shows more of the feed than it sends; another one is asked");
+        }
         self.want_replan();
     }
 

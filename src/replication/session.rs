@@ -23,7 +23,7 @@ use super::{
     Directory, FollowCommand, FollowEvent, Link, LinkError, Liveness, Misbehaviour, OwnFeeds, Pace, Reader, Refusal,
     SessionError, Word, heads_digest,
 };
-use crate::domain::{Clock, FeedId, MemberId, Seq};
+use crate::domain::{Audience, Clock, FeedId, MemberId, Seq};
 use crate::feed::{ForkProof, Hash};
 use crate::store::{Announcer, FeedState, Store, StoreError};
 
@@ -199,6 +199,8 @@ struct Session<'a> {
     stale: BTreeSet<FeedId>,
     /// Sizes beyond what is held that the peer has shown, and the weight of heartbeats since a batch of it came.
     ahead: BTreeMap<FeedId, (Seq, u32)>,
+    /// The peer's own feeds that were compared: of these it gives word.
+    compared: BTreeSet<FeedId>,
     /// Serial and digest of the peer's roster.
     roster: (u64, Hash),
     /// A roster that the peer claims to hold and that was not taken.
@@ -225,6 +227,7 @@ impl<'a> Session<'a> {
             gaps: BTreeMap::new(),
             stale: BTreeSet::new(),
             ahead: BTreeMap::new(),
+            compared: BTreeSet::new(),
             roster: (0, Hash([0; 32])),
             refused_roster: None,
             listings: Allowance::new(ctx.pace.allowance()),
@@ -237,16 +240,19 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The first heartbeat: heads are compared before anything is followed.
+    /// The first heartbeat: heads are compared before anything is followed, and before the peer counts as heard. It may have said
+    /// anything since it was heard last.
     async fn greet(&mut self, word: Word) -> Result<(), SessionError> {
         self.roster = word.roster();
-        self.hear(word).await?;
+        self.weigh_roster(word).await?;
         if self.agrees(word.heads_digest).await? {
             self.at_one();
-            return Ok(());
+        } else {
+            self.listings.is_due();
+            self.exchange_heads().await?;
         }
-        self.listings.is_due();
-        self.exchange_heads().await
+        self.hear();
+        Ok(())
     }
 
     /// Sends a waiting command. Where the peer reads no more, the events say why.
@@ -317,7 +323,8 @@ impl<'a> Session<'a> {
 
     async fn heartbeat(&mut self, word: Word) -> Result<(), SessionError> {
         self.progress = true;
-        self.hear(word).await?;
+        self.hear();
+        self.weigh_roster(word).await?;
         let weight = if std::mem::take(&mut self.flowing) { FLOWING } else { QUIET };
         if self.agrees(word.heads_digest).await? {
             self.at_one();
@@ -337,11 +344,15 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Notes that the peer is there, and has a look at its roster where that is another one.
-    async fn hear(&mut self, word: Word) -> Result<(), SessionError> {
+    /// Notes that the peer is there.
+    fn hear(&self) {
         let now = self.ctx.clock.now();
-        self.ctx.liveness.heard(self.peer, now);
+        self.compared.iter().for_each(|feed| self.ctx.liveness.heard(feed, now));
         self.ctx.board.heard(self.peer, now);
+    }
+
+    /// Has a look at the peer's roster where that is another one.
+    async fn weigh_roster(&mut self, word: Word) -> Result<(), SessionError> {
         let theirs = word.roster();
         let mine = self.my_roster();
         if theirs == mine {
@@ -380,16 +391,23 @@ impl<'a> Session<'a> {
         (signed.roster().serial, signed.digest())
     }
 
-    /// Notes the feeds that the peer has shown more of than it sends: whoever withholds them must not be their only source.
+    /// Notes the feeds that the peer has shown more of than it sends: whoever withholds them must not be their only source. Where it is,
+    /// it is asked for them again, because it may believe that it has sent them.
     async fn find_stalled(&mut self, weight: u32) -> Result<(), SessionError> {
         let held = self.ctx.reader.held().await?;
         self.ahead.retain(|feed, (size, _)| *size > held.size(feed));
+        let mut stalled = Vec::new();
         for (feed, (_, waited)) in self.ahead.iter_mut().filter(|(feed, _)| self.followed.contains(*feed)) {
-            let before = *waited;
             *waited = waited.saturating_add(weight);
-            if before < STALLED && *waited >= STALLED {
-                self.ctx.board.stalled(self.peer, feed.clone(), &self.ctx.pace);
+            if *waited >= STALLED {
+                *waited = 0;
+                stalled.push(feed.clone());
             }
+        }
+        for feed in stalled {
+            self.ctx.board.stalled(self.peer, feed.clone(), &self.ctx.pace);
+            let size = held.size(&feed);
+            self.ask_for(feed, size);
         }
         Ok(())
     }
@@ -410,6 +428,17 @@ impl<'a> Session<'a> {
         self.ahead.clear();
         self.ctx.board.showed(self.peer, BTreeMap::new(), BTreeSet::new());
         self.ctx.board.complaints(self.peer, Occasion::Heads, vec![]);
+        self.note_compared();
+    }
+
+    /// The peer's heads are known. Of a group's feeds they tell only by the same roster.
+    fn note_compared(&mut self) {
+        let signed = self.ctx.directory.roster();
+        let (roster, me) = (signed.roster(), self.ctx.directory.member());
+        let feed = |audience| FeedId { member: self.peer.clone(), audience };
+        let shared = roster.groups.iter().filter(|group| group.members.contains(me) && group.members.contains(self.peer));
+        let shared = shared.filter(|_| self.roster.0 == roster.serial).map(|group| feed(Audience::Group(group.name.clone())));
+        self.compared = shared.chain([feed(Audience::Alliance)]).collect();
         self.ctx.confirm_by(self.peer, self.roster.0);
     }
 
@@ -436,7 +465,7 @@ impl<'a> Session<'a> {
         self.ahead = ahead.iter().map(|(feed, size)| (feed.clone(), (*size, self.waited(feed)))).collect();
         self.ctx.board.showed(self.peer, ahead, findings.stale);
         self.ctx.board.complaints(self.peer, Occasion::Heads, findings.complaints);
-        self.ctx.confirm_by(self.peer, self.roster.0);
+        self.note_compared();
         Ok(())
     }
 

@@ -167,7 +167,7 @@ impl FreshnessBoard {
         FeedFreshness {
             size,
             newest_size: size.max(self.liveness.newest_size(&feed)),
-            last_heard: if own { Some(now) } else { self.liveness.last_heard(&feed.member, now) },
+            last_heard: if own { Some(now) } else { self.liveness.last_heard(&feed, now) },
             state: match self.store.feed_state(&feed) {
                 FeedState::Followed if expelled => FeedState::Expelled,
                 state => state,

@@ -15,7 +15,7 @@ async fn three_nodes_converge_and_hear_each_other() {
     world.node("c").append("all", 0..2).await;
     world.converge(705).await;
     let c = world.node("c");
-    assert!(c.liveness.last_heard(&id("a"), world.clock.now()).is_some());
+    assert!(c.liveness.last_heard(&feed("a/all"), world.clock.now()).is_some());
     assert_eq!(c.liveness.newest_size(&feed("a/all")).get(), 700);
     world.until("status", |w| w.node("c").peer("a").is_some_and(|p| p.following == 1 && p.last_error.is_none())).await;
 }

@@ -1,6 +1,6 @@
 //! An answer says of every feed how fresh it is.
 
-use super::world::{World, allegation, feed, member};
+use super::world::{World, allegation, feed};
 use crate::domain::{MemberState, Seq, Timestamp};
 use crate::feed::{Checkpoint, ForkProof, Hash, SignedCheckpoint};
 use crate::store::{FeedFreshness, FeedState};
@@ -12,7 +12,7 @@ async fn silent_expelled_and_quarantined_members_are_told_apart() {
         world.node(id).submit(allegation("shop.test", 1)).await.expect("taken");
         world.deliver(&format!("{id}/all"), "asker").await;
     }
-    world.node("asker").liveness.heard(&member("forked"), Timestamp::from_unix_ms(7));
+    world.node("asker").liveness.heard(&feed("forked/all"), Timestamp::from_unix_ms(7));
     world.node("asker").liveness.newest(&feed("silent/all"), Seq::new(12));
     let checkpoint = |root| {
         let checkpoint = Checkpoint { feed: feed("forked/all"), size: Seq::new(1), root: Hash([root; 32]) };
