@@ -206,7 +206,8 @@ pub struct StoreHealth {
     pub problem: Option<(&'static str, String)>,
 }
 
-/// What waits for the store's writer: at most [`MAX_COMMIT_QUEUE`] requests and [`MAX_COMMIT_QUEUE_BYTES`] bytes.
+/// What waits for the store's writer: at most [`MAX_COMMIT_QUEUE`](crate::domain::limits::MAX_COMMIT_QUEUE)
+/// requests and [`MAX_COMMIT_QUEUE_BYTES`](crate::domain::limits::MAX_COMMIT_QUEUE_BYTES) bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QueueDepth {
     /// Requests.

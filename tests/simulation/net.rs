@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use countermark::domain::{FeedId, MemberId, Seq};
+use countermark::domain::{FeedId, MemberId, NodeVersion, Seq};
 use countermark::feed::{EntryBytes, Hash};
 use countermark::membership::Directory;
 use countermark::replication::{
@@ -225,7 +225,8 @@ impl Dialer for NetDialer {
         self.net.pass(&back, &connection, 0, "accepted").await?;
         self.net.open.lock().entry(there.clone()).or_default().push(connection.clone());
         let received = self.net.with(&back, |way| way.bytes.clone());
-        Ok(Box::new(MemoryLink { net: self.net.clone(), there, back, connection, received }))
+        let version = NodeVersion::own();
+        Ok(Box::new(MemoryLink { net: self.net.clone(), there, back, connection, received, version }))
     }
 }
 
@@ -235,6 +236,7 @@ struct MemoryLink {
     back: Ends,
     connection: CancellationToken,
     received: Arc<AtomicU64>,
+    version: NodeVersion,
 }
 
 impl Drop for MemoryLink {
@@ -274,6 +276,10 @@ impl MemoryLink {
 
 #[async_trait]
 impl Link for MemoryLink {
+    fn version(&self) -> &NodeVersion {
+        &self.version
+    }
+
     async fn roster(&self) -> Result<Bytes, LinkError> {
         let question = async |endpoint: &Endpoint, _: &MemberId| Ok(endpoint.serving.roster_note());
         self.ask("roster", question, Liar::roster, Bytes::len).await
