@@ -215,6 +215,9 @@ impl Alliance {
     pub(crate) fn lie(&mut self, from: usize, to: Option<usize>, lies: &[super::lies::Lie]) {
         self.liars.insert(self.nodes[from].member.clone());
         for other in (0..self.nodes.len()).filter(|other| *other != from && to.is_none_or(|to| to == *other)) {
+            if self.nodes[other].member == self.nodes[from].member {
+                continue;
+            }
             self.net.set_lies(&self.ends(from, other), lies.to_vec());
         }
     }
@@ -253,7 +256,8 @@ impl Alliance {
             }
             Op::Break { a, b } => self.net.break_between(&self.nodes[a].member, &self.nodes[b].member),
             Op::Skew { member, ms } => {
-                self.skewed.insert(member);
+                let nodes = self.nodes.iter().enumerate().filter(|(_, node)| node.member == self.nodes[member].member);
+                self.skewed.extend(nodes.map(|(i, _)| i));
                 self.nodes[member].clock.jump(ms);
             }
             Op::Crash { member } => self.crash(member).await,
@@ -270,6 +274,7 @@ impl Alliance {
             }
             Op::LoseDisk { member } => self.lose_disk(member).await,
             Op::Fork { member, before, after } => self.fork(member, before, after).await,
+            Op::Twin { member, side, count } => self.twin(member, side, count).await,
             Op::Lie { member, to, ref lies } => self.lie(member, to, lies),
             Op::Honest => self.net.end_lies(self.liar_id()),
             Op::Expel { member } => self.expel(member).await,
@@ -501,6 +506,35 @@ impl Alliance {
         self.said.retain(|feed, _| feed.member != forker);
     }
 
+    /// A member runs two nodes with one name, and hands different things in to each.
+    async fn twin(&mut self, member: usize, side: u64, count: u64) {
+        let honest = self.nodes.len() - self.forkers.len() - usize::from(self.liar.is_some());
+        let forker = self.nodes[member].member.clone();
+        if self.nodes[member].running.is_none()
+            || self.liar == Some(member)
+            || honest <= 2
+            || !self.forkers.insert(forker.clone())
+        {
+            return;
+        }
+        let twin = self.nodes[member].twin();
+        for (i, node) in self.nodes.iter().enumerate().filter(|(i, _)| side >> i & 1 == 1) {
+            self.net.trace.note(format_args!("{} gets to the twin of {forker}", name(i)));
+            self.net.lead_to_twin(&(node.member.clone(), forker.clone()));
+        }
+        self.nodes.push(twin);
+        let twin = self.nodes.len() - 1;
+        // Both look at one clock.
+        if self.skewed.contains(&member) {
+            self.skewed.insert(twin);
+        }
+        self.start(twin, OwnFeeds::Trust).await;
+        for node in [twin, member] {
+            self.append(node, &Audience::Alliance, count).await;
+        }
+        self.said.retain(|feed, _| feed.member != forker);
+    }
+
     async fn publish(&mut self, roster: Roster) {
         let note = signed(roster.clone());
         self.rosters.push(roster);
@@ -534,7 +568,8 @@ impl Alliance {
 
     /// Looks at a node: what answers would rest on now, and that what it holds has only grown.
     pub(crate) fn look(&mut self, member: usize) {
-        if self.nodes[member].running.is_some() {
+        // A machine that has just lost its power shows nothing any more.
+        if self.nodes[member].running.is_some() && self.nodes[member].disk.is_open() {
             let broken = self.freshness_of(member).err().into_iter().chain(self.growth_of(member).err());
             let broken: Vec<String> = broken.map(|why| format!("{}: {why}", name(member))).collect();
             self.broken.extend(broken);

@@ -68,7 +68,10 @@ struct Way {
 pub(crate) struct Net {
     pub(crate) trace: Trace,
     seed: u64,
-    nodes: Mutex<BTreeMap<MemberId, Arc<Endpoint>>>,
+    /// The nodes of each member: one, or the second one of a member that runs two with one name.
+    nodes: Mutex<BTreeMap<(MemberId, bool), Arc<Endpoint>>>,
+    /// Who gets to the second node of a member.
+    to_twin: Mutex<BTreeSet<Ends>>,
     ways: Mutex<BTreeMap<Ends, Way>>,
     /// Connections by who dialled whom.
     open: Mutex<BTreeMap<Ends, Vec<CancellationToken>>>,
@@ -84,8 +87,14 @@ fn unreachable() -> LinkError {
 
 impl Net {
     pub(crate) fn new(seed: u64) -> Arc<Self> {
-        let (nodes, ways, open) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Arc::new(Self { trace: Trace::new(), seed, nodes, ways, open })
+        Arc::new(Self {
+            trace: Trace::new(),
+            seed,
+            nodes: Mutex::default(),
+            to_twin: Mutex::default(),
+            ways: Mutex::default(),
+            open: Mutex::default(),
+        })
     }
 
     fn with<T>(&self, ends: &Ends, change: impl FnOnce(&mut Way) -> T) -> T {
@@ -134,13 +143,13 @@ impl Net {
         }
     }
 
-    pub(crate) fn arrive(&self, member: &MemberId, endpoint: Endpoint) {
-        self.nodes.lock().insert(member.clone(), Arc::new(endpoint));
+    pub(crate) fn arrive(&self, member: &MemberId, is_twin: bool, endpoint: Endpoint) {
+        self.nodes.lock().insert((member.clone(), is_twin), Arc::new(endpoint));
     }
 
-    /// The node is gone, and with it whatever it was connected to.
-    pub(crate) fn leave(&self, member: &MemberId) {
-        self.nodes.lock().remove(member);
+    /// The node is gone, and with it whatever its member is connected to.
+    pub(crate) fn leave(&self, member: &MemberId, is_twin: bool) {
+        self.nodes.lock().remove(&(member.clone(), is_twin));
         let mut open = self.open.lock();
         for ((from, to), connections) in open.iter_mut() {
             if from == member || to == member {
@@ -149,8 +158,15 @@ impl Net {
         }
     }
 
-    fn endpoint(&self, member: &MemberId) -> Option<Arc<Endpoint>> {
-        self.nodes.lock().get(member).cloned()
+    /// From now on `from` gets to the second node of `to`.
+    pub(crate) fn lead_to_twin(&self, ends: &Ends) {
+        self.to_twin.lock().insert(ends.clone());
+        self.break_between(&ends.0, &ends.1);
+    }
+
+    fn endpoint(&self, there: &Ends) -> Option<Arc<Endpoint>> {
+        let is_twin = self.to_twin.lock().contains(there);
+        self.nodes.lock().get(&(there.1.clone(), is_twin)).cloned()
     }
 
     /// Bytes that arrived on all ways between nodes other than these.
@@ -217,7 +233,7 @@ impl Dialer for NetDialer {
             return Err(unreachable());
         }
         self.net.pass(&there, &connection, 0, "dial").await?;
-        let endpoint = self.net.endpoint(member).ok_or_else(unreachable)?;
+        let endpoint = self.net.endpoint(&there).ok_or_else(unreachable)?;
         if !endpoint.directory.roster().roster().is_active(&self.me) {
             return Err(LinkError::new("PEER_REFUSED", "not an active member"));
         }
@@ -247,7 +263,7 @@ impl Drop for MemoryLink {
 
 impl MemoryLink {
     fn endpoint(&self) -> Result<Arc<Endpoint>, LinkError> {
-        self.net.endpoint(&self.there.1).ok_or_else(broken)
+        self.net.endpoint(&self.there).ok_or_else(broken)
     }
 
     /// Asks the peer among its own tasks, so that it does not close its store under the question; what it answers may be a lie.

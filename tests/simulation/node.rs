@@ -73,6 +73,8 @@ pub(crate) struct Running {
 /// See the module.
 pub(crate) struct Node {
     pub(crate) member: MemberId,
+    /// The second one that its member runs.
+    is_twin: bool,
     key: Arc<SigningKey>,
     pub(crate) disk: ModelDisk,
     pub(crate) clock: Arc<SkewedClock>,
@@ -102,7 +104,22 @@ impl Node {
     ) -> Self {
         let entropy = Arc::new(MomentaryEntropy { began: Instant::now(), seed });
         let (disk, clock) = (ModelDisk::new(), SkewedClock::new());
-        Self { member: member.clone(), key, disk, clock, entropy, running: None, at_hand, secretariat }
+        Self { member: member.clone(), is_twin: false, key, disk, clock, entropy, running: None, at_hand, secretariat }
+    }
+
+    /// A second node of the same member, with a copy of its disk. It does not run.
+    pub(crate) fn twin(&self) -> Self {
+        Self {
+            member: self.member.clone(),
+            is_twin: true,
+            key: self.key.clone(),
+            disk: self.disk.copy(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            running: None,
+            at_hand: self.at_hand.clone(),
+            secretariat: self.secretariat,
+        }
     }
 
     pub(crate) fn store(&self) -> Option<&Arc<Store>> {
@@ -136,6 +153,7 @@ impl Node {
         let pace = Pace::default();
         net.arrive(
             &self.member,
+            self.is_twin,
             Endpoint {
                 serving: ServeContext::new(reader.clone(), directory.clone(), pace, self.key.clone()),
                 directory: directory.clone(),
@@ -162,7 +180,7 @@ impl Node {
     /// Stops it; all of its tasks are joined and its store closed.
     pub(crate) async fn stop(&mut self, net: &Net) {
         let Some(running) = self.running.take() else { return };
-        net.leave(&self.member);
+        net.leave(&self.member, self.is_twin);
         running.shutdown.cancel();
         running.tasks.close();
         timeout(PATIENCE, running.tasks.wait()).await.unwrap_or_else(|_| panic!("{}: a task does not end", self.member));

@@ -52,6 +52,8 @@ pub(crate) enum Op {
     LoseDisk { member: usize },
     /// A member adds to its feed, puts an older copy of its disk back and goes on from there.
     Fork { member: usize, before: u64, after: u64 },
+    /// A member runs a second node beside the first, from a copy of its disk; those with a bit in `side` get to that one.
+    Twin { member: usize, side: u64, count: u64 },
     /// A member lies to another, or to all of them.
     Lie { member: usize, to: Option<usize>, lies: Vec<Lie> },
     /// Nobody lies any more.
@@ -155,6 +157,7 @@ fn op(dice: &mut Dice, members: usize, groups: usize) -> Op {
             Op::DiskFails { member, after, power: dice.chance(60), remains: u8::try_from(dice.roll(3)).expect("small") }
         }
         89 => Op::LoseDisk { member },
+        90 if dice.chance(50) => Op::Twin { member, side: pick, count: 1 + dice.roll(20) },
         90 => Op::Fork { member, before: 1 + dice.roll(20), after: 1 + dice.roll(20) },
         91..=93 => {
             let lies = (0..1 + dice.roll(2)).map(|_| LIES[dice.index(LIES.len())]).collect();
