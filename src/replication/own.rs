@@ -57,16 +57,14 @@ impl Context {
         feeds
     }
 
-    /// `peer`, whose roster has this `serial`, showed its heads, and holds no more of the own feeds that still wait than this
-    /// node. Of a group it can tell only by the same roster: by another one it may not have shown that group's feeds.
-    pub(super) fn confirm_by(&self, peer: &MemberId, serial: u64) {
+    /// `peer`, which has the same roster, showed its heads, and holds no more of the own feeds that still wait than this node.
+    pub(super) fn confirm_by(&self, peer: &MemberId) {
         let signed = self.directory.roster();
-        let same = serial == signed.roster().serial;
         for feed in self.waiting_for(peer) {
             let complete = self.liveness.newest_size(&feed) <= self.store().size(&feed);
             let others = || sharers(signed.roster(), self.directory.member(), &feed);
             let heard_all = self.own != OwnFeeds::Recover || self.board.none_expected(others(), &self.pace);
-            if (same || feed.audience == crate::domain::Audience::Alliance) && complete && heard_all {
+            if complete && heard_all {
                 self.store().confirm(&feed);
                 tracing::info!(%feed, %peer, "the own feed was compared with another member's copy, and is written to");
             }

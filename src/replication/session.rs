@@ -431,15 +431,20 @@ impl<'a> Session<'a> {
         self.note_compared();
     }
 
-    /// The peer's heads are known. Of a group's feeds they tell only by the same roster.
+    /// The peer's heads are known. They tell only by the same roster: by another one it may have shown less than it holds, down to
+    /// nothing where that one knows this node, or the peer itself, as expelled.
     fn note_compared(&mut self) {
         let signed = self.ctx.directory.roster();
         let (roster, me) = (signed.roster(), self.ctx.directory.member());
+        if self.roster.0 != roster.serial {
+            self.compared.clear();
+            return;
+        }
         let feed = |audience| FeedId { member: self.peer.clone(), audience };
         let shared = roster.groups.iter().filter(|group| group.members.contains(me) && group.members.contains(self.peer));
-        let shared = shared.filter(|_| self.roster.0 == roster.serial).map(|group| feed(Audience::Group(group.name.clone())));
+        let shared = shared.map(|group| feed(Audience::Group(group.name.clone())));
         self.compared = shared.chain([feed(Audience::Alliance)]).collect();
-        self.ctx.confirm_by(self.peer, self.roster.0);
+        self.ctx.confirm_by(self.peer);
     }
 
     /// Asks for the peer's heads, and draws the conclusions.

@@ -6,8 +6,11 @@ use super::runs::run;
 
 fn holds(members: usize, groups: &[&[usize]], ops: &[(u64, Op)]) {
     let groups = groups.iter().map(|group| group.to_vec()).collect();
-    let plan = Plan { seed: 1, members, groups, liar: None, ops: ops.to_vec() };
-    if let Err((broken, tail)) = run(&plan) {
+    is_kept(&Plan { seed: 1, members, groups, liar: None, ops: ops.to_vec() });
+}
+
+fn is_kept(plan: &Plan) {
+    if let Err((broken, tail)) = run(plan) {
         panic!("{broken}\n{plan}\n{tail}");
     }
 }
@@ -45,4 +48,20 @@ fn nothing_is_heard_of_a_group_before_it_was_asked_about() {
         vec![(30_000, Op::Append { member: 1, group: Some(0), count: 5 }), (400_000, Op::Regroup { member: 2, group: 0 })];
     ops.extend(std::iter::repeat_n((150, Op::Look { member: 2 }), 300));
     holds(3, &[&[0, 1]], &ops);
+}
+
+/// A member that was let in again and did not know it yet showed nothing of what it held, and that nothing agreed with a node that had lost
+/// its disk: such a node would have gone on from there, and signed a second history.
+#[test]
+fn whoever_has_another_roster_confirms_nothing() {
+    let ops = [
+        (22_181, Op::Expel { member: 2 }),
+        (19_371, Op::Append { member: 1, group: None, count: 17 }),
+        (10, Op::Append { member: 2, group: None, count: 40 }),
+        (29, Op::LoseDisk { member: 1 }),
+        (1_301, Op::Expel { member: 2 }),
+        (457, Op::Retract { member: 1, pick: 2_689_913_762 }),
+    ];
+    let plan = Plan { seed: 4_034, members: 3, groups: vec![vec![0, 2], vec![1]], liar: None, ops: ops.to_vec() };
+    is_kept(&plan);
 }
