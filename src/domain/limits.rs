@@ -217,9 +217,9 @@ pub const MAX_CALLS: usize = 2_048;
 /// The same of one caller, so that others have room.
 pub const MAX_CALLS_EACH: usize = 1_024;
 /// Streams of rows at hand on one listener: each may hold some 16 MiB of rows that are worked on.
-pub const MAX_ROW_STREAMS: usize = 32;
-/// The same of one caller: more of them are no faster.
-pub const MAX_ROW_STREAMS_EACH: usize = 8;
+pub const MAX_ROW_STREAMS: usize = 64;
+/// The same of one caller: where the holders of a key are far away, so many of them still keep a node busy; more are no faster.
+pub const MAX_ROW_STREAMS_EACH: usize = 16;
 /// Streams that stand for long at hand on one listener: a thousand members that follow feeds, and again while they reconnect.
 pub const MAX_STANDING: usize = 4_096;
 /// The same of one caller: as many as its connections need, and some tools beside.
