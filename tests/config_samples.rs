@@ -23,7 +23,7 @@ fn node(path: &Path) -> NodeConfig {
     NodeConfig::load(path, &Environment::default()).expect("a good sample").config
 }
 
-/// `section.key` of everything in `value`; what stands in an array is told by its first element.
+/// `section.key` of everything in `value`; what stands in an array is told by all of its elements.
 fn keys(value: &Value, path: &str, into: &mut BTreeSet<String>) {
     match value {
         Value::Object(members) if !members.is_empty() => {
@@ -31,7 +31,9 @@ fn keys(value: &Value, path: &str, into: &mut BTreeSet<String>) {
                 keys(value, &if path.is_empty() { name.clone() } else { format!("{path}.{name}") }, into);
             }
         }
-        Value::Array(items) if items.first().is_some_and(Value::is_object) => keys(&items[0], path, into),
+        Value::Array(items) if items.first().is_some_and(Value::is_object) => {
+            items.iter().for_each(|item| keys(item, path, into));
+        }
         _ => drop(into.insert(path.to_owned())),
     }
 }
