@@ -208,8 +208,9 @@ async fn attack(mut stream: TlsStream<TcpStream>, what: Attack) -> usize {
         stream.write_all(&frame(SETTINGS, 0, 0, &[])).await?;
         for number in 0.. {
             let frames = what(number);
-            stream.write_all(&frames).await?;
+            // Counted before it is known whether all of it is taken: a node may end this in the middle.
             sent += frames.len();
+            stream.write_all(&frames).await?;
             if sent > ATTACK_BYTES {
                 break;
             }
