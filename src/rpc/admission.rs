@@ -22,7 +22,7 @@ use crate::domain::limits::{
 };
 
 /// Seconds of calls that may come at once.
-const BURST_SECONDS: NonZeroU32 = NonZeroU32::new(2).unwrap();
+const BURST_SECONDS: NonZeroU32 = NonZeroU32::new(2).expect("two is not zero");
 
 /// Why a call is not taken on now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
