@@ -29,8 +29,8 @@ use crate::rpc::proto::screening_service_server::ScreeningServiceServer;
 use crate::rpc::proto::signal_service_server::SignalServiceServer;
 use crate::rpc::proto::watch_service_server::WatchServiceServer;
 use crate::rpc::{
-    AuditServer, CallMeters, CaseServer, Gate, KeyServer, LeadServer, Listener, NodeServer, PeerServer, ScreeningServer,
-    SignalServer, WatchServer,
+    AuditServer, CaseServer, Gate, KeyServer, LeadServer, Listener, NodeServer, PeerServer, ScreeningServer, SignalServer,
+    WatchServer,
 };
 
 type Layers = Stack<Gate, Identity>;
@@ -131,7 +131,7 @@ impl Parts {
 
     /// Counts who is not let in.
     fn counting(&self, acceptor: Acceptor, listener: Listener) -> Acceptor {
-        let calls: CallMeters = self.counted.calls.clone();
+        let calls = self.counted.calls.clone();
         acceptor.on_refused(move |refusal| calls.refused(listener, refusal))
     }
 }

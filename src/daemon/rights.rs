@@ -14,7 +14,7 @@ use crate::membership::{Directory, DirectoryError};
 use crate::rpc::AccessList;
 use crate::rpc::acceptor::{OpenConnections, PeerInfo};
 use crate::rpc::identity::Identity;
-use crate::rpc::tls::{Credentials, Revocations, TlsError, TrustAnchors, client_config, server_config, verify_node};
+use crate::rpc::tls::{Credentials, Revocations, TrustAnchors, client_config, server_config, verify_node};
 use crate::service::{Deadline, Deadlines, Ending, Pseudonymiser};
 
 /// What a running node can be given anew.
@@ -60,7 +60,10 @@ struct Built {
     peers: rustls::ServerConfig,
     clients: rustls::ServerConfig,
     dialling: rustls::ClientConfig,
+    /// In the order of what ends.
     deadlines: Vec<Deadline>,
+    /// What the lists of the alliance's CA revoke, and those of the member's own.
+    revoked: (Revocations, Revocations),
     basis: Basis,
 }
 
@@ -76,26 +79,24 @@ impl Built {
         if certificate.identity != (Identity::Node { alliance: alliance.clone(), member: member.clone() }) {
             return Err(StartError::WrongCertificate(certificate.identity.to_string()));
         }
+        let revoked = (peers.revocations()?, clients.revocations()?);
+        let certificates = [
+            (Ending::NodeCertificate, Some(certificate.not_after)),
+            (Ending::AllianceCa, Some(peers.not_after()?)),
+            (Ending::ClientCa, Some(clients.not_after()?)),
+            (Ending::AllianceCrl, revoked.0.next_update),
+            (Ending::ClientCrl, revoked.1.next_update),
+        ];
+        let deadlines = certificates.into_iter().filter_map(|(ending, at)| Some(Deadline { ending, at: at? }));
         Ok(Self {
             peers: server_config(own, peers)?,
             clients: server_config(own, clients)?,
             dialling: client_config(own, peers)?,
-            deadlines: deadlines(certificate.not_after, peers, clients)?,
+            deadlines: deadlines.collect(),
+            revoked,
             basis: Basis { own_until: certificate.not_after, peers_ca: peers.ca.clone(), clients_ca: clients.ca.clone() },
         })
     }
-}
-
-/// In the order of what ends.
-fn deadlines(own_until: Timestamp, peers: &TrustAnchors, clients: &TrustAnchors) -> Result<Vec<Deadline>, TlsError> {
-    let certificates = [
-        (Ending::NodeCertificate, Some(own_until)),
-        (Ending::AllianceCa, Some(peers.not_after()?)),
-        (Ending::ClientCa, Some(clients.not_after()?)),
-        (Ending::AllianceCrl, peers.revocations()?.next_update),
-        (Ending::ClientCrl, clients.revocations()?.next_update),
-    ];
-    Ok(certificates.into_iter().filter_map(|(ending, at)| Some(Deadline { ending, at: at? })).collect())
 }
 
 impl Tls {
@@ -139,8 +140,8 @@ impl Rights {
     pub(super) async fn renew(&self, renewal: Renewal) -> Result<(), StartError> {
         let Renewal { credentials, peers, clients, access, roster } = renewal;
         let whose = (self.directory.alliance(), self.directory.member());
-        let built = Built::new(&credentials, &peers, &clients, whose, self.clock.now())?;
-        let revoked = (peers.revocations()?, clients.revocations()?);
+        let mut built = Built::new(&credentials, &peers, &clients, whose, self.clock.now())?;
+        let revoked = std::mem::take(&mut built.revoked);
         let newer = roster.map(|note| self.newer(note)).transpose()?.flatten();
         let in_force = self.directory.roster();
         self.pseudonymiser.ready(newer.as_ref().unwrap_or(&in_force).roster())?;

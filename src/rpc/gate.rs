@@ -260,11 +260,7 @@ impl Call {
         let event = (self.identity.clone(), self.method.name.clone(), code.to_owned());
         let Some(held_back) = self.gate.refusals.pass(event, Instant::now()) else { return };
         let caller = self.identity.as_ref().map(ToString::to_string).unwrap_or_default();
-        let client = match &self.identity {
-            Some(Identity::Client { name, .. }) => name.as_str(),
-            Some(Identity::Node { member, .. }) => member.as_str(),
-            None => "",
-        };
+        let client = self.identity.as_ref().map_or("", Identity::own_name);
         tracing::warn!(code, client, caller, method = &*self.method.name, held_back, "{what}");
     }
 }

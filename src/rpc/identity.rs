@@ -50,6 +50,15 @@ impl Identity {
             Self::Node { member, .. } | Self::Client { member, .. } => member,
         }
     }
+
+    /// Its own name on the listener that serves it: a client's, or the member whose node it is.
+    #[must_use]
+    pub fn own_name(&self) -> &str {
+        match self {
+            Self::Client { name, .. } => name.as_str(),
+            Self::Node { member, .. } => member.as_str(),
+        }
+    }
 }
 
 impl fmt::Display for Identity {

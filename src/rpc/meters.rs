@@ -156,11 +156,7 @@ impl CallMeters {
 
     /// A call has come in.
     pub(super) fn begin(&self, listener: Listener, method: Method, identity: Option<&Identity>) -> CallMeter {
-        let caller = match identity {
-            Some(Identity::Client { name, .. }) => name.to_string(),
-            Some(Identity::Node { member, .. }) => member.to_string(),
-            None => String::new(),
-        };
+        let caller = identity.map_or("", Identity::own_name).to_owned();
         let listener = listener.as_str();
         self.in_flight.get_or_create(&ListenerLabels { listener }).inc();
         CallMeter { meters: self.clone(), listener, method, caller, begun: Instant::now(), code: Code::Cancelled }

@@ -16,11 +16,11 @@ use tar::{Builder, Header};
 use tokio::net::TcpStream;
 
 use super::Diagnosis;
-use crate::cli::Environment;
 use crate::cli::failure::Failure;
 use crate::cli::output::Show as _;
 use crate::cli::status;
-use crate::config::{LoadedConfig, NodeConfig};
+use crate::config::{NodeConfig, Summary};
+use crate::domain::Timestamp;
 use crate::rpc::proto::GetStatusResponse;
 
 /// Time for the metrics.
@@ -33,11 +33,16 @@ const MACHINE: [&str; 4] = ["/proc/version", "/etc/os-release", "/proc/meminfo",
 /// What goes into a bundle beside the findings.
 #[derive(Default)]
 pub(super) struct Contents {
+    configuration: Option<Summary>,
     status: Option<GetStatusResponse>,
     metrics: Option<Result<Vec<u8>, String>>,
 }
 
 impl Contents {
+    pub(super) fn configuration(&mut self, summary: Option<Summary>) {
+        self.configuration = summary;
+    }
+
     pub(super) fn status(&mut self, status: GetStatusResponse) {
         self.status = Some(status);
     }
@@ -55,39 +60,25 @@ impl Contents {
     ///
     /// # Errors
     /// Where there is such a file already, or no room.
-    pub(super) fn write(
-        self,
-        file: &Path,
-        diagnosis: &Diagnosis,
-        loaded: Option<&LoadedConfig>,
-        environment: &Environment,
-    ) -> Result<(), Failure> {
+    pub(super) fn write(self, file: &Path, diagnosis: &Diagnosis, now: Timestamp) -> Result<(), Failure> {
         let of = |error: io::Error| Failure::of("BUNDLE", &error).advise("name a new file in a folder that you may write to");
         let new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(of)?;
-        let mut archive = Archive {
-            tar: Builder::new(GzEncoder::new(new, Compression::default())),
-            now: environment.now().unix_ms() / 1_000,
-        };
-        for (name, bytes) in self.files(diagnosis, loaded, environment)? {
+        let mut archive =
+            Archive { tar: Builder::new(GzEncoder::new(new, Compression::default())), now: now.unix_ms() / 1_000 };
+        for (name, bytes) in self.files(diagnosis)? {
             archive.add(&name, &bytes).map_err(of)?;
         }
         archive.tar.into_inner().and_then(GzEncoder::finish).and_then(|file| file.sync_all()).map_err(of)
     }
 
-    fn files(
-        self,
-        diagnosis: &Diagnosis,
-        loaded: Option<&LoadedConfig>,
-        environment: &Environment,
-    ) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    fn files(self, diagnosis: &Diagnosis) -> Result<Vec<(String, Vec<u8>)>, Failure> {
         let json = |error: serde_json::Error| Failure::of("BUNDLE_JSON", &error);
         let mut files = vec![
             ("version.txt".to_owned(), format!("countermark {}\n", env!("CARGO_PKG_VERSION")).into_bytes()),
             ("doctor.txt".to_owned(), diagnosis.table().into_bytes()),
             ("doctor.json".to_owned(), serde_json::to_vec_pretty(diagnosis).map_err(json)?),
         ];
-        let summary = loaded.and_then(|loaded| loaded.summary(&loaded.materials(environment.now()).ok()?).ok());
-        files.extend(summary.map(|summary| ("configuration.txt".to_owned(), summary.to_string().into_bytes())));
+        files.extend(self.configuration.map(|summary| ("configuration.txt".to_owned(), summary.to_string().into_bytes())));
         if let Some(status) = self.status {
             files.push(("status.json".to_owned(), status::as_json(status).map_err(json)?));
         }

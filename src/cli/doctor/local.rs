@@ -46,10 +46,10 @@ pub(super) fn look(loaded: &LoadedConfig, environment: &Environment) -> (Vec<Fin
 }
 
 fn certificates(materials: &Materials, now: Timestamp) -> Vec<Finding> {
-    let mut findings = vec![ends("certificate", "this node's", materials.certificate.not_after, now)];
+    let mut findings = vec![ends("this node's", materials.certificate.not_after, now)];
     for (whose, anchors) in [("the alliance's CA", &materials.alliance), ("the member's own CA", &materials.clients)] {
         match anchors.not_after() {
-            Ok(until) => findings.push(ends("certificate", whose, until, now)),
+            Ok(until) => findings.push(ends(whose, until, now)),
             Err(error) => findings.push(Finding::of("certificate", State::Fault, whose, &Failure::from(error))),
         }
         findings.extend(revocations(whose, anchors, now));
@@ -57,7 +57,8 @@ fn certificates(materials: &Materials, now: Timestamp) -> Vec<Finding> {
     findings
 }
 
-fn ends(check: &'static str, whose: &str, until: Timestamp, now: Timestamp) -> Finding {
+fn ends(whose: &str, until: Timestamp, now: Timestamp) -> Finding {
+    let check = "certificate";
     let fix = "have it renewed, put it in place, and reload the node";
     match until.since(now) {
         left if left.is_zero() => {

@@ -154,6 +154,7 @@ pub(super) async fn run(
         Err(failure) => vec![Finding::of("configuration", State::Fault, "", failure)],
         Ok(loaded) => {
             let (mut findings, materials) = local::look(loaded, environment);
+            bundled.configuration(materials.as_ref().and_then(|materials| loaded.summary(materials).ok()));
             match materials {
                 Some(materials) if !offline => {
                     findings.extend(network::look(loaded, &materials, client.as_deref(), environment, &mut bundled).await);
@@ -168,7 +169,7 @@ pub(super) async fn run(
     printer.end_progress();
     printer.show(&diagnosis)?;
     if let Some(file) = bundle {
-        bundled.write(&file, &diagnosis, loaded.ok().as_ref(), environment)?;
+        bundled.write(&file, &diagnosis, environment.now())?;
         printer.note(format_args!("wrote {}; look through it before you hand it on", file.display()));
     }
     Ok(if diagnosis.count(State::Fault) == 0 { Outcome::Done } else { Outcome::Failed })

@@ -8,7 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::domain::{FeedId, Timestamp};
+use crate::domain::{FeedId, MemberId, Timestamp};
 use crate::rpc::acceptor::OpenConnections;
 use crate::rpc::{FaultLabels, Listener};
 use crate::service::NodeReport;
@@ -64,6 +64,10 @@ fn truth(value: bool) -> f64 {
 #[allow(clippy::cast_precision_loss)]
 const fn instant(at: Timestamp) -> f64 {
     at.unix_ms() as f64 / 1_000.0
+}
+
+fn member_label(member: &MemberId) -> Labels {
+    vec![("member", member.to_string())]
 }
 
 fn feed_labels(feed: &FeedId) -> Labels {
@@ -150,12 +154,11 @@ const fn state_name(state: FeedState) -> &'static str {
 
 fn peers(snapshot: &mut Snapshot, report: &NodeReport) {
     let peers = &report.peers;
-    let of = |member: &dyn ToString| vec![("member", member.to_string())];
-    let connected = peers.iter().map(|peer| (of(&peer.member), truth(peer.connected)));
+    let connected = peers.iter().map(|peer| (member_label(&peer.member), truth(peer.connected)));
     snapshot.gauges("peer_connected", "1 while there is a session with a peer", connected);
-    let received = peers.iter().map(|peer| (of(&peer.member), peer.traffic.received_bytes));
+    let received = peers.iter().map(|peer| (member_label(&peer.member), peer.traffic.received_bytes));
     snapshot.counters("peer_received_bytes", "Bytes of messages from a peer, on connections that this node opened", received);
-    let sent = peers.iter().map(|peer| (of(&peer.member), peer.traffic.sent_bytes));
+    let sent = peers.iter().map(|peer| (member_label(&peer.member), peer.traffic.sent_bytes));
     snapshot.counters("peer_sent_bytes", "Bytes of messages to a peer, on connections that this node opened", sent);
 }
 
@@ -163,15 +166,14 @@ fn keys(snapshot: &mut Snapshot, report: &NodeReport) {
     let ready = "0 while no pseudonyms can be made, and so nothing submitted or checked";
     snapshot.gauge("keys_ready", ready, truth(report.key_problem.is_none()));
     let holders = &report.key_holders;
-    let of = |member: &dyn ToString| vec![("member", member.to_string())];
-    let latency = holders.iter().filter_map(|(member, of_it)| Some((of(member), of_it.latency?.as_secs_f64())));
+    let latency = holders.iter().filter_map(|(member, of_it)| Some((member_label(member), of_it.latency?.as_secs_f64())));
     snapshot.gauges("key_holder_seconds", "How long a key holder takes to answer, the last answers counting most", latency);
     let failing = holders.iter().map(|(member, standing)| {
         let failed_at = standing.failure.as_ref().map(|failure| failure.at);
-        (of(member), truth(failed_at > standing.answered_at))
+        (member_label(member), truth(failed_at > standing.answered_at))
     });
     snapshot.gauges("key_holder_failing", "1 where the last word of a key holder was a failure", failing);
-    let wrong = holders.iter().map(|(member, standing)| (of(member), truth(standing.wrong_at.is_some())));
+    let wrong = holders.iter().map(|(member, standing)| (member_label(member), truth(standing.wrong_at.is_some())));
     snapshot.gauges("key_holder_wrong", "1 where a key holder answered what is not true since the node started", wrong);
 }
 
