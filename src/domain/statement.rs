@@ -41,6 +41,25 @@ pub struct Statement {
 }
 
 impl Statement {
+    /// What was infringed and what that rests on, and nothing beside.
+    #[must_use]
+    pub const fn of(infringement: Infringement, evidence: Vec<Evidence>) -> Self {
+        Self {
+            infringement,
+            rights_holder: None,
+            brand: None,
+            evidence,
+            actions: Vec::new(),
+            sighting: None,
+            product: None,
+            goods_value: None,
+            observed_on: None,
+            acted_on: None,
+            retention_days: None,
+            derived_from: Vec::new(),
+        }
+    }
+
     /// Checks what no single field can: counts, and that nothing lies before 1990 or after `today` (with a day for time zones).
     ///
     /// # Errors
@@ -596,20 +615,7 @@ mod tests {
     use super::*;
 
     fn statement() -> Statement {
-        Statement {
-            infringement: Infringement::TrademarkCounterfeit,
-            rights_holder: None,
-            brand: None,
-            evidence: vec![Evidence::of(EvidenceKind::TestPurchase)],
-            actions: vec![],
-            sighting: None,
-            product: None,
-            goods_value: None,
-            observed_on: None,
-            acted_on: None,
-            retention_days: None,
-            derived_from: vec![],
-        }
+        Statement::of(Infringement::TrademarkCounterfeit, vec![Evidence::of(EvidenceKind::TestPurchase)])
     }
 
     const TODAY: Date = jiff::civil::date(2026, 11, 22);

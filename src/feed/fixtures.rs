@@ -44,20 +44,7 @@ pub(crate) fn roster() -> Roster {
 
 /// The shortest statement that is valid.
 pub(crate) fn bare_statement() -> Statement {
-    Statement {
-        infringement: Infringement::Other,
-        rights_holder: None,
-        brand: None,
-        evidence: vec![Evidence::of(EvidenceKind::ConsumerComplaint)],
-        actions: vec![],
-        sighting: None,
-        product: None,
-        goods_value: None,
-        observed_on: None,
-        acted_on: None,
-        retention_days: None,
-        derived_from: vec![],
-    }
+    Statement::of(Infringement::Other, vec![Evidence::of(EvidenceKind::ConsumerComplaint)])
 }
 
 /// A statement with every field.

@@ -186,18 +186,9 @@ mod tests {
         let digests = digests.iter().map(|byte| Sha256Digest([*byte; 32])).collect();
         let evidence = Evidence { kind: EvidenceKind::TestPurchase, grade: EvidenceGrade::Substantial, digests };
         let statement = Statement {
-            infringement: Infringement::TrademarkCounterfeit,
-            rights_holder: None,
-            brand: None,
-            evidence: vec![evidence],
-            actions: Vec::new(),
-            sighting: None,
-            product: None,
             goods_value: Some(GoodsValue { amount, count: Some(1), reference, state: None }),
             observed_on: Some("2026-03-01".parse().expect("a day")),
-            acted_on: None,
-            retention_days: None,
-            derived_from: Vec::new(),
+            ..Statement::of(Infringement::TrademarkCounterfeit, vec![evidence])
         };
         SignalRecord {
             signal: name.parse().expect("a name"),

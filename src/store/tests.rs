@@ -86,18 +86,8 @@ fn content(n: u64, brand: &str) -> SignalContent {
         kinds: vec![IdentifierKind::Phone],
         pseudonyms: vec![PseudonymSet { key: "k1".parse().expect("valid"), pseudonyms: vec![pseudonym(n)] }],
         statement: Statement {
-            infringement: Infringement::Other,
-            rights_holder: None,
             brand: Some(brand.to_owned()),
-            evidence: vec![Evidence::of(EvidenceKind::TestPurchase)],
-            actions: vec![],
-            sighting: None,
-            product: None,
-            goods_value: None,
-            observed_on: None,
-            acted_on: None,
-            retention_days: None,
-            derived_from: vec![],
+            ..Statement::of(Infringement::Other, vec![Evidence::of(EvidenceKind::TestPurchase)])
         },
     }
 }

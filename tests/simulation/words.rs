@@ -101,18 +101,8 @@ fn content(n: u64) -> SignalContent {
         kinds: vec![IdentifierKind::Phone],
         pseudonyms: pseudonyms("k1", n),
         statement: Statement {
-            infringement: Infringement::Other,
-            rights_holder: None,
             brand: Some("Brand".into()),
-            evidence: vec![Evidence::of(EvidenceKind::TestPurchase)],
-            actions: vec![],
-            sighting: None,
-            product: None,
-            goods_value: None,
-            observed_on: None,
-            acted_on: None,
-            retention_days: None,
-            derived_from: vec![],
+            ..Statement::of(Infringement::Other, vec![Evidence::of(EvidenceKind::TestPurchase)])
         },
     }
 }

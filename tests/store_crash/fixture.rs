@@ -131,20 +131,7 @@ fn content(n: u64) -> SignalContent {
     SignalContent {
         kinds: vec![IdentifierKind::Phone; identifiers],
         pseudonyms: (0..keys).map(&mut set).collect(),
-        statement: Statement {
-            infringement: Infringement::Other,
-            rights_holder: None,
-            brand: Some(format!("Brand {n}")),
-            evidence,
-            actions: vec![],
-            sighting: None,
-            product: None,
-            goods_value: None,
-            observed_on: None,
-            acted_on: None,
-            retention_days: None,
-            derived_from: vec![],
-        },
+        statement: Statement { brand: Some(format!("Brand {n}")), ..Statement::of(Infringement::Other, evidence) },
     }
 }
 

@@ -123,18 +123,8 @@ pub(super) fn signal(audience: &str, n: u64) -> Append {
         kinds: vec![IdentifierKind::Phone],
         pseudonyms: vec![PseudonymSet { key: "k1".parse().expect("valid"), pseudonyms: vec![Pseudonym(pseudonym)] }],
         statement: Statement {
-            infringement: Infringement::Other,
-            rights_holder: None,
             brand: Some("Brand".into()),
-            evidence: vec![Evidence::of(EvidenceKind::TestPurchase)],
-            actions: vec![],
-            sighting: None,
-            product: None,
-            goods_value: None,
-            observed_on: None,
-            acted_on: None,
-            retention_days: None,
-            derived_from: vec![],
+            ..Statement::of(Infringement::Other, vec![Evidence::of(EvidenceKind::TestPurchase)])
         },
     };
     let tag = SubmissionTag(tag);

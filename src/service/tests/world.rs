@@ -423,18 +423,8 @@ pub(crate) fn submission(audience: &str, domain: &str, evidence: EvidenceKind, c
         audience: audience.parse().expect("valid"),
         identifiers: vec![named(domain)],
         statement: Statement {
-            infringement: Infringement::TrademarkCounterfeit,
-            rights_holder: None,
             brand: Some(format!("Case {case}")),
-            evidence: vec![Evidence::of(evidence)],
-            actions: vec![],
-            sighting: None,
-            product: None,
-            goods_value: None,
-            observed_on: None,
-            acted_on: None,
-            retention_days: None,
-            derived_from: vec![],
+            ..Statement::of(Infringement::TrademarkCounterfeit, vec![Evidence::of(evidence)])
         },
     }
 }
