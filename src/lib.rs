@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! top           cli  daemon  config  telemetry  alliance     commands, a whole node, ceremonies
-//!               population                                    made-up sellers, to measure and to show with
+//!               population  archive                           made-up sellers, to measure and to show with; backups as files
 //! edge          rpc                                           TLS, identity, services, generated types
 //! use cases     service                                       submit, screen, read, withdraw
 //! replication   replication                                   who is followed, where, and believed
@@ -44,6 +44,7 @@ pub mod service;
 pub mod rpc;
 
 pub mod alliance;
+pub mod archive;
 pub mod cli;
 pub mod config;
 pub mod daemon;

@@ -19,42 +19,20 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("rpc", &["domain", "pseudonym", "feed", "store", "membership", "replication", "service"]),
     ("telemetry", &[]),
     ("population", &["domain"]),
+    ("archive", &["domain", "store"]),
     ("alliance", &["domain", "pseudonym", "feed", "rpc"]),
     ("config", &["domain", "pseudonym", "feed", "service", "rpc", "telemetry", "alliance"]),
-    (
-        "daemon",
-        &[
-            "domain",
-            "pseudonym",
-            "feed",
-            "store",
-            "membership",
-            "service",
-            "replication",
-            "rpc",
-            "telemetry",
-            "alliance",
-            "config",
-        ],
-    ),
-    (
-        "cli",
-        &[
-            "domain",
-            "pseudonym",
-            "feed",
-            "store",
-            "membership",
-            "service",
-            "replication",
-            "rpc",
-            "telemetry",
-            "alliance",
-            "config",
-            "daemon",
-            "population",
-        ],
-    ),
+    ("daemon", BELOW_THE_DAEMON),
+    ("cli", BELOW_THE_COMMANDS),
+];
+#[rustfmt::skip]
+const BELOW_THE_DAEMON: &[&str] = &[
+    "domain", "pseudonym", "feed", "store", "membership", "service", "replication", "rpc", "telemetry", "alliance", "config",
+];
+#[rustfmt::skip]
+const BELOW_THE_COMMANDS: &[&str] = &[
+    "domain", "pseudonym", "feed", "store", "membership", "service", "replication", "rpc", "telemetry", "alliance", "config",
+    "daemon", "population", "archive",
 ];
 /// Layers into which clock, randomness and environment are handed down.
 const BELOW_THE_TOP: &[&str] = &["domain", "pseudonym", "feed", "store", "membership", "replication", "service", "rpc"];

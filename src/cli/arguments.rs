@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use super::alliance::AllianceKeyCommand;
 use super::alliance::FirstMember;
 use super::audit::AuditArguments;
+use super::backup::BackupArguments;
 use super::cases::{
     AmendArguments, DisputeCommand, EraseArguments, ErasuresArguments, MarkArguments, OpinionArguments, OverrideCommand,
     SignalArguments, UnmarkArguments,
@@ -23,6 +24,7 @@ use super::man::ManArguments;
 use super::output::OutputFormat;
 use super::reading::{ReadArguments, StatementArguments};
 use super::reload::ReloadArguments;
+use super::restore::{RestoreArguments, StoreVerifyArguments};
 use super::ring::RingArguments;
 use super::watch::{AlertsArguments, WatchArguments};
 use crate::domain::{
@@ -99,7 +101,11 @@ pub(super) enum Command {
     Reload(ReloadArguments),
     /// Find out what keeps a node from running as it should, and what to do about it.
     Doctor(DoctorArguments),
-    /// Look after a running node's store.
+    /// Copy a running node's store into a folder.
+    Backup(BackupArguments),
+    /// Put a store back from a backup, or from what the other members hold.
+    Restore(RestoreArguments),
+    /// Look after a node's store.
     #[command(subcommand)]
     Store(StoreCommand),
     /// Look at feeds without a node.
@@ -125,7 +131,8 @@ pub(super) struct ServeArguments {
     /// The node's configuration, or the folder of its node.toml.
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// Fetch what is missing of the member's own feeds from the other members: after a lost disk, or with a store from a backup.
+    /// Fetch what is missing of the member's own feeds from those other members that answer: after a lost disk, or with an old store.
+    /// After `restore` a node does so by itself, and waits for all members.
     #[arg(long)]
     pub(super) recover_own_feed: bool,
     /// Take signals though no other member was reached since the start. Only where the store is known to be the newest there is:
@@ -361,6 +368,8 @@ pub(super) enum StoreCommand {
     Rebuild(StoreRebuildArguments),
     /// Write the files anew without what was erased, now.
     Purge(StorePurgeArguments),
+    /// Hold all that is in the store of a node that does not run against what members signed.
+    Verify(StoreVerifyArguments),
 }
 
 const PURGE_HELP: &str = "\

@@ -10,6 +10,7 @@
 mod alliance;
 mod arguments;
 mod audit;
+mod backup;
 mod bench;
 mod cases;
 mod check;
@@ -34,6 +35,7 @@ mod member;
 mod output;
 mod reading;
 mod reload;
+mod restore;
 mod retract;
 mod ring;
 mod serve;
@@ -108,6 +110,9 @@ fn dispatch(command: Command, environment: &Environment, printer: &mut Printer) 
         Command::Doctor(arguments) => wait_for(doctor::run(arguments, environment, printer)),
         Command::Reload(arguments) => wait_for(reload::run(&arguments, environment, printer)),
         Command::Key(command) => wait_for(keys::run(command, environment, printer)),
+        Command::Backup(arguments) => wait_for(backup::run(arguments, environment, printer)),
+        Command::Restore(arguments) => restore::run(arguments, environment, printer),
+        Command::Store(StoreCommand::Verify(arguments)) => restore::verify_offline(&arguments, environment, printer),
         Command::Store(StoreCommand::Rebuild(arguments)) => wait_for(store::rebuild(&arguments, environment, printer)),
         Command::Store(StoreCommand::Purge(arguments)) => wait_for(store::purge(&arguments, environment, printer)),
         Command::Feed(FeedCommand::Verify(arguments)) => feed::verify(&arguments, printer),

@@ -206,20 +206,20 @@ pub async fn serve(flag: Option<&Path>, own_feeds: OwnFeeds, environment: &Envir
 
 /// What the operating system or a client tells the node to do.
 #[derive(Debug)]
-enum Told {
+pub(super) enum Told {
     Stop,
     /// Where a client asked, it is told what came of it.
     Reload(Option<ReloadWish>),
 }
 
-struct Signals {
+pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
 }
 
 impl Signals {
-    fn new() -> io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -227,7 +227,7 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Told {
+    pub(super) async fn next(&mut self) -> Told {
         tokio::select! {
             _ = self.terminate.recv() => Told::Stop,
             _ = self.interrupt.recv() => Told::Stop,
@@ -236,7 +236,11 @@ impl Signals {
     }
 }
 
-async fn bind_all(peers: SocketAddr, clients: SocketAddr, monitoring: Option<SocketAddr>) -> Result<Listeners, ServeError> {
+pub(super) async fn bind_all(
+    peers: SocketAddr,
+    clients: SocketAddr,
+    monitoring: Option<SocketAddr>,
+) -> Result<Listeners, ServeError> {
     Ok(Listeners {
         peers: bind("peers.listen", peers).await?,
         clients: bind("clients.listen", clients).await?,

@@ -11,6 +11,7 @@ mod housekeeping;
 mod listeners;
 mod monitoring;
 mod parts;
+mod recovery;
 mod reload;
 mod rights;
 mod supervisor;
@@ -39,7 +40,7 @@ use crate::pseudonym::PseudonymError;
 use crate::replication::{OwnFeeds, Pace};
 use crate::rpc::tls::{Credentials, TlsError, TrustAnchors};
 use crate::rpc::{AccessList, Listener};
-use crate::service::{CeremonyPace, EvidenceShelf, KeySecrets, LocalSecret, ReloadDesk, ShareVault};
+use crate::service::{CeremonyPace, EvidenceShelf, KeySecrets, LocalSecret, NodeState, ReloadDesk, ShareVault};
 use crate::store::{OpenError, Options, Store, StoreError};
 
 use listeners::{Health, Serving};
@@ -49,6 +50,7 @@ use rights::{Rights, Tls};
 
 pub use configured::{ServeError, serve, setup};
 pub use evidence::{EvidenceFileError, EvidenceFolder, read_evidence};
+pub use recovery::{Recovery, restore_from_peers};
 pub use reload::ReloadError;
 pub use rights::Renewal;
 pub use system::{SystemClock, SystemEntropy};
@@ -190,7 +192,7 @@ impl OpenNode {
         let tasks = TaskTracker::new();
         // From here on no newer roster goes by unseen, also one that comes with the first connection.
         let serials = ground.directory.subscribe();
-        let parts = Parts::on(ground, &tls, &tasks, &working);
+        let parts = Parts::on(ground, &tls, &tasks, &serving, &working);
         let peers = parts.peer_server(&tls, sockets.peers, &serving);
         let (clients, health) = parts.client_server(&tls, sockets.clients, &serving).await;
         if let Some(socket) = sockets.monitoring {
@@ -204,7 +206,8 @@ impl OpenNode {
         tasks.close();
         tracing::info!(member = %parts.directory.member(), peers = %peers_address, clients = %clients_address, "the node is ready");
         let servers = vec![peers.server, clients.server];
-        Ok(Node { peers_address, clients_address, store: parts.store, rights, health, serving, working, servers, tasks })
+        let (store, state) = (parts.store, parts.state);
+        Ok(Node { peers_address, clients_address, store, state, rights, health, serving, working, servers, tasks })
     }
 
     /// Gives up again.
@@ -220,6 +223,7 @@ pub struct Node {
     peers_address: SocketAddr,
     clients_address: SocketAddr,
     store: Arc<Store>,
+    state: Arc<NodeState>,
     rights: Arc<Rights>,
     health: Health,
     /// Ends listeners and the input of streams.

@@ -116,7 +116,13 @@ pub(super) struct Parts {
 
 impl Parts {
     /// Starts replication among `tasks`, and puts the services on top.
-    pub(super) fn on(ground: Ground, tls: &Tls, tasks: &TaskTracker, working: &CancellationToken) -> Self {
+    pub(super) fn on(
+        ground: Ground,
+        tls: &Tls,
+        tasks: &TaskTracker,
+        serving: &CancellationToken,
+        working: &CancellationToken,
+    ) -> Self {
         let Ground {
             store,
             directory,
@@ -272,6 +278,7 @@ impl Parts {
             accuracy,
             deliveries,
             deadlines: tls.deadlines.clone(),
+            clock: clock.clone(),
             started_at: clock.now(),
         };
         let (state, counted) = (Arc::new(state), Counted::default());
@@ -307,7 +314,13 @@ impl Parts {
                 checks: counted.checks.clone(),
             },
             watches,
-            node: NodeServer { state: state.clone(), access: access.clone(), calls: counted.calls.clone(), reloads },
+            node: NodeServer {
+                state: state.clone(),
+                access: access.clone(),
+                calls: counted.calls.clone(),
+                reloads,
+                shutdown: serving.clone(),
+            },
             state,
             counted,
             store,

@@ -79,4 +79,6 @@ vocabulary! {
     Rebuild = 22, "rebuild";
     /// Signals that were submitted again were given pseudonyms under the keys that are active now.
     Rekeying = 23, "rekeying";
+    /// All rows of the store were copied to whoever asked.
+    Backup = 24, "backup";
 }

@@ -183,6 +183,19 @@ pub const MAX_COMMIT_BYTES: usize = 4 * 1_024 * 1_024;
 pub const MAX_COMMIT_QUEUE_BYTES: usize = 64 * 1_024 * 1_024;
 /// How long one commit may take before the store calls itself stalled: a disk that hangs answers nothing and fails nothing.
 pub const COMMIT_STALL: Duration = Duration::from_secs(30);
+/// Bytes of rows after which a piece of a backup ends: two to a message, and little to send again after a broken line.
+pub const MAX_BACKUP_PIECE_BYTES: usize = 1_024 * 1_024;
+/// Rows changed since they were copied that the last piece of a backup may hold: whatever writes waits while they are read, some
+/// tens of milliseconds.
+pub const MAX_BACKUP_LAST_ROWS: usize = 1_024;
+/// Keys of rows changed during a backup that are remembered, about 100 MiB of memory: at full load some hours' worth.
+pub const MAX_BACKUP_CHANGES: usize = 1_000_000;
+/// How long a backup that broke off can be gone on with; then what changed meanwhile is forgotten.
+pub const BACKUP_RESUME_WITHIN: Duration = Duration::from_secs(3_600);
+/// Bytes after which a part of a backup ends: what is fetched again at the most after a broken line.
+pub const BACKUP_PART_BYTES: u64 = 64 * 1_024 * 1_024;
+/// Flaws of a store or a backup that are told; one is enough not to trust it, and some show what they have in common.
+pub const MAX_FLAWS: usize = 64;
 /// Requests waiting for the store's writer; beyond it callers wait, which is the back-pressure that streams hand on.
 pub const MAX_COMMIT_QUEUE: usize = 1_024;
 /// Matching signals of other members listed in one answer, so that it stays below the 4 MiB that gRPC clients take; the number

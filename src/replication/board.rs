@@ -167,6 +167,8 @@ pub(super) struct Board {
     peers: Mutex<BTreeMap<MemberId, Peer>>,
     /// Forks that were reported.
     forked: Mutex<BTreeSet<FeedId>>,
+    /// By the roster of which serial each was last compared with.
+    compared: Mutex<BTreeMap<MemberId, u64>>,
     replan: Notify,
 }
 
@@ -187,6 +189,17 @@ impl Board {
     pub(super) fn none_expected<'m>(&self, mut members: impl Iterator<Item = &'m MemberId>, pace: &Pace) -> bool {
         let (now, peers) = (Instant::now(), self.peers.lock());
         members.all(|member| peers.get(member).is_some_and(|peer| peer.presence(now, pace) != Presence::Lost))
+    }
+
+    /// The heads of `member`, who has the roster of this serial as well, were compared with what is held.
+    pub(super) fn compared(&self, member: &MemberId, serial: u64) {
+        self.compared.lock().insert(member.clone(), serial);
+    }
+
+    /// Whether those of all `members` were, by this roster, however long ago since the start: what they showed is remembered.
+    pub(super) fn all_compared<'m>(&self, mut members: impl Iterator<Item = &'m MemberId>, serial: u64) -> bool {
+        let compared = self.compared.lock();
+        members.all(|member| compared.get(member) == Some(&serial))
     }
 
     pub(super) fn want_replan(&self) {

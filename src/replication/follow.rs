@@ -46,6 +46,7 @@ impl Replicator {
     #[must_use]
     pub fn spawn(setup: Setup, tasks: &TaskTracker, shutdown: CancellationToken) -> Self {
         let Setup { reader, directory, liveness, dialer, clock, entropy, pace, own } = setup;
+        let own = own.after_restoring(reader.store());
         let plan = Announcer::new(Arc::default());
         let ctx = Arc::new(Context { reader, directory, liveness, clock, pace, own, board: Board::default(), plan });
         ctx.hold_own_feeds();
@@ -82,6 +83,7 @@ impl Crew {
         self.muster();
         loop {
             let next = self.replan().await;
+            self.ctx.end_restoration().await;
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
@@ -143,7 +145,7 @@ impl Crew {
         let (peers, next) = self.ctx.board.prospects(&self.ctx.pace);
         let previous = self.ctx.plan.value();
         let (signed, me) = (self.ctx.directory.roster(), self.ctx.directory.member().clone());
-        let recovering = self.ctx.own == OwnFeeds::Recover;
+        let recovering = self.ctx.own.recovers();
         let made = async {
             let held = self.ctx.reader.held().await?;
             let plan = move |_: &crate::store::Store| {

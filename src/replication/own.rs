@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::session::Context;
 use crate::domain::{FeedId, MemberId, Roster};
-use crate::store::FeedState;
+use crate::store::{FeedState, Store, StoreError};
 
 /// What a node takes its own feeds for when it starts. An operator's decision, for one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,16 +21,48 @@ pub enum OwnFeeds {
     /// What is missing of them is fetched from the other members; then they are written to again. They wait for every member
     /// of the audience that answers, because the first one may not hold the most.
     Recover,
+    /// The same, and they wait for every member of the audience, whether it answers or not: what nobody decides where the store was put
+    /// back, because the one that is away may hold the most.
+    RecoverWithAll,
+}
+
+impl OwnFeeds {
+    /// What they are taken for where nothing else was decided and the store was put back: it may be older than any member's copy.
+    pub(super) fn after_restoring(self, store: &Store) -> Self {
+        if self == Self::Confirm && store.is_restored() { Self::RecoverWithAll } else { self }
+    }
+
+    /// Whether what is missing of them is fetched.
+    pub(super) const fn recovers(self) -> bool {
+        matches!(self, Self::Recover | Self::RecoverWithAll)
+    }
 }
 
 impl Context {
+    /// Once every own feed of a store that was put back is level, it is as good as one that was never lost.
+    pub(super) async fn end_restoration(&self) {
+        let is_settled = |feed| !matches!(self.store().feed_state(&feed), FeedState::Unconfirmed | FeedState::Behind);
+        let signed = self.directory.roster();
+        if !self.own.recovers()
+            || !self.store().is_restored()
+            || !own_feeds(signed.roster(), self.directory.member()).into_iter().all(is_settled)
+        {
+            return;
+        }
+        match self.store().end_restoration().await {
+            Ok(()) => tracing::info!("own feeds are level with what other members hold; the store is restored"),
+            Err(StoreError::Closed) => {}
+            Err(error) => tracing::warn!(code = error.code(), %error, "that the store is restored could not be noted"),
+        }
+    }
+
     /// Lets own feeds wait, but for those that there is nobody to compare with.
     pub(super) fn hold_own_feeds(&self) {
         match self.own {
             OwnFeeds::Trust => {
                 tracing::warn!(code = "OWN_FEED_TRUSTED", "own feeds are written to without a look at other members")
             }
-            OwnFeeds::Confirm | OwnFeeds::Recover => {
+            OwnFeeds::Confirm | OwnFeeds::Recover | OwnFeeds::RecoverWithAll => {
                 self.store().require_confirmation();
                 self.confirm_unshared();
             }
@@ -60,13 +92,19 @@ impl Context {
     /// `peer`, which has the same roster, showed its heads, and holds no more of the own feeds that still wait than this node.
     pub(super) fn confirm_by(&self, peer: &MemberId) {
         let signed = self.directory.roster();
+        self.board.compared(peer, signed.roster().serial);
         for feed in self.waiting_for(peer) {
             let complete = self.liveness.newest_size(&feed) <= self.store().size(&feed);
-            let others = || sharers(signed.roster(), self.directory.member(), &feed);
-            let heard_all = self.own != OwnFeeds::Recover || self.board.none_expected(others(), &self.pace);
+            let others = sharers(signed.roster(), self.directory.member(), &feed);
+            let heard_all = match self.own {
+                OwnFeeds::Confirm | OwnFeeds::Trust => true,
+                OwnFeeds::Recover => self.board.none_expected(others, &self.pace),
+                OwnFeeds::RecoverWithAll => self.board.all_compared(others, signed.roster().serial),
+            };
             if complete && heard_all {
                 self.store().confirm(&feed);
                 tracing::info!(%feed, %peer, "the own feed was compared with another member's copy, and is written to");
+                self.board.want_replan();
             }
         }
     }

@@ -81,7 +81,7 @@ impl Context {
         self.liveness.newest(&feed, size);
         match self.store().feed_state(&feed) {
             FeedState::Quarantined => return Ok(()),
-            FeedState::Behind if self.own != OwnFeeds::Recover => return Ok(()),
+            FeedState::Behind if !self.own.recovers() => return Ok(()),
             FeedState::Behind => {}
             FeedState::Followed | FeedState::Unconfirmed | FeedState::Expelled => tracing::error!(
                 code = "OWN_FEED_BEHIND", %feed, %size,
@@ -458,7 +458,7 @@ impl<'a> Session<'a> {
         }
         let mut ahead = findings.ahead;
         for (feed, size) in findings.behind {
-            if self.ctx.own == OwnFeeds::Recover {
+            if self.ctx.own.recovers() {
                 ahead.insert(feed.clone(), size);
             }
             self.ctx.fall_behind(feed, size).await?;

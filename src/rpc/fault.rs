@@ -125,7 +125,8 @@ impl From<StoreError> for Fault {
             StoreError::OwnFeedBehind | StoreError::Quarantined => Code::FailedPrecondition,
             StoreError::OutOfOrder { .. } => Code::Internal,
             StoreError::NoSuchSignal => Code::NotFound,
-            StoreError::OverridesFull | StoreError::WatchesFull => Code::FailedPrecondition,
+            StoreError::OverridesFull | StoreError::WatchesFull | StoreError::BackupEnded => Code::FailedPrecondition,
+            StoreError::BackupRunning | StoreError::BackupOutrun => Code::ResourceExhausted,
         };
         Self::new(grpc, error.code(), error.to_string())
     }

@@ -1,8 +1,11 @@
 use std::cmp::Reverse;
+use std::future::ready;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, stream};
+use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status};
 
 use super::access::AccessList;
@@ -10,14 +13,17 @@ use super::convert;
 use super::fault::Fault;
 use super::meters::{CallMeters, FaultLabels};
 use super::proto;
+use super::proto::backup_response::Part;
 use super::proto::node_service_server::NodeService;
 use super::proto::{
-    GetStatusRequest, GetStatusResponse, PurgeStoreRequest, PurgeStoreResponse, RebuildIndexRequest, RebuildIndexResponse,
-    ReloadRequest, ReloadResponse,
+    BackupRequest, BackupResponse, GetStatusRequest, GetStatusResponse, PurgeStoreRequest, PurgeStoreResponse,
+    RebuildIndexRequest, RebuildIndexResponse, ReloadRequest, ReloadResponse,
 };
-use crate::domain::{MemberId, Role, Timestamp};
+use super::rows::Responses;
+use crate::domain::{FieldError, MemberId, Role, Timestamp};
 use crate::replication::PeerStatus;
 use crate::service::{Accuracy, Deadline, DeliveryStatus, HolderStanding, NodeReport, NodeState, ReloadDesk};
+use crate::store::{Backup, BackupPlace};
 
 /// `countermark.v1.NodeService`.
 #[derive(Clone)]
@@ -30,6 +36,8 @@ pub struct NodeServer {
     pub calls: CallMeters,
     /// Has the configuration read again.
     pub reloads: ReloadDesk,
+    /// Ends every stream.
+    pub shutdown: CancellationToken,
 }
 
 #[tonic::async_trait]
@@ -62,11 +70,67 @@ impl NodeService for NodeServer {
         }
     }
 
+    type BackupStream = Responses<BackupResponse>;
+
+    async fn backup(&self, request: Request<BackupRequest>) -> Result<Response<Self::BackupStream>, Status> {
+        self.access.load().require(&request, &[Role::Admin])?;
+        let place = place(request.into_inner()).map_err(Fault::from)?;
+        let backup = self.state.store.back_up(place).await.map_err(Fault::from)?;
+        let begun = proto::BackupBegun {
+            backup: backup.id().to_string(),
+            alliance: self.state.directory.alliance().to_string(),
+            member: self.state.directory.member().to_string(),
+            secretariat_key: Bytes::copy_from_slice(&self.state.directory.secretariat().0),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            at_ms: self.state.clock.now().unix_ms(),
+        };
+        let begun = stream::once(ready(Ok(BackupResponse { part: Some(Part::Begun(begun)) })));
+        Ok(Response::new(Box::pin(begun.chain(pieces(self.state.clone(), backup, self.shutdown.clone())))))
+    }
+
     async fn purge_store(&self, request: Request<PurgeStoreRequest>) -> Result<Response<PurgeStoreResponse>, Status> {
         self.access.load().require(&request, &[Role::Admin])?;
         let purged = self.state.store.purge().await.map_err(Fault::from)?;
         Ok(Response::new(PurgeStoreResponse { purged }))
     }
+}
+
+fn place(request: BackupRequest) -> Result<Option<BackupPlace>, FieldError> {
+    let BackupRequest { backup, after } = request;
+    match (backup.is_empty(), after.is_empty()) {
+        (true, true) => Ok(None),
+        (false, false) => Ok(Some(BackupPlace { id: backup.parse()?, after: after.to_vec() })),
+        _ => Err(FieldError::new("BACKUP_PLACE_INCOMPLETE", "after", "give both backup and after, or neither")),
+    }
+}
+
+/// What is left of a backup, as fast as its reader takes it.
+fn pieces(
+    state: Arc<NodeState>,
+    backup: Backup,
+    shutdown: CancellationToken,
+) -> impl Stream<Item = Result<BackupResponse, Status>> + Send {
+    stream::unfold(Some(backup), move |backup| {
+        let (state, shutdown) = (state.clone(), shutdown.clone());
+        async move {
+            let backup = backup?;
+            let stopping = || Fault::new(Code::Unavailable, "NODE_STOPPING", "the node is stopping");
+            let next = shutdown.run_until_cancelled(state.next_piece(backup)).await;
+            match next.ok_or_else(stopping).and_then(|next| next.map_err(Fault::from)) {
+                Ok((backup, piece)) => {
+                    let rest = (!piece.is_last()).then_some(backup);
+                    let piece = proto::BackupPiece {
+                        rows: piece.encode().into(),
+                        until: Bytes::copy_from_slice(piece.until().unwrap_or_default()),
+                        is_last: piece.is_last(),
+                        at_ms: state.clock.now().unix_ms(),
+                    };
+                    Some((Ok(BackupResponse { part: Some(Part::Piece(piece)) }), rest))
+                }
+                Err(fault) => Some((Err(fault.into()), None)),
+            }
+        }
+    })
 }
 
 fn accuracy((member, accuracy): (&MemberId, &Accuracy)) -> proto::MemberAccuracy {

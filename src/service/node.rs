@@ -5,15 +5,17 @@ use std::time::Duration;
 use aws_lc_rs::digest::{Context, SHA256};
 use parking_lot::Mutex;
 
+use super::blocking::off_thread;
+use super::cases::CaseError;
 use super::{
     Accuracy, AccuracyBoard, Deadline, Deadlines, DeliveryStatus, FreshnessBoard, HolderBoard, HolderStanding, Pseudonymiser,
 };
-use crate::domain::{AllianceName, Audience, FeedId, MemberId, Timestamp};
+use crate::domain::{AllianceName, Audience, Clock, FeedId, MemberId, Timestamp};
 use crate::feed::Hash;
 use crate::membership::Directory;
 use crate::pseudonym::{KeyStatus, PseudonymError};
 use crate::replication::{PeerStatus, Replicator};
-use crate::store::{FeedSummary, ForkRecord, FreshnessRecord, Store, StoreError, StoreHealth};
+use crate::store::{Backup, FeedSummary, ForkRecord, FreshnessRecord, Piece, Store, StoreError, StoreHealth};
 
 /// What a node knows of itself.
 pub struct NodeState {
@@ -35,6 +37,8 @@ pub struct NodeState {
     pub deliveries: Option<Arc<Mutex<DeliveryStatus>>>,
     /// When what is in force ends.
     pub deadlines: Deadlines,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
     /// When the node started.
     pub started_at: Timestamp,
 }
@@ -99,6 +103,23 @@ impl NodeState {
         let after = self.derived();
         tracing::info!(changed = before != after, rows = after.index_rows, "the index was built anew");
         Ok((before, after))
+    }
+
+    /// The next piece of a backup, with the backup.
+    ///
+    /// # Errors
+    /// As [`Backup::next_piece`] and [`Store::end_backup`].
+    pub async fn next_piece(&self, mut backup: Backup) -> Result<(Backup, Piece), CaseError> {
+        let (mut backup, next) = off_thread(move || {
+            let next = backup.next_piece();
+            (backup, next)
+        })
+        .await?;
+        let piece = match next? {
+            Some(piece) => piece,
+            None => self.store.end_backup(&mut backup).await?,
+        };
+        Ok((backup, piece))
     }
 
     fn derived(&self) -> Derived {

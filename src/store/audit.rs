@@ -81,16 +81,16 @@ impl AuditTip {
     }
 }
 
-fn read_head(engine: &Engine) -> Result<Option<AuditHeadRow>, EngineError> {
+pub(super) fn read_head(engine: &Engine) -> Result<Option<AuditHeadRow>, EngineError> {
     let row = engine.get(&keys::audit_head())?;
     row.map(|row| AuditHeadRow::decode(&*row).map_err(|_| EngineError::Damaged("the head of the audit log".into()))).transpose()
 }
 
-fn frontier(size: u64, hashes: &[u8]) -> Option<Frontier> {
+pub(super) fn frontier(size: u64, hashes: &[u8]) -> Option<Frontier> {
     Frontier::from_parts(Seq::new(size), read_hashes(hashes)?).ok()
 }
 
-fn bytes_of(frontier: &Frontier) -> Vec<u8> {
+pub(super) fn bytes_of(frontier: &Frontier) -> Vec<u8> {
     frontier.hashes().iter().flat_map(|hash| hash.0).collect()
 }
 

@@ -18,6 +18,15 @@ pub enum OpenError {
         /// The newest that this version knows.
         known: u32,
     },
+    /// Rows are put back only where there are none.
+    #[error("there is a store in this folder already; move it away, or restore into an empty folder")]
+    NotEmpty,
+    /// Rows were being put back, and it did not come to its end.
+    #[error("a restore into this store did not come to its end; empty the folder, then restore again")]
+    Unfinished,
+    /// There is no store where one is to be looked at.
+    #[error("there is no store in this folder; point data_dir to the right one")]
+    Absent,
     /// It is another member's store, or another alliance's.
     #[error("this store belongs to member {member} of {alliance}; point data_dir to the right folder")]
     WrongOwner {
@@ -41,6 +50,9 @@ impl OpenError {
         match self {
             Self::Engine(error) => error.code(),
             Self::NewerSchema { .. } => "STORE_SCHEMA_NEWER",
+            Self::NotEmpty => "RESTORE_NOT_EMPTY",
+            Self::Unfinished => "RESTORE_UNFINISHED",
+            Self::Absent => "STORE_ABSENT",
             Self::WrongOwner { .. } => "STORE_WRONG_OWNER",
             Self::Damaged { .. } => "STORE_DAMAGED",
         }
@@ -86,8 +98,8 @@ pub enum StoreError {
     OwnFeedBehind,
     /// No other member has been compared with since the node started, so that more of the feed may be out there.
     #[error(
-        "the node has not yet compared its own feed with another member since it started; try again in a while, and if no other \
-         member can be reached, start the node with --trust-own-feed"
+        "the node has not yet compared its own feed with another member since it started, or not with all of them since it was \
+         restored; try again in a while, and if some cannot be reached, see `countermark serve --help`"
     )]
     OwnFeedUnconfirmed,
     /// The feed is quarantined.
@@ -99,6 +111,17 @@ pub enum StoreError {
         /// Entries held.
         held: Seq,
     },
+    /// One backup at a time is read.
+    #[error("another backup of this node is being read; let it end first")]
+    BackupRunning,
+    /// What changed since a backup was begun is known no more.
+    #[error(
+        "the backup cannot be gone on with: an hour has passed, another was begun, or the node was started anew; begin one anew"
+    )]
+    BackupEnded,
+    /// A backup is read more slowly than the store changes.
+    #[error("the store changes faster than the backup is read; take it where the line is faster, or at a quieter time")]
+    BackupOutrun,
     /// The entry is not a signal of this node's own feed.
     #[error("there is no such signal of this member")]
     NoSuchSignal,
@@ -117,6 +140,9 @@ impl StoreError {
             Self::OwnFeedUnconfirmed => "OWN_FEED_UNCONFIRMED",
             Self::Quarantined => "FEED_QUARANTINED",
             Self::OutOfOrder { .. } => "BATCH_OUT_OF_ORDER",
+            Self::BackupRunning => "BACKUP_RUNNING",
+            Self::BackupEnded => "BACKUP_ENDED",
+            Self::BackupOutrun => "BACKUP_OUTRUN",
             Self::NoSuchSignal => "SIGNAL_NOT_FOUND",
         }
     }

@@ -1,9 +1,10 @@
 //! What is being built into one commit, and what is to become of the derived state once it is durable.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::StoreError;
+use super::backup::{BackupId, LastRows};
 use super::checks::CheckBlock;
 use super::engine::{Commit, EngineError};
 use super::erasures::StoredReceipt;
@@ -61,6 +62,12 @@ pub(super) struct Group {
     pub(super) expired: Vec<(FeedId, Vec<Seq>, Reply<usize>)>,
     /// Whoever asked that the files are written anew after the commit, and on whose behalf.
     pub(super) purge: Option<(Reply<bool>, Option<Actor>)>,
+    /// Backups that are begun after the commit, or gone on with.
+    pub(super) backups_begun: Vec<(Option<BackupId>, Reply<BackupId>)>,
+    /// Backups whose last rows are read after it.
+    pub(super) backups_ended: Vec<(BackupId, BTreeSet<Vec<u8>>, Reply<LastRows>)>,
+    /// Own feeds are level again in a store that was put back.
+    pub(super) ends_restoration: bool,
     pub(super) replies: Vec<GroupReply>,
 }
 

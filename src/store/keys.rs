@@ -31,10 +31,16 @@ const AUDIT: u8 = 0x14;
 const AUDIT_HEAD: u8 = 0x15;
 const USAGE: u8 = 0x16;
 const CHARGED: u8 = 0x17;
+const RESTORED: u8 = 0x18;
 
 /// The row that says which schema this store has and whose it is.
 pub(super) fn schema() -> Vec<u8> {
     vec![SCHEMA]
+}
+
+/// That the store was put back from elsewhere, until its own feeds are known to be level.
+pub(super) fn restored() -> Vec<u8> {
+    vec![RESTORED]
 }
 
 /// The newest roster.
@@ -294,6 +300,35 @@ fn numbered(tag: u8, number: u64) -> Vec<u8> {
 /// A part of the large value whose row has this key.
 pub(super) fn part(key: &[u8], part: u32) -> Vec<u8> {
     [&[PART], key, &part.to_be_bytes()].concat()
+}
+
+/// What kind of row a key belongs to, for whoever is shown all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RowKind {
+    Schema,
+    Head(FeedNo),
+    Segment(FeedNo, u64),
+    Checkpoint(FeedNo, Seq),
+    Restored,
+    /// The roster, or a part of it.
+    Roster,
+    /// Any other.
+    Other,
+}
+
+/// The kind of row under `key`; `None` where no row has such a key.
+pub(super) fn kind(key: &[u8]) -> Option<RowKind> {
+    Some(match *key.first()? {
+        SCHEMA => RowKind::Schema,
+        HEAD => RowKind::Head(read_feed(key)?),
+        SEGMENT => RowKind::Segment(read_feed(key)?, read_number(key)?),
+        CHECKPOINT => RowKind::Checkpoint(read_feed(key)?, Seq::new(read_number(key)?)),
+        RESTORED => RowKind::Restored,
+        ROSTER => RowKind::Roster,
+        PART if key.get(1) == Some(&ROSTER) => RowKind::Roster,
+        ..=RESTORED => RowKind::Other,
+        _ => return None,
+    })
 }
 
 /// The feed number at the start of a key made with one.

@@ -10,6 +10,7 @@
 //!   all of its log.
 //! - `keyed` tells under which keys signals have pseudonyms.
 //! - `audit` notes who did what.
+//! - `backup` copies all rows while they change, `restore` puts them back, `verify` holds them against what members signed.
 //! - `erasures` and `erase` take content away for good; `watches` and `watching` find what this member waits for.
 //!
 //! What holds at any instant, whatever happens: an acknowledged entry is on disk and under a signed checkpoint; a feed on disk
@@ -19,6 +20,7 @@ mod announcer;
 mod append;
 mod appending;
 mod audit;
+mod backup;
 mod casebook;
 mod cases;
 mod checks;
@@ -45,12 +47,14 @@ mod pictures;
 mod reading;
 mod records;
 mod request;
+mod restore;
 mod rows;
 mod segment;
 mod segments;
 mod state;
 mod suspension;
 mod tip;
+mod verify;
 mod watches;
 mod watching;
 mod writer;
@@ -58,6 +62,7 @@ mod writer;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
@@ -67,6 +72,7 @@ use tokio::sync::watch;
 pub use announcer::Announcer;
 pub use append::{Append, Appended};
 pub use audit::{AuditPage, acting_for, actor, on_behalf_of};
+pub use backup::{Backup, BackupId, BackupPlace, Piece};
 pub use cases::StandingMarker;
 pub use checks::{BriefCheck, CheckRecord, CheckReference, FeedFreshness, FeedState, FreshnessRecord, MatchRecord};
 pub use engine::{DiskFault, EngineError, FaultKind, ModelDisk, Moment, Remains};
@@ -78,7 +84,9 @@ pub use meters::StoreMeters;
 pub use overrides::{Override, OverrideId};
 pub use pictures::PictureId;
 pub use reading::{Proven, StoredBatch};
+pub use restore::Restoration;
 pub use state::ForkRecord;
+pub use verify::{RowDigest, Verification, VerifiedFeed, verify_store};
 pub use watches::{Delivered, Look};
 
 use crate::domain::limits::COMMIT_STALL;
@@ -241,6 +249,10 @@ struct Shared {
     panicked: watch::Sender<bool>,
     /// Since when the writer has been at work on one commit.
     at_work: Mutex<Option<Timestamp>>,
+    /// The backup at hand.
+    backup: Mutex<Option<backup::Session>>,
+    /// It was put back, and own feeds may lack what other members hold.
+    restored: AtomicBool,
     clock: Arc<dyn Clock>,
     meters: StoreMeters,
 }
@@ -386,6 +398,20 @@ impl Store {
         if let Some(confirmed) = self.shared.confirmed.write().as_mut() {
             confirmed.insert(feed.clone());
         }
+    }
+
+    /// Whether the store was put back from elsewhere, and own feeds were not known to be level since.
+    #[must_use]
+    pub fn is_restored(&self) -> bool {
+        self.shared.restored.load(Ordering::Relaxed)
+    }
+
+    /// Own feeds are level: the store is as good as one that was never lost.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`].
+    pub async fn end_restoration(&self) -> Result<(), StoreError> {
+        self.request(Request::EndRestoration).await
     }
 
     /// Keeps the newest roster. Whether it is newer and rightly signed is the caller's to know.
@@ -589,6 +615,7 @@ fn open_writer(place: Place, owner: Owner) -> Result<Writer, OpenError> {
     let roster = engine.get_large(&keys::roster())?.map(Bytes::from);
     let overrides = Overrides::load(&engine)?;
     let watches = Watches::load(&engine)?;
+    let restored = engine.get(&keys::restored())?.is_some();
     let shared = Arc::new(Shared {
         alliance: owner.alliance,
         member: owner.member,
@@ -603,6 +630,8 @@ fn open_writer(place: Place, owner: Owner) -> Result<Writer, OpenError> {
         changes: Announcer::new(0),
         panicked: watch::Sender::new(false),
         at_work: Mutex::new(None),
+        backup: Mutex::new(None),
+        restored: AtomicBool::new(restored),
         clock: owner.clock,
         meters: StoreMeters::default(),
     });
@@ -628,19 +657,30 @@ fn open_engine(place: &Place, member: &MemberId) -> Result<(Engine, Recalled, Hi
 /// Writes the schema row of a new store; refuses one that is not ours.
 fn check_schema(engine: &Engine, owner: &Owner) -> Result<(), OpenError> {
     let Some(value) = engine.get(&keys::schema())? else {
-        let row = SchemaRow { version: SCHEMA_VERSION, alliance: owner.alliance.to_string(), member: owner.member.to_string() };
         let mut commit = Commit::default();
-        commit.put(keys::schema(), row.encode_to_vec());
+        commit.put(keys::schema(), SchemaRow::of(&owner.alliance, &owner.member).encode_to_vec());
         return Ok(engine.commit(commit)?);
     };
     let row = SchemaRow::decode(&*value).map_err(|_| OpenError::damaged("the schema row"))?;
-    if row.version > SCHEMA_VERSION {
-        return Err(OpenError::NewerSchema { found: row.version, known: SCHEMA_VERSION });
+    row.check(&owner.alliance, &owner.member)
+}
+
+impl SchemaRow {
+    /// Of a store in this version's schema.
+    fn of(alliance: &AllianceName, member: &MemberId) -> Self {
+        Self { version: SCHEMA_VERSION, alliance: alliance.to_string(), member: member.to_string(), unfinished: false }
     }
-    if row.alliance != owner.alliance.as_str() || row.member != owner.member.as_str() {
-        return Err(OpenError::WrongOwner { alliance: row.alliance, member: row.member });
+
+    /// Whether a store with this row is read by this version for this member.
+    fn check(self, alliance: &AllianceName, member: &MemberId) -> Result<(), OpenError> {
+        if self.version > SCHEMA_VERSION {
+            return Err(OpenError::NewerSchema { found: self.version, known: SCHEMA_VERSION });
+        }
+        if self.alliance != alliance.as_str() || self.member != member.as_str() {
+            return Err(OpenError::WrongOwner { alliance: self.alliance, member: self.member });
+        }
+        if self.unfinished { Err(OpenError::Unfinished) } else { Ok(()) }
     }
-    Ok(())
 }
 
 #[cfg(test)]

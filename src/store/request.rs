@@ -1,9 +1,11 @@
 //! What may be asked of the writer.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use super::backup::{BackupId, LastRows};
 use super::checks::{CheckRecord, CheckReference, FreshnessRecord};
 use super::overrides::Override;
 use super::pictures::PictureId;
@@ -39,6 +41,9 @@ pub(super) enum Request {
     NoteDelivery(AlertId, Delivered, Reply<()>),
     Rebuild(Reply<()>),
     Purge(Reply<bool>),
+    BeginBackup(Option<BackupId>, Reply<BackupId>),
+    EndBackup(BackupId, BTreeSet<Vec<u8>>, Reply<LastRows>),
+    EndRestoration(Reply<()>),
     Fill(FeedId, Vec<(Seq, EntryBytes)>, Reply<usize>),
     Expire(FeedId, Vec<Seq>, Reply<usize>),
     PutReceipt(Box<ErasureReceipt>, bytes::Bytes, Reply<()>),
@@ -68,6 +73,9 @@ impl Request {
             | Self::RemoveOverride(..)
             | Self::Rebuild(_)
             | Self::Purge(_)
+            | Self::BeginBackup(..)
+            | Self::EndBackup(..)
+            | Self::EndRestoration(_)
             | Self::LookAgain(_)
             | Self::Acknowledge(..)
             | Self::NoteDelivery(..)
@@ -103,6 +111,9 @@ impl Request {
             | Self::LookAgain(_)
             | Self::Acknowledge(..)
             | Self::NoteDelivery(..)
+            | Self::BeginBackup(..)
+            | Self::EndBackup(..)
+            | Self::EndRestoration(_)
             | Self::Purge(_) => 0,
         }
     }
@@ -122,12 +133,15 @@ impl Request {
             | Self::PruneLedger(_, reply)
             | Self::PruneAudit(_, reply) => answer(reply, Err(error)),
             Self::Charge(_, reply) => answer(reply, Err(error)),
+            Self::BeginBackup(_, reply) => answer(reply, Err(error)),
+            Self::EndBackup(_, _, reply) => answer(reply, Err(error)),
             Self::Quarantine(_, reply)
             | Self::MarkBehind(_, _, reply)
             | Self::PutRoster(_, reply)
             | Self::PutReceipt(_, _, reply)
             | Self::SettleLooks(_, reply)
             | Self::LookAgain(reply)
+            | Self::EndRestoration(reply)
             | Self::Audit(_, reply)
             | Self::NoteDelivery(_, _, reply)
             | Self::Rebuild(reply) => answer(reply, Err(error)),

@@ -13,6 +13,85 @@ pub(super) struct SchemaRow {
     pub alliance: String,
     #[prost(string, tag = "3")]
     pub member: String,
+    /// Rows are still being put back into it.
+    #[prost(bool, tag = "4")]
+    pub unfinished: bool,
+}
+
+/// That a store was put back, and its own feeds may lack what other members hold.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct RestoredRow {
+    #[prost(int64, tag = "1")]
+    pub restored_at_ms: i64,
+}
+
+/// Rows of a backup, as the engine keeps them.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct PieceRow {
+    #[prost(message, repeated, tag = "1")]
+    pub pairs: Vec<PairRow>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct PairRow {
+    #[prost(bytes = "vec", tag = "1")]
+    pub key: Vec<u8>,
+    /// Absent where there is nothing under the key any more.
+    #[prost(bytes = "vec", optional, tag = "2")]
+    pub value: Option<Vec<u8>>,
+}
+
+/// What is remembered of the rows of a backup so far.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct DigestRow {
+    #[prost(message, optional, tag = "1")]
+    pub schema: Option<SchemaRow>,
+    #[prost(message, repeated, tag = "2")]
+    pub heads: Vec<DigestHeadRow>,
+    #[prost(message, repeated, tag = "3")]
+    pub parts: Vec<DigestPartRow>,
+    #[prost(message, repeated, tag = "4")]
+    pub kept: Vec<DigestKeptRow>,
+    #[prost(message, repeated, tag = "5")]
+    pub roster: Vec<PairRow>,
+    #[prost(string, repeated, tag = "6")]
+    pub flaws: Vec<String>,
+    #[prost(uint64, tag = "7")]
+    pub rows: u64,
+    #[prost(uint64, tag = "8")]
+    pub bytes: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct DigestHeadRow {
+    #[prost(uint32, tag = "1")]
+    pub feed: u32,
+    #[prost(message, required, tag = "2")]
+    pub head: HeadRow,
+}
+
+/// Entries of a segment, by the roots of the perfect subtrees over them.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct DigestPartRow {
+    #[prost(uint32, tag = "1")]
+    pub feed: u32,
+    #[prost(uint64, tag = "2")]
+    pub number: u64,
+    #[prost(uint64, tag = "3")]
+    pub leaves: u64,
+    #[prost(bytes = "vec", tag = "4")]
+    pub hashes: Vec<u8>,
+}
+
+/// A checkpoint that is kept.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct DigestKeptRow {
+    #[prost(uint32, tag = "1")]
+    pub feed: u32,
+    #[prost(uint64, tag = "2")]
+    pub size: u64,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub note: bytes::Bytes,
 }
 
 /// A feed as of its newest checkpoint.

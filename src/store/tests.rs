@@ -12,6 +12,7 @@ use crate::domain::{
 use crate::feed::{Body, Entry, ForkProof, SignedCheckpoint, encode};
 
 mod audit;
+mod backup;
 mod erasing;
 mod hints;
 mod ledger;
@@ -375,7 +376,7 @@ fn what_must_not_open_does_not() {
     let store = Store::open(options(folder.path(), "acme")).expect("opens");
     let code = |result: Result<Store, OpenError>| result.err().map(|e| e.code());
     assert_eq!(code(Store::open(options(folder.path(), "acme"))), Some("STORE_IN_USE"));
-    let newer = SchemaRow { version: 2, alliance: "alliance.example".into(), member: "acme".into() };
+    let newer = SchemaRow { version: 2, alliance: "alliance.example".into(), member: "acme".into(), unfinished: false };
     let mut commit = Commit::default();
     commit.put(keys::schema(), newer.encode_to_vec());
     drop(store);

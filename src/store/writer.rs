@@ -14,6 +14,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use prost::Message as _;
 use tokio::sync::mpsc;
@@ -171,6 +172,7 @@ impl Writer {
             return;
         }
         let (at, day) = (self.shared.clock.now(), self.shared.today());
+        self.shared.give_up_backup(at);
         let mut group = Group { at, day, first_block: self.next_block, ..Group::default() };
         self.shared.meters.requests.inc_by(requests.len() as u64);
         for (request, actor) in requests {
@@ -191,6 +193,12 @@ impl Writer {
         for (feed, seqs, reply) in std::mem::take(&mut group.expired) {
             let expired = self.expire(&feed, seqs);
             answer(reply, expired);
+        }
+        for (resumed, reply) in std::mem::take(&mut group.backups_begun) {
+            answer(reply, result.clone().and_then(|()| self.begin_backup(resumed)));
+        }
+        for (id, left, reply) in std::mem::take(&mut group.backups_ended) {
+            answer(reply, self.end_backup(id, left));
         }
         if let Some((reply, actor)) = group.purge {
             let purged = self.purge(actor);
@@ -378,6 +386,19 @@ impl Writer {
                 if let Some((other, _)) = group.purge.replace((reply, actor.cloned())) {
                     answer(other, Ok(false));
                 }
+            }
+            Request::BeginBackup(resumed, reply) => match self.may_begin_backup(resumed) {
+                Ok(()) => {
+                    note(group, AuditKind::Backup, String::new(), 1);
+                    group.backups_begun.push((resumed, reply));
+                }
+                Err(error) => answer(reply, Err(error)),
+            },
+            Request::EndBackup(id, left, reply) => group.backups_ended.push((id, left, reply)),
+            Request::EndRestoration(reply) => {
+                group.commit.remove(&keys::restored());
+                group.ends_restoration = true;
+                group.answer_after(reply, Ok(()));
             }
             Request::Fill(feed, entries, reply) => {
                 let staged = self.stage_fill(&feed, entries, group);
@@ -605,6 +626,7 @@ impl Writer {
         if !group.watches.is_empty() {
             self.shared.watches.write().take(std::mem::take(&mut group.watches));
         }
+        self.shared.restored.fetch_and(!group.ends_restoration, Ordering::Relaxed);
         if let Some(note) = group.roster.take() {
             *self.shared.roster.write() = Some(note);
         }

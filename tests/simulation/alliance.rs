@@ -55,6 +55,8 @@ pub(crate) struct Alliance {
     seen: BTreeMap<(usize, FeedId), (Seq, Hash)>,
     /// Nodes whose clock was off once.
     skewed: BTreeSet<usize>,
+    /// Nodes whose store was put back from a backup, and which may not be level yet.
+    pub(crate) restoring: BTreeSet<usize>,
     /// Members that went on from an older copy of their disk.
     pub(crate) forkers: BTreeSet<MemberId>,
     /// Members that told a lie once.
@@ -76,7 +78,11 @@ pub(crate) fn public_key(member: &MemberId) -> Option<countermark::domain::FeedK
     keys().1.get(number).map(|key| key.public())
 }
 
-fn name(i: usize) -> String {
+pub(crate) fn secretariat() -> countermark::domain::FeedKey {
+    keys().0.public()
+}
+
+pub(crate) fn name(i: usize) -> String {
     format!("m{i:02}")
 }
 
@@ -134,6 +140,7 @@ impl Alliance {
             tried: BTreeMap::new(),
             seen: BTreeMap::new(),
             skewed: BTreeSet::new(),
+            restoring: BTreeSet::new(),
             forkers: BTreeSet::new(),
             liars: BTreeSet::new(),
             next: plan.seed << 20,
@@ -273,10 +280,13 @@ impl Alliance {
                 self.nodes[member].disk.fail(DiskFault { moment: Moment::Step(after), kind, remains });
             }
             Op::LoseDisk { member } => self.lose_disk(member).await,
+            Op::Restore { member, count } => self.restore(member, count).await,
             Op::Fork { member, before, after } => self.fork(member, before, after).await,
             Op::Twin { member, side, count } => self.twin(member, side, count).await,
             Op::Lie { member, to, ref lies } => self.lie(member, to, lies),
             Op::Honest => self.net.end_lies(self.liar_id()),
+            // Nobody else may have what a member that is being restored needs.
+            Op::Expel { .. } | Op::Regroup { .. } if self.is_restoring() => {}
             Op::Expel { member } => self.expel(member).await,
             Op::Regroup { member, group } => self.regroup(member, group).await,
             Op::Look { member } => self.look(member),
@@ -456,7 +466,7 @@ impl Alliance {
         let net = self.net.clone();
         self.nodes[member].crash(&net).await;
         self.nodes[member].disk.wipe();
-        self.seen.retain(|(node, _), _| *node != member);
+        self.forget_seen(member);
         for (feed, size) in &kept {
             // What nobody else had is lost.
             self.said.entry(feed.clone()).or_default().retain(|seq, _| seq < size);
@@ -473,7 +483,12 @@ impl Alliance {
         }
     }
 
-    fn held_elsewhere(&self, feed: &FeedId) -> Seq {
+    /// Its disk is another one now.
+    pub(crate) fn forget_seen(&mut self, member: usize) {
+        self.seen.retain(|(node, _), _| *node != member);
+    }
+
+    pub(crate) fn held_elsewhere(&self, feed: &FeedId) -> Seq {
         let others = self.nodes.iter().enumerate().filter(|(i, node)| node.member != feed.member && Some(*i) != self.liar);
         let readers = others.filter(|(_, node)| self.roster().may_read_feed(&node.member, feed));
         readers.filter_map(|(_, node)| Some(node.store()?.size(feed))).max().unwrap_or_default()
@@ -500,7 +515,7 @@ impl Alliance {
         self.forkers.insert(forker.clone());
         self.said.retain(|feed, _| feed.member != forker);
         self.nodes[member].disk = copy;
-        self.seen.retain(|(node, _), _| *node != member);
+        self.forget_seen(member);
         self.start(member, OwnFeeds::Trust).await;
         self.append(member, &Audience::Alliance, after).await;
         self.said.retain(|feed, _| feed.member != forker);

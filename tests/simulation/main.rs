@@ -9,6 +9,7 @@ mod net;
 mod node;
 mod plan;
 mod promises;
+mod restoring;
 mod runs;
 mod steps;
 mod trace;

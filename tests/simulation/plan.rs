@@ -50,6 +50,8 @@ pub(crate) enum Op {
     DiskFails { member: usize, after: u64, power: bool, remains: u8 },
     /// A disk is lost; the node gets its feeds back from the others.
     LoseDisk { member: usize },
+    /// A disk is lost, and a backup from before the last signals is put back.
+    Restore { member: usize, count: u64 },
     /// A member adds to its feed, puts an older copy of its disk back and goes on from there.
     Fork { member: usize, before: u64, after: u64 },
     /// A member runs a second node beside the first, from a copy of its disk; those with a bit in `side` get to that one.
@@ -156,7 +158,8 @@ fn op(dice: &mut Dice, members: usize, groups: usize) -> Op {
             let after = dice.roll(6);
             Op::DiskFails { member, after, power: dice.chance(60), remains: u8::try_from(dice.roll(3)).expect("small") }
         }
-        89 => Op::LoseDisk { member },
+        89 if dice.chance(50) => Op::LoseDisk { member },
+        89 => Op::Restore { member, count: dice.roll(30) },
         90 if dice.chance(50) => Op::Twin { member, side: pick, count: 1 + dice.roll(20) },
         90 => Op::Fork { member, before: 1 + dice.roll(20), after: 1 + dice.roll(20) },
         91..=93 => {

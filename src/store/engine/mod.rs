@@ -5,6 +5,7 @@
 //! bytes under bytes, in the order of their keys; a commit is durable whole or not at all.
 
 mod model;
+mod noted;
 mod on_sled;
 
 use std::io;
@@ -16,6 +17,7 @@ pub(super) use on_sled::{ROOM_TO_COMMIT, wipe_file};
 
 use super::keys;
 use model::ModelEngine;
+use noted::Noted;
 use on_sled::SledEngine;
 
 /// Bytes of the largest value that may be put: a leaf full of such values is below a quarter of one of sled's segments.
@@ -110,7 +112,7 @@ pub(super) fn read_parts(row: &[u8]) -> Option<u32> {
 }
 
 /// A key and its value.
-type Pair = (Vec<u8>, Vec<u8>);
+pub(super) type Pair = (Vec<u8>, Vec<u8>);
 
 /// Is shown one pair after the other until it breaks.
 type Visitor<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
@@ -164,25 +166,55 @@ pub(super) trait Backing: Send + Sync {
 }
 
 /// What keeps the rows of an open store.
-pub(super) struct Engine(Box<dyn Backing>);
+pub(super) struct Engine {
+    backing: Box<dyn Backing>,
+    /// What commits touch, while somebody wants to know.
+    pub(super) noted: Noted,
+}
 
 impl Deref for Engine {
     type Target = dyn Backing;
 
     fn deref(&self) -> &Self::Target {
-        &*self.0
+        &*self.backing
     }
 }
 
 impl Engine {
     /// Opens or creates sled's files in `folder`.
     pub(super) fn open(folder: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
-        Ok(Self(Box::new(SledEngine::open(folder, cache_bytes)?)))
+        Ok(Self { backing: Box::new(SledEngine::open(folder, cache_bytes)?), noted: Noted::default() })
+    }
+
+    /// Whether there are files of an engine in `folder`.
+    pub(super) fn is_in(folder: &Path) -> bool {
+        SledEngine::is_in(folder)
     }
 
     /// Opens what is on a disk in memory.
     pub(super) fn open_model(disk: &ModelDisk) -> Result<Self, EngineError> {
-        Ok(Self(Box::new(ModelEngine::open(disk)?)))
+        Ok(Self { backing: Box::new(ModelEngine::open(disk)?), noted: Noted::default() })
+    }
+
+    /// As [`Backing::commit`]. What it touches is noted after it is there to be read, and also where it failed: it may be there.
+    pub(super) fn commit(&self, commit: Commit) -> Result<(), EngineError> {
+        let touched = self.noted.keys_of(&commit);
+        let committed = self.backing.commit(commit);
+        self.noted.add(touched);
+        committed
+    }
+
+    /// Pairs after the key `after`, in order: as many as come to about `bytes`, none where there are no more.
+    pub(super) fn pairs_after(&self, after: &[u8], bytes: usize) -> Result<Vec<Pair>, EngineError> {
+        let (mut pairs, mut taken) = (Vec::new(), 0);
+        self.visit(after, &mut |key, value| {
+            if key > after {
+                taken += key.len() + value.len();
+                pairs.push((key.to_vec(), value.to_vec()));
+            }
+            if taken < bytes { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        Ok(pairs)
     }
 
     /// What [`Commit::put_large`] put.

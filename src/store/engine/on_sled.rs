@@ -111,6 +111,11 @@ impl SledEngine {
         Ok(engine)
     }
 
+    /// Whether there is a database in `folder`, or one that was written anew and not yet taken into use.
+    pub(super) fn is_in(folder: &Path) -> bool {
+        [FOLDER, NEXT].iter().any(|name| folder.join(name).exists())
+    }
+
     fn open_database(&self) -> Result<sled::Db, EngineError> {
         self.prepare()?;
         let folder = self.folder.join(FOLDER);

@@ -1,0 +1,134 @@
+//! The list of a backup's parts.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::ArchiveError;
+use crate::store::VerifiedFeed;
+
+/// The layout of the folder. A higher one is refused.
+pub(super) const FORMAT: u32 = 1;
+/// Bytes of the longest list: of a hundred thousand parts, 6 TiB.
+const MAX_MANIFEST_BYTES: u64 = 32 * 1_024 * 1_024;
+const NAME: &str = "manifest.json";
+
+/// What a backup is, and what it consists of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Of the folder's layout: 1.
+    pub format: u32,
+    /// The alliance.
+    pub alliance: String,
+    /// Whose store it is.
+    pub member: String,
+    /// Its name, 32 hexadecimal digits.
+    pub backup: String,
+    /// Version of the program that gave it.
+    pub version: String,
+    /// Milliseconds since 1970-01-01T00:00:00Z, by the node's clock.
+    pub began_at_ms: i64,
+    /// The same, of the moment as of which the store was copied; absent while it is not whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of_ms: Option<i64>,
+    /// The age recipients that its parts are encrypted to; none where they are not.
+    #[serde(default)]
+    pub recipients: Vec<String>,
+    /// Its parts, in their order.
+    #[serde(default)]
+    pub parts: Vec<ArchivedPart>,
+    /// The feeds in it, once it is whole.
+    #[serde(default)]
+    pub feeds: Vec<ArchivedFeed>,
+}
+
+/// A part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchivedPart {
+    /// Name of its file.
+    pub name: String,
+    /// Length of the file.
+    pub bytes: u64,
+    /// SHA-256 of the file, 64 hexadecimal digits.
+    pub sha256: String,
+    /// Rows in it.
+    pub rows: u64,
+    /// The last key in it, in hexadecimal; absent where what comes after it cannot be had again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+}
+
+/// A feed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchivedFeed {
+    /// Its name, `member/audience`.
+    pub feed: String,
+    /// Its entries.
+    pub size: u64,
+    /// Root over them, 64 hexadecimal digits.
+    pub root: String,
+}
+
+impl From<&VerifiedFeed> for ArchivedFeed {
+    fn from(feed: &VerifiedFeed) -> Self {
+        Self { feed: feed.feed.to_string(), size: feed.size.get(), root: feed.root.to_string() }
+    }
+}
+
+impl Manifest {
+    pub(super) fn path(folder: &Path) -> PathBuf {
+        folder.join(NAME)
+    }
+
+    /// Whether all of it is there.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.as_of_ms.is_some()
+    }
+
+    /// Bytes of all parts.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.parts.iter().map(|part| part.bytes).sum()
+    }
+
+    /// `None` where there is none in `folder`.
+    pub(super) fn read(folder: &Path) -> Result<Option<Self>, ArchiveError> {
+        let path = Self::path(folder);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(ArchiveError::io(&path, error)),
+        };
+        let mut text = Vec::new();
+        file.take(MAX_MANIFEST_BYTES).read_to_end(&mut text).map_err(|error| ArchiveError::io(&path, error))?;
+        let invalid = |source| ArchiveError::Manifest { path: path.clone(), source };
+        // The layout first, so that a newer one is told from a broken one.
+        #[derive(Deserialize)]
+        struct Layout {
+            format: u32,
+        }
+        let Layout { format } = serde_json::from_slice(&text).map_err(invalid)?;
+        if format > FORMAT {
+            return Err(ArchiveError::NewerFormat(format));
+        }
+        serde_json::from_slice(&text).map(Some).map_err(invalid)
+    }
+
+    /// Puts it in place of the one that is there, whole and for good.
+    pub(super) fn write(&self, folder: &Path) -> Result<(), ArchiveError> {
+        let (path, next) = (Self::path(folder), folder.join("manifest.json.next"));
+        let write = || {
+            let mut file = File::options().create(true).write(true).truncate(true).mode(0o600).open(&next)?;
+            file.write_all(&serde_json::to_vec_pretty(self)?)?;
+            file.write_all(b"\n")?;
+            file.sync_all()?;
+            std::fs::rename(&next, &path)?;
+            File::open(folder)?.sync_all()
+        };
+        write().map_err(|error| ArchiveError::io(&path, error))
+    }
+}
