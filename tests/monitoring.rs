@@ -94,6 +94,7 @@ async fn what_a_node_does_can_be_counted_and_nobody_is_named_by_it() {
     at_least("countermark_store_disk_bytes", 1.0);
     at_least("countermark_store_free_bytes", 1.0);
     exactly("countermark_store_writable", 1.0);
+    exactly("countermark_store_last_backup_timestamp_seconds", 0.0);
     exactly("countermark_keys_ready", 1.0);
     exactly("countermark_own_live_signals", 1.0);
     exactly("countermark_feed_entries{member=\"acme\",audience=\"all\"}", 1.0);

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use cluster::program::Programs;
 use cluster::{Alliance, Client, identifier, submission};
-use countermark::daemon::Node;
+use countermark::daemon::{Node, NodeSetup};
 use countermark::domain::{Allowance, ClientName, MemberKind, Role};
-use countermark::rpc::proto::{IdentifierKind as Kind, SubmitSignalsRequest};
+use countermark::rpc::proto::{CheckSellersRequest, IdentifierKind as Kind, SubmitSignalsRequest};
 use countermark::rpc::tls::{Credentials, client_config};
 use countermark::rpc::{AccessList, Grant};
+use futures_util::StreamExt as _;
 use procfs::process::Process;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -23,15 +24,20 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-/// A node of one member with two clients, of which one is measured.
-async fn measured(allowance: Allowance) -> (Alliance, Node, Client, Client) {
-    let (alliance, mut sockets) = Alliance::new(&[("acme", MemberKind::Brand)]).await;
+/// What a node of one member is made of with two clients, of which one is measured.
+fn measuring(alliance: &Alliance, allowance: Allowance) -> NodeSetup {
     let grant = |name: &str, allowance| -> (ClientName, Grant) {
         (name.parse().expect("valid"), Grant { roles: BTreeSet::from_iter(Role::ALL.iter().copied()), allowance })
     };
     let mut setup = alliance.setup("acme");
     setup.access = AccessList::new([grant("measured", allowance), grant("other", Allowance::default())]);
-    let node = Node::start(setup, sockets.remove(&cluster::member("acme")).expect("sockets")).await.expect("starts");
+    setup
+}
+
+async fn measured(allowance: Allowance) -> (Alliance, Node, Client, Client) {
+    let (alliance, mut sockets) = Alliance::new(&[("acme", MemberKind::Brand)]).await;
+    let sockets = sockets.remove(&cluster::member("acme")).expect("sockets");
+    let node = Node::start(measuring(&alliance, allowance), sockets).await.expect("starts");
     let measured = Client::on(alliance.channel("acme", "measured").await);
     let other = Client::on(alliance.channel("acme", "other").await);
     (alliance, node, measured, other)
@@ -48,7 +54,7 @@ fn reason(status: &tonic::Status) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_asks_too_fast_is_told_when_to_come_again_and_nobody_else_is_held_up() {
     let calls_per_second = NonZeroU32::new(5);
-    let (_alliance, _node, mut hasty, mut other) = measured(Allowance { calls_per_second, rows_per_second: None }).await;
+    let (_alliance, _node, mut hasty, mut other) = measured(Allowance { calls_per_second, ..Allowance::default() }).await;
     let mut refused = Vec::new();
     for _ in 0..40 {
         match hasty.check(seller()).await {
@@ -69,7 +75,7 @@ async fn who_asks_too_fast_is_told_when_to_come_again_and_nobody_else_is_held_up
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_come_too_fast_are_all_answered_later() {
     let rows_per_second = NonZeroU32::new(200);
-    let (_alliance, _node, mut measured, mut other) = measured(Allowance { calls_per_second: None, rows_per_second }).await;
+    let (_alliance, _node, mut measured, mut other) = measured(Allowance { rows_per_second, ..Allowance::default() }).await;
     let began = Instant::now();
     let answers = measured.check_all((0..1_000).map(|_| seller()).collect()).await;
     assert!(answers.len() == 1_000 && answers.iter().all(Result::is_ok));
@@ -79,6 +85,32 @@ async fn rows_that_come_too_fast_are_all_answered_later() {
     let answers = other.check_all((0..1_000).map(|_| seller()).collect()).await;
     assert!(answers.iter().all(Result::is_ok));
     assert!(began.elapsed() < Duration::from_secs(60));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_beyond_those_of_a_day_are_refused_also_after_a_restart() {
+    let allowance = Allowance { rows_per_day: NonZeroU32::new(10), ..Allowance::default() };
+    let (alliance, node, mut measured, mut other) = measured(allowance).await;
+    measured.ready().await;
+    let rows = std::iter::repeat_with(|| CheckSellersRequest { identifiers: seller(), watch: None });
+    let stream = measured.screening.check_sellers(tokio_stream::iter(rows.take(14))).await.expect("a stream");
+    let answers: Vec<_> = stream.into_inner().collect().await;
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 10);
+    let spent = answers.last().and_then(|answer| answer.as_ref().err()).expect("it ends with an error");
+    assert_eq!((spent.code(), reason(spent).as_str()), (Code::ResourceExhausted, "QUOTA_SPENT"));
+    let wait = spent.get_details_retry_info().and_then(|retry| retry.retry_delay).expect("a hint");
+    assert!(wait <= Duration::from_secs(86_400));
+    assert_eq!(reason(&measured.check(seller()).await.expect_err("nothing is left")), "QUOTA_SPENT");
+    measured.status().await;
+    other.check(seller()).await.expect("others have rows of their own");
+
+    // What was answered is in the audit log when the node has stopped.
+    node.stop().await;
+    let listeners = alliance.rebind("acme").await;
+    let _node = Node::start(measuring(&alliance, allowance), listeners).await.expect("starts");
+    let mut again = Client::on(alliance.channel("acme", "measured").await);
+    again.ready().await;
+    assert_eq!(reason(&again.check(seller()).await.expect_err("nothing is left")), "QUOTA_SPENT");
 }
 
 #[tokio::test(flavor = "multi_thread")]

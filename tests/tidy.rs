@@ -19,7 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("rpc", &["domain", "pseudonym", "feed", "store", "membership", "replication", "service"]),
     ("telemetry", &[]),
     ("population", &["domain"]),
-    ("archive", &["domain", "store"]),
+    ("archive", &["domain", "feed", "store"]),
     ("alliance", &["domain", "pseudonym", "feed", "rpc"]),
     ("config", &["domain", "pseudonym", "feed", "service", "rpc", "telemetry", "alliance"]),
     ("daemon", BELOW_THE_DAEMON),

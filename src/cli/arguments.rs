@@ -172,6 +172,10 @@ pub(super) struct BenchArguments {
     /// In how many feeds they lie; with more than one they are fetched from a node that relays them.
     #[arg(long, value_name = "COUNT", value_delimiter = ',', default_value = "1")]
     pub(super) feeds: Vec<u16>,
+    /// Instead of all that: hold a node with the first of these sizes at saturation for so many minutes, and see what becomes of its
+    /// memory and of checks meanwhile.
+    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..=10_080))]
+    pub(super) soak: Option<u64>,
     /// The same number makes up the same sellers.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub(super) seed: u64,

@@ -86,7 +86,7 @@ pub(super) async fn exchange<E: Exchange>(
     loop {
         let failure = match stream_once(call, rows, &mut window, sink, &mut attempts).await {
             Ok(()) => return window.unreadable.map_or(Ok(()), |failure| Err((0, failure))),
-            Err(Broken::Again(failure)) if attempts < MAX_ATTEMPTS || is_of_holders(&failure, waited) => failure,
+            Err(Broken::Again(failure)) if attempts < MAX_ATTEMPTS || is_waited_for(&failure, waited) => failure,
             Err(Broken::Again(failure) | Broken::ForGood(failure)) => return Err((window.asked(), failure)),
         };
         if attempts == 0 {
@@ -103,21 +103,21 @@ pub(super) async fn exchange<E: Exchange>(
 /// What a person is told who waits.
 pub(super) fn waiting(failure: &Failure, wait: Duration) -> String {
     let (code, seconds) = (failure.code(), wait.as_secs_f32());
-    format!("{} ({code}); trying again in {seconds:.1} s", of_holders(code).unwrap_or("the stream broke"))
+    format!("{} ({code}); trying again in {seconds:.1} s", worth_waiting(code).unwrap_or("the stream broke"))
 }
 
-/// What keeps the holders of a shared key, where the code is theirs.
-fn of_holders(code: &str) -> Option<&'static str> {
+/// What is worth to wait for, for up to a day: holders of a shared key, or midnight.
+fn worth_waiting(code: &str) -> Option<&'static str> {
     match code {
         "KEY_HOLDERS_UNREACHABLE" => Some("too few holders of the pseudonym key answer"),
         "EVALUATION_BUDGET_SPENT" => Some("the day's budget of evaluations is used up"),
+        "QUOTA_SPENT" => Some("this client's rows of the day are used up"),
         _ => None,
     }
 }
 
-/// Whether the holders of a shared key are still to be waited for.
-fn is_of_holders(failure: &Failure, waited: Duration) -> bool {
-    of_holders(failure.code()).is_some() && waited < MAX_HOLDER_WAIT
+fn is_waited_for(failure: &Failure, waited: Duration) -> bool {
+    worth_waiting(failure.code()).is_some() && waited < MAX_HOLDER_WAIT
 }
 
 /// How a stream ended before its rows did.

@@ -104,6 +104,8 @@ struct Store {
     /// What waits to be written.
     queued_requests: u64,
     queued_bytes: u64,
+    /// Null for never.
+    last_backup_at: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -225,8 +227,9 @@ impl Accuracy {
 
 impl From<StoreStatus> for Store {
     fn from(store: StoreStatus) -> Self {
-        let StoreStatus { disk_bytes, free_bytes, index_rows, writable, problem, queued_requests, queued_bytes } = store;
-        Self { disk_bytes, free_bytes, index_rows, writable, problem, queued_requests, queued_bytes }
+        let StoreStatus { disk_bytes, free_bytes, index_rows, writable, problem, queued_requests, queued_bytes, .. } = store;
+        let last_backup_at = words::instant(store.last_backup_at_ms);
+        Self { disk_bytes, free_bytes, index_rows, writable, problem, queued_requests, queued_bytes, last_backup_at }
     }
 }
 
@@ -350,6 +353,7 @@ impl Show for State {
             ("own signals", format!("{} live", self.own_live_signals)),
             ("store", self.store.line()),
             ("queue", self.store.queue()),
+            ("last backup", self.store.last_backup_at.clone().unwrap_or_else(|| "never".to_owned())),
             ("index", format!("{} rows, view {digest}", self.store.index_rows)),
             ("watches", if self.watches + self.alerts == 0 { String::new() } else { watches }),
             ("webhook", self.webhook.as_ref().map(Webhook::line).unwrap_or_default()),
@@ -430,6 +434,7 @@ mod tests {
                 problem: "no room on the volume".into(),
                 queued_requests: 2,
                 queued_bytes: 65_536,
+                last_backup_at_ms: NOW_MS - 86_400_000,
             }),
             deadlines: vec![
                 proto::Deadline { what: "node_certificate".into(), at_ms: NOW_MS + 29 * 86_400_000 },
@@ -507,6 +512,7 @@ roster         3
 own signals    4 live
 store          NOT WRITABLE: no room on the volume; 2 KiB on disk, 20 GiB free
 queue          2 requests of 64 KiB to be written
+last backup    2026-11-21T00:00:00Z
 index          12 rows, view abababababababab
 
 FEED        ENTRIES  BEHIND  LIVE  LAST HEARD  NOTICE

@@ -90,6 +90,8 @@ pub struct AccessSummary {
     pub calls_per_second: Option<NonZeroU32>,
     /// Rows of streams a second; `None` for as many as it likes.
     pub rows_per_second: Option<NonZeroU32>,
+    /// Rows a day; `None` for as many as it likes.
+    pub rows_per_day: Option<NonZeroU32>,
 }
 
 /// A roster in a [`Summary`].
@@ -115,6 +117,7 @@ impl LoadedConfig {
             roles: grant.roles.clone(),
             calls_per_second: grant.allowance.calls_per_second,
             rows_per_second: grant.allowance.rows_per_second,
+            rows_per_day: grant.allowance.rows_per_day,
         });
         let certificate = CertificateSummary {
             identity: materials.certificate.identity.to_string(),
@@ -185,8 +188,12 @@ impl fmt::Display for Summary {
         line("clients", &format_args!("{}; {}", self.clients_listen, self.clients_crl))?;
         for client in &self.access {
             let roles: Vec<&str> = client.roles.iter().map(|role| role.as_str()).collect();
-            let most = |what: &str, most: Option<NonZeroU32>| most.map(|most| format!("; {most} {what} a second"));
-            let pace = [most("calls", client.calls_per_second), most("rows", client.rows_per_second)];
+            let most = |what: &str, most: Option<NonZeroU32>| most.map(|most| format!("; {most} {what}"));
+            let pace = [
+                most("calls a second", client.calls_per_second),
+                most("rows a second", client.rows_per_second),
+                most("rows a day", client.rows_per_day),
+            ];
             let pace: String = pace.into_iter().flatten().collect();
             line("", &format_args!("{}: {}{pace}", client.name, roles.join(", ")))?;
         }

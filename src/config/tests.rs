@@ -182,10 +182,12 @@ fn a_client_has_the_roles_that_are_written() {
 
 #[test]
 fn a_client_may_ask_as_fast_as_is_written() {
-    let entry = "\n[[clients.access]]\nname = \"desk\"\nroles = [\"check\"]\ncalls_per_second = 1000\nrows_per_second = 5000\n";
+    let entry = "\n[[clients.access]]\nname = \"desk\"\nroles = [\"check\"]\ncalls_per_second = 1000\nrows_per_second = 5000\n\
+                 rows_per_day = 200000\n";
     let config = Folder::bare(&(NODE.to_owned() + entry)).load(&[]).expect("valid").config;
     let allowance = config.clients.access.0[&"desk".parse().expect("valid")].allowance;
     assert_eq!((allowance.calls_per_second, allowance.rows_per_second), (NonZeroU32::new(1_000), NonZeroU32::new(5_000)));
+    assert_eq!(allowance.rows_per_day, NonZeroU32::new(200_000));
     let never = entry.replace("1000", "0");
     let refused = Folder::bare(&(NODE.to_owned() + &never)).load(&[]).expect_err("nobody is listed who may ask nothing");
     assert!(refused.to_string().contains("calls_per_second") || refused.to_string().contains("nonzero"), "{refused}");

@@ -26,6 +26,8 @@ struct Access {
     calls_per_second: Option<NonZeroU32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rows_per_second: Option<NonZeroU32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rows_per_day: Option<NonZeroU32>,
 }
 
 impl TryFrom<Vec<Access>> for ClientRoles {
@@ -33,14 +35,14 @@ impl TryFrom<Vec<Access>> for ClientRoles {
 
     fn try_from(entries: Vec<Access>) -> Result<Self, String> {
         let mut list = BTreeMap::new();
-        for Access { name, roles, calls_per_second, rows_per_second } in entries {
+        for Access { name, roles, calls_per_second, rows_per_second, rows_per_day } in entries {
             if roles.is_empty() {
                 return Err(format!("client `{name}` has no role; give it one, or leave it out"));
             }
             if list.contains_key(&name) {
                 return Err(format!("client `{name}` stands here twice; give all its roles in one place"));
             }
-            list.insert(name, Grant { roles, allowance: Allowance { calls_per_second, rows_per_second } });
+            list.insert(name, Grant { roles, allowance: Allowance { calls_per_second, rows_per_second, rows_per_day } });
         }
         Ok(Self(list))
     }
@@ -48,11 +50,9 @@ impl TryFrom<Vec<Access>> for ClientRoles {
 
 impl From<ClientRoles> for Vec<Access> {
     fn from(list: ClientRoles) -> Self {
-        let entry = |(name, Grant { roles, allowance: Allowance { calls_per_second, rows_per_second } })| Access {
-            name,
-            roles,
-            calls_per_second,
-            rows_per_second,
+        let entry = |(name, Grant { roles, allowance })| {
+            let Allowance { calls_per_second, rows_per_second, rows_per_day } = allowance;
+            Access { name, roles, calls_per_second, rows_per_second, rows_per_day }
         };
         list.0.into_iter().map(entry).collect()
     }

@@ -16,6 +16,7 @@ use crate::domain::limits::{
 };
 use crate::domain::{ClientName, MemberId};
 use crate::rpc::acceptor::{Acceptor, Bounds, OpenConnections, clients_of, peers_of};
+use crate::rpc::identity::Identity as Caller;
 use crate::rpc::proto::DESCRIPTORS;
 use crate::rpc::proto::audit_service_server::AuditServiceServer;
 use crate::rpc::proto::case_service_server::CaseServiceServer;
@@ -89,7 +90,7 @@ impl Parts {
         let ceremonies = KeyCeremonyServiceServer::new(self.holder.clone())
             .max_decoding_message_size(MAX_PEER_REQUEST_BYTES)
             .max_encoding_message_size(MAX_PEER_REQUEST_BYTES);
-        let gate = Gate::of_peers(serving.clone(), self.counted.calls.clone());
+        let gate = Gate::of_peers(serving.clone(), self.counted.calls.clone(), self.clock.clone());
         let router = server(gate, MAX_STREAMS_PER_NODE).add_service(service).add_service(holder).add_service(ceremonies);
         serve_on(router, acceptor.with_bounds(Bounds::of_peers()), socket, serving)
     }
@@ -105,7 +106,8 @@ impl Parts {
         health.begin().await;
         let (watches, access) = (self.watches.clone(), self.access.clone());
         let watches = WatchServer { watches, access, shutdown: serving.clone() };
-        let gate = Gate::of_clients(serving.clone(), self.counted.calls.clone(), self.access.clone());
+        let (calls, used) = (self.counted.calls.clone(), self.rows_of_today().await);
+        let gate = Gate::of_clients(serving.clone(), calls, self.clock.clone(), self.access.clone(), used);
         let server = server(gate, MAX_STREAMS_PER_CONNECTION);
         let mut server = server.initial_connection_window_size(CLIENT_WINDOW).initial_stream_window_size(CLIENT_WINDOW);
         let router = server
@@ -127,6 +129,19 @@ impl Parts {
         let acceptor = Acceptor::new(tls.clients.clone(), clients_of(alliance, own, listed));
         let acceptor = self.counting(acceptor, Listener::Clients);
         (serve_on(router, acceptor.with_bounds(Bounds::of_clients()), socket, serving), health)
+    }
+
+    /// What each client has handed in today, before the node was started.
+    async fn rows_of_today(&self) -> Vec<(Caller, u64)> {
+        let (alliance, member) = (self.directory.alliance(), self.directory.member());
+        let identity = |name| Caller::Client { alliance: alliance.clone(), member: member.clone(), name };
+        match self.audit.audit.rows_of_today().await {
+            Ok(rows) => rows.into_iter().map(|(client, rows)| (identity(client), rows)).collect(),
+            Err(error) => {
+                tracing::warn!(code = error.code(), %error, "rows of the day are counted from now on: the audit log cannot be read");
+                Vec::new()
+            }
+        }
     }
 
     /// Counts who is not let in.

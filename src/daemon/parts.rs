@@ -111,7 +111,7 @@ pub(super) struct Parts {
     pub(super) state: Arc<NodeState>,
     pub(super) counted: Counted,
     pseudonymiser: Arc<Pseudonymiser>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 impl Parts {

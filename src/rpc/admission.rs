@@ -13,16 +13,20 @@ use governor::clock::{Clock as _, MonotonicClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use parking_lot::Mutex;
 
+use tonic::Code;
+
+use super::fault::Fault;
 use super::identity::Identity;
 use super::methods::{Kind, Method};
-use crate::domain::Allowance;
 use crate::domain::limits::{
     MAX_CALLS, MAX_CALLS_EACH, MAX_ROW_STREAMS, MAX_ROW_STREAMS_EACH, MAX_STANDING, MAX_STANDING_EACH, PEER_CALLS_PER_SECOND,
     RETRY_BUSY,
 };
+use crate::domain::{Allowance, Clock, Timestamp};
 
 /// Seconds of calls that may come at once.
 const BURST_SECONDS: NonZeroU32 = NonZeroU32::new(2).expect("two is not zero");
+const DAY_MS: i64 = 86_400_000;
 
 /// Why a call is not taken on now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +37,8 @@ pub(super) enum Busy {
     Caller,
     /// This caller asks faster than it may; how long it has to wait.
     Rate(Duration),
+    /// This caller has had its rows of the day; how long the day still is.
+    Quota(Duration),
 }
 
 impl Busy {
@@ -41,12 +47,15 @@ impl Busy {
             Self::Node => "NODE_BUSY",
             Self::Caller => "TOO_MANY_CALLS",
             Self::Rate(_) => "RATE_LIMITED",
+            Self::Quota(_) => "QUOTA_SPENT",
         }
     }
 
     /// Whether a node that answers with this code would take the call on later.
     pub(super) fn is_code(code: &str) -> bool {
-        [Self::Node, Self::Caller, Self::Rate(Duration::ZERO)].iter().any(|busy| busy.code() == code)
+        [Self::Node, Self::Caller, Self::Rate(Duration::ZERO), Self::Quota(Duration::ZERO)]
+            .iter()
+            .any(|busy| busy.code() == code)
     }
 
     pub(super) const fn message(self) -> &'static str {
@@ -54,6 +63,9 @@ impl Busy {
             Self::Node => "this node has as much at hand as it takes on; try again later",
             Self::Caller => "this caller has as many calls of this kind at hand as one may; wait for some of them to end",
             Self::Rate(_) => "this caller asks faster than the operator allows; ask more slowly, or in streams of rows",
+            Self::Quota(_) => {
+                "this caller has handed in as many rows today as the operator allows; go on after midnight UTC, or ask the operator for more"
+            }
         }
     }
 
@@ -61,8 +73,13 @@ impl Busy {
     pub(super) const fn retry_after(self) -> Duration {
         match self {
             Self::Node | Self::Caller => RETRY_BUSY,
-            Self::Rate(wait) => wait,
+            Self::Rate(wait) | Self::Quota(wait) => wait,
         }
+    }
+
+    /// What a caller is told.
+    pub(super) fn fault(self) -> Fault {
+        Fault::new(Code::ResourceExhausted, self.code(), self.message()).retry_after(self.retry_after())
     }
 }
 
@@ -103,6 +120,32 @@ struct Caller {
     allowance: Allowance,
     calls: Option<Arc<DefaultDirectRateLimiter>>,
     rows: Option<Arc<DefaultDirectRateLimiter>>,
+    day: Option<Arc<Mutex<Day>>>,
+}
+
+/// Rows that were handed in on a day.
+#[derive(Default)]
+struct Day {
+    unix_day: i64,
+    rows: u64,
+}
+
+impl Day {
+    /// Counts as many of `wanted` rows as may still be handed in: how many, and why not all of them.
+    fn take(&mut self, now: Timestamp, most: NonZeroU32, wanted: u64) -> (u64, Option<Busy>) {
+        if self.unix_day != now.unix_day() {
+            *self = Self { unix_day: now.unix_day(), rows: 0 };
+        }
+        let left = u64::from(most.get()).saturating_sub(self.rows);
+        let taken = wanted.min(left);
+        self.rows += taken;
+        (taken, (taken < wanted).then(|| Busy::Quota(until_midnight(now))))
+    }
+}
+
+fn until_midnight(now: Timestamp) -> Duration {
+    let passed = now.unix_ms().rem_euclid(DAY_MS);
+    Duration::from_millis(u64::try_from(DAY_MS - passed).unwrap_or(0))
 }
 
 impl Caller {
@@ -112,6 +155,9 @@ impl Caller {
             self.allowance = allowance;
             self.calls = allowance.calls_per_second.map(limiter);
             self.rows = allowance.rows_per_second.map(limiter);
+            if allowance.rows_per_day.is_some() {
+                self.day.get_or_insert_default();
+            }
         }
     }
 }
@@ -129,13 +175,27 @@ struct Table {
 }
 
 /// Takes calls of one listener on, or not. Clones count together.
-#[derive(Clone, Default)]
-pub(super) struct Admission(Arc<Mutex<Table>>);
+#[derive(Clone)]
+pub(super) struct Admission {
+    table: Arc<Mutex<Table>>,
+    clock: Arc<dyn Clock>,
+}
 
 impl Admission {
+    /// Days are those of `clock`.
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { table: Arc::default(), clock }
+    }
+
+    /// `caller` has handed in so many rows today before the node was started.
+    pub(super) fn recount(&self, caller: Identity, rows: u64) {
+        let day = Day { unix_day: self.clock.now().unix_day(), rows };
+        self.table.lock().callers.entry(caller).or_default().day = Some(Arc::new(Mutex::new(day)));
+    }
+
     /// A place for a call of `method` by `caller`, who may ask as fast as `allowance` says.
     pub(super) fn take_on(&self, caller: &Identity, allowance: Allowance, method: &Method) -> Result<Place, Busy> {
-        let mut table = self.0.lock();
+        let mut table = self.table.lock();
         let Table { all, callers } = &mut *table;
         if all.is_full(method.kind, Counts::ALL) {
             return Err(Busy::Node);
@@ -148,17 +208,23 @@ impl Admission {
         if let Some(calls) = &known.calls {
             within(calls, method.cost).map_err(Busy::Rate)?;
         }
+        let day = known.day.clone().zip(allowance.rows_per_day);
+        let rows = RowPace { limiter: known.rows.clone(), day: day.map(|(day, most)| (day, most, self.clock.clone())) };
+        if method.is_row
+            && let (_, Some(spent)) = rows.take(1)
+        {
+            return Err(spent);
+        }
         *all.of(method.kind) += 1;
         *known.at_hand.of(method.kind) += 1;
-        let rows = known.rows.clone();
         drop(table);
-        Ok(Place { admission: self.clone(), caller: caller.clone(), kind: method.kind, rows: RowPace(rows) })
+        Ok(Place { admission: self.clone(), caller: caller.clone(), kind: method.kind, rows })
     }
 }
 
 /// What a node of another member may ask, whoever it is.
 pub(super) fn of_peers() -> Allowance {
-    Allowance { calls_per_second: NonZeroU32::new(PEER_CALLS_PER_SECOND), rows_per_second: None }
+    Allowance { calls_per_second: NonZeroU32::new(PEER_CALLS_PER_SECOND), ..Allowance::default() }
 }
 
 /// Takes `count` from what is left, or says how long to wait until it is there. More than there ever is at once is taken as all that
@@ -186,21 +252,24 @@ pub(super) struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut table = self.admission.0.lock();
+        let mut table = self.admission.table.lock();
         *table.all.of(self.kind) -= 1;
         if let Some(known) = table.callers.get_mut(&self.caller) {
             *known.at_hand.of(self.kind) -= 1;
             // Whoever is measured is remembered, or a new connection would begin anew.
-            if known.at_hand.is_empty() && known.calls.is_none() && known.rows.is_none() {
+            if known.at_hand.is_empty() && known.calls.is_none() && known.rows.is_none() && known.day.is_none() {
                 table.callers.remove(&self.caller);
             }
         }
     }
 }
 
-/// How fast rows are read. Goes with a request to its service.
+/// How fast rows are read, and how many. Goes with a request to its service.
 #[derive(Clone, Default)]
-pub(super) struct RowPace(Option<Arc<DefaultDirectRateLimiter>>);
+pub(super) struct RowPace {
+    limiter: Option<Arc<DefaultDirectRateLimiter>>,
+    day: Option<(Arc<Mutex<Day>>, NonZeroU32, Arc<dyn Clock>)>,
+}
 
 impl RowPace {
     /// Of the call that `request` belongs to.
@@ -210,16 +279,25 @@ impl RowPace {
 
     /// Ready when `count` rows may be worked on.
     pub(super) async fn wait_for(&self, count: usize) {
-        let Some(limiter) = &self.0 else { return };
+        let Some(limiter) = &self.limiter else { return };
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         while let Err(wait) = within(limiter, count) {
             tokio::time::sleep(wait).await;
         }
     }
+
+    /// How many of `wanted` rows may be worked on today, and why not all of them.
+    pub(super) fn take(&self, wanted: usize) -> (usize, Option<Busy>) {
+        let Some((day, most, clock)) = &self.day else { return (wanted, None) };
+        let (taken, spent) = day.lock().take(clock.now(), *most, wanted as u64);
+        (usize::try_from(taken).unwrap_or(wanted), spent)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
     use super::*;
 
     fn caller(name: &str) -> Identity {
@@ -227,16 +305,51 @@ mod tests {
     }
 
     fn method(kind: Kind, cost: u32) -> Method {
-        Method { name: "Some/Method".into(), kind, cost }
+        Method { name: "Some/Method".into(), kind, cost, is_row: false }
     }
 
     fn per_second(calls: u32) -> Allowance {
-        Allowance { calls_per_second: NonZeroU32::new(calls), rows_per_second: None }
+        Allowance { calls_per_second: NonZeroU32::new(calls), ..Allowance::default() }
+    }
+
+    struct HandClock(AtomicI64);
+
+    impl Clock for HandClock {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_unix_ms(self.0.load(Ordering::Relaxed))
+        }
+    }
+
+    fn empty() -> Admission {
+        Admission::new(Arc::new(HandClock(AtomicI64::new(0))))
+    }
+
+    #[test]
+    fn rows_of_a_day_are_counted_over_calls_and_connections_and_begin_anew_at_midnight() {
+        let clock = Arc::new(HandClock(AtomicI64::new(DAY_MS / 2)));
+        let admission = Admission::new(clock.clone());
+        let allowance = Allowance { rows_per_day: NonZeroU32::new(10), ..Allowance::default() };
+        let stream =
+            |name: &str| admission.take_on(&caller(name), allowance, &method(Kind::Rows, 1)).expect("room").rows.clone();
+        let single = || {
+            let method = Method { is_row: true, ..method(Kind::Unary, 1) };
+            admission.take_on(&caller("c"), allowance, &method).map(drop)
+        };
+        assert_eq!(stream("c").take(6), (6, None));
+        assert!(single().is_ok());
+        let spent = Busy::Quota(Duration::from_secs(43_200));
+        assert_eq!(stream("c").take(6), (3, Some(spent)), "what is left of ten");
+        assert_eq!((stream("c").take(1), single()), ((0, Some(spent)), Err(spent)));
+        assert_eq!(stream("other").take(6), (6, None), "others have their own");
+        clock.0.store(DAY_MS, Ordering::Relaxed);
+        assert_eq!(stream("c").take(10), (10, None));
+        admission.recount(caller("again"), 8);
+        assert_eq!(stream("again").take(5).0, 2, "what came before a restart counts");
     }
 
     #[test]
     fn one_caller_cannot_take_the_places_of_the_others() {
-        let (admission, rows) = (Admission::default(), method(Kind::Rows, 1));
+        let (admission, rows) = (empty(), method(Kind::Rows, 1));
         let take = |name: &str| admission.take_on(&caller(name), Allowance::default(), &rows);
         let held: Vec<Place> = (0..MAX_ROW_STREAMS_EACH).map(|_| take("greedy").expect("room")).collect();
         assert_eq!(take("greedy").err(), Some(Busy::Caller));
@@ -247,13 +360,13 @@ mod tests {
         let unary = admission.take_on(&caller("late"), Allowance::default(), &method(Kind::Unary, 1));
         assert!(unary.is_ok(), "checks go on while all streams are taken");
         drop((held, others, unary));
-        assert!(admission.0.lock().callers.is_empty(), "nobody is remembered who has nothing at hand");
-        assert_eq!(admission.0.lock().all.rows, 0);
+        assert!(admission.table.lock().callers.is_empty(), "nobody is remembered who has nothing at hand");
+        assert_eq!(admission.table.lock().all.rows, 0);
     }
 
     #[test]
     fn who_asks_too_fast_is_told_when_to_come_again() {
-        let (admission, cheap) = (Admission::default(), method(Kind::Unary, 1));
+        let (admission, cheap) = (empty(), method(Kind::Unary, 1));
         let ask = || admission.take_on(&caller("hasty"), per_second(10), &cheap);
         let asked: Vec<_> = (0..10 * BURST_SECONDS.get()).map(|_| ask().map(drop)).collect();
         assert!(asked.iter().all(Result::is_ok));
@@ -265,12 +378,12 @@ mod tests {
 
     #[test]
     fn dear_calls_use_up_more_of_what_a_caller_may() {
-        let (admission, dear) = (Admission::default(), method(Kind::Unary, 15));
+        let (admission, dear) = (empty(), method(Kind::Unary, 15));
         let ask = || admission.take_on(&caller("c"), per_second(10), &dear).map(drop);
         assert!(ask().is_ok());
         assert!(matches!(ask(), Err(Busy::Rate(_))));
         // Dearer than all that there is at once: it takes all of that.
-        let (admission, dearer) = (Admission::default(), method(Kind::Unary, 1_000));
+        let (admission, dearer) = (empty(), method(Kind::Unary, 1_000));
         let ask = || admission.take_on(&caller("c"), per_second(10), &dearer).map(drop);
         assert!(ask().is_ok());
         assert!(matches!(ask(), Err(Busy::Rate(_))));
@@ -278,7 +391,7 @@ mod tests {
 
     #[test]
     fn another_allowance_holds_at_once() {
-        let (admission, cheap) = (Admission::default(), method(Kind::Unary, 1));
+        let (admission, cheap) = (empty(), method(Kind::Unary, 1));
         let ask = |allowance| admission.take_on(&caller("c"), allowance, &cheap).map(drop);
         for _ in 0..BURST_SECONDS.get() {
             ask(per_second(1)).expect("within the burst");

@@ -31,7 +31,7 @@ use super::meters::{CallMeter, CallMeters, Listener};
 use super::methods::{Kind, Method, Methods};
 use super::repeats::Repeats;
 use crate::domain::limits::{MAX_CLIENT_MESSAGE_BYTES, MAX_PEER_REQUEST_BYTES};
-use crate::domain::{Actor, Allowance};
+use crate::domain::{Actor, Allowance, Clock};
 use crate::store::{acting_for, on_behalf_of};
 
 /// Who was refused at which method, with which code.
@@ -53,22 +53,31 @@ pub struct Gate {
 impl Gate {
     /// Of the peer listener. Ends the input of every call when `stopping` is called, and has `meters` count the calls.
     #[must_use]
-    pub fn of_peers(stopping: CancellationToken, meters: CallMeters) -> Self {
+    pub fn of_peers(stopping: CancellationToken, meters: CallMeters, clock: Arc<dyn Clock>) -> Self {
         Self {
             listener: Listener::Peers,
             stopping,
             meters,
             methods: Methods::of_descriptors(),
-            admission: Admission::default(),
+            admission: Admission::new(clock),
             access: None,
             refusals: Arc::new(Repeats::new()),
         }
     }
 
-    /// The same of the client listener, where `access` says who may ask how fast.
+    /// The same of the client listener, where `access` says who may ask how fast. `used` is what clients have handed in today
+    /// already.
     #[must_use]
-    pub fn of_clients(stopping: CancellationToken, meters: CallMeters, access: Arc<ArcSwap<AccessList>>) -> Self {
-        Self { listener: Listener::Clients, access: Some(access), ..Self::of_peers(stopping, meters) }
+    pub fn of_clients(
+        stopping: CancellationToken,
+        meters: CallMeters,
+        clock: Arc<dyn Clock>,
+        access: Arc<ArcSwap<AccessList>>,
+        used: impl IntoIterator<Item = (Identity, u64)>,
+    ) -> Self {
+        let gate = Self { listener: Listener::Clients, access: Some(access), ..Self::of_peers(stopping, meters, clock) };
+        used.into_iter().for_each(|(client, rows)| gate.admission.recount(client, rows));
+        gate
     }
 
     fn allowance(&self, identity: &Identity) -> Allowance {
@@ -197,7 +206,7 @@ impl Call {
     fn shed(&mut self, busy: Busy) -> Status {
         self.log(busy.code(), "a call was not taken on");
         self.meter.ended(Code::ResourceExhausted, Some(busy.code()));
-        Fault::new(Code::ResourceExhausted, busy.code(), busy.message()).retry_after(busy.retry_after()).unlogged()
+        busy.fault().unlogged()
     }
 
     fn answer(mut self, response: Response<Body>) -> Response<Body> {

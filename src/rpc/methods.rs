@@ -10,6 +10,8 @@ use super::proto::DESCRIPTORS;
 
 /// Methods whose requests are rows of one stream.
 const ROWS: [&str; 2] = ["SignalService/SubmitSignals", "ScreeningService/CheckSellers"];
+/// Methods whose one request is a row.
+const SINGLE_ROWS: [&str; 2] = ["SignalService/SubmitSignal", "ScreeningService/CheckSeller"];
 /// Methods that cost more than a look into memory, in units of one that does not.
 const COSTS: [(&str, u32); 6] = [
     ("PeerService/ListCheckpoints", 10),
@@ -38,6 +40,8 @@ pub(super) struct Method {
     pub(super) name: Arc<str>,
     pub(super) kind: Kind,
     pub(super) cost: u32,
+    /// Its one request is a row.
+    pub(super) is_row: bool,
 }
 
 /// All of them, by path.
@@ -61,9 +65,13 @@ impl Methods {
                 false => Kind::Unary,
             };
             let cost = COSTS.iter().find(|(of, _)| *of == name).map_or(1, |(_, cost)| *cost);
-            (format!("/{package}.{name}"), Method { name: name.into(), kind, cost })
+            let is_row = SINGLE_ROWS.contains(&name.as_str());
+            (format!("/{package}.{name}"), Method { name: name.into(), kind, cost, is_row })
         });
-        Self { known: Arc::new(named.collect()), other: Method { name: "other".into(), kind: Kind::Standing, cost: 1 } }
+        Self {
+            known: Arc::new(named.collect()),
+            other: Method { name: "other".into(), kind: Kind::Standing, cost: 1, is_row: false },
+        }
     }
 
     /// The method at this path. What a caller makes up has no name of its own.
@@ -82,6 +90,7 @@ mod tests {
         let named =
             |name: &str| methods.known.values().find(|method| &*method.name == name).unwrap_or_else(|| panic!("{name}"));
         assert!(ROWS.iter().all(|name| named(name).kind == Kind::Rows));
+        assert!(SINGLE_ROWS.iter().all(|name| named(name).is_row && named(name).kind == Kind::Unary));
         assert!(COSTS.iter().all(|(name, cost)| named(name).cost == *cost));
         assert_eq!(named("PeerService/FollowFeeds").kind, Kind::Standing);
         assert_eq!(methods.at("/countermark.v1.ScreeningService/CheckSeller").kind, Kind::Unary);

@@ -182,6 +182,7 @@ fn status(report: NodeReport, calls: &CallMeters) -> GetStatusResponse {
             problem: if problem.is_empty() { problem } else { format!("{problem_code}: {problem}") },
             queued_requests: report.health.queue.requests as u64,
             queued_bytes: report.health.queue.bytes as u64,
+            last_backup_at_ms: report.health.backed_up_at.map_or(0, Timestamp::unix_ms),
         }),
         freshness: Some(convert::freshness(&report.freshness)),
         peers: report.peers.into_iter().map(peer).collect(),

@@ -20,8 +20,8 @@ use crate::store::{actor, on_behalf_of};
 /// Responses of a two-way stream.
 pub(super) type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// Answers `requests` by `work`, as fast as its caller may have rows worked on, which gives one response for each request of its piece, in order. A stream that breaks ends
-/// with its own error after the responses to everything before.
+/// Answers `requests` by `work`, as fast as its caller may have rows worked on and as many as it may today, which gives one response for each
+/// request of its piece, in order. A stream that breaks ends with its own error after the responses to everything before.
 pub(super) fn answer<Req, Res, Fut>(
     requests: Request<Streaming<Req>>,
     work: impl Fn(Vec<Req>) -> Fut + Send + 'static,
@@ -32,11 +32,17 @@ where
     Fut: Future<Output = Vec<Res>> + Send + 'static,
 {
     let pace = RowPace::of(&requests);
-    let pieces = Pieces(Some(requests.into_inner())).then(move |piece| {
+    let pieces = stream::unfold(Some(Pieces(Some(requests.into_inner()))), move |pieces| {
         let pace = pace.clone();
         async move {
-            pace.wait_for(piece.rows.len()).await;
-            piece
+            let mut pieces = pieces?;
+            let mut piece = pieces.next().await?;
+            let (allowed, spent) = pace.take(piece.rows.len());
+            piece.rows.truncate(allowed);
+            pace.wait_for(allowed).await;
+            let goes_on = spent.is_none().then_some(pieces);
+            piece.broken = spent.map(|busy| busy.fault().into()).or(piece.broken);
+            Some((piece, goes_on))
         }
     });
     let pieces = pieces.map(move |Piece { rows, broken }| {

@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 use super::blocking::off_thread;
 use super::cases::CaseError;
 use crate::domain::limits::{AUDIT_FLUSH_INTERVAL, MAX_PAGE};
-use crate::domain::{Actor, AuditKind, AuditRecord, Clock, Seq, Timestamp};
-use crate::feed::sha256;
+use crate::domain::{Actor, AuditKind, AuditRecord, ClientName, Clock, Seq, Timestamp};
+use crate::feed::{audit_time, decode_audit, sha256};
 use crate::membership::Directory;
-use crate::store::{AuditPage, Store, actor};
+use crate::store::{AuditPage, Store, StoreError, actor};
 
 /// References of checks that one record tells of.
 const MAX_REFERENCES: usize = 16;
@@ -120,6 +120,16 @@ impl AuditTrail {
         Ok(off_thread(move || store.audit(from, count.clamp(1, MAX_PAGE))).await??)
     }
 
+    /// How many rows each client has handed in today (UTC), as far as something came of them: checks, and submissions of what was new or
+    /// was there already.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn rows_of_today(&self) -> Result<BTreeMap<ClientName, u64>, CaseError> {
+        let (store, today) = (self.store.clone(), self.clock.now().unix_day());
+        Ok(off_thread(move || rows_of(&store, today)).await??)
+    }
+
     /// Forgets what is older than the policy says; how many records.
     ///
     /// # Errors
@@ -134,5 +144,30 @@ impl AuditTrail {
                 pruned => forgotten += pruned as u64,
             }
         }
+    }
+}
+
+/// Looks at the newest records first, back to those of the day before.
+fn rows_of(store: &Store, unix_day: i64) -> Result<BTreeMap<ClientName, u64>, StoreError> {
+    let mut rows: BTreeMap<ClientName, u64> = BTreeMap::new();
+    let mut end = store.audit(Seq::ZERO, 0)?.size.get();
+    loop {
+        let begin = end.saturating_sub(MAX_PAGE as u64);
+        let page = store.audit(Seq::new(begin), usize::try_from(end - begin).unwrap_or(0))?;
+        for record in page.records.iter().filter_map(|bytes| decode_audit(bytes)) {
+            let is_of_rows = matches!(record.kind, AuditKind::Check | AuditKind::Submission | AuditKind::Rekeying);
+            if is_of_rows && record.at.unix_day() == unix_day {
+                *rows.entry(record.actor.client).or_default() += u64::from(record.count);
+            }
+        }
+        let is_older = |bytes: &bytes::Bytes| audit_time(bytes).is_some_and(|at| at.unix_day() < unix_day);
+        if page.first.get() >= end
+            || page.first.get() == 0
+            || page.records.first().is_some_and(is_older)
+            || begin < page.first.get()
+        {
+            return Ok(rows);
+        }
+        end = begin;
     }
 }

@@ -13,11 +13,11 @@ use std::sync::Arc;
 
 use prost::Message as _;
 
-use super::engine::Pair;
+use super::engine::{Commit, Engine, EngineError, Pair};
 use super::request::Request;
 use super::rows::{PairRow, PieceRow};
 use super::writer::Writer;
-use super::{Shared, Store, StoreError};
+use super::{Shared, Store, StoreError, keys};
 use crate::domain::limits::{BACKUP_RESUME_WITHIN, MAX_BACKUP_CHANGES, MAX_BACKUP_LAST_ROWS, MAX_BACKUP_PIECE_BYTES};
 use crate::domain::{FieldError, Timestamp};
 
@@ -111,6 +111,12 @@ impl Piece {
     }
 }
 
+/// When a backup came to its end last; `None` for never.
+pub(super) fn backed_up_at(engine: &Engine) -> Result<Option<Timestamp>, EngineError> {
+    let row = engine.get(&keys::backed_up())?.and_then(|row| row.try_into().ok());
+    Ok(row.map(|ms| Timestamp::from_unix_ms(i64::from_be_bytes(ms))))
+}
+
 /// What the store remembers of a backup.
 pub(super) struct Session {
     id: BackupId,
@@ -122,9 +128,14 @@ pub(super) struct Session {
 
 /// A backup that is being read.
 pub struct Backup {
+    lease: Lease,
+    stage: Stage,
+}
+
+/// That somebody reads a backup. Given up when dropped, also on the way to whoever asked for it and has gone.
+pub(super) struct Lease {
     shared: Arc<Shared>,
     id: BackupId,
-    stage: Stage,
 }
 
 enum Stage {
@@ -144,8 +155,8 @@ impl Store {
     /// [`StoreError::BackupRunning`], [`StoreError::BackupEnded`], [`StoreError::Unwritable`].
     pub async fn back_up(&self, place: Option<BackupPlace>) -> Result<Backup, StoreError> {
         let (id, after) = place.map_or((None, Vec::new()), |place| (Some(place.id), place.after));
-        let id = self.request(|reply| Request::BeginBackup(id, reply)).await?;
-        Ok(Backup { shared: self.shared.clone(), id, stage: Stage::InOrder(after) })
+        let lease = self.request(|reply| Request::BeginBackup(id, reply)).await?;
+        Ok(Backup { lease, stage: Stage::InOrder(after) })
     }
 
     /// The last rows of a backup that has no others any more: of all that was touched, what it is now. Where it was too much, there
@@ -158,7 +169,7 @@ impl Store {
             Stage::Touched(left) => std::mem::take(left),
             Stage::InOrder(_) => return Err(StoreError::BackupEnded),
         };
-        let id = backup.id;
+        let id = backup.lease.id;
         let (piece, left) = self.request(|reply| Request::EndBackup(id, left, reply)).await?;
         backup.stage = Stage::Touched(left);
         Ok(piece)
@@ -169,7 +180,7 @@ impl Backup {
     /// Its name.
     #[must_use]
     pub const fn id(&self) -> BackupId {
-        self.id
+        self.lease.id
     }
 
     /// The next rows, about [`MAX_BACKUP_PIECE_BYTES`] of them; `None` where only the last ones are left, see [`Store::end_backup`].
@@ -178,27 +189,28 @@ impl Backup {
     /// # Errors
     /// [`StoreError::BackupOutrun`], [`StoreError::BackupEnded`], [`StoreError::Unreadable`].
     pub fn next_piece(&mut self) -> Result<Option<Piece>, StoreError> {
-        let engine = &self.shared.engine;
+        let Lease { shared, id } = &self.lease;
+        let engine = &shared.engine;
         if let Stage::InOrder(after) = &mut self.stage {
             let pairs = engine.pairs_after(after, MAX_BACKUP_PIECE_BYTES).map_err(|e| StoreError::unreadable(&e))?;
             if let Some((last, _)) = pairs.last() {
                 after.clone_from(last);
                 return Ok(Some(Piece::in_order(pairs)));
             }
-            self.stage = Stage::Touched(self.shared.touched_of(self.id)?);
+            self.stage = Stage::Touched(shared.touched_of(*id)?);
         }
         let Stage::Touched(left) = &mut self.stage else { return Ok(None) };
         if left.is_empty() {
-            *left = self.shared.newly_touched_of(self.id)?;
+            *left = shared.newly_touched_of(*id)?;
         }
         if left.len() <= MAX_BACKUP_LAST_ROWS {
             return Ok(None);
         }
-        self.shared.read_again(left).map(Some)
+        shared.read_again(left).map(Some)
     }
 }
 
-impl Drop for Backup {
+impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(session) = self.shared.backup.lock().as_mut().filter(|session| session.id == self.id) {
             session.is_read = false;
@@ -262,25 +274,39 @@ impl Writer {
         }
     }
 
-    pub(super) fn begin_backup(&self, resumed: Option<BackupId>) -> Result<BackupId, StoreError> {
+    pub(super) fn begin_backup(&self, resumed: Option<BackupId>) -> Result<Lease, StoreError> {
         self.may_begin_backup(resumed)?;
         let shared = self.shared();
         let mut session = shared.backup.lock();
         if let (Some(rested), Some(id)) = (&mut *session, resumed) {
             rested.is_read = true;
-            return Ok(id);
+            return Ok(Lease { shared: shared.clone(), id });
         }
         let mut id = [0; 16];
         self.entropy.fill(&mut id).map_err(|error| StoreError::Unwritable { code: "ENTROPY", detail: error.to_string() })?;
         let id = BackupId(id);
         shared.engine.noted.begin();
         *session = Some(Session { id, touched: BTreeSet::new(), is_read: true, rested_at: shared.clock.now() });
-        Ok(id)
+        Ok(Lease { shared: shared.clone(), id })
+    }
+
+    /// Keeps when it was, for whoever looks after the node.
+    fn note_backed_up(&mut self) -> Result<(), StoreError> {
+        let shared = self.shared().clone();
+        let now = shared.clock.now();
+        let mut commit = Commit::default();
+        commit.put(keys::backed_up(), now.unix_ms().to_be_bytes().to_vec());
+        shared.engine.commit(commit).map_err(|error| {
+            self.suspend(&error);
+            StoreError::unwritable(&error)
+        })?;
+        *shared.backed_up_at.lock() = Some(now);
+        Ok(())
     }
 
     /// Between two commits.
-    pub(super) fn end_backup(&self, id: BackupId, mut left: BTreeSet<Vec<u8>>) -> Result<LastRows, StoreError> {
-        let shared = self.shared();
+    pub(super) fn end_backup(&mut self, id: BackupId, mut left: BTreeSet<Vec<u8>>) -> Result<LastRows, StoreError> {
+        let shared = self.shared().clone();
         if self.is_suspended() {
             // What the failed commit has left behind is not known before the store is opened anew.
             let problem = shared.problem().map(|problem| (problem.code, problem.detail));
@@ -293,6 +319,7 @@ impl Writer {
         if piece.is_last {
             *shared.backup.lock() = None;
             shared.engine.noted.end();
+            self.note_backed_up()?;
         }
         Ok((piece, left))
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::StoreError;
-use super::backup::{BackupId, LastRows};
+use super::backup::{BackupId, LastRows, Lease};
 use super::checks::CheckBlock;
 use super::engine::{Commit, EngineError};
 use super::erasures::StoredReceipt;
@@ -63,7 +63,7 @@ pub(super) struct Group {
     /// Whoever asked that the files are written anew after the commit, and on whose behalf.
     pub(super) purge: Option<(Reply<bool>, Option<Actor>)>,
     /// Backups that are begun after the commit, or gone on with.
-    pub(super) backups_begun: Vec<(Option<BackupId>, Reply<BackupId>)>,
+    pub(super) backups_begun: Vec<(Option<BackupId>, Reply<Lease>)>,
     /// Backups whose last rows are read after it.
     pub(super) backups_ended: Vec<(BackupId, BTreeSet<Vec<u8>>, Reply<LastRows>)>,
     /// Own feeds are level again in a store that was put back.

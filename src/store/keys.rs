@@ -32,6 +32,7 @@ const AUDIT_HEAD: u8 = 0x15;
 const USAGE: u8 = 0x16;
 const CHARGED: u8 = 0x17;
 const RESTORED: u8 = 0x18;
+const BACKED_UP: u8 = 0x19;
 
 /// The row that says which schema this store has and whose it is.
 pub(super) fn schema() -> Vec<u8> {
@@ -41,6 +42,11 @@ pub(super) fn schema() -> Vec<u8> {
 /// That the store was put back from elsewhere, until its own feeds are known to be level.
 pub(super) fn restored() -> Vec<u8> {
     vec![RESTORED]
+}
+
+/// When a backup came to its end last.
+pub(super) fn backed_up() -> Vec<u8> {
+    vec![BACKED_UP]
 }
 
 /// The newest roster.
@@ -326,7 +332,7 @@ pub(super) fn kind(key: &[u8]) -> Option<RowKind> {
         RESTORED => RowKind::Restored,
         ROSTER => RowKind::Roster,
         PART if key.get(1) == Some(&ROSTER) => RowKind::Roster,
-        ..=RESTORED => RowKind::Other,
+        ..=BACKED_UP => RowKind::Other,
         _ => return None,
     })
 }

@@ -210,6 +210,8 @@ pub struct StoreHealth {
     pub index_rows: u64,
     /// What waits for the writer.
     pub queue: QueueDepth,
+    /// When a backup came to its end last; `None` for never.
+    pub backed_up_at: Option<Timestamp>,
     /// Code and words of why nothing can be written now.
     pub problem: Option<(&'static str, String)>,
 }
@@ -249,6 +251,8 @@ struct Shared {
     panicked: watch::Sender<bool>,
     /// Since when the writer has been at work on one commit.
     at_work: Mutex<Option<Timestamp>>,
+    /// When a backup came to its end last.
+    backed_up_at: Mutex<Option<Timestamp>>,
     /// The backup at hand.
     backup: Mutex<Option<backup::Session>>,
     /// It was put back, and own feeds may lack what other members hold.
@@ -582,6 +586,7 @@ impl Store {
             free_bytes: self.shared.engine.free_bytes(),
             index_rows: self.index_rows(),
             queue: self.desk.depth(),
+            backed_up_at: *self.shared.backed_up_at.lock(),
             problem: self.shared.problem().map(|problem| (problem.code, problem.detail)),
         }
     }
@@ -616,6 +621,7 @@ fn open_writer(place: Place, owner: Owner) -> Result<Writer, OpenError> {
     let overrides = Overrides::load(&engine)?;
     let watches = Watches::load(&engine)?;
     let restored = engine.get(&keys::restored())?.is_some();
+    let backed_up_at = backup::backed_up_at(&engine)?;
     let shared = Arc::new(Shared {
         alliance: owner.alliance,
         member: owner.member,
@@ -630,6 +636,7 @@ fn open_writer(place: Place, owner: Owner) -> Result<Writer, OpenError> {
         changes: Announcer::new(0),
         panicked: watch::Sender::new(false),
         at_work: Mutex::new(None),
+        backed_up_at: Mutex::new(backed_up_at),
         backup: Mutex::new(None),
         restored: AtomicBool::new(restored),
         clock: owner.clock,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::backup::{BackupId, LastRows};
+use super::backup::{BackupId, LastRows, Lease};
 use super::checks::{CheckRecord, CheckReference, FreshnessRecord};
 use super::overrides::Override;
 use super::pictures::PictureId;
@@ -41,7 +41,7 @@ pub(super) enum Request {
     NoteDelivery(AlertId, Delivered, Reply<()>),
     Rebuild(Reply<()>),
     Purge(Reply<bool>),
-    BeginBackup(Option<BackupId>, Reply<BackupId>),
+    BeginBackup(Option<BackupId>, Reply<Lease>),
     EndBackup(BackupId, BTreeSet<Vec<u8>>, Reply<LastRows>),
     EndRestoration(Reply<()>),
     Fill(FeedId, Vec<(Seq, EntryBytes)>, Reply<usize>),

@@ -84,7 +84,8 @@ fn a_member_asks_is_admitted_accepts_and_has_a_configuration_that_holds() {
     let summary = run(folder, &["config", "check", "--config", "acme", "--output", "json"]).expect(0).json();
     assert_eq!(summary["certificate"]["identity"], "spiffe://alliance.example/member/acme/node");
     let roles = ["submit", "check", "cases", "admin"];
-    let operator = json!({"name": "operator", "roles": roles, "calls_per_second": null, "rows_per_second": null});
+    let operator =
+        json!({"name": "operator", "roles": roles, "calls_per_second": null, "rows_per_second": null, "rows_per_day": null});
     assert_eq!(summary["access"], json!([operator]));
     assert_eq!(summary["roster"]["serial"], 2);
     assert_eq!((&summary["peers_listen"], &summary["clients_listen"]), (&json!("0.0.0.0:7400"), &json!("127.0.0.1:7401")));
@@ -318,7 +319,8 @@ fn a_client_gets_a_certificate_and_its_roles() {
     assert_eq!((&made["granted"], &made["roles"]), (&json!(true), &json!(["submit", "check"])));
     let summary = run(folder, &["config", "check", "--config", home, "--output", "json"]).expect(0).json();
     let roles = ["submit", "check"];
-    let onboarding = json!({"name": "onboarding", "roles": roles, "calls_per_second": null, "rows_per_second": null});
+    let onboarding =
+        json!({"name": "onboarding", "roles": roles, "calls_per_second": null, "rows_per_second": null, "rows_per_day": null});
     assert_eq!(summary["access"][0], onboarding);
     assert!(client(&["check"]).expect(1).err.contains("error[FILE_EXISTS]"));
     let unreached = run(folder, &["status", "--config", &format!("{home}/clients/onboarding")]).expect(1);

@@ -15,15 +15,15 @@ use countermark::rpc::proto::node_service_server::{NodeService, NodeServiceServe
 use countermark::rpc::proto::screening_service_server::{ScreeningService, ScreeningServiceServer};
 use countermark::rpc::proto::signal_service_server::{SignalService, SignalServiceServer};
 use countermark::rpc::proto::{
-    AmendSignalRequest, AmendSignalResponse, CheckAnswer, CheckSellerRequest, CheckSellerResponse, CheckSellersRequest,
-    CheckSellersResponse, EraseSignalRequest, EraseSignalResponse, FeedFreshness, FeedState, Freshness, GetCheckRequest,
-    GetCheckResponse, GetSignalRequest, GetSignalResponse, GetStatusRequest, GetStatusResponse, Identifier,
-    ListErasuresRequest, ListErasuresResponse, ListOverridesRequest, ListOverridesResponse, ListSignalsRequest,
-    ListSignalsResponse, MatchedIdentifier, PurgeStoreRequest, PurgeStoreResponse, RebuildIndexRequest, RebuildIndexResponse,
-    ReloadRequest, ReloadResponse, RemoveOverrideRequest, RemoveOverrideResponse, RetractSignalRequest, RetractSignalResponse,
-    RowError, SetOverrideRequest, SetOverrideResponse, SignalMatch, Strength, SubmissionReceipt, SubmitSignalRequest,
-    SubmitSignalResponse, SubmitSignalsRequest, SubmitSignalsResponse, check_sellers_response, retract_signal_request,
-    submit_signals_response,
+    AmendSignalRequest, AmendSignalResponse, BackupRequest, BackupResponse, CheckAnswer, CheckSellerRequest,
+    CheckSellerResponse, CheckSellersRequest, CheckSellersResponse, EraseSignalRequest, EraseSignalResponse, FeedFreshness,
+    FeedState, Freshness, GetCheckRequest, GetCheckResponse, GetSignalRequest, GetSignalResponse, GetStatusRequest,
+    GetStatusResponse, Identifier, ListErasuresRequest, ListErasuresResponse, ListOverridesRequest, ListOverridesResponse,
+    ListSignalsRequest, ListSignalsResponse, MatchedIdentifier, PurgeStoreRequest, PurgeStoreResponse, RebuildIndexRequest,
+    RebuildIndexResponse, ReloadRequest, ReloadResponse, RemoveOverrideRequest, RemoveOverrideResponse, RetractSignalRequest,
+    RetractSignalResponse, RowError, SetOverrideRequest, SetOverrideResponse, SignalMatch, Strength, SubmissionReceipt,
+    SubmitSignalRequest, SubmitSignalResponse, SubmitSignalsRequest, SubmitSignalsResponse, check_sellers_response,
+    retract_signal_request, submit_signals_response,
 };
 use countermark::rpc::tls::server_config;
 use futures_util::{Stream, StreamExt as _, stream};
@@ -273,6 +273,12 @@ impl NodeService for Node {
 
     async fn reload(&self, _: Request<ReloadRequest>) -> Result<Response<ReloadResponse>, Status> {
         Ok(Response::new(ReloadResponse {}))
+    }
+
+    type BackupStream = tokio_stream::Empty<Result<BackupResponse, Status>>;
+
+    async fn backup(&self, _: Request<BackupRequest>) -> Result<Response<Self::BackupStream>, Status> {
+        Ok(Response::new(tokio_stream::empty()))
     }
 
     async fn rebuild_index(&self, _: Request<RebuildIndexRequest>) -> Result<Response<RebuildIndexResponse>, Status> {

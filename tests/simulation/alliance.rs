@@ -57,6 +57,8 @@ pub(crate) struct Alliance {
     skewed: BTreeSet<usize>,
     /// Nodes whose store was put back from a backup, and which may not be level yet.
     pub(crate) restoring: BTreeSet<usize>,
+    /// Members whose store was put back once.
+    pub(crate) restored: BTreeSet<MemberId>,
     /// Members that went on from an older copy of their disk.
     pub(crate) forkers: BTreeSet<MemberId>,
     /// Members that told a lie once.
@@ -141,6 +143,7 @@ impl Alliance {
             seen: BTreeMap::new(),
             skewed: BTreeSet::new(),
             restoring: BTreeSet::new(),
+            restored: BTreeSet::new(),
             forkers: BTreeSet::new(),
             liars: BTreeSet::new(),
             next: plan.seed << 20,

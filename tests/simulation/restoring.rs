@@ -59,6 +59,7 @@ impl Alliance {
             self.said.entry(feed).or_default().retain(|seq, _| *seq < size.max(kept));
         }
         self.restoring.insert(member);
+        self.restored.insert(lost);
         self.start(member, OwnFeeds::Confirm).await;
     }
 

@@ -2,16 +2,16 @@
 //! whole or not at all, and going on leads to where it would have led without the failure.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use countermark::domain::{
-    Actor, Audience, AuditKind, AuditRecord, Charge, ErasureProgress, IdentifierKind, Judgment, KeyClass, Reason, Seq,
-    SignalRef, Standing, Timestamp, Verdict, Watch,
+    Actor, Audience, AuditKind, AuditRecord, Charge, Clock as _, ErasureProgress, IdentifierKind, Judgment, KeyClass, Member,
+    MemberKind, MemberState, Reason, Roster, Seq, SignalRef, Standing, Timestamp, Verdict, Watch,
 };
-use countermark::feed::{Checkpoint, ErasureReceipt, ForkProof, SignedCheckpoint};
+use countermark::feed::{Checkpoint, ErasureReceipt, ForkProof, SignedCheckpoint, SignedRoster};
 use countermark::store::{
-    Append, CheckRecord, CheckReference, Delivered, DiskFault, FaultKind, FeedState, FreshnessRecord, Import, ModelDisk,
-    Moment, Override, Owner, Remains, Store, StoreError, StoredBatch,
+    Append, Backup, CheckRecord, CheckReference, Delivered, DiskFault, FaultKind, FeedState, FreshnessRecord, Import,
+    ModelDisk, Moment, Override, Owner, Piece, Remains, Restoration, Store, StoreError, StoredBatch,
 };
 use futures_util::future::{BoxFuture, FutureExt as _, join_all};
 use parking_lot::Mutex;
@@ -178,6 +178,22 @@ fn audit_record() -> AuditRecord {
 }
 
 /// One of each kind, in an order in which each has something to do.
+/// A roster so large that it is kept in parts.
+fn roster_note() -> bytes::Bytes {
+    static NOTE: OnceLock<bytes::Bytes> = OnceLock::new();
+    let member = |name: &str| Member {
+        id: id(name),
+        kind: MemberKind::Brand,
+        name: name.repeat(30_000),
+        state: MemberState::Active,
+        address: String::new(),
+        feed_key: key(name).public(),
+    };
+    let roster =
+        || Roster { members: vec![member(ME), member("bolt")], ..Roster::first(alliance(), "2027-01-01T00:00:00Z".into()) };
+    NOTE.get_or_init(|| SignedRoster::sign(roster(), &key("secretariat")).expect("valid").note().clone()).clone()
+}
+
 fn script(bolt: &Neighbour) -> Vec<Ask> {
     let importing = |what| {
         let bolt = bolt.clone();
@@ -187,7 +203,7 @@ fn script(bolt: &Neighbour) -> Vec<Ask> {
         })
     };
     vec![
-        ask("roster", |store, _| store.put_roster(bytes::Bytes::from(vec![1; 300_000])).boxed()),
+        ask("roster", |store, _| store.put_roster(roster_note()).boxed()),
         appending("signals", || signals(all(), 0..20)),
         appending("signals of a group", || signals(luxury(), 100..103)),
         ask("watches", |store, _| store.put_watches(vec![watch(5_001), watch(7)]).map(|ids| ids.map(drop)).boxed()),
@@ -345,6 +361,10 @@ struct Trial {
     store: Option<Store>,
     /// What goes wrong, for whoever reads of a failure.
     fault: DiskFault,
+    /// A backup that is taken meanwhile, if it is, and after how many requests it is begun.
+    backup: Option<Backup>,
+    pieces: Vec<Piece>,
+    backup_from: Option<usize>,
 }
 
 impl Trial {
@@ -355,7 +375,50 @@ impl Trial {
     fn on(disk: ModelDisk, fault: DiskFault) -> Self {
         let clock = HandClock::new();
         let store = Store::open_model(&disk, owner(ME, &clock)).expect("opens");
-        Self { disk, clock, told: Told::default(), store: Some(store), fault }
+        let (backup, pieces, backup_from) = (None, Vec::new(), None);
+        Self { disk, clock, told: Told::default(), store: Some(store), fault, backup, pieces, backup_from }
+    }
+
+    /// Takes a backup from the so many-th request on.
+    fn with_backup(self, from: u64) -> Self {
+        Self { backup_from: usize::try_from(from).ok(), ..self }
+    }
+
+    /// One more piece of the backup. One that was begun before the machine was started again is begun anew.
+    async fn copy_on(&mut self, request: usize) {
+        if self.backup_from.is_none_or(|from| request < from) {
+            return;
+        }
+        if self.backup.is_none() {
+            self.pieces.clear();
+            self.backup = Some(self.store().back_up(None).await.expect("begins"));
+        }
+        let backup = self.backup.as_mut().expect("begun");
+        self.pieces.extend(backup.next_piece().expect("readable"));
+    }
+
+    /// What is put back of it shows what the store does.
+    async fn is_copied(&mut self) {
+        let Some(mut backup) = self.backup.take() else { return };
+        loop {
+            let piece = match backup.next_piece().expect("readable") {
+                Some(piece) => piece,
+                None => self.store().end_backup(&mut backup).await.expect("ends"),
+            };
+            let is_last = piece.is_last();
+            self.pieces.push(piece);
+            if is_last {
+                break;
+            }
+        }
+        let (disk, secretariat) = (ModelDisk::new(), key("secretariat").public());
+        let mut restoration = Restoration::begin_model(&disk, alliance(), id(ME), secretariat).expect("an empty disk");
+        std::mem::take(&mut self.pieces).into_iter().for_each(|piece| restoration.put(piece).expect("rows"));
+        let verified = restoration.finish(self.clock.now()).expect("is put back");
+        assert_eq!(verified.flaws, Vec::<String>::new(), "{:?}", self.fault);
+        let restored = Store::open_model(&disk, owner(ME, &self.clock)).expect("opens");
+        let (now, then) = (picture(&restored).expect("readable"), picture(self.store()).expect("readable"));
+        assert!(now == then, "{:?}: put back:\n{}", self.fault, difference(&now, &then));
     }
 
     fn store(&self) -> &Store {
@@ -365,7 +428,7 @@ impl Trial {
     /// The machine is started again; with the first thing that is asked for, the store goes on with what it had begun.
     async fn restart(&mut self) {
         self.disk.crash();
-        self.store = None;
+        (self.backup, self.store) = (None, None);
         self.disk.mend();
         self.disk.set_full(false);
         let opened = Store::open_model(&self.disk, owner(ME, &self.clock));
@@ -422,11 +485,13 @@ impl Trial {
             let now = picture(self.store()).unwrap_or_else(|error| panic!("{place}: {error}"));
             let expected = &clean.pictures[i + 1];
             assert!(now == *expected, "{place}: not where it would have been:\n{}", difference(&now, expected));
+            self.copy_on(i).await;
         }
         for (reference, record) in &*self.told.checks.lock() {
             let read = self.store().check(reference).expect("readable");
             assert_eq!(read.as_ref(), Some(record), "{:?}: an answered check is gone", self.fault);
         }
+        self.is_copied().await;
         self.restart().await;
         let (now, last) = (picture(self.store()).expect("readable"), &clean.pictures[clean.pictures.len() - 1]);
         assert!(now == *last, "{:?}: after a start:\n{}", self.fault, difference(&now, last));
@@ -449,7 +514,7 @@ async fn a_failure_at_any_step_costs_nothing_that_was_acknowledged() {
     assert!(last - first >= 30, "the script takes {} steps", last - first);
     for step in first..last {
         for fault in faults(step) {
-            let mut trial = Trial::new(fault);
+            let mut trial = Trial::new(fault).with_backup(step % 30);
             trial.disk.fail(DiskFault { moment: Moment::Step(step - first), ..fault });
             trial.run(&bolt, &clean).await;
         }

@@ -12,6 +12,7 @@ mod paper;
 mod plot;
 mod report;
 mod rig;
+mod soak;
 mod stage;
 mod threshold;
 
@@ -75,6 +76,13 @@ async fn measure(arguments: &BenchArguments, environment: &Environment, printer:
     sizes.sort_unstable();
     let folder = arguments.folder.clone().unwrap_or_else(std::env::temp_dir);
     let population = Population::new(arguments.seed);
+    if let Some(minutes) = arguments.soak {
+        let mut stage = Stage::grow(&folder, population, scale, environment).await?;
+        let (size, long) = (sizes.first().copied().unwrap_or(QUICK_SIGNALS), std::time::Duration::from_secs(60 * minutes));
+        let figures = stage.soak(size, long, printer).await?;
+        let figures = stage.labelled(figures, size);
+        return Ok(Report { machine: machine(), population: shares(population), figures });
+    }
     let mut figures = threshold::measure(&folder, scale, environment, printer).await?;
     for feeds in &arguments.feeds {
         let feeds = usize::from(*feeds).max(1);

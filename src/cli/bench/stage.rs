@@ -24,7 +24,7 @@ use crate::rpc::proto::{
 };
 
 /// Members among whom the finds are distributed.
-const MEMBERS: usize = 20;
+pub(super) const MEMBERS: usize = 20;
 /// Share of questions about sellers who were found.
 const HITS: f64 = 0.03;
 /// Streams at once: as many as the cores that the goals are for.
@@ -38,11 +38,11 @@ const IDENTIFIERS: f64 = crate::population::ASKED as f64;
 
 /// An alliance, its first node and what that is compared with.
 pub(super) struct Stage {
-    rig: Rig,
-    population: Population,
+    pub(super) rig: Rig,
+    pub(super) population: Population,
     scale: Scale,
     finds: Finds,
-    node: Server,
+    pub(super) node: Server,
     nothing: Option<Server>,
     floors: Floors,
     feeds: usize,
@@ -134,13 +134,13 @@ impl Stage {
     }
 
     /// Says of all figures in how many feeds the signals lay, and that there were `held` where it is not said yet.
-    fn labelled(&self, figures: Vec<Figure>, held: u64) -> Vec<Figure> {
+    pub(super) fn labelled(&self, figures: Vec<Figure>, held: u64) -> Vec<Figure> {
         let signals = |figure: &Figure| if figure.signals == 0 { held } else { figure.signals };
         figures.into_iter().map(|figure| Figure { signals: signals(&figure), feeds: self.feeds, ..figure }).collect()
     }
 
     /// Submits until so many are held.
-    async fn fill(&mut self, size: u64) -> Result<(), Failure> {
+    pub(super) async fn fill(&mut self, size: u64) -> Result<(), Failure> {
         let before = self.size;
         let mut busy = Duration::ZERO;
         while self.size < size {
@@ -155,12 +155,12 @@ impl Stage {
         Ok(())
     }
 
-    fn submissions(&mut self, count: usize) -> Vec<SubmitSignalsRequest> {
+    pub(super) fn submissions(&mut self, count: usize) -> Vec<SubmitSignalsRequest> {
         let row = |find: Find| SubmitSignalsRequest { submission: Some(messages::submission(&find)) };
         self.finds.by_ref().take(count).map(row).collect()
     }
 
-    async fn submit(&self, server: &Server, rows: Vec<SubmitSignalsRequest>) -> Result<Run, Failure> {
+    pub(super) async fn submit(&self, server: &Server, rows: Vec<SubmitSignalsRequest>) -> Result<Run, Failure> {
         let open = |place: usize, rows| {
             let mut client = SignalServiceClient::new(server.channel(place));
             async move { client.submit_signals(rows).await }
@@ -168,7 +168,7 @@ impl Stage {
         streams(dealt(rows, STREAMS), open, taken).await
     }
 
-    async fn check(&self, server: &Server, rows: Vec<CheckSellersRequest>) -> Result<Run, Failure> {
+    pub(super) async fn check(&self, server: &Server, rows: Vec<CheckSellersRequest>) -> Result<Run, Failure> {
         let open = |place: usize, rows| {
             let mut client = ScreeningServiceClient::new(server.channel(place));
             async move { client.check_sellers(rows).await }
@@ -176,7 +176,7 @@ impl Stage {
         streams(dealt(rows, STREAMS), open, answered).await
     }
 
-    async fn status(server: &Server) -> Result<GetStatusResponse, Failure> {
+    pub(super) async fn status(server: &Server) -> Result<GetStatusResponse, Failure> {
         Ok(NodeServiceClient::new(server.channel(0)).get_status(GetStatusRequest {}).await?.into_inner())
     }
 
@@ -219,7 +219,7 @@ impl Stage {
         Ok(Canned { checked, submitted })
     }
 
-    fn questions(&self, count: usize) -> Vec<CheckSellersRequest> {
+    pub(super) fn questions(&self, count: usize) -> Vec<CheckSellersRequest> {
         let row = |question| CheckSellersRequest { identifiers: messages::identifiers(&question), watch: None };
         self.population.questions(HITS, self.finds.controllers()).take(count).map(row).collect()
     }

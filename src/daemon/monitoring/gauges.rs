@@ -114,6 +114,8 @@ fn store(snapshot: &mut Snapshot, report: &NodeReport) {
     snapshot.gauge("store_writable", "0 while nothing can be written", truth(health.problem.is_none()));
     snapshot.gauge("store_queue_requests", "Requests that wait to be written", number(health.queue.requests as u64));
     snapshot.gauge("store_queue_bytes", "Their bytes", number(health.queue.bytes as u64));
+    let backed_up_at = health.backed_up_at.map_or(0.0, instant);
+    snapshot.gauge("store_last_backup_timestamp_seconds", "When a backup came to its end last; 0 for never", backed_up_at);
     snapshot.gauge("own_live_signals", "Live signals of this member", number(report.own_live_signals));
 }
 

@@ -1,9 +1,9 @@
 //! Members that signed two histories, and members that lost one.
 
 use super::world::*;
-use crate::domain::FeedId;
+use crate::domain::{FeedId, Timestamp};
 use crate::replication::OwnFeeds;
-use crate::store::{FeedState, StoreError};
+use crate::store::{FeedState, Piece, Restoration, Store, StoreError};
 
 fn is_quarantined(node: &Node, feed: &FeedId) -> bool {
     node.store.feed_state(feed) == FeedState::Quarantined
@@ -234,4 +234,53 @@ async fn a_fork_does_not_hide_among_members_that_never_pause() {
         written += 1;
         assert!(written < 20_000, "it is never found");
     }
+}
+
+/// An old copy that was put back holds as much as the one member that answers, and less than the one that does not.
+#[tokio::test]
+async fn a_store_that_was_put_back_waits_for_the_member_that_is_away() {
+    let mut world = World::of(roster(1, &["a", "b", "c"], &[], &[])).await;
+    world.node("a").append("all", 0..6).await;
+    world.converge(6).await;
+    let pieces = backup_of(&world.node("a").store).await;
+    world.cut("b", "a");
+    world.cut("b", "c");
+    world.node("a").append("all", 6..10).await;
+    world.until("c has it", |w| w.node("c").size("a/all") == 10).await;
+    world.stop("a").await;
+    std::fs::remove_dir_all(world.folder("a")).expect("removed");
+    let secretariat = key("secretariat").public();
+    let restoration = Restoration::begin(&world.folder("a"), 4 << 20, alliance(), id("a"), secretariat);
+    let mut restoration = restoration.expect("empty");
+    pieces.into_iter().for_each(|piece| restoration.put(piece).expect("rows"));
+    assert_eq!(restoration.finish(Timestamp::from_unix_ms(1)).expect("is put back").flaws, Vec::<String>::new());
+
+    world.heal("a", "b");
+    world.cut("a", "c");
+    world.start("a").await;
+    for n in 0..3 {
+        world.node("b").append("all", n..n + 1).await;
+        world.until("b is heard", |w| w.node("a").size("b/all") == n + 1).await;
+        assert_eq!(world.node("a").store.feed_state(&feed("a/all")), FeedState::Unconfirmed);
+    }
+    let refused = world.node("a").store.append(vec![signal("all", 99)]).await.expect("an outcome");
+    assert_eq!(refused[0], Err(StoreError::OwnFeedUnconfirmed));
+
+    world.heal_all();
+    world.until("all of it is back", |w| w.node("a").size("a/all") == 10).await;
+    world.until("it is restored", |w| !w.node("a").store.is_restored()).await;
+    world.node("a").append("all", 10..11).await;
+    world.converge(14).await;
+    for name in ["a", "b", "c"] {
+        assert!(world.node(name).store.forks().is_empty());
+    }
+}
+
+async fn backup_of(store: &Store) -> Vec<Piece> {
+    let (mut backup, mut pieces) = (store.back_up(None).await.expect("begins"), Vec::new());
+    while let Some(piece) = backup.next_piece().expect("readable") {
+        pieces.push(piece);
+    }
+    pieces.push(store.end_backup(&mut backup).await.expect("ends"));
+    pieces
 }

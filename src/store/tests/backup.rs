@@ -1,5 +1,7 @@
 //! Backups as whoever takes one sees them: of a store that is written to meanwhile, broken off and gone on with, put back.
 
+use std::future::Future as _;
+
 use super::*;
 use crate::domain::Actor;
 use crate::feed::SignedRoster;
@@ -211,4 +213,20 @@ async fn a_store_is_verified_while_no_node_has_it_open() {
     let feeds: Vec<_> = verified.feeds.iter().map(|feed| (feed.feed.to_string(), feed.size.get())).collect();
     assert_eq!((verified.flaws, feeds), (vec![], vec![("acme/all".to_owned(), 10_000)]));
     assert_eq!(verify(key("globex").public()).expect("readable").flaws.len(), 1);
+}
+
+#[tokio::test]
+async fn who_asks_for_a_backup_and_has_gone_keeps_nobody_from_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = store_with_roster(folder.path()).await;
+    for _ in 0..50 {
+        // Gone before the writer has answered.
+        let mut asked = Box::pin(store.back_up(None));
+        let waker = std::task::Waker::noop();
+        assert!(asked.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_pending());
+        drop(asked);
+        // Whatever comes after it finds what it left.
+        store.rebuild().await.expect("durable");
+        assert!(store.back_up(None).await.is_ok());
+    }
 }

@@ -1,0 +1,177 @@
+//! A node at saturation for long: whether its memory stays what its index needs, and whether it answers checks meanwhile.
+//!
+//! Two streams hand in what is there already and two ask about many sellers, each as fast as it is answered; beside them single checks
+//! are made, and some new signals are handed in every second, so that the log grows and other members' nodes have something to fetch.
+
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+
+use super::load::{Run, dealt, latencies, micros};
+use super::messages;
+use super::report::{Figure, Goal, Spread};
+use super::rig::Server;
+use super::stage::{MEMBERS, Stage};
+use crate::cli::failure::Failure;
+use crate::cli::output::Printer;
+use crate::rpc::proto::screening_service_client::ScreeningServiceClient;
+use crate::rpc::proto::signal_service_client::SignalServiceClient;
+use crate::rpc::proto::{CheckSellerRequest, CheckSellersRequest, SubmitSignalRequest, SubmitSignalsRequest};
+
+/// Rows of one round on each kind of stream.
+const ROWS: usize = 100_000;
+/// Single checks under way at once.
+const CHECKS: usize = 8;
+/// New signals that are handed in each second.
+const NEW_EACH_SECOND: u32 = 100;
+/// Bytes of memory for each row of the index, see the README's limits.
+const INDEX_ROW_BYTES: f64 = 26.0;
+const MIB: f64 = 1_048_576.0;
+
+/// What a round came to.
+struct Round {
+    submitted: Run,
+    checked: Run,
+    single: Histogram<u64>,
+    fresh: usize,
+}
+
+impl Stage {
+    /// Holds a node and one that follows it at saturation for so long, after `size` signals were handed in.
+    pub(super) async fn soak(&mut self, size: u64, long: Duration, printer: &mut Printer) -> Result<Vec<Figure>, Failure> {
+        printer.progress(|| format!("submitting signals up to {size}"));
+        self.fill(size).await?;
+        let second = self.rig.node(1).await?;
+        let questions = self.questions(ROWS);
+        let known = self.known_submissions(ROWS);
+        let alone = self.single_checks(&questions, Duration::from_secs(10)).await?;
+        let (began, mut memory, mut rounds) = (Instant::now(), Vec::new(), Vec::new());
+        // Until caches and buffers have what they ever will, memory says nothing.
+        let warm = long / 10;
+        let mut after_warming = None;
+        while began.elapsed() < long {
+            rounds.push(self.round(&known, &questions).await?);
+            let (resident, rows) = (self.node.usage()?.resident as f64, self.index_rows().await?);
+            if began.elapsed() >= warm {
+                after_warming.get_or_insert((resident, rows));
+                memory.push(resident);
+            }
+            let minutes = began.elapsed().as_secs() / 60;
+            printer.progress(|| format!("minute {minutes} at saturation, {:.0} MiB in memory", resident / MIB));
+        }
+        let (resident, rows) = (self.node.usage()?.resident as f64, self.index_rows().await?);
+        let (first, rows_then) = after_warming.unwrap_or((resident, rows));
+        let beyond = resident - first - INDEX_ROW_BYTES * (rows - rows_then);
+        let mut single = latencies();
+        for round in &rounds {
+            single.add(&round.single).map_err(|error| Failure::of("BENCH_LATENCIES", &error))?;
+        }
+        let at = |of: &Histogram<u64>, quantile| of.value_at_quantile(quantile) as f64;
+        let rate = |of: fn(&Round) -> &Run| Spread::of(rounds.iter().map(|round| of(round).rate()));
+        let fresh: usize = rounds.iter().map(|round| round.fresh).sum();
+        let peer = second.usage()?.peak as f64;
+        let minutes = began.elapsed().as_secs_f64() / 60.0;
+        Ok(vec![
+            Figure::new("soak", "minutes", Spread::one(minutes)),
+            Figure::new("soak, SubmitSignals of known rows", "a second", rate(|round| &round.submitted)),
+            Figure::new("soak, CheckSellers", "a second", rate(|round| &round.checked)),
+            Figure::new("soak, new signals", "a second", Spread::one(fresh as f64 / began.elapsed().as_secs_f64())),
+            Figure::beside("soak, CheckSeller p50", "us", "the same alone", &[(at(&single, 0.5), at(&alone, 0.5))]),
+            Figure::beside("soak, CheckSeller p99", "us", "the same alone", &[(at(&single, 0.99), at(&alone, 0.99))]),
+            Figure::new("soak, memory after a tenth", "MiB", Spread::one(first / MIB)),
+            Figure::new("soak, memory since", "MiB", Spread::of(memory.iter().map(|bytes| bytes / MIB))),
+            Figure::new("soak, memory beyond the index", "MiB", Spread::one(beyond / MIB)).goal(Goal::AtMost(64.0)),
+            Figure::new("soak, memory of the follower, peak", "MiB", Spread::one(peer / MIB)),
+        ])
+    }
+
+    async fn index_rows(&self) -> Result<f64, Failure> {
+        Ok(Self::status(&self.node).await?.store.unwrap_or_default().index_rows as f64)
+    }
+
+    /// Rows that the node knows already.
+    fn known_submissions(&self, count: usize) -> Vec<SubmitSignalsRequest> {
+        let row = |find| SubmitSignalsRequest { submission: Some(messages::submission(&find)) };
+        self.population.finds(MEMBERS).take(count).map(row).collect()
+    }
+
+    /// Single checks for so long while nothing else is asked.
+    async fn single_checks(&self, questions: &[CheckSellersRequest], long: Duration) -> Result<Histogram<u64>, Failure> {
+        let stop = CancellationToken::new();
+        let checks = Checks::begin(&self.node, questions, &stop);
+        tokio::time::sleep(long).await;
+        stop.cancel();
+        checks.end().await
+    }
+
+    async fn round(&mut self, known: &[SubmitSignalsRequest], questions: &[CheckSellersRequest]) -> Result<Round, Failure> {
+        let stop = CancellationToken::new();
+        let checks = Checks::begin(&self.node, questions, &stop);
+        // More than a round lasts; what is left over is not handed in.
+        let fresh = self.submissions(60 * NEW_EACH_SECOND as usize);
+        let fresh = tokio::spawn(hand_in(SignalServiceClient::new(self.node.channel(2)), fresh, stop.clone()));
+        let bulk = tokio::try_join!(self.submit(&self.node, known.to_vec()), self.check(&self.node, questions.to_vec()));
+        stop.cancel();
+        let (single, fresh) = (checks.end().await?, ended(fresh.await)?);
+        let (submitted, checked) = bulk?;
+        Ok(Round { submitted, checked, single, fresh })
+    }
+}
+
+fn ended<T>(task: Result<Result<T, Failure>, tokio::task::JoinError>) -> Result<T, Failure> {
+    task.map_err(|error| Failure::of("BENCH_TASK", &error))?
+}
+
+/// Single checks, [`CHECKS`] under way at once, until they are stopped.
+struct Checks(JoinSet<Result<Histogram<u64>, Failure>>);
+
+impl Checks {
+    fn begin(node: &Server, questions: &[CheckSellersRequest], stop: &CancellationToken) -> Self {
+        let mut callers = JoinSet::new();
+        for (caller, questions) in dealt(questions.to_vec(), CHECKS).into_iter().enumerate() {
+            let (mut client, stop) = (ScreeningServiceClient::new(node.channel(caller)), stop.clone());
+            callers.spawn(async move {
+                let mut latencies = latencies();
+                for row in questions.iter().cycle().take_while(|_| !stop.is_cancelled()) {
+                    let began = Instant::now();
+                    client.check_seller(CheckSellerRequest { identifiers: row.identifiers.clone(), watch: None }).await?;
+                    latencies.saturating_record(micros(began.elapsed()));
+                }
+                Ok(latencies)
+            });
+        }
+        Self(callers)
+    }
+
+    async fn end(mut self) -> Result<Histogram<u64>, Failure> {
+        let mut all = latencies();
+        while let Some(caller) = self.0.join_next().await {
+            all.add(&ended(caller)?).map_err(|error| Failure::of("BENCH_LATENCIES", &error))?;
+        }
+        Ok(all)
+    }
+}
+
+/// Hands in new signals, [`NEW_EACH_SECOND`] each second, until it is stopped; how many.
+async fn hand_in(
+    mut client: SignalServiceClient<Channel>,
+    rows: Vec<SubmitSignalsRequest>,
+    stop: CancellationToken,
+) -> Result<usize, Failure> {
+    let mut pace = interval(Duration::from_secs(1) / NEW_EACH_SECOND);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut taken = 0;
+    for row in rows {
+        pace.tick().await;
+        if stop.is_cancelled() {
+            break;
+        }
+        client.submit_signal(SubmitSignalRequest { submission: row.submission }).await?;
+        taken += 1;
+    }
+    Ok(taken)
+}
