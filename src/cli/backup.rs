@@ -10,7 +10,8 @@ use super::Environment;
 use super::arguments::NodeArguments;
 use super::connection::Node;
 use super::failure::{Failure, Outcome};
-use super::output::{Printer, Show, facts};
+use super::output::{Printer, Show, counted, facts};
+use super::restore::verified;
 use super::words;
 use crate::archive::{ArchiveError, ArchiveWriter, Manifest, Recipient};
 use crate::domain::FeedKey;
@@ -18,6 +19,9 @@ use crate::rpc::proto::backup_response::Part;
 use crate::rpc::proto::node_service_client::NodeServiceClient;
 use crate::rpc::proto::{BackupBegun, BackupRequest, BackupResponse};
 use crate::store::{Piece, StoreError, Verification};
+
+/// Bytes of the largest message of a backup: a piece and the largest row beyond it, with room for what stands around small ones.
+const MAX_MESSAGE_BYTES: usize = 8 * 1_024 * 1_024;
 
 const BACKUP_HELP: &str = "\
 The node goes on meanwhile. The backup is of one moment, its end. Each feed in it is hashed anew and held against the checkpoint that
@@ -61,14 +65,13 @@ struct BackedUp {
 
 impl Show for BackedUp {
     fn table(&self) -> String {
-        let entries: u64 = self.feeds.iter().map(|feed| feed.size).sum();
         let encrypted = if self.recipients.is_empty() { "no".to_owned() } else { format!("to {}", self.recipients.join(", ")) };
         facts([
             ("folder", self.folder.display().to_string()),
             ("store of", format!("{} in {}", self.member, self.alliance)),
             ("as of", self.as_of.clone().unwrap_or_default()),
-            ("size", format!("{} in {} parts, {} rows", words::bytes(self.bytes), self.parts, self.rows)),
-            ("verified", format!("{entries} entries of {} feeds are those that their members signed", self.feeds.len())),
+            ("size", format!("{} in {}, {} rows", words::bytes(self.bytes), counted(self.parts as u64, "part"), self.rows)),
+            ("verified", verified(&self.feeds)),
             ("encrypted", encrypted),
         ])
     }
@@ -124,14 +127,11 @@ pub(super) async fn run(
         Some(writer) => writer,
         None => ArchiveWriter::begin(&arguments.to, manifest(&begun), &recipients)?,
     };
-    let (manifest, verified) = receive(stream, writer, &begun, printer).await?;
-    refuse_flaws("the backup is not usable: the node's store is damaged", &verified)?;
+    let (manifest, found) = receive(stream, writer, &begun, printer).await?;
+    refuse_flaws("the backup is not usable: the node's store is damaged", &found)?;
     printer.show(&BackedUp::of(arguments.to, manifest))?;
     Ok(Outcome::Done)
 }
-
-/// Bytes of the largest message of a backup: a piece and the largest row beyond it, with room for what stands around small ones.
-const MAX_MESSAGE_BYTES: usize = 8 * 1_024 * 1_024;
 
 fn unexpected(what: &str) -> Failure {
     Failure::new("BACKUP_UNEXPECTED", format!("the node's answer is not understood: {what}"))

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::backup::refuse_flaws;
 use super::failure::{Failure, Outcome};
-use super::output::{Printer, Show, facts};
+use super::output::{Printer, Show, counted, facts};
 use super::{Environment, wait_for, words};
 use crate::archive::{Archive, ArchivedFeed, Identities};
 use crate::config::{LoadedConfig, NodeConfig, Purpose};
@@ -17,8 +17,8 @@ use crate::store::{OpenError, Piece, Restoration, RowDigest, Verification, verif
 const MIB: u64 = 1_024 * 1_024;
 
 const RESTORE_HELP: &str = "\
-Works in the `data_dir` of the node's configuration, which must be empty (`shares` and `evidence` may stay): move an old store away
-first. Every feed is held against the checkpoints that its members signed before the store can be opened.
+Works in the `data_dir` of the node's configuration, which must be empty but for `shares` and `evidence`: move an old store away first,
+and leave those two where they are, or put them back (a share of a pseudonym key is in no backup). Every feed is held against the checkpoints that its members signed before the store can be opened.
 
 Afterwards start the node as ever. It compares its own feeds with every other member that may hold them, gets back what was added after
 the backup, and takes no submission before they are level: so an old backup never makes a second history. Where a member will not come
@@ -133,6 +133,12 @@ async fn from_peers(
     Ok(outcome)
 }
 
+/// That feeds are whole, for people.
+pub(super) fn verified(feeds: &[ArchivedFeed]) -> String {
+    let entries: u64 = feeds.iter().map(|feed| feed.size).sum();
+    format!("{}, {entries} entries in all, as their members signed them", counted(feeds.len() as u64, "feed"))
+}
+
 /// What a store or a backup was found to hold.
 #[derive(Debug, Serialize)]
 struct Found {
@@ -147,8 +153,7 @@ impl Found {
     }
 
     fn facts(&self) -> [(&'static str, String); 2] {
-        let entries: u64 = self.feeds.iter().map(|feed| feed.size).sum();
-        let verified = format!("{entries} entries of {} feeds are those that their members signed", self.feeds.len());
+        let verified = verified(&self.feeds);
         [("rows", format!("{}, {}", self.rows, words::bytes(self.bytes))), ("verified", verified)]
     }
 }
@@ -216,7 +221,7 @@ impl Show for Recovered {
         };
         let unreached = if self.unreached.is_empty() { "nobody".to_owned() } else { self.unreached.join(", ") };
         facts([
-            ("entries", format!("{entries} of {} feeds", self.feeds.len())),
+            ("entries", format!("{entries} in {}", counted(self.feeds.len() as u64, "feed"))),
             ("not reached", unreached),
             ("outcome", outcome.to_owned()),
         ])

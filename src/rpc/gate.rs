@@ -3,7 +3,7 @@
 //! In: what is more than the node takes on at once, or faster than the caller may ask, is refused before any of it is read; once the
 //! node stops, nothing more is read of a request, so that a stream ends after the answers to what was read. Out:
 //! what gRPC's own machinery says about a message that is too large or cannot be decoded becomes an error with a code of ours,
-//! and who was refused is logged here, once, and nowhere else. What a call does in between is done on behalf of the client that its
+//! and who was refused is logged here, once, and nowhere else. Whoever takes nothing of a stream for long loses its connection. What a call does in between is done on behalf of the client that its
 //! certificate names, for the audit log. Nothing of a message's content is looked at or logged.
 
 use std::pin::Pin;
@@ -13,8 +13,10 @@ use std::task::{Context, Poll};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::task::AbortOnDropHandle;
 use tonic::body::Body;
 use tonic::codegen::BoxFuture;
 use tonic::codegen::http::{Request, Response};
@@ -30,7 +32,7 @@ use super::identity::Identity;
 use super::meters::{CallMeter, CallMeters, Listener};
 use super::methods::{Kind, Method, Methods};
 use super::repeats::Repeats;
-use crate::domain::limits::{MAX_CLIENT_MESSAGE_BYTES, MAX_PEER_REQUEST_BYTES};
+use crate::domain::limits::{MAX_CLIENT_MESSAGE_BYTES, MAX_PEER_REQUEST_BYTES, UNTAKEN_TIMEOUT};
 use crate::domain::{Actor, Allowance, Clock};
 use crate::store::{acting_for, on_behalf_of};
 
@@ -117,9 +119,11 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let identity = request.extensions().get::<PeerInfo>().map(|peer| peer.identity.clone());
+        let peer = request.extensions().get::<PeerInfo>();
+        let (identity, close) = peer.map(|peer| (peer.identity.clone(), peer.close.clone())).unzip();
         let actor = request.extensions().get::<PeerInfo>().and_then(actor_of).map(Arc::new);
         let mut call = Call::begin(self.gate.clone(), identity, actor.clone(), request.uri().path());
+        let reader = close.filter(|_| call.method.kind != Kind::Unary).map(Reader::watch);
         match call.take_on() {
             Ok(rows) => drop(request.extensions_mut().insert(rows)),
             Err(busy) => {
@@ -134,7 +138,7 @@ where
                 Some(actor) => on_behalf_of(actor, answered).await,
                 None => answered.await,
             };
-            Ok(call.answer(answered?))
+            Ok(call.answer(answered?, reader))
         })
     }
 }
@@ -209,11 +213,11 @@ impl Call {
         busy.fault().unlogged()
     }
 
-    fn answer(mut self, response: Response<Body>) -> Response<Body> {
+    fn answer(mut self, response: Response<Body>, reader: Option<Reader>) -> Response<Body> {
         // Without a body the status stands in the head, else behind the last message.
         match Status::from_header_map(response.headers()) {
             Some(status) => self.judge(&status).map_or(response, Status::into_http),
-            None => response.map(|body| Body::new(Output { body, call: self })),
+            None => response.map(|body| Body::new(Output { body, call: self, reader })),
         }
     }
 
@@ -278,6 +282,41 @@ impl Call {
 struct Output {
     body: Body,
     call: Call,
+    /// Of a stream.
+    reader: Option<Reader>,
+}
+
+/// Whoever reads a stream. It gives no sign of life by answering HTTP/2's probes alone: where it does not take what there is for it, its
+/// connection closes.
+struct Reader {
+    untaken_since: Arc<Mutex<Option<Instant>>>,
+    _watch: AbortOnDropHandle<()>,
+}
+
+impl Reader {
+    fn watch(close: CancellationToken) -> Self {
+        let untaken_since = Arc::new(Mutex::new(None::<Instant>));
+        let since = untaken_since.clone();
+        let watch = tokio::spawn(async move {
+            let is_over = || since.lock().is_some_and(|since| since.elapsed() >= UNTAKEN_TIMEOUT);
+            while !is_over() {
+                tokio::time::sleep(UNTAKEN_TIMEOUT / 4).await;
+            }
+            tracing::warn!(code = "ANSWERS_UNTAKEN", "a connection was closed whose caller takes nothing of a stream");
+            close.cancel();
+        });
+        Self { untaken_since, _watch: AbortOnDropHandle::new(watch) }
+    }
+
+    /// More is asked for: what came before is on its way.
+    fn asks(&self) {
+        *self.untaken_since.lock() = None;
+    }
+
+    /// Something is there for it.
+    fn is_given(&self) {
+        *self.untaken_since.lock() = Some(Instant::now());
+    }
 }
 
 impl http_body::Body for Output {
@@ -285,6 +324,9 @@ impl http_body::Body for Output {
     type Error = Status;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if let Some(reader) = &self.reader {
+            reader.asks();
+        }
         // What a stream works on, it works on when more of its answer is asked for.
         let actor = self.call.actor.clone();
         let mut poll = || Pin::new(&mut self.body).poll_frame(cx);
@@ -292,6 +334,9 @@ impl http_body::Body for Output {
             Some(actor) => acting_for(actor, poll),
             None => poll(),
         };
+        if let (Some(reader), Poll::Ready(Some(_))) = (&self.reader, &polled) {
+            reader.is_given();
+        }
         polled.map(|frame| frame.map(|frame| frame.map(|frame| self.call.last_word(frame))))
     }
 
@@ -314,5 +359,71 @@ impl Call {
             }
             None => frame,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::future::poll_fn;
+
+    use http_body::Body as _;
+    use tower::ServiceExt as _;
+
+    use super::super::identity::CertificateSerial;
+    use super::*;
+    use crate::domain::Timestamp;
+
+    struct Noon;
+
+    impl Clock for Noon {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_unix_ms(0)
+        }
+    }
+
+    fn caller() -> PeerInfo {
+        PeerInfo {
+            identity: "spiffe://alliance.example/member/acme/client/desk".parse().expect("an identity"),
+            remote: "127.0.0.1:1".parse().expect("an address"),
+            certificate_serial: CertificateSerial::from_der_integer(&[10]),
+            certificate_not_after: Timestamp::from_unix_ms(1),
+            close: CancellationToken::new(),
+        }
+    }
+
+    /// The answer to a stream that always has something to say, through the gate.
+    async fn stream_of(peer: &PeerInfo) -> Body {
+        let answer = tower::service_fn(|_: Request<Body>| async {
+            let frames = futures_util::stream::repeat_with(|| Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"news"))));
+            Ok::<_, Infallible>(Response::new(Body::new(http_body_util::StreamBody::new(frames))))
+        });
+        let access = Arc::new(ArcSwap::from_pointee(AccessList::default()));
+        let gate = Gate::of_clients(CancellationToken::new(), CallMeters::default(), Arc::new(Noon), access, []);
+        let mut request = Request::new(Body::empty());
+        *request.uri_mut() = "/countermark.v1.WatchService/FollowAlerts".parse().expect("a path");
+        request.extensions_mut().insert(peer.clone());
+        gate.layer(answer).oneshot(request).await.expect("infallible").into_body()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_of_a_stream_loses_the_connection_and_who_is_slow_does_not() {
+        let (slow, gone) = (caller(), caller());
+        let (mut to_slow, mut to_gone) = (stream_of(&slow).await, stream_of(&gone).await);
+        let take = async |body: &mut Body| {
+            let taken = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await;
+            assert!(taken.is_some_and(|frame| frame.is_ok()));
+        };
+        take(&mut to_gone).await;
+        for _ in 0..5 {
+            take(&mut to_slow).await;
+            tokio::time::sleep(UNTAKEN_TIMEOUT / 2).await;
+        }
+        assert_eq!((slow.close.is_cancelled(), gone.close.is_cancelled()), (false, true));
+        // One that has ended closes nothing.
+        let ended = caller();
+        drop(stream_of(&ended).await);
+        tokio::time::sleep(2 * UNTAKEN_TIMEOUT).await;
+        assert!(!ended.close.is_cancelled());
     }
 }

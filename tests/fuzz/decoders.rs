@@ -1,5 +1,7 @@
-//! Every decoder of what a peer sends about shared keys, and of the notes and entries that come from peers, behind one door: bytes in,
-//! nothing out, and never a panic. Shared by the fuzzer and by the test that runs on stable.
+//! Every decoder of what others send or write, behind one door: bytes in, nothing out, and never a panic. Here those of what a peer sends
+//! about shared keys, and of the notes and entries that come from peers. Shared by the fuzzer and by the test that runs on stable.
+
+mod files;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -123,10 +125,10 @@ fn pieces(bytes: &[u8]) -> BTreeMap<HolderIndex, Piece> {
     chunks(bytes).into_iter().zip(1..).map(|(bytes, index)| (place(index), Zeroizing::new(bytes))).collect()
 }
 
-type Decoder = (&'static str, fn(&[u8]), fn() -> Vec<u8>);
+pub(crate) type Decoder = (&'static str, fn(&[u8]), fn() -> Vec<u8>);
 
 /// A name, the decoder, and something that it takes.
-pub(crate) const DECODERS: &[Decoder] = &[
+const DECODERS: &[Decoder] = &[
     ("commitments of a ceremony", of_commitments, || making(2, 2).commitments().expect("made")),
     ("shares of a ceremony", of_dealt, || {
         let theirs = BTreeMap::from([(place(1), making(1, 1).commitments().expect("made"))]);
@@ -159,6 +161,11 @@ pub(crate) const DECODERS: &[Decoder] = &[
     ("an entry", of_entry, || vec![8, 1, 18, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 24, 1]),
     ("a record of an audit log", of_audit, || vec![8, 1, 16, 1]),
 ];
+
+/// All of them.
+pub(crate) fn decoders() -> impl Iterator<Item = &'static Decoder> {
+    DECODERS.iter().chain(files::DECODERS)
+}
 
 fn of_commitments(data: &[u8]) {
     let theirs = BTreeMap::from([(place(2), data.to_vec())]);
@@ -236,7 +243,7 @@ fn of_audit(data: &[u8]) {
 #[allow(dead_code, reason = "the fuzzer's way in")]
 pub(crate) fn run(data: &[u8]) {
     let Some((first, rest)) = data.split_first() else { return };
-    if let Some((_, decoder, _)) = DECODERS.get(usize::from(*first)) {
+    if let Some((_, decoder, _)) = decoders().nth(usize::from(*first)) {
         decoder(rest);
     }
 }

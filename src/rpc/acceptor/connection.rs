@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
-use tokio_util::sync::WaitForCancellationFutureOwned;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
 use super::open::Registration;
@@ -18,7 +18,7 @@ use crate::domain::Timestamp;
 use crate::rpc::identity::{CertificateSerial, Identity};
 
 /// Who is at the other end of a connection: the only source of member and role in a handler.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct PeerInfo {
     /// Whom the verified certificate names.
     pub identity: Identity,
@@ -28,6 +28,8 @@ pub struct PeerInfo {
     pub certificate_serial: CertificateSerial,
     /// The last instant at which the certificate is good.
     pub certificate_not_after: Timestamp,
+    /// Cancelled where the connection is to close.
+    pub(in crate::rpc) close: CancellationToken,
 }
 
 impl PeerInfo {
@@ -57,7 +59,7 @@ impl TlsConnection {
         permit: OwnedSemaphorePermit,
         silence: Duration,
     ) -> Self {
-        let closing = Box::pin(registration.close.clone().cancelled_owned());
+        let closing = Box::pin(peer.close.clone().cancelled_owned());
         let silent_until = Some(Box::pin(tokio::time::sleep(silence)));
         Self { stream, peer, closing, silent_until, _registration: registration, _permit: permit }
     }

@@ -313,6 +313,7 @@ impl Acceptor {
             remote,
             certificate_serial: certificate.serial,
             certificate_not_after: certificate.not_after,
+            close: CancellationToken::new(),
         };
         // Registered first and judged then: who replaces the configuration or the roster and closes connections after it
         // finds either this one, or the replacement is seen here.

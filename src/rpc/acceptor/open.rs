@@ -17,7 +17,7 @@ pub struct OpenConnections(Arc<Mutex<Table>>);
 struct Table {
     next: u64,
     /// By their number, hence in the order in which they came.
-    open: BTreeMap<u64, (PeerInfo, CancellationToken)>,
+    open: BTreeMap<u64, PeerInfo>,
 }
 
 impl OpenConnections {
@@ -37,17 +37,16 @@ impl OpenConnections {
     /// acknowledged stays.
     pub fn close_where(&self, unwanted: impl Fn(&PeerInfo) -> bool) -> usize {
         let table = self.0.lock();
-        let closed = table.open.values().filter(|(peer, _)| unwanted(peer));
-        closed.map(|(_, close)| close.cancel()).count()
+        let closed = table.open.values().filter(|peer| unwanted(peer));
+        closed.map(|peer| peer.close.cancel()).count()
     }
 
     /// Notes a connection. Where its identity would then have more than `most`, its oldest one closes: the newest is the one
     /// that its owner knows of, while an old one may hang on a line that is broken.
     pub(super) fn register(&self, peer: PeerInfo, most: usize) -> Registration {
-        let close = CancellationToken::new();
         let mut table = self.0.lock();
-        let same = table.open.values().filter(|(open, close)| open.identity == peer.identity && !close.is_cancelled());
-        let same: Vec<&CancellationToken> = same.map(|(_, close)| close).collect();
+        let same = table.open.values().filter(|open| open.identity == peer.identity && !open.close.is_cancelled());
+        let same: Vec<&CancellationToken> = same.map(|open| &open.close).collect();
         let excess = (same.len() + 1).saturating_sub(most);
         same.iter().take(excess).for_each(|oldest| oldest.cancel());
         if excess > 0 {
@@ -55,8 +54,8 @@ impl OpenConnections {
         }
         let id = table.next;
         table.next += 1;
-        table.open.insert(id, (peer, close.clone()));
-        Registration { connections: self.clone(), id, close }
+        table.open.insert(id, peer);
+        Registration { connections: self.clone(), id }
     }
 }
 
@@ -65,8 +64,6 @@ impl OpenConnections {
 pub(super) struct Registration {
     connections: OpenConnections,
     id: u64,
-    /// Cancelled where the connection is to close.
-    pub(super) close: CancellationToken,
 }
 
 impl Drop for Registration {

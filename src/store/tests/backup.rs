@@ -220,10 +220,10 @@ async fn who_asks_for_a_backup_and_has_gone_keeps_nobody_from_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = store_with_roster(folder.path()).await;
     for _ in 0..50 {
-        // Gone before the writer has answered.
+        // Gone before the writer has answered, or just after.
         let mut asked = Box::pin(store.back_up(None));
         let waker = std::task::Waker::noop();
-        assert!(asked.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_pending());
+        drop(asked.as_mut().poll(&mut std::task::Context::from_waker(waker)));
         drop(asked);
         // Whatever comes after it finds what it left.
         store.rebuild().await.expect("durable");
