@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use countermark::config::{ClientConfig, Environment, NodeConfig};
 use countermark::domain::{Policy, Thresholds};
+use countermark::telemetry::HAS_TRACES;
 use serde_json::Value;
 
 /// Keys that have a default. That they are all such keys is shown by the samples themselves: without them they load.
@@ -68,6 +69,28 @@ fn the_full_samples_name_every_key() {
     let client = ClientConfig::load(&sample("client.toml"), &Environment::default()).expect("a good sample").config;
     assert_eq!(in_file("client.toml"), keys_of(&client));
     assert_eq!(in_file("policy.toml"), keys_of(&Policy::default()));
+}
+
+/// A setting that is commented out: prose has a space after its `#`.
+fn setting(line: &str) -> Option<&str> {
+    line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| c == '[' || c.is_ascii_lowercase()))
+}
+
+#[test]
+fn what_a_feature_brings_stands_in_the_full_sample_behind_a_comment() {
+    let with_all: String = text("node.toml").lines().map(|line| format!("{}\n", setting(line).unwrap_or(line))).collect();
+    let table = toml::from_str::<toml::Table>(&with_all).expect("TOML");
+    let (all, plain) = (keys_of(&table), keys_of(&toml::from_str::<toml::Table>(&text("node.toml")).expect("TOML")));
+    assert_eq!(all.difference(&plain).collect::<Vec<_>>(), ["traces.collector"]);
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("node.toml");
+    std::fs::write(&path, with_all).expect("written");
+    if HAS_TRACES {
+        assert_eq!(keys_of(&node(&path)), all);
+    } else {
+        assert_eq!(NodeConfig::load(&path, &Environment::default()).expect_err("not built").code(), "TRACES_NOT_BUILT");
+    }
 }
 
 #[test]

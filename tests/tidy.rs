@@ -17,7 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("replication", &["domain", "feed", "store", "membership"]),
     ("service", &["domain", "pseudonym", "feed", "store", "membership", "replication"]),
     ("rpc", &["domain", "pseudonym", "feed", "store", "membership", "replication", "service"]),
-    ("telemetry", &[]),
+    ("telemetry", &["domain"]),
     ("population", &["domain"]),
     ("archive", &["domain", "feed", "store"]),
     ("alliance", &["domain", "pseudonym", "feed", "rpc"]),

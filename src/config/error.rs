@@ -121,6 +121,12 @@ pub enum ConfigError {
         /// Who or what it should name.
         needed: String,
     },
+    /// There are settings for traces, and this program has none.
+    #[error("{setting}: this program was built without traces; build it with `--features otel`, or leave the section out")]
+    TracesNotBuilt {
+        /// The setting.
+        setting: Box<Setting>,
+    },
     /// The webhook's secret cannot be used.
     #[error("{setting}: the file holds 24 to 64 random bytes in base64, as the receiver has them")]
     WebhookSecret {
@@ -237,6 +243,7 @@ impl ConfigError {
             Self::WrongFeedKey { .. } => "WRONG_FEED_KEY",
             Self::FeedKey { source, .. } => source.code(),
             Self::LocalSecret { source, .. } => source.code,
+            Self::TracesNotBuilt { .. } => "TRACES_NOT_BUILT",
             Self::WebhookSecret { .. } => "CONFIG_WEBHOOK_SECRET",
             Self::KeyName { .. } | Self::TooManyKeys { .. } => "CONFIG_PSEUDONYM_KEYS",
             Self::PseudonymKey { .. } => "CONFIG_PSEUDONYM_KEY",

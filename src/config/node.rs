@@ -11,7 +11,7 @@ use super::error::ConfigError;
 use super::values::{Address, ClientRoles, HttpsUrl, LoopbackAddress, sentence};
 use super::{client, node};
 use crate::domain::{AllianceName, FeedKey, MemberId};
-use crate::telemetry::{Filter, Format};
+use crate::telemetry::{Filter, Format, HAS_TRACES};
 
 /// Every setting that the environment can override. `clients.access` and `peers.addresses` are tables, for which it has no form.
 pub(super) const KEYS: &[Key] = &[
@@ -37,6 +37,7 @@ pub(super) const KEYS: &[Key] = &[
     Key { section: "webhook", name: "ca", kind: Kind::Path },
     Key { section: "webhook", name: "secret", kind: Kind::Path },
     Key { section: "monitoring", name: "listen", kind: Kind::Text },
+    Key { section: "traces", name: "collector", kind: Kind::Text },
     Key { section: "log", name: "format", kind: Kind::Text },
     Key { section: "log", name: "level", kind: Kind::Text },
 ];
@@ -74,6 +75,9 @@ pub struct NodeConfig {
     /// Where metrics and health are told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monitoring: Option<MonitoringSettings>,
+    /// Who is handed traces; refused by a program that has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traces: Option<TraceSettings>,
     /// What is logged.
     #[serde(default)]
     pub log: LogSettings,
@@ -211,6 +215,14 @@ pub struct MonitoringSettings {
     pub listen: LoopbackAddress,
 }
 
+/// `[traces]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TraceSettings {
+    /// Where the collector listens for OTLP over gRPC, without TLS: on this machine only.
+    pub collector: LoopbackAddress,
+}
+
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -238,6 +250,12 @@ impl NodeConfig {
         let monitoring = loaded.config.monitoring.as_ref().map(|settings| settings.listen.address());
         if monitoring.is_some_and(|address| address.port() != 0 && (address == peers || address == clients)) {
             return Err(loaded.refused("monitoring.listen", "another listener has the same address; each needs one of its own"));
+        }
+        if loaded.config.traces.is_some() && !HAS_TRACES {
+            return Err(ConfigError::TracesNotBuilt { setting: loaded.setting("traces.collector") });
+        }
+        if loaded.config.traces.as_ref().is_some_and(|settings| settings.collector.address().port() == 0) {
+            return Err(loaded.refused("traces.collector", "give the port that the collector listens on, usually 4317"));
         }
         Ok(loaded)
     }

@@ -37,6 +37,8 @@ pub struct Summary {
     pub clients_listen: SocketAddr,
     /// Where metrics and health are told; `None` for nowhere.
     pub monitoring_listen: Option<SocketAddr>,
+    /// Who is handed traces; `None` for nobody.
+    pub traces_collector: Option<SocketAddr>,
     /// The node's certificate.
     pub certificate: CertificateSummary,
     /// Revocation lists of the alliance's CA.
@@ -145,6 +147,7 @@ impl LoadedConfig {
             cache_mib: config.store.cache_mib,
             peers_listen: config.peers.listen,
             clients_listen: config.clients.listen,
+            traces_collector: config.traces.map(|settings| settings.collector.address()),
             monitoring_listen: config.monitoring.map(|settings| settings.listen.address()),
             secretariat_key: config.roster.secretariat_key,
             log_format: config.log.format,
@@ -200,6 +203,10 @@ impl fmt::Display for Summary {
         match self.monitoring_listen {
             Some(address) => line("monitoring", &address)?,
             None => line("monitoring", &"off")?,
+        }
+        match self.traces_collector {
+            Some(address) => line("traces", &address)?,
+            None => line("traces", &"off")?,
         }
         line("feed key", &String::from(self.feed_key))?;
         line("secretariat key", &String::from(self.secretariat_key))?;

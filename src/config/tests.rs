@@ -22,6 +22,7 @@ use super::*;
 use crate::domain::{Role, Roster, Timestamp};
 use crate::feed::{SignedRoster, SigningKey};
 use crate::rpc::Grant;
+use crate::telemetry::HAS_TRACES;
 
 const NODE: &str = include_str!("../../config/node-minimal.toml");
 const CLIENT: &str = include_str!("../../config/client.toml");
@@ -203,6 +204,29 @@ fn metrics_are_told_to_this_machine_alone() {
     }
     let clients = Folder::bare(NODE).load(&[]).expect("valid").config.clients.listen;
     told(&clients.to_string()).expect_err("the clients' listener has that address");
+}
+
+#[test]
+fn traces_are_handed_over_on_this_machine_by_a_program_that_has_them() {
+    let told = |address: &str| Folder::bare(&format!("{NODE}\n[traces]\ncollector = \"{address}\"\n")).load(&[]);
+    for (address, advice) in [("192.0.2.1:4317", "give a loopback address"), ("localhost:4317", "give a loopback address")] {
+        let refused = told(address).expect_err(address).to_string();
+        assert!(refused.contains(advice), "{refused}");
+    }
+    let variable = [("COUNTERMARK__TRACES__COLLECTOR", "127.0.0.1:4317")];
+    if HAS_TRACES {
+        assert!(told("127.0.0.1:4317").is_ok() && Folder::bare(NODE).load(&variable).is_ok());
+        assert!(told("127.0.0.1:0").expect_err("no port").to_string().contains("give the port"));
+    } else {
+        let refused = told("127.0.0.1:4317").expect_err("not built");
+        assert_eq!(refused.code(), "TRACES_NOT_BUILT");
+        let text = refused.to_string();
+        assert!(
+            text.contains("node.toml:") && text.contains("traces.collector: ") && text.contains("--features otel"),
+            "{text}"
+        );
+        assert_eq!(Folder::bare(NODE).load(&variable).expect_err("not built").code(), "TRACES_NOT_BUILT");
+    }
 }
 
 #[test]

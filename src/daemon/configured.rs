@@ -19,7 +19,7 @@ use crate::replication::{OwnFeeds, Pace};
 use crate::rpc::AccessList;
 use crate::service::{CeremonyPace, KeySecrets, ReloadDesk, ReloadWish};
 use crate::store::StoreError;
-use crate::telemetry::{self, TelemetryError};
+use crate::telemetry::{self, Collector, TelemetryError};
 
 const MIB: u64 = 1_024 * 1_024;
 
@@ -162,13 +162,13 @@ pub fn setup(loaded: LoadedConfig, materials: Materials) -> NodeSetup {
 pub async fn serve(flag: Option<&Path>, own_feeds: OwnFeeds, environment: &Environment) -> Result<(), ServeError> {
     let path = environment.find(Purpose::Node, flag)?;
     let loaded = NodeConfig::load(&path, environment)?;
-    let telemetry = telemetry::init(loaded.config.log.format, &loaded.config.log.level)?;
+    let telemetry = telemetry::init(loaded.config.log.format, &loaded.config.log.level, collector(&loaded.config).as_ref())?;
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
     let supervisor = Supervisor::of(environment).map_err(ServeError::Supervisor)?;
     let materials = loaded.materials(SystemClock.now())?;
     let (peers, clients) = (loaded.config.peers.listen, loaded.config.clients.listen);
     let monitoring = loaded.config.monitoring.as_ref().map(|settings| settings.listen.address());
-    let reloader = Reloader::new(path, environment.clone(), &loaded.config, &materials, telemetry);
+    let reloader = Reloader::new(path, environment.clone(), &loaded.config, &materials, telemetry.clone());
     let (reloads, mut wishes) = ReloadDesk::open();
     let open = Node::open(NodeSetup { own_feeds, reloads, ..setup(loaded, materials) }).await?;
     let listeners = match bind_all(peers, clients, monitoring).await {
@@ -201,7 +201,13 @@ pub async fn serve(flag: Option<&Path>, own_feeds: OwnFeeds, environment: &Envir
     };
     supervisor.stopping();
     node.stop().await;
+    telemetry.end_traces().await;
     failure.map_or(Ok(()), |failure| Err(failure.into()))
+}
+
+fn collector(config: &NodeConfig) -> Option<Collector> {
+    let member = config.node.member.to_string();
+    config.traces.as_ref().map(|settings| Collector { address: settings.collector.address(), member })
 }
 
 /// What the operating system or a client tells the node to do.

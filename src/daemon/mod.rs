@@ -308,5 +308,5 @@ async fn close_store(store: Arc<Store>) {
     }
 }
 
-/// How long [`Node::stop`] may take at most, for supervisors: the drain, and as long again for the store.
+/// How long [`Node::stop`] may take at most, for supervisors: the drain, and as long again for the store and the last spans.
 pub const STOP_WITHIN: Duration = Duration::from_secs(2 * DRAIN_TIMEOUT.as_secs());

@@ -66,7 +66,7 @@ pub async fn restore_from_peers(
     let path = environment.find(Purpose::Node, flag)?;
     let loaded = NodeConfig::load(&path, environment)?;
     let config = loaded.config.clone();
-    let _telemetry = telemetry::init(config.log.format, &config.log.level)?;
+    let _telemetry = telemetry::init(config.log.format, &config.log.level, None)?;
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
     let materials = loaded.materials(SystemClock.now())?;
     let own_feeds = if skip_unreached { OwnFeeds::Recover } else { OwnFeeds::RecoverWithAll };

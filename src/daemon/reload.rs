@@ -115,6 +115,7 @@ fn fixed_differences(old: &NodeConfig, new: &NodeConfig) -> Vec<&'static str> {
         ("keys.pseudonym_keys", old.keys.pseudonym_keys != new.keys.pseudonym_keys),
         ("webhook", old.webhook != new.webhook),
         ("monitoring", old.monitoring != new.monitoring),
+        ("traces", old.traces != new.traces),
         ("store.cache_mib", old.store.cache_mib != new.store.cache_mib),
         ("log.format", old.log.format != new.log.format),
     ];

@@ -288,3 +288,15 @@ pub const MAX_MONITORS: usize = 16;
 pub const MONITOR_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection there may last, so that one that reads nothing of its answer gives its place back; scrapers dial again.
 pub const MONITOR_TIMEOUT: Duration = Duration::from_secs(300);
+/// Spans that wait for the collector of traces, about a kibibyte each: what a busy node makes while one batch is on its way; more are lost.
+pub const MAX_QUEUED_SPANS: usize = 8_192;
+/// Spans in one message to the collector: half a mebibyte, of the 4 MiB that gRPC servers take.
+pub const MAX_SPANS_PER_BATCH: usize = 512;
+/// How long a span waits at most for others to be handed over with.
+pub const TRACES_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the collector may take for a message before its spans are lost.
+pub const TRACES_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a stop waits for the last spans to be taken: they are worth less than a start that is late.
+pub const TRACES_STOP_TIMEOUT: Duration = Duration::from_secs(2);
+/// Bytes of a `traceparent` header: 55 in version 00 of W3C Trace Context, and room for what a later one adds.
+pub const MAX_TRACEPARENT_BYTES: usize = 128;

@@ -22,6 +22,7 @@ mod role;
 mod roster;
 mod sharing;
 mod signal;
+pub mod spans;
 mod statement;
 mod threshold;
 mod time;

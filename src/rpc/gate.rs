@@ -32,6 +32,7 @@ use super::identity::Identity;
 use super::meters::{CallMeter, CallMeters, Listener};
 use super::methods::{Kind, Method, Methods};
 use super::repeats::Repeats;
+use super::spans::CallSpan;
 use crate::domain::limits::{MAX_CLIENT_MESSAGE_BYTES, MAX_PEER_REQUEST_BYTES, UNTAKEN_TIMEOUT};
 use crate::domain::{Actor, Allowance, Clock};
 use crate::store::{acting_for, on_behalf_of};
@@ -122,7 +123,7 @@ where
         let peer = request.extensions().get::<PeerInfo>();
         let (identity, close) = peer.map(|peer| (peer.identity.clone(), peer.close.clone())).unzip();
         let actor = request.extensions().get::<PeerInfo>().and_then(actor_of).map(Arc::new);
-        let mut call = Call::begin(self.gate.clone(), identity, actor.clone(), request.uri().path());
+        let mut call = Call::begin(self.gate.clone(), identity, actor.clone(), &request);
         let reader = close.filter(|_| call.method.kind != Kind::Unary).map(Reader::watch);
         match call.take_on() {
             Ok(rows) => drop(request.extensions_mut().insert(rows)),
@@ -132,7 +133,7 @@ where
             }
         }
         let stopping = Box::pin(self.gate.stopping.clone().cancelled_owned());
-        let answered = self.inner.call(request.map(|body| Body::new(Input { body, stopping })));
+        let answered = call.span.around(self.inner.call(request.map(|body| Body::new(Input { body, stopping }))));
         Box::pin(async move {
             let answered = match actor {
                 Some(actor) => on_behalf_of(actor, answered).await,
@@ -186,15 +187,23 @@ struct Call {
     actor: Option<Arc<Actor>>,
     method: Method,
     meter: CallMeter,
+    span: CallSpan,
     /// Among the calls at hand, once it was taken on.
     place: Option<Place>,
 }
 
 impl Call {
-    fn begin(gate: Gate, identity: Option<Identity>, actor: Option<Arc<Actor>>, path: &str) -> Self {
-        let method = gate.methods.at(path).clone();
+    fn begin(gate: Gate, identity: Option<Identity>, actor: Option<Arc<Actor>>, request: &Request<Body>) -> Self {
+        let method = gate.methods.at(request.uri().path()).clone();
         let meter = gate.meters.begin(gate.listener, method.clone(), identity.as_ref());
-        Self { gate, identity, actor, method, meter, place: None }
+        let span = CallSpan::begin(gate.listener, &method, identity.as_ref(), request.headers());
+        Self { gate, identity, actor, method, meter, span, place: None }
+    }
+
+    /// It has its answer, see [`CallMeter::ended`].
+    fn ended(&mut self, code: Code, reason: Option<&str>) {
+        self.meter.ended(code, reason);
+        self.span.ended(code, reason);
     }
 
     /// Gives the pace of its rows. Who has no identity is refused by the services.
@@ -209,7 +218,7 @@ impl Call {
     /// What a caller is told whose call is not taken on.
     fn shed(&mut self, busy: Busy) -> Status {
         self.log(busy.code(), "a call was not taken on");
-        self.meter.ended(Code::ResourceExhausted, Some(busy.code()));
+        self.ended(Code::ResourceExhausted, Some(busy.code()));
         busy.fault().unlogged()
     }
 
@@ -232,14 +241,14 @@ impl Call {
                 if code == Code::PermissionDenied {
                     self.log(reason.as_deref().unwrap_or_default(), "a call was refused");
                 }
-                self.meter.ended(code, reason.as_deref());
+                self.ended(code, reason.as_deref());
                 return None;
             }
         };
         self.log(fault.code(), "a message could not be taken");
         let code = fault.code();
         let status = fault.unlogged();
-        self.meter.ended(status.code(), Some(code));
+        self.ended(status.code(), Some(code));
         Some(status)
     }
 

@@ -16,7 +16,7 @@ use super::proto::key_ceremony_service_client::KeyCeremonyServiceClient;
 use super::proto::key_holder_service_client::KeyHolderServiceClient;
 use super::proto::{GetCeremonyRequest, GetSharingRequest};
 use crate::domain::limits::{MAX_PEER_MESSAGE_BYTES, MAX_PEER_REQUEST_BYTES};
-use crate::domain::{FieldError, KeyId, MemberId};
+use crate::domain::{FieldError, KeyId, MemberId, spans};
 use crate::membership::Directory;
 use crate::service::{
     CeremonyAnswer, CeremonyQuery, EvaluationAnswer, EvaluationRequest, FellowHolders, HolderError, KeyHolder, KeyHolders,
@@ -89,7 +89,8 @@ impl KeyHolders for HolderLink {
             let client = KeyHolderServiceClient::new(channel).max_decoding_message_size(MAX_PEER_MESSAGE_BYTES);
             client.max_encoding_message_size(MAX_PEER_REQUEST_BYTES).evaluate(message).await
         };
-        holder_convert::answer(&self.call(holder, evaluate).await?).map_err(malformed)
+        let called = spans::part("countermark.v1.KeyHolderService/Evaluate", Some(holder), self.call(holder, evaluate));
+        holder_convert::answer(&called.await?).map_err(malformed)
     }
 }
 

@@ -202,7 +202,7 @@ impl Drop for CallMeter {
 }
 
 /// As gRPC names it (`google.rpc.Code`).
-const fn name_of(code: Code) -> &'static str {
+pub(super) const fn name_of(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",

@@ -31,6 +31,7 @@ mod repeats;
 mod rows;
 mod screening_service;
 mod signal_service;
+mod spans;
 pub mod tls;
 mod watch_service;
 pub mod webhook;

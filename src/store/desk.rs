@@ -15,6 +15,7 @@ use super::request::{Queued, Reply, Request};
 use super::writer::Writer;
 use super::{EngineError, OpenError, QueueDepth, Shared, StoreError};
 use crate::domain::limits::{MAX_COMMIT_QUEUE, MAX_COMMIT_QUEUE_BYTES};
+use crate::domain::spans;
 
 /// Unit in which the bytes of waiting requests are counted.
 const QUEUE_UNIT: usize = 1_024;
@@ -100,7 +101,7 @@ impl Desk {
             }
         }
         // The writer answers everything that reaches it, unless it panics.
-        answer.await.map_err(|_| Shared::panicked())?
+        spans::part("store commit", None, answer).await.map_err(|_| Shared::panicked())?
     }
 
     /// What waits.

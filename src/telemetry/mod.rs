@@ -1,19 +1,27 @@
-//! Logs: to standard error, as text for people or as JSON lines for machines.
+//! Logs: to standard error, as text for people or as JSON lines for machines. And traces of calls, to a collector on this machine, where
+//! the program is built with the feature `otel`.
 //!
-//! Standard output belongs to what a command prints. Nothing that is logged contains an identifier, a pseudonym, a secret or
-//! what a client sent: events name members, feeds, positions, codes and counts. That is kept where events are made; here is no
-//! filter that could make up for it.
+//! Standard output belongs to what a command prints. Nothing that is logged or traced contains an identifier, a pseudonym, a secret or
+//! what a client sent: events name members, feeds, positions, codes and counts, and spans what is told in metrics. That is kept where
+//! they are made; here is no filter that could make up for it. Logs have no spans, and traces no events.
+
+#[cfg(feature = "otel")]
+mod traces;
 
 use std::fmt;
 use std::io::{self, IsTerminal as _};
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::fmt::layer;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, Registry, reload};
+
+/// Whether this program can hand traces to a collector.
+pub const HAS_TRACES: bool = cfg!(feature = "otel");
 
 /// How events are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -104,10 +112,21 @@ impl fmt::Display for Filter {
     }
 }
 
+/// Who is handed traces, and whose they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collector {
+    /// Where it listens for OTLP over gRPC, on this machine.
+    pub address: SocketAddr,
+    /// The member whose node it is.
+    pub member: String,
+}
+
 /// Changes what is written while the program runs. Dropping it changes nothing.
 #[derive(Clone)]
 pub struct Telemetry {
     filter: reload::Handle<EnvFilter, Registry>,
+    #[cfg(feature = "otel")]
+    traces: Option<traces::Traces>,
 }
 
 impl fmt::Debug for Telemetry {
@@ -124,20 +143,48 @@ impl Telemetry {
     pub fn set_filter(&self, filter: &Filter) -> Result<(), TelemetryError> {
         self.filter.reload(filter.parse()?).map_err(|_| TelemetryError::Gone)
     }
+
+    /// Hands over the spans that wait, within [`crate::domain::limits::TRACES_STOP_TIMEOUT`], and none from now on. Logs go on.
+    pub async fn end_traces(&self) {
+        #[cfg(feature = "otel")]
+        if let Some(traces) = &self.traces {
+            traces.end().await;
+        }
+    }
 }
 
-/// Begins to log. Once in a process, before the first event.
+/// Begins to log, and to trace where there is a collector. Once in a process, before the first event, in the runtime that lasts until
+/// the end.
 ///
 /// # Errors
-/// [`TelemetryError::Started`] where something logs already; [`TelemetryError::Filter`].
-pub fn init(format: Format, filter: &Filter) -> Result<Telemetry, TelemetryError> {
+/// [`TelemetryError::Started`] where something logs already; [`TelemetryError::Filter`]; [`TelemetryError::TracesNotBuilt`] where this
+/// program cannot trace, and [`TelemetryError::Traces`] where it cannot begin to.
+pub fn init(format: Format, filter: &Filter, collector: Option<&Collector>) -> Result<Telemetry, TelemetryError> {
     let (filter, handle) = reload::Layer::new(filter.parse()?);
     let output = match format {
         Format::Text => layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).boxed(),
         Format::Json => layer().json().with_writer(io::stderr).boxed(),
     };
-    tracing_subscriber::registry().with(filter).with(output).try_init().map_err(|_| TelemetryError::Started)?;
-    Ok(Telemetry { filter: handle })
+    // A span has no place in the log, whosever it is. The hint takes back what the filter says without one: that any level may pass.
+    let events = filter_fn(|metadata| metadata.is_event()).with_max_level_hint(LevelFilter::TRACE);
+    let logs = tracing_subscriber::registry().with(output.with_filter(filter.and(events)));
+    #[cfg(feature = "otel")]
+    {
+        let traces = collector.map(traces::Traces::to).transpose()?;
+        // Without traces there is no layer for them at all: one that is `None` would have every span be made.
+        let started = match &traces {
+            Some(traces) => logs.with(traces.layer()).try_init(),
+            None => logs.try_init(),
+        };
+        started.map(|()| Telemetry { filter: handle, traces }).map_err(|_| TelemetryError::Started)
+    }
+    #[cfg(not(feature = "otel"))]
+    {
+        if collector.is_some() {
+            return Err(TelemetryError::TracesNotBuilt);
+        }
+        logs.try_init().map(|()| Telemetry { filter: handle }).map_err(|_| TelemetryError::Started)
+    }
 }
 
 /// Why logging is not as it should be.
@@ -155,6 +202,12 @@ pub enum TelemetryError {
     /// There is no logger any more.
     #[error("logging has ended")]
     Gone,
+    /// This program cannot trace.
+    #[error("this program was built without traces: build it with `--features otel`, or leave [traces] out")]
+    TracesNotBuilt,
+    /// What hands traces over cannot be set up, because of a variable of the environment that it reads.
+    #[error("traces cannot be handed over; remove the variables OTEL_* from the environment")]
+    Traces,
 }
 
 impl TelemetryError {
@@ -166,6 +219,8 @@ impl TelemetryError {
             Self::Filter => "LOG_FILTER",
             Self::Started => "LOG_STARTED",
             Self::Gone => "LOG_GONE",
+            Self::TracesNotBuilt => "TRACES_NOT_BUILT",
+            Self::Traces => "TRACES_SETUP",
         }
     }
 }
