@@ -17,8 +17,9 @@ use crate::domain::{AllianceName, FeedKey, MemberId, Timestamp};
 
 /// Bytes that are put in one commit.
 const COMMIT_BYTES: usize = 8 * 1_024 * 1_024;
-/// What may lie in a store's folder beside the engine's files and is none of them: what a holder of keys keeps.
-const BESIDE: [&str; 2] = ["shares", "evidence"];
+/// What may lie in a store's folder beside the engine's files and is none of them: what a holder of keys keeps, and what a volume has that
+/// is mounted there.
+const BESIDE: [&str; 3] = ["shares", "evidence", "lost+found"];
 
 /// A store that is being put back.
 pub struct Restoration {
