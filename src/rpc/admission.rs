@@ -208,8 +208,9 @@ impl Admission {
         if let Some(calls) = &known.calls {
             within(calls, method.cost).map_err(Busy::Rate)?;
         }
-        let day = known.day.clone().zip(allowance.rows_per_day);
-        let rows = RowPace { limiter: known.rows.clone(), day: day.map(|(day, most)| (day, most, self.clock.clone())) };
+        let quota = known.day.clone().zip(allowance.rows_per_day);
+        let quota = quota.map(|(day, most)| DayQuota { day, most, clock: self.clock.clone() });
+        let rows = RowPace { limiter: known.rows.clone(), quota };
         if method.is_row
             && let (_, Some(spent)) = rows.take(1)
         {
@@ -268,7 +269,15 @@ impl Drop for Place {
 #[derive(Clone, Default)]
 pub(super) struct RowPace {
     limiter: Option<Arc<DefaultDirectRateLimiter>>,
-    day: Option<(Arc<Mutex<Day>>, NonZeroU32, Arc<dyn Clock>)>,
+    quota: Option<DayQuota>,
+}
+
+/// Rows of a day, and how many there may be.
+#[derive(Clone)]
+struct DayQuota {
+    day: Arc<Mutex<Day>>,
+    most: NonZeroU32,
+    clock: Arc<dyn Clock>,
 }
 
 impl RowPace {
@@ -288,7 +297,7 @@ impl RowPace {
 
     /// How many of `wanted` rows may be worked on today, and why not all of them.
     pub(super) fn take(&self, wanted: usize) -> (usize, Option<Busy>) {
-        let Some((day, most, clock)) = &self.day else { return (wanted, None) };
+        let Some(DayQuota { day, most, clock }) = &self.quota else { return (wanted, None) };
         let (taken, spent) = day.lock().take(clock.now(), *most, wanted as u64);
         (usize::try_from(taken).unwrap_or(wanted), spent)
     }

@@ -332,7 +332,7 @@ pub(super) fn kind(key: &[u8]) -> Option<RowKind> {
         RESTORED => RowKind::Restored,
         ROSTER => RowKind::Roster,
         PART if key.get(1) == Some(&ROSTER) => RowKind::Roster,
-        ..=BACKED_UP => RowKind::Other,
+        tag if tag <= BACKED_UP => RowKind::Other,
         _ => return None,
     })
 }
