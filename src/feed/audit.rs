@@ -90,7 +90,7 @@ fn origin(alliance: &AllianceName, member: &MemberId) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feed::fixtures::FixedEntropy;
+    use crate::feed::fixtures::{self, FixedEntropy, padded};
 
     #[test]
     fn of_a_record_of_a_newer_version_the_time_is_known() {
@@ -126,5 +126,14 @@ mod tests {
         assert!(AuditHead::open(&note, &alliance, &"globex".parse().expect("valid"), &key.public()).is_err());
         let changed = String::from_utf8(note.to_vec()).expect("text").replace("\n12\n", "\n13\n");
         assert_eq!(AuditHead::open(changed.as_bytes(), &alliance, &acme, &key.public()), Err(NoteError::WrongSignature));
+    }
+
+    #[test]
+    fn a_head_is_no_longer_than_a_checkpoint() {
+        let (alliance, acme) = (fixtures::alliance(), "acme".parse().expect("valid"));
+        let (key, head) = (fixtures::signing_key(7), AuditHead { size: Seq::new(12), root: Hash([5; 32]) });
+        let note = head.sign(&alliance, &acme, &key);
+        let open = |bytes| AuditHead::open(&padded(&note, bytes), &alliance, &acme, &key.public());
+        assert_eq!((open(MAX_CHECKPOINT_BYTES), open(MAX_CHECKPOINT_BYTES + 1)), (Ok(head), Err(NoteError::Malformed)));
     }
 }

@@ -89,7 +89,7 @@ impl CeremonyPart {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feed::fixtures::{alliance, signing_key};
+    use crate::feed::fixtures::{alliance, padded, signing_key};
 
     #[test]
     fn a_part_is_of_one_ceremony_one_round_one_maker_and_one_receiver() {
@@ -112,5 +112,29 @@ mod tests {
         ] {
             assert!(other.verify(&alliance(), &note, b"shares", &public).is_err());
         }
+    }
+
+    #[test]
+    fn a_part_and_its_note_have_bounds() {
+        let (ceremony, from) = (sha256(&[b"ceremony"]), "acme".parse().expect("valid"));
+        let part = CeremonyPart { ceremony, round: Round::Commitments, from, to: None };
+        let (key, public) = (signing_key(1), signing_key(1).public());
+        let longest = vec![1; MAX_CEREMONY_PART_BYTES];
+        let note = part.sign(&alliance(), &longest, &key);
+        let verify = |bytes| part.verify(&alliance(), &padded(&note, bytes), &longest, &public);
+        assert_eq!(verify(MAX_CHECKPOINT_BYTES), Ok(()));
+        assert_eq!(verify(MAX_CHECKPOINT_BYTES + 1), Err(NoteError::Malformed));
+        let longer = vec![1; MAX_CEREMONY_PART_BYTES + 1];
+        let note = part.sign(&alliance(), &longer, &key);
+        assert_eq!(part.verify(&alliance(), &note, &longer, &public), Err(NoteError::Malformed));
+    }
+
+    #[test]
+    fn a_part_is_signed_under_the_name_of_its_maker() {
+        let (ceremony, from) = (sha256(&[b"ceremony"]), "acme".parse().expect("valid"));
+        let part = CeremonyPart { ceremony, round: Round::Commitments, from, to: None };
+        let note = part.sign(&alliance(), b"commitments", &signing_key(1));
+        let text = std::str::from_utf8(&note).expect("text");
+        assert!(text.contains("\n\n\u{2014} alliance.example/acme "), "{text}");
     }
 }

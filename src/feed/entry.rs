@@ -206,4 +206,19 @@ mod tests {
         assert_eq!(of(MAX_ENTRY_BYTES), Ok(MAX_ENTRY_BYTES));
         assert_eq!(of(MAX_ENTRY_BYTES + 1).map_err(|e| e.code()), Err("ENTRY_TOO_LARGE"));
     }
+
+    #[test]
+    fn an_erasure_takes_away_what_can_hold_a_pseudonym_and_nothing_that_ended_something() {
+        let lift = crate::domain::MarkerLift { marker: crate::domain::Seq::ZERO };
+        assert!(crate::feed::fixtures::signal_entry().body.is_erasable());
+        assert!(!Body::MarkerLift(lift).is_erasable());
+    }
+
+    #[test]
+    fn a_leaf_has_bytes_only_while_it_has_its_content() {
+        let bytes = EntryBytes::from_peer(Bytes::from_static(b"an entry")).expect("fits");
+        let hash = bytes.leaf_hash();
+        assert_eq!(Leaf::Entry(bytes.clone()).bytes(), Some(&bytes));
+        assert_eq!((Leaf::Erased(hash).bytes(), Leaf::Expired(hash).bytes()), (None, None));
+    }
 }

@@ -81,12 +81,11 @@ impl EvaluationReceipt {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feed::fixtures::{alliance, signing_key};
+    use crate::feed::fixtures::{alliance, padded, signing_key};
     use crate::feed::sha256;
 
-    #[test]
-    fn a_receipt_is_of_one_request_and_one_answer() {
-        let receipt = EvaluationReceipt {
+    fn receipt() -> EvaluationReceipt {
+        EvaluationReceipt {
             holder: "acme".parse().expect("valid"),
             member: "bazaar".parse().expect("valid"),
             key: "k1".parse().expect("valid"),
@@ -98,7 +97,12 @@ mod tests {
             spent: 808,
             asked: sha256(&[b"asked"]),
             answered: sha256(&[b"answered"]),
-        };
+        }
+    }
+
+    #[test]
+    fn a_receipt_is_of_one_request_and_one_answer() {
+        let receipt = receipt();
         let (key, public) = (signing_key(1), signing_key(1).public());
         let note = receipt.sign(&alliance(), &key);
         let expected = EvaluationReceipt { day: 0, spent: 0, ..receipt.clone() };
@@ -121,5 +125,14 @@ mod tests {
         let odd = EvaluationReceipt { day: 7, ..receipt }.text(&alliance()).replace("\n7\n", "\n+7\n");
         let note = sign_note(&odd, &key_name(&alliance(), &expected.holder), &key);
         assert_eq!(expected.open(&note, &alliance(), &public), Err(NoteError::Malformed), "a number has one form");
+    }
+
+    #[test]
+    fn a_receipt_is_signed_under_the_name_of_its_holder_and_no_longer_than_a_checkpoint() {
+        let note = receipt().sign(&alliance(), &signing_key(1));
+        let text = std::str::from_utf8(&note).expect("text");
+        assert!(text.contains("\n\n\u{2014} alliance.example/acme "), "{text}");
+        let open = |bytes| receipt().open(&padded(&note, bytes), &alliance(), &signing_key(1).public());
+        assert_eq!((open(MAX_CHECKPOINT_BYTES), open(MAX_CHECKPOINT_BYTES + 1)), (Ok(receipt()), Err(NoteError::Malformed)));
     }
 }

@@ -21,6 +21,13 @@ pub(super) fn signing_key(byte: u8) -> SigningKey {
     SigningKey::generate(&FixedEntropy(Some(byte))).expect("a key")
 }
 
+/// `note` with another's signature below it that makes it `bytes` long.
+pub(super) fn padded(note: &[u8], bytes: usize) -> Vec<u8> {
+    let (before, after) = ("\u{2014} ".as_bytes(), b" AAAAAAAA\n");
+    let name = b"n".repeat(bytes - note.len() - before.len() - after.len());
+    [note, before, &name, after].concat()
+}
+
 pub(super) fn alliance() -> AllianceName {
     "alliance.example".parse().expect("valid")
 }

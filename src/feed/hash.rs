@@ -100,5 +100,6 @@ mod tests {
         assert_eq!(leaf_hash(b"").to_string(), text);
         assert_eq!(format!("{:?}", leaf_hash(b"")), format!("Hash({text})"));
         assert_eq!(Hash::try_from([0; 31].as_slice()), Err(HashLengthError { bytes: 31 }));
+        assert_eq!(HashLengthError { bytes: 31 }.code(), "HASH_LENGTH");
     }
 }

@@ -187,6 +187,22 @@ mod tests {
     }
 
     #[test]
+    fn what_was_said_last_of_a_lead_holds() {
+        let worth = |count| GoodsValue { amount: None, count: Some(count), reference: None, state: None };
+        let mut steps = vec![step(1, Identified), step(2, Referred), step(3, Accepted), step(4, Arrested)];
+        steps[0].referral.goods_value = Some(worth(1));
+        steps[1].referral.goods_value = Some(worth(2));
+        steps[1].referral.authority = Some("Customs of Huangpu".into());
+        steps[2].referral.authority = Some("Police of Shenzhen".into());
+        let found = Lead::of(steps).expect("opened");
+        assert_eq!(found.goods_value(), Some(&worth(2)), "with the signals that were named last");
+        assert_eq!(found.authority(), Some("Police of Shenzhen"));
+        let silent = lead(&[Referred]).expect("opened");
+        assert_eq!((silent.goods_value(), silent.authority()), (None, None));
+        assert!(silent.outline().reached(Identified), "who was referred was identified");
+    }
+
+    #[test]
     fn of_judgments_the_newest_holds() {
         let appealed = lead(&[Referred, Accepted, Convicted, Acquitted]).expect("opened").outline();
         assert!(appealed.reached(Acquitted) && !appealed.reached(Convicted));

@@ -101,7 +101,7 @@ impl ReceiptError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feed::fixtures::{alliance, signing_key};
+    use crate::feed::fixtures::{alliance, padded, signing_key};
 
     fn receipt() -> ErasureReceipt {
         ErasureReceipt {
@@ -146,5 +146,12 @@ purged 7 1799999999999
             let note = sign_note(&wrong, &name, &signing_key(1));
             assert_eq!(open(&note, "acme/all", "globex"), Err("RECEIPT_MALFORMED"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_receipt_is_no_longer_than_a_checkpoint() {
+        let note = receipt().sign(&alliance(), &signing_key(1));
+        assert_eq!(open(&padded(&note, MAX_CHECKPOINT_BYTES), "acme/all", "globex"), Ok(receipt()));
+        assert_eq!(open(&padded(&note, MAX_CHECKPOINT_BYTES + 1), "acme/all", "globex"), Err("RECEIPT_MALFORMED"));
     }
 }

@@ -140,7 +140,7 @@ fn is_sound(sharing: &SharedGeneration) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feed::fixtures::{alliance, signing_key};
+    use crate::feed::fixtures::{alliance, padded, signing_key};
 
     const MEMBERS: [&str; 3] = ["acme", "brand", "chips"];
 
@@ -218,9 +218,30 @@ mod tests {
         assert!(with(&|_| ()).is_ok());
         assert_eq!(with(&|s| s.threshold = 1), Err(NoteError::Malformed));
         assert_eq!(with(&|s| s.threshold = 4), Err(NoteError::Malformed));
+        let of_threshold = |s: &mut SharedGeneration, threshold: u16| {
+            s.threshold = threshold;
+            s.classes.iter_mut().for_each(|class| class.polynomial.resize(usize::from(threshold), GroupElement([7; 32])));
+        };
+        assert!(with(&|s| of_threshold(s, 3)).is_ok());
+        assert_eq!(with(&|s| of_threshold(s, 1)), Err(NoteError::Malformed), "one of them would know the key");
+        assert_eq!(with(&|s| of_threshold(s, 4)), Err(NoteError::Malformed), "there are not so many");
         assert_eq!(with(&|s| s.holders.swap(0, 1)), Err(NoteError::Malformed));
         assert_eq!(with(&|s| s.holders[1].index = s.holders[0].index), Err(NoteError::Malformed));
         assert_eq!(with(&|s| s.classes.truncate(2)), Err(NoteError::Malformed));
         assert_eq!(with(&|s| s.classes[1].polynomial.truncate(1)), Err(NoteError::Malformed));
+    }
+
+    #[test]
+    fn what_is_said_of_shares_has_a_bound() {
+        let note = signed(&sharing(), &MEMBERS);
+        let open = |bytes| open_sharing(&padded(&note, bytes), &alliance(), key_of);
+        // The one that pads is no member.
+        assert_eq!(open(MAX_SHARING_BYTES), Err(NoteError::NotSigned));
+        assert_eq!(open(MAX_SHARING_BYTES + 1), Err(NoteError::Malformed));
+        let (acme, key) = ("acme".parse().expect("valid"), signing_key(0).public());
+        let alone = signed(&sharing(), &["acme"]);
+        let verify = |bytes| verify_sharing(&alliance(), &sharing(), &acme, &key, &padded(&alone, bytes));
+        assert_eq!(verify(MAX_SHARING_BYTES), Err(NoteError::TooManySignatures));
+        assert_eq!(verify(MAX_SHARING_BYTES + 1), Err(NoteError::Malformed));
     }
 }

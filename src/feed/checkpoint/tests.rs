@@ -1,6 +1,6 @@
 use super::*;
 use crate::domain::limits::MAX_NOTE_SIGNATURES;
-use crate::feed::fixtures::{alliance, signing_key};
+use crate::feed::fixtures::{alliance, padded, signing_key};
 use crate::feed::leaf_hash;
 
 fn checkpoint() -> Checkpoint {
@@ -100,4 +100,12 @@ fn an_origin_names_a_feed() {
     }
     assert_eq!(open(Bytes::new()), Err(CheckpointError::Malformed));
     assert_eq!(open(&b"\xff/acme/all\n"[..]), Err(CheckpointError::Malformed));
+}
+
+#[test]
+fn a_checkpoint_may_be_as_long_as_the_bound_and_no_longer() {
+    let made = SignedCheckpoint::sign(checkpoint(), &alliance(), &signing_key(1));
+    let longest = padded(made.note(), MAX_CHECKPOINT_BYTES);
+    assert_eq!(open(longest).expect("fits").checkpoint(), &checkpoint());
+    assert_eq!(open(padded(made.note(), MAX_CHECKPOINT_BYTES + 1)), Err(CheckpointError::TooLarge));
 }

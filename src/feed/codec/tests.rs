@@ -541,3 +541,106 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_left_out_of_a_body_stays_so() {
+    let signal = || "acme/all/7".parse::<SignalRef>().expect("valid");
+    let Body::Marker(marker) = marker() else { panic!("a marker") };
+    let change = Change { acted_on: Some(jiff::civil::date(2026, 11, 1)), ..Change::default() };
+    let tags = vec![None, Some(SubmissionTag([0x5c; 16]))];
+    let named = Erasure { entries: vec![Seq::new(1), Seq::new(300)], tags, reason: ErasureReason::Request };
+    for body in [
+        Body::Opinion(Opinion { signal: signal(), stance: Stance::None }),
+        Body::Marker(Marker { valid_days: None, ..marker.clone() }),
+        Body::Marker(Marker { valid_days: Some(1), ..marker }),
+        Body::Amendment(Amendment { signal: Seq::new(300), change }),
+        Body::Erasure(named.clone()),
+    ] {
+        let written = encode(&entry(body.clone()), SALT).expect("valid");
+        assert_eq!(decode(&written).map(|read| read.body), Ok(body));
+    }
+    // Tags that do not fit take nothing from what is erased.
+    let short = wire::Erasure {
+        seqs: vec![1, 300],
+        reason: ErasureReason::Request.number(),
+        submission_tags: vec![Bytes::from_static(&[0x5c; 16])],
+    };
+    let read = after(|message| message.body = Some(wire::entry::Body::Erasure(short)));
+    assert_eq!(read.map(|read| read.body), Ok(Body::Erasure(Erasure { tags: vec![], ..named })));
+}
+
+#[test]
+fn an_opinion_has_what_goes_with_its_stance() {
+    use crate::feed::stance_from_wire;
+    let given = || vec![wire::Evidence { kind: 1, ..Default::default() }];
+    let refused = |stance: wire::Stance, evidence, reason| {
+        let error = stance_from_wire(stance.into(), evidence, reason).expect_err("refused");
+        (error.code, error.field)
+    };
+    let ground = DisputeGround::Licensed.number();
+    assert!(stance_from_wire(wire::Stance::Agree.into(), given(), 0).is_ok());
+    assert_eq!(stance_from_wire(wire::Stance::Disagree.into(), vec![], ground), Ok(Stance::Disagree(DisputeGround::Licensed)));
+    for stance in [wire::Stance::Disagree, wire::Stance::None] {
+        assert_eq!(refused(stance, given(), 0), ("EVIDENCE_COUNT", "evidence".into()));
+    }
+    for stance in [wire::Stance::Agree, wire::Stance::None] {
+        assert_eq!(refused(stance, vec![], ground), ("DISPUTE_GROUND_UNFIT", "reason".into()));
+    }
+}
+
+#[test]
+fn in_an_entry_there_is_no_usual_grade() {
+    let evidence = || vec![wire::Evidence { kind: 1, ..Default::default() }];
+    let opinion = wire::Opinion {
+        signal: "acme/all/7".into(),
+        stance: wire::Stance::Agree.into(),
+        evidence: evidence(),
+        ..Default::default()
+    };
+    let change = wire::Change { evidence: evidence(), ..Default::default() };
+    let amendment = wire::Amendment { signal_seq: 300, change: Some(change) };
+    for body in [wire::entry::Body::Opinion(opinion), wire::entry::Body::Amendment(amendment)] {
+        let place = out_of_bounds_at(after(|message| message.body = Some(body)));
+        assert!(place.ends_with("evidence[0].grade"), "{place}");
+    }
+}
+
+#[test]
+fn a_better_grade_than_its_kind_can_have_is_read_once_it_is_written() {
+    let evidence = crate::domain::Evidence {
+        grade: crate::domain::EvidenceGrade::Conclusive,
+        ..crate::domain::Evidence::of(crate::domain::EvidenceKind::ConsumerComplaint)
+    };
+    let signal = "acme/all/7".parse().expect("valid");
+    let body = Body::Opinion(Opinion { signal, stance: Stance::Agree(vec![evidence]) });
+    assert!(encode(&entry(body), SALT).is_ok());
+}
+
+#[test]
+fn the_first_instant_is_one_and_names_are_refused_where_they_stand() {
+    assert_eq!(after(|message| message.recorded_at_ms = 0).map(|read| read.recorded_at.unix_ms()), Ok(0));
+    assert_eq!(out_of_bounds_at(after(|message| message.recorded_at_ms = -1)), "recorded_at_ms");
+    let opinion = wire::Opinion { signal: "acme".into(), stance: wire::Stance::None.into(), ..Default::default() };
+    assert_eq!(out_of_bounds_at(after(|message| message.body = Some(wire::entry::Body::Opinion(opinion)))), "opinion.signal");
+    let decision = wire::Decision {
+        dispute: "acme".into(),
+        outcome: DisputeOutcome::Upheld.number(),
+        signal_seqs: vec![7],
+        reference: Bytes::from_static(&[1; 16]),
+    };
+    assert_eq!(
+        out_of_bounds_at(after(|message| message.body = Some(wire::entry::Body::Decision(decision)))),
+        "decision.dispute"
+    );
+    let derived = |message: &mut wire::Signal| {
+        let statement = message.statement.as_mut().expect("stated");
+        statement.derived_from = vec!["acme/all/7".into(), "acme".into()];
+    };
+    assert!(out_of_bounds_at(after_signal(derived)).ends_with("derived_from[1]"));
+    // Whatever a type leaves open has one code.
+    let lasting = after_signal(|message| message.kinds.clear()).map(drop).map_err(|error| match error {
+        NotUnderstood::OutOfBounds(field) => field.code,
+        other => panic!("out of bounds, not {other:?}"),
+    });
+    assert_eq!(lasting, Err("ENTRY_OUT_OF_BOUNDS"));
+}

@@ -34,6 +34,39 @@ fn the_digest_never_changes() {
     assert_eq!(under("k3"), None);
 }
 
+/// With what later versions added.
+fn later_content() -> SignalContent {
+    let mut content = content();
+    let goods = content.statement.goods_value.as_mut().expect("stated");
+    goods.reference = Some("HP 2026/1189".into());
+    goods.state = Some(GoodsState::Sold);
+    content.statement.product.as_mut().expect("stated").class = Some(crate::domain::ProductClass::Nice(25));
+    content.statement.derived_from = vec!["acme/all/7".parse().expect("valid")];
+    content
+}
+
+#[test]
+fn what_later_versions_added_counts_and_its_digest_never_changes() {
+    let key: KeyId = "k2".parse().expect("valid");
+    let digest = |change: &dyn Fn(&mut Statement)| {
+        let mut content = later_content();
+        change(&mut content.statement);
+        content_digest(&content, &key).expect("under this key").to_string()
+    };
+    let original = digest(&|_| ());
+    assert_eq!(original, "e2f24405502f72b29309af50730eff1cb45c770b32ce984b5246202d9e166cdd");
+    let goods = |s: &mut Statement| s.goods_value.take().expect("stated");
+    let others = [
+        digest(&|s| s.goods_value = Some(crate::domain::GoodsValue { reference: Some("HP 2026/1190".into()), ..goods(s) })),
+        digest(&|s| s.goods_value = Some(crate::domain::GoodsValue { reference: None, ..goods(s) })),
+        digest(&|s| s.goods_value = Some(crate::domain::GoodsValue { state: Some(GoodsState::Unsold), ..goods(s) })),
+        digest(&|s| s.goods_value = Some(crate::domain::GoodsValue { state: None, ..goods(s) })),
+        digest(&|s| s.derived_from = vec!["acme/all/8".parse().expect("valid")]),
+        digest(&|s| s.derived_from.clear()),
+    ];
+    assert!(others.iter().all(|other| *other != original));
+}
+
 #[test]
 fn all_that_is_said_counts() {
     let key: KeyId = "k2".parse().expect("valid");
@@ -79,6 +112,7 @@ fn a_new_key_does_not_make_it_another_content() {
     assert_ne!(content_digest(&both, &k1), content_digest(&both, &k2));
     assert!(same_content(&both, &old) && same_content(&new, &both));
     assert!(!same_content(&old, &new), "nothing to compare by");
+    assert!(are_comparable(&both, &old) && !are_comparable(&old, &new));
 }
 
 proptest! {

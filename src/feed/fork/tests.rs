@@ -97,3 +97,9 @@ proptest! {
         prop_assert_eq!(prove(&ours, &history(1, parting, first + more)), Err(ForkProofError::Consistent));
     }
 }
+
+#[test]
+fn a_proof_may_span_a_whole_batch() {
+    let size = 6 + MAX_BATCH_ENTRIES;
+    assert!(prove(&history(1, 4, 6), &history(2, 4, size)).is_ok());
+}

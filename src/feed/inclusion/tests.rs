@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use sha2::Sha256;
 
 use super::*;
-use crate::feed::fixtures::FixedEntropy;
+use crate::feed::fixtures::{self, FixedEntropy, padded};
 use crate::feed::{Checkpoint, SigningKey, leaf_hash};
 
 fn leaf(number: u64) -> Vec<u8> {
@@ -83,4 +83,24 @@ fn a_proof_stands_for_itself() {
     for broken in [String::new(), text.replace("index 4", "index 04"), text.replace("\n\n", "\n"), "x".repeat(1 << 20)] {
         assert_eq!(verify(&broken, 4, 4), Err("PROOF_MALFORMED"));
     }
+}
+
+#[test]
+fn a_proof_may_be_as_long_as_that_of_the_largest_tree_and_has_a_bound() {
+    let (alliance, key) = (fixtures::alliance(), fixtures::signing_key(7));
+    let checkpoint = Checkpoint { feed: "acme/all".parse().expect("valid"), size: Seq::new(u64::MAX), root: Hash([1; 32]) };
+    let note = padded(SignedCheckpoint::sign(checkpoint, &alliance, &key).note(), MAX_CHECKPOINT_BYTES);
+    let path = InclusionPath { index: Seq::new(u64::MAX - 1), hashes: vec![Hash([2; 32]); MAX_FRONTIER_HASHES] };
+    let text = write_proof(&path, &note);
+    let code = |text: &str| {
+        let leaf = Hash([3; 32]);
+        verify_proof(text, leaf, path.index, &alliance, |_| Some(key.public())).expect_err("of no tree").code()
+    };
+    assert_eq!(code(&text), "PROOF_NOT_INCLUDED", "it was read");
+    let extended = |bytes: usize| {
+        let extra = format!("@v1\nextra {}\n", "A".repeat(bytes - text.len() - "extra \n".len()));
+        text.replacen("@v1\n", &extra, 1)
+    };
+    let bound = 256 + 64 * 48 + 1_024;
+    assert_eq!((code(&extended(bound)), code(&extended(bound + 1))), ("PROOF_NOT_INCLUDED", "PROOF_MALFORMED"));
 }

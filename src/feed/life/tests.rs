@@ -91,6 +91,8 @@ fn nobody_amends_anothers_signal_or_an_earlier_place() {
     for name in ["brand/all/9", "acme/all/4", "acme/luxury/9"] {
         assert_eq!(status(&substantial(), &[amendment(name, 2, change())], 3), SignalStatus::Alleged, "{name}");
     }
+    let of_another = Body::Amendment(Amendment { signal: Seq::new(4), change: change() });
+    assert_eq!(status(&substantial(), &[note("acme/all/9", 2, of_another)], 3), SignalStatus::Alleged);
 }
 
 #[test]
@@ -110,6 +112,11 @@ fn a_seller_that_was_told_has_its_working_days_and_silence_confirms_only_after_t
     let mut more = late.to_vec();
     more.push(amendment("acme/all/8", 5, change));
     assert_eq!(status(&weak, &more, 6), SignalStatus::Alleged, "nor what the seller was never told of");
+    let evidence = vec![Evidence::of(EvidenceKind::RightsHolderNotice)];
+    let before = amendment("acme/all/6", 1, Change { evidence, ..Change::default() });
+    let told = step("acme/all/7", 1, AnswerStep::SellerNotified);
+    let all = [before, told, step("acme/all/8", 5, AnswerStep::Unrefuted)];
+    assert_eq!(status(&weak, &all, 6), SignalStatus::Confirmed, "but all that it was told of");
 }
 
 #[test]
@@ -235,8 +242,29 @@ fn the_best_evidence_stays_where_there_is_too_much() {
     let notes: Vec<Note> = (0..30).map(amends).collect();
     let life = life_of(&substantial(), &notes, 3);
     assert_eq!((life.status, life.statement.evidence.len()), (SignalStatus::Confirmed, MAX_EVIDENCE));
-    let again: Vec<Note> = (0..3).map(|_| amends(29)).collect();
-    assert_eq!(life_of(&substantial(), &again[..1], 3).statement.evidence.len(), 2, "each piece once");
+    let again: Vec<Note> = (0..3).map(|n| Note { at: named(&format!("acme/all/{}", n + 40)), ..amends(29) }).collect();
+    assert_eq!(life_of(&substantial(), &again, 3).statement.evidence.len(), 2, "each piece once");
+    // In the order in which it was handed in as long as there is not too much of it.
+    let just_enough: Vec<Note> = (15..30).map(amends).collect();
+    let evidence = life_of(&substantial(), &just_enough, 3).statement.evidence;
+    assert_eq!((evidence.len(), evidence[0].kind), (MAX_EVIDENCE, EvidenceKind::RightsHolderNotice));
+    assert_eq!(evidence[15].kind, EvidenceKind::CourtJudgment);
+}
+
+#[test]
+fn what_an_amendment_states_stands_in_the_statement_and_what_it_leaves_out_stays() {
+    use crate::domain::{Action, GoodsValue};
+    let worth = GoodsValue { amount: None, count: Some(7), reference: None, state: None };
+    let first = Change { actions: vec![Action::ListingRemoved, Action::PermanentBan], ..Change::default() };
+    let day = jiff::civil::date(2026, 11, 1);
+    let second = Change { goods_value: Some(worth.clone()), acted_on: Some(day), ..Change::default() };
+    let third = Change { actions: vec![Action::PermanentBan], ..Change::default() };
+    let notes = [amendment("acme/all/6", 1, first), amendment("acme/all/7", 1, second), amendment("acme/all/8", 1, third)];
+    let said = life_of(&substantial(), &notes, 2).statement;
+    assert_eq!(said.actions, [Action::ListingRemoved, Action::StoreClosed, Action::PermanentBan], "each once");
+    assert_eq!((said.goods_value, said.acted_on), (Some(worth), Some(day)));
+    let unchanged = life_of(&substantial(), &notes[..1], 2).statement;
+    assert_eq!((unchanged.goods_value, unchanged.acted_on), (substantial().goods_value, substantial().acted_on));
 }
 
 #[test]
@@ -251,6 +279,16 @@ fn a_flood_of_one_member_is_bounded() {
     let notes: Vec<Note> = (6..200).rev().map(amends).collect();
     let life = life_of(&full_statement(), &notes, 3);
     assert_eq!((life.amendments.len(), life.amendments[0].seq), (MAX_AMENDMENTS, Seq::new(6)));
+}
+
+#[test]
+fn the_first_disputes_of_a_member_count_and_stand_in_the_order_of_time() {
+    let flood: Vec<Note> = (0..40_u64).rev().map(|n| dispute(&format!("brand/all/{n}"), 2)).collect();
+    let counted = life_of(&full_statement(), &flood, 3).disputes;
+    let first: Vec<u64> = (0..MAX_DISPUTES_BY_MEMBER as u64).collect();
+    assert_eq!(counted.iter().map(|disputed| disputed.dispute.seq.get()).collect::<Vec<_>>(), first);
+    let life = life_of(&full_statement(), &[dispute("brand/all/3", 3), dispute("chips/all/3", 2)], 4);
+    assert_eq!(life.disputes.iter().map(|disputed| disputed.opened_at).collect::<Vec<_>>(), [at(2), at(3)]);
 }
 
 #[test]

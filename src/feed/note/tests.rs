@@ -128,3 +128,10 @@ proptest! {
         prop_assert!(open_note(&note, NAME, &signing_key(1).public()).is_err());
     }
 }
+
+#[test]
+fn as_many_may_claim_to_have_signed_as_are_looked_at() {
+    let lines = |count: usize| format!("a\n\n{}", format!("\u{2014} {NAME} AAAAAAAA\n").repeat(count));
+    assert_eq!(claimed_signers(lines(MAX_NOTE_SIGNATURES).as_bytes()), Ok(vec![NAME; MAX_NOTE_SIGNATURES]));
+    assert_eq!(claimed_signers(lines(MAX_NOTE_SIGNATURES + 1).as_bytes()), Err(NoteError::TooManySignatures));
+}

@@ -1,6 +1,6 @@
 use super::*;
 use crate::domain::{Group, Member, MemberKind, MemberState, Platform};
-use crate::feed::fixtures::{alliance, signing_key};
+use crate::feed::fixtures::{alliance, padded, signing_key};
 
 fn roster(serial: u64) -> Roster {
     let member = |id: &str, byte: u8| Member {
@@ -131,4 +131,12 @@ fn another_signature_under_the_same_text_is_nothing_new() {
     let cosigned = [held.note().as_ref(), witness.as_bytes()].concat();
     let cosigned = SignedRoster::open(cosigned.into(), &alliance(), &signing_key(9).public()).expect("signed");
     assert_eq!(supersede(Some(&held), &cosigned).expect("known"), Replacement::Keep);
+}
+
+#[test]
+fn a_roster_may_be_as_long_as_the_bound_and_no_longer() {
+    let made = signed(roster(1));
+    let open = |bytes| SignedRoster::open(padded(made.note(), bytes).into(), &alliance(), &signing_key(9).public());
+    assert_eq!(open(MAX_ROSTER_BYTES).expect("fits").roster(), &roster(1));
+    assert!(matches!(open(MAX_ROSTER_BYTES + 1), Err(RosterError::TooLarge)));
 }

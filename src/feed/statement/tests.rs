@@ -84,6 +84,15 @@ fn texts_without_a_meaning_are_refused_where_they_stand() {
 }
 
 #[test]
+fn a_change_says_what_was_handed_in() {
+    let change = wire::Change { acted_on: "2026-11-02".into(), actions: vec![1], ..Default::default() };
+    let read = change_from_wire(change.clone()).expect("valid");
+    assert_eq!((change_to_wire(&read), read.acted_on), (change, Some(jiff::civil::date(2026, 11, 2))));
+    let error = change_from_wire(wire::Change { actions: vec![99], ..Default::default() }).expect_err("refused");
+    assert_eq!((error.code, error.field.as_str()), ("ACTION_UNKNOWN", "actions[0]"));
+}
+
+#[test]
 fn goods_are_named_and_valued_with_standards() {
     let product = |s: &mut wire::Statement, class, gtin: &str| s.product = Some(wire::Product { class, gtin: gtin.into() });
     let hs = |chapter| Some(wire::product::Class::HsChapter(chapter));

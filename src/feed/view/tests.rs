@@ -200,6 +200,18 @@ fn a_rekeying_counts_for_an_earlier_live_signal_that_it_fits() {
 }
 
 #[test]
+fn a_rekeying_is_of_a_conclusive_signal_only_where_it_rests_on_such_evidence() {
+    let weak = SignalContent { statement: crate::feed::fixtures::bare_statement(), ..content() };
+    let weak = Ok(entry(Body::Signal { tag: SubmissionTag([0; 16]), content: weak }));
+    let (_, effects) = folded(&[weak, rekeying(0, 7), amendment(0), rekeying(0, 9)]);
+    let conclusive = |effect: &Effect| match effect {
+        Effect::Rekeyed(rekeyed) => rekeyed.iter().map(|rekeyed| rekeyed.conclusive).collect(),
+        _ => Vec::new(),
+    };
+    assert_eq!((conclusive(&effects[1]), conclusive(&effects[3])), (vec![false], vec![true]));
+}
+
+#[test]
 fn of_many_rekeyings_the_newest_count_and_an_erased_one_makes_room() {
     let seq = Seq::new;
     let mut feed = vec![signal()];
@@ -211,6 +223,7 @@ fn of_many_rekeyings_the_newest_count_and_an_erased_one_makes_room() {
         last.iter().map(|r| (r.rekeying.get(), r.keying)).collect::<Vec<_>>(),
         [(9, Keying::Counts), (1, Keying::Spent)]
     );
+    assert!(last[1].others.contains(&sets(9)[0]), "what took its place is among what is left");
     feed.push(erasure([5]));
     let (view, effects) = folded(&feed);
     let Effect::Erased { rekeyed, gone, .. } = &effects[10] else { panic!("{effects:?}") };
@@ -246,6 +259,34 @@ fn a_failed_read_is_not_a_retraction_without_effect() {
     let entry = retraction(0).expect("understood");
     assert_eq!(view.apply(Seq::new(1), Ok(&entry), |_| Err("disk")), Err(FoldError::Read("disk")));
     assert_eq!(view, before, "so that it can be tried again");
+    assert_eq!(FoldError::Read("disk").code(), "VIEW_READ_FAILED");
+    assert_eq!(FoldError::<&str>::OutOfOrder { expected: Seq::ZERO, found: Seq::ZERO }.code(), "VIEW_OUT_OF_ORDER");
+}
+
+#[test]
+fn what_ends_its_time_counts_no_more() {
+    let seq = Seq::new;
+    let feed = [signal(), signal(), rekeying(0, 7), rekeying(1, 9), retraction(1)];
+    let (mut view, _) = folded(&feed);
+    let Ok(Entry { body: Body::Rekeying(of_withdrawn), .. }) = rekeying(1, 9) else { panic!("a rekeying") };
+    let before = view.digest();
+    assert!(!view.expire_rekeying(seq(3), &of_withdrawn), "its signal went before");
+    assert_eq!((view.digest(), view.rekeyings_of(seq(1)).count()), (before, 0));
+    let Ok(Entry { body: Body::Rekeying(counts), .. }) = rekeying(0, 7) else { panic!("a rekeying") };
+    let (mut alone, _) = folded(&feed);
+    assert!(alone.expire_rekeying(seq(2), &counts));
+    let mut expected = ViewDigest::default();
+    expected.add(signal_digest(seq(0), &content()));
+    assert_eq!((alone.digest(), alone.rekeyings_of(seq(0)).count()), (expected, 0));
+    let known =
+        |view: &FeedView| view.keyed(seq(0), |at| Ok::<_, Infallible>(body_at(&feed, at))).expect("read").expect("stands");
+    let with_rekeying = known(&view);
+    view.strengthened.insert(0);
+    view.expire(with_rekeying.clone());
+    assert_eq!((view.digest(), view.withdrawn(), view.strengthened.len()), (ViewDigest::default(), 2, 0));
+    assert_eq!((view.retraction_of(seq(0)), view.rekeyings_of(seq(0)).count()), (None, 0));
+    view.expire(with_rekeying);
+    assert_eq!((view.digest(), view.withdrawn()), (ViewDigest::default(), 2), "once");
 }
 
 #[test]
@@ -289,6 +330,11 @@ fn a_view_goes_on_to_no_earlier_and_no_impossible_one() {
     for (signal, rekeying) in [(seq(3), seq(3)), (seq(0), seq(5))] {
         let since = Since { rekeyed: vec![(signal, rekeying, Keying::Counts)], ..Since::default() };
         assert_eq!(view.resume(later, since), Err(ResumeError), "{rekeying}");
+    }
+    let strengthened = Since { strengthened: vec![seq(5)], ..Since::default() };
+    assert_eq!(view.resume(later, strengthened), Err(ResumeError), "of a signal that is not there");
+    for gone in [(seq(1), seq(5)), (seq(4), seq(4))] {
+        assert_eq!(view.resume(later, Since { gone: vec![gone], ..Since::default() }), Err(ResumeError), "{gone:?}");
     }
     for earlier in [ViewTotals { size: seq(2), ..later }, ViewTotals { signals: 1, ..later }] {
         assert_eq!(view.resume(earlier, Since::default()), Err(ResumeError), "{earlier:?}");
