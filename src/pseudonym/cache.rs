@@ -93,11 +93,11 @@ mod tests {
     use crate::domain::{Identifier, IdentifierKind};
     use crate::pseudonym::tests::canonicaliser;
 
-    struct Ones;
+    struct All(u8);
 
-    impl Entropy for Ones {
+    impl Entropy for All {
         fn fill(&self, out: &mut [u8]) -> Result<(), EntropyError> {
-            out.fill(1);
+            out.fill(self.0);
             Ok(())
         }
     }
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn what_was_asked_for_lately_is_known_and_no_more_than_it_is_made_for() {
-        let cache = PseudonymCache::new(8, &Ones).expect("random");
+        let cache = PseudonymCache::new(8, &All(1)).expect("random");
         let (key, other): (KeyId, KeyId) = ("k1".parse().expect("valid"), "k2".parse().expect("valid"));
         let pseudonym = |number: u8| Pseudonym([number; 32]);
         cache.put(&key, &phone(0), pseudonym(0));
@@ -123,8 +123,27 @@ mod tests {
         }
         assert_eq!(cache.find(&key, &phone(1)), None, "long ago");
         assert_eq!(format!("{cache:?}"), "PseudonymCache(8 entries, redacted)");
-        let none = PseudonymCache::new(0, &Ones).expect("random");
+        let none = PseudonymCache::new(0, &All(1)).expect("random");
         none.put(&key, &phone(0), pseudonym(0));
         assert_eq!(none.find(&key, &phone(0)), None);
+    }
+
+    #[test]
+    fn as_many_are_known_as_half_of_what_it_is_made_for_at_least() {
+        let key: KeyId = "k1".parse().expect("valid");
+        for (entries, half) in [(8, 4_u8), (2, 1)] {
+            let cache = PseudonymCache::new(entries, &All(1)).expect("random");
+            (0..half).for_each(|number| cache.put(&key, &phone(number.into()), Pseudonym([number; 32])));
+            for number in 0..half {
+                assert_eq!(cache.find(&key, &phone(number.into())), Some(Pseudonym([number; 32])), "{number} of {entries}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_identifier_stands_in_it_under_a_key_of_its_own() {
+        let key = "k1".parse().expect("valid");
+        let tags = [1, 2].map(|byte| PseudonymCache::new(8, &All(byte)).expect("random").tag(&key, &phone(0)));
+        assert_ne!(tags[0], tags[1]);
     }
 }

@@ -124,4 +124,26 @@ mod tests {
             assert_eq!(HeldShares::from_text(&case).map(drop), Err(PseudonymError::KeyInvalid), "{case}");
         }
     }
+
+    #[test]
+    fn shares_are_whole_of_one_place_and_of_their_length() {
+        let with = |change: &dyn Fn(&mut BTreeMap<KeyClass, KeyShare>)| {
+            let mut shares = held().shares;
+            change(&mut shares);
+            HeldShares::new(7, shares).map(drop)
+        };
+        assert_eq!(with(&|_| ()), Ok(()));
+        assert_eq!(with(&|shares| drop(shares.remove(&KeyClass::Name))), Err(PseudonymError::KeyInvalid));
+        let mut bytes = Zeroizing::new([0; 32]);
+        bytes[0] = 9;
+        let elsewhere = KeyShare::new(HolderIndex::new(3).expect("not zero"), &bytes).expect("a scalar");
+        let moved = with(&|shares| drop(shares.insert(KeyClass::Name, elsewhere.clone())));
+        assert_eq!(moved, Err(PseudonymError::KeyInvalid));
+        let text = held().to_text();
+        for length in [31, 33] {
+            let cut = text.replace("AgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", &BASE64.encode(vec![2; length]));
+            assert_ne!(cut, *text);
+            assert_eq!(HeldShares::from_text(&cut).map(drop), Err(PseudonymError::KeyInvalid));
+        }
+    }
 }

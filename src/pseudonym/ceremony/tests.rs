@@ -283,3 +283,88 @@ fn nothing_secret_is_shown() {
     let made = Table::generate(2, &[1, 2]).hold();
     assert!(format!("{:?}", made[&place(1)].shares).matches("redacted").count() == 3);
 }
+
+/// Gives the same byte over and over.
+struct Same(u8);
+
+impl crate::domain::Entropy for Same {
+    fn fill(&self, out: &mut [u8]) -> Result<(), crate::domain::EntropyError> {
+        out.fill(self.0);
+        Ok(())
+    }
+}
+
+#[test]
+fn the_numbers_of_a_seed_never_change_and_those_of_another_purpose_are_others() {
+    use aws_lc_rs::digest::{SHA512, digest};
+    use frost_ristretto255::rand_core::RngCore as _;
+    let seed = Seed::new(&Same(7)).expect("random");
+    assert_eq!(seed.as_bytes(), &[7; 32]);
+    let drawn = |seed: &Seed, purpose: &str| {
+        let mut numbers = [0; 160];
+        seed.numbers(purpose).fill_bytes(&mut numbers);
+        numbers
+    };
+    let numbers = drawn(&seed, "name");
+    // Computed in another way: blocks of SHA-512 over the key of the purpose and a counter.
+    let key = digest(&SHA512, &[&b"countermark ceremony numbers v1\0"[..], &[7; 32], b"name"].concat());
+    let block = |counter: u64| digest(&SHA512, &[key.as_ref(), &counter.to_be_bytes()].concat()).as_ref().to_vec();
+    assert_eq!(numbers[..], (0..3).flat_map(block).take(160).collect::<Vec<_>>());
+    assert_eq!(drawn(&Seed::from_bytes(seed.as_bytes()), "name"), numbers, "a seed that was kept");
+    assert_ne!(drawn(&seed, "business"), numbers);
+    assert_ne!(drawn(&Seed::from_bytes(&[8; 32]), "name"), numbers);
+    // However they are drawn.
+    let mut rest = [0; 148];
+    let mut others = seed.numbers("name");
+    assert_eq!(others.next_u32().to_le_bytes()[..], numbers[..4]);
+    assert_eq!(others.next_u64().to_le_bytes()[..], numbers[4..12]);
+    others.try_fill_bytes(&mut rest).expect("never fails");
+    assert_eq!(rest[..], numbers[12..]);
+}
+
+#[test]
+fn the_parts_are_those_of_all_the_others_and_of_nobody_else() {
+    let table = Table::generate(2, &[1, 2, 3]);
+    let (honest, own) = (table.commitments(), place(1));
+    let first = &table.0[&own];
+    let dealt = table.shares(&honest).expect("dealt");
+    let (others, to_first) = (without(&honest, own), &dealt[&own]);
+    for stranger in [own, place(9)] {
+        let mut more = others.clone();
+        more.insert(stranger, honest[&place(2)].clone());
+        assert_eq!(first.shares(&more).map(drop), Err(CeremonyError::Incomplete));
+        let mut more = to_first.clone();
+        more.insert(stranger, to_first[&place(2)].clone());
+        assert_eq!(first.finish(&others, &more).map(drop), Err(CeremonyError::Incomplete));
+    }
+    let one = without(&others, place(2));
+    assert_eq!(first.shares(&one).map(drop), Err(CeremonyError::Incomplete));
+    assert_eq!(first.finish(&others, &without(to_first, place(2))).map(drop), Err(CeremonyError::Incomplete));
+    // Of another threshold.
+    let mut other = honest.clone();
+    other.insert(place(2), Table::generate(3, &[1, 2, 3]).commitments()[&place(2)].clone());
+    let error = first.shares(&without(&other, own)).map(drop).expect_err("another polynomial");
+    assert_eq!((error.code(), error.culprit()), ("CEREMONY_PART_MALFORMED", Some(place(2))));
+}
+
+#[test]
+fn a_repair_needs_the_parts_of_all_its_helpers_and_makes_no_other_share() {
+    let made = Table::generate(2, &[1, 2, 3]).hold();
+    let of = Helpers::of(&made, &[1, 2], 3);
+    let repair = of.repair(3);
+    let (sums, commitments) = (of.sums(&repair), of.commitments());
+    let fewer = without(&commitments, place(2));
+    let pieces = of.pieces(place(1));
+    assert_eq!(repair.sum(place(1), &pieces, &fewer).map(drop), Err(CeremonyError::Incomplete));
+    assert_eq!(repair.sum(place(1), &without(&pieces, place(2)), &commitments).map(drop), Err(CeremonyError::Incomplete));
+    assert_eq!(repair.finish(&sums, &fewer).map(drop), Err(CeremonyError::Incomplete));
+    assert_eq!(repair.finish(&without(&sums, place(2)), &commitments).map(drop), Err(CeremonyError::Incomplete));
+    // One more that changes no sum.
+    let more = [&commitments[&place(2)][..], &[GroupElement([0; 32])]].concat();
+    let error = repair.check_split(place(2), &more).expect_err("too many");
+    assert_eq!((error.code(), error.culprit()), ("CEREMONY_PART_MALFORMED", Some(place(2))));
+    // Where all helpers agree on the share of another place.
+    let of_another = Helpers::of(&made, &[1, 2], 9);
+    let sums = of_another.sums(&of_another.repair(9));
+    assert_eq!(repair.finish(&sums, &of_another.commitments()).map(drop), Err(CeremonyError::Unsound));
+}

@@ -106,6 +106,16 @@ fn phone_numbers_keep_what_counts() {
             ("+86 755 8234567\u{ff0f}8", "PHONE_SEVERAL"),
         ],
     );
+    // Before a slash stands an area code of five digits at most, after it a whole number.
+    for (most, more, region) in [
+        ("+49 34929/12345", "+49 349291/23456", ""),
+        ("0049 34929/12345", "0049 349291/23456", "DE"),
+        ("034929/12345", "0349291/23456", "DE"),
+    ] {
+        let form = canonical(Phone, most, region).unwrap_or_else(|refusal| panic!("{most}: {refusal}"));
+        assert_eq!(text(&form), "+493492912345", "{most}");
+        assert_eq!(canonical(Phone, more, region).expect_err(more).code, "PHONE_SEVERAL", "{more}");
+    }
     let refusal = canonical(Phone, "13800138000", "ZZ").expect_err("no such region");
     assert_eq!((refusal.code, refusal.field.as_str()), ("REGION_UNKNOWN", "region"));
     assert_eq!(canonical(Phone, "13800138000", "001").expect_err("no country").code, "REGION_UNKNOWN");
@@ -276,6 +286,9 @@ fn a_bank_account_has_one_form() {
             ("CN:ICBKCNBJXXX:6222021207001234", "CN:ICBKCNBJ:6222021207001234"),
             ("CN:102100099996:6222021207001234", "CN:102100099996:6222021207001234"),
             ("US:021000021:0123456789", "US:021000021:0123456789"),
+            ("US:CHASUS33XXX:1234", "US:CHASUS33:1234"),
+            ("US:12345678XXX:1234", "US:12345678XXX:1234"),
+            ("US:CHASXXX:1234", "US:CHASXXX:1234"),
         ],
     );
     refused(
@@ -318,6 +331,7 @@ fn a_licence_is_checked() {
                 "91110000600037341L",
             ),
             ("91350100M000100Y43", "91350100M000100Y43"),
+            ("9111000060003734F0", "9111000060003734F0"),
             ("de : hrb münchen : 123 456", "DE:MUENCHEN-HRB:123456"),
             ("DE:Muenchen-HRB:123456", "DE:MUENCHEN-HRB:123456"),
             ("DE:Frankfurt am Main HRA:12345", "DE:FRANKFURTAMMAIN-HRA:12345"),
@@ -341,6 +355,8 @@ fn a_licence_is_checked() {
             ("DE:HRB:123-4", "REGISTER_COURT"),
             ("DE:HRB:12-34", "REGISTER_COURT"),
             ("DE:München:123", "REGISTER_COURT"),
+            ("DE:Berlin-Charlottenburg:123", "REGISTER_COURT"),
+            ("DE:München-HRB:123ABCD", "IDENTIFIER_INVALID"),
             ("DE:München-HRB:123-4", "IDENTIFIER_INVALID"),
             ("DE:München-HRB:HRB123", "IDENTIFIER_INVALID"),
             ("GB:companies-house:-1", "IDENTIFIER_INVALID"),
@@ -397,6 +413,7 @@ fn a_messaging_account_follows_its_scheme() {
             ("youtube:@Fake.Shop", "youtube:fake.shop"),
             ("skype:live:.cid.abc", "skype:live:.cid.abc"),
             ("qq:123 456 789", "qq:123456789"),
+            ("qq:12345", "qq:12345"),
         ],
     );
     refused(
@@ -407,6 +424,8 @@ fn a_messaging_account_follows_its_scheme() {
             ("line:", "IDENTIFIER_INVALID"),
             ("kgi2492f", "IDENTIFIER_INVALID"),
             ("qq:abc", "IDENTIFIER_INVALID"),
+            ("qq:1234a", "IDENTIFIER_INVALID"),
+            ("qq:1234", "IDENTIFIER_INVALID"),
             ("whatsapp:13800138000", "PHONE_NEEDS_REGION"),
             ("telegram:@+8613800138000", "IDENTIFIER_INVALID"),
             ("telegram:@123456789", "IDENTIFIER_INVALID"),
@@ -431,6 +450,9 @@ fn a_payment_account_follows_its_scheme() {
             ("trx:TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t", "trx:TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t"),
             ("stripe:acct_1aBc", "stripe:acct_1aBc"),
             ("payoneer:1234567", "payoneer:1234567"),
+            ("upi:7", "upi:7"),
+            ("btc:1111111111111111111114oLvT", "btc:1111111111111111111114oLvT"),
+            ("btc:bc1qqqqqqqqqqq", "btc:bc1qqqqqqqqqqq"),
         ],
     );
     refused(
@@ -438,6 +460,15 @@ fn a_payment_account_follows_its_scheme() {
         &[
             ("paypal:bob", "IDENTIFIER_INVALID"),
             ("eth:52908400098527886E0F7030069857D2E4169EE7", "IDENTIFIER_INVALID"),
+            ("eth:0x52908400098527886E0F7030069857D2E4169EE", "IDENTIFIER_INVALID"),
+            ("eth:0x52908400098527886E0F7030069857D2E4169EEG", "IDENTIFIER_INVALID"),
+            ("alipay:2088 1234 5678 901", "PHONE_NEEDS_REGION"),
+            ("alipay:2088 1234 5678 90123", "PHONE_NEEDS_REGION"),
+            ("btc:111111111111111111111oLvT", "IDENTIFIER_INVALID"),
+            ("btc:1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2ab", "IDENTIFIER_INVALID"),
+            ("btc:1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN0", "IDENTIFIER_INVALID"),
+            ("btc:1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN-", "IDENTIFIER_INVALID"),
+            ("btc:bc1qqqqqqqqqq", "IDENTIFIER_INVALID"),
             ("btc:bc1Qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq", "IDENTIFIER_INVALID"),
             ("bitcoin:1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2", "SCHEME_UNKNOWN"),
         ],
@@ -460,6 +491,8 @@ fn a_tax_number_follows_its_scheme() {
             ("de-stnr:9181 0815 08155", "de-stnr:9181081508155"),
             ("de-idnr:86 095 742 719", "de-idnr:86095742719"),
             ("gb-utr:12345 67890", "gb-utr:1234567890"),
+            ("gb-nino:qq 12 34 56 c", "gb-nino:QQ123456C"),
+            ("vat:FR12", "vat:FR12"),
             ("au-abn:51 824 753 556", "au-abn:51824753556"),
             ("br:12.345.678/0001-90", "br:12345678000190"),
             ("jp:7000012050002", "jp:7000012050002"),
@@ -471,6 +504,13 @@ fn a_tax_number_follows_its_scheme() {
         &[
             ("vat:123456789", "IDENTIFIER_INVALID"),
             ("vat:GR123456789", "IDENTIFIER_INVALID"),
+            ("vat:FR1", "IDENTIFIER_INVALID"),
+            ("gb-nino:Q1123456C", "IDENTIFIER_INVALID"),
+            ("gb-nino:QQA23456C", "IDENTIFIER_INVALID"),
+            ("gb-nino:QQ12345AC", "IDENTIFIER_INVALID"),
+            ("gb-nino:QQ1234567", "IDENTIFIER_INVALID"),
+            ("gb-nino:QQ123456", "IDENTIFIER_INVALID"),
+            ("gb-nino:QQ123456CC", "IDENTIFIER_INVALID"),
             ("fr:FR123456789", "IDENTIFIER_INVALID"),
             ("us:12-3456789", "SCHEME_AMBIGUOUS"),
             ("ca:123456789", "SCHEME_AMBIGUOUS"),
@@ -481,6 +521,8 @@ fn a_tax_number_follows_its_scheme() {
             ("us-ein:12345678A", "IDENTIFIER_INVALID"),
             ("us-itin:123-45-6789", "IDENTIFIER_INVALID"),
             ("ca-bn:123456789 RT", "IDENTIFIER_INVALID"),
+            ("ca-bn:123456789 R10001", "IDENTIFIER_INVALID"),
+            ("ca-bn:123456789 RTA001", "IDENTIFIER_INVALID"),
             ("za:12/345", "IDENTIFIER_INVALID"),
             ("za:1/2345", "IDENTIFIER_INVALID"),
             ("us-abc:1", "SCHEME_UNKNOWN"),
@@ -517,6 +559,18 @@ fn what_holds_for_every_kind() {
         refused(kind, &[("", "IDENTIFIER_EMPTY"), (" \u{feff}\t", "IDENTIFIER_EMPTY"), ("a\u{7}b", "IDENTIFIER_INVALID")]);
         refused(kind, &[(&long, "IDENTIFIER_TOO_LONG")]);
     }
+    let longest = "a".repeat(MAX_IDENTIFIER_BYTES);
+    same(LegalName, &[(&longest, &longest)]);
+    let (label, rest) = ("a".repeat(63), "a".repeat(57));
+    let name = format!("{label}.{label}.{label}.{rest}.com");
+    same(Domain, &[(&name, &format!("{rest}.com")), (&format!("{label}.com"), &format!("{label}.com"))]);
+    refused(
+        Domain,
+        &[
+            (&format!("{label}.{label}.{label}.{rest}a.com"), "IDENTIFIER_INVALID"),
+            (&format!("{label}a.com"), "IDENTIFIER_INVALID"),
+        ],
+    );
     let grows = "\u{fdfa}".repeat(600);
     refused(LegalName, &[(&grows, "IDENTIFIER_TOO_LONG")]);
 }

@@ -1,7 +1,12 @@
 use zeroize::Zeroizing;
 
-use crate::domain::{Entropy, EntropyError, IdentifierKind, KeyId, KeyState, Pseudonym, RosterKey, Scheme};
-use crate::pseudonym::{CanonicalIdentifier, HmacKey, KeyRing, MAX_IDENTIFIERS_PER_BATCH, NoHolders, PseudonymError, Purpose};
+use crate::domain::{
+    Entropy, EntropyError, IdentifierKind, KeyClass, KeyId, KeyState, Pseudonym, RosterKey, Scheme, SharedGeneration,
+};
+use crate::pseudonym::{
+    CanonicalIdentifier, HeldShares, HmacKey, KeyRing, MAX_IDENTIFIERS_PER_BATCH, NoHolders, PseudonymError, Purpose,
+    SharedKey, deal,
+};
 
 use super::canonical;
 
@@ -109,6 +114,9 @@ fn a_ring_needs_the_right_secrets() {
     for state in [KeyState::Pending, KeyState::Destroyed] {
         assert_eq!(refusal(state, vec![]), None);
     }
+    let active = [listed("k", KeyState::Active, &key(1))];
+    assert_eq!(KeyRing::check(&active, [(id("k"), key(1))]), Ok(()));
+    assert_eq!(KeyRing::check(&active, []), Err(PseudonymError::KeyMissing(id("k"))));
     assert!(key(1).matches(&key(1).check_value().to_uppercase()));
     assert!(!key(1).matches("") && !key(1).matches(&key(1).check_value()[..15]));
 }
@@ -116,6 +124,7 @@ fn a_ring_needs_the_right_secrets() {
 #[test]
 fn a_key_file_reads_back_and_tells_nothing() {
     let text = key(0xA7).to_text();
+    assert!(text.ends_with("=\n"), "one line");
     let read = HmacKey::from_text(&text).expect("our own text");
     assert_eq!(read.check_value(), key(0xA7).check_value());
     assert_eq!(format!("{read:?}"), "HmacKey(redacted)");
@@ -140,4 +149,58 @@ impl Entropy for Source {
 fn a_key_is_made_of_entropy() {
     assert_eq!(HmacKey::generate(&Source(true)).expect("made").check_value(), key(9).check_value());
     assert_eq!(HmacKey::generate(&Source(false)).expect_err("none").code(), "NO_ENTROPY");
+}
+
+/// Numbers that follow from one, another one each time.
+struct Counted(std::sync::atomic::AtomicU8);
+
+impl Entropy for Counted {
+    fn fill(&self, out: &mut [u8]) -> Result<(), EntropyError> {
+        out.fill(self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+        Ok(())
+    }
+}
+
+/// A key that was dealt to three members, of whom two are needed, and what each got.
+fn dealt(first: u8) -> (RosterKey, Vec<HeldShares>) {
+    let members = ["acme", "brand", "chips"].map(|member| member.parse().expect("valid"));
+    let (sharing, held) = deal(2, &members, &Counted(first.into())).expect("dealt");
+    let (scheme, state) = (Scheme::ToprfRistretto255, KeyState::Active);
+    (RosterKey { id: id("shared"), scheme, state, check: String::new(), sharing: Some(sharing) }, held)
+}
+
+#[test]
+fn what_is_dealt_is_what_the_roster_says_of_it() {
+    let (key, held) = dealt(1);
+    let shared = SharedKey::of(&key, None).expect("consistent");
+    assert_eq!((shared.threshold, shared.generation, held.len()), (2, 0, 3));
+    let seats = shared.holders.iter().map(|(place, member)| (place.get(), member.as_str()));
+    assert!(seats.eq([(1, "acme"), (2, "brand"), (3, "chips")]));
+    for (place, held) in (1_u16..).zip(&held) {
+        assert_eq!(held.generation(), 0);
+        for class in KeyClass::ALL {
+            let (share, public) = (held.share(*class).expect("one of each"), shared.shares(*class).expect("dealt"));
+            assert_eq!(share.holder().get(), place);
+            assert_eq!((share.verifying_share(), public.threshold()), (public.verifying_share(share.holder()), 2));
+        }
+    }
+    let failed = deal(2, &["acme".parse().expect("valid")], &Source(false)).map(drop);
+    assert_eq!(failed.map_err(|error| error.code()), Err("NO_ENTROPY"));
+}
+
+#[test]
+fn newer_shares_are_of_the_same_key() {
+    let (key, _) = dealt(1);
+    let listed = SharedGeneration::of(&key).expect("shared");
+    let newer = SharedGeneration { generation: 5, ..listed };
+    assert_eq!(SharedKey::of(&key, Some(&newer)).map(|shared| shared.generation), Ok(5));
+    let other = SharedGeneration::of(&dealt(100).0).expect("shared");
+    assert_eq!(SharedKey::of(&key, Some(&other)).map(drop).map_err(|error| error.code()), Err("KEY_SHARES_INCONSISTENT"));
+}
+
+#[tokio::test]
+async fn where_nobody_can_be_asked_a_shared_key_gives_nothing() {
+    let ring = KeyRing::new(&[dealt(1).0], [], &NoHolders).expect("consistent");
+    let refusal = ring.pseudonyms(Purpose::Submit, &[phone()]).await.expect_err("unasked");
+    assert!(matches!(refusal, PseudonymError::HoldersUnreachable { needed: 2, .. }), "{refusal}");
 }

@@ -104,7 +104,10 @@ impl Shared {
                 blinding.verify(&evaluation, &self.public, &quorum, *holder).expect("honest")
             })
             .collect();
-        blinding.finish(&quorum, &verified).expect("a whole quorum")
+        let pseudonyms = blinding.finish(&quorum, &verified).expect("a whole quorum");
+        let turned: Vec<Verified> = verified.into_iter().rev().collect();
+        assert_eq!(blinding.finish(&quorum, &turned).as_ref(), Ok(&pseudonyms), "in whatever order they answer");
+        pseudonyms
     }
 }
 
@@ -290,6 +293,11 @@ fn a_holder_takes_no_element_that_is_none() {
         assert_eq!(evaluate(&[good, bad]), Err(ToprfError::ElementInvalid { place: 1 }));
     }
     assert_eq!(evaluate(&[]), Err(ToprfError::CountWrong { given: 0, wanted: 65_535 }));
+    let many = |count| evaluate(&vec![large; count]);
+    assert_eq!(many(65_535), Err(ToprfError::ElementInvalid { place: 0 }), "so many are looked at");
+    assert_eq!(many(65_536), Err(ToprfError::CountWrong { given: 65_536, wanted: 65_535 }));
+    assert_eq!(many(65_537), Err(ToprfError::CountWrong { given: 65_537, wanted: 65_535 }));
+    assert_eq!(ToprfError::QuorumInvalid.code(), "QUORUM_INVALID");
     assert_eq!(share.evaluate(&key.quorum(&[2, 3]), &[good], &entropy(5)).map(drop), Err(ToprfError::QuorumInvalid));
     for bad in [[0; 32], [0xff; 32]] {
         assert_eq!(KeyShare::new(place(1), &Zeroizing::new(bad)).map(drop), Err(ToprfError::ScalarInvalid));
