@@ -181,3 +181,35 @@ fn many_feeds_spread_over_relays_and_fill_no_stream_beyond_its_bound() {
     case.peers.remove(&id("m2"));
     assert_eq!(case.plan().at(&id("m1")).len(), MAX_FOLLOWED_FEEDS);
 }
+
+#[test]
+fn where_not_all_feeds_fit_those_with_news_come_first() {
+    let mut case = connected(&["m1"]);
+    case.roster = roster(MAX_FOLLOWED_FEEDS + 600, &BTreeSet::new(), &[]);
+    let last = case.roster.readable_feeds(&id(ME)).into_iter().max().expect("one");
+    assert!(!case.plan().is_at(&last, &id("m1")), "there is no room");
+    case.peers.get_mut(&id("m1")).expect("there").known.insert(last.clone(), Seq::new(9));
+    assert!(case.plan().is_at(&last, &id("m1")));
+}
+
+#[test]
+fn own_feeds_are_followed_only_to_recover_what_others_hold_more_of() {
+    let mut case = connected(&["m1"]);
+    let (me, own) = (id(ME), feed("m0/all"));
+    let follows = |case: &Case, recovering| {
+        let Case { roster, peers, quarantined } = case;
+        let (held, previous) = (|_: &FeedId| Seq::new(5), Plan::default());
+        let situation = Situation { me: &me, roster, peers, quarantined, held: &held, previous: &previous, recovering };
+        situation.plan().is_at(&own, &id("m1"))
+    };
+    assert!(!follows(&case, true), "nobody holds more");
+    case.peers.get_mut(&id("m1")).expect("there").known.insert(own.clone(), Seq::new(9));
+    assert!(follows(&case, true) && !follows(&case, false));
+}
+
+#[test]
+fn who_is_connected_is_asked_for_its_own_feed_whatever_others_show() {
+    let mut case = connected(&["m1", "m2"]);
+    case.peers.get_mut(&id("m2")).expect("there").known.insert(feed("m1/all"), Seq::new(9));
+    assert!(case.plan().is_at(&feed("m1/all"), &id("m1")));
+}
