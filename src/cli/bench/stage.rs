@@ -176,7 +176,7 @@ impl Stage {
         streams(dealt(rows, STREAMS), open, answered).await
     }
 
-    pub(super) async fn status(server: &Server) -> Result<GetStatusResponse, Failure> {
+    async fn status(server: &Server) -> Result<GetStatusResponse, Failure> {
         Ok(NodeServiceClient::new(server.channel(0)).get_status(GetStatusRequest {}).await?.into_inner())
     }
 
