@@ -2,12 +2,12 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::ArchiveError;
+use super::file::create;
 use crate::store::VerifiedFeed;
 
 /// The layout of the folder. A higher one is refused.
@@ -79,6 +79,13 @@ impl From<&VerifiedFeed> for ArchivedFeed {
 }
 
 impl Manifest {
+    /// Of a backup that a node has just begun: nothing of it is there yet, and nobody is named whom it is encrypted to.
+    #[must_use]
+    pub fn begun(alliance: String, member: String, backup: String, version: String, began_at_ms: i64) -> Self {
+        let (recipients, parts, feeds) = (Vec::new(), Vec::new(), Vec::new());
+        Self { format: FORMAT, alliance, member, backup, version, began_at_ms, as_of_ms: None, recipients, parts, feeds }
+    }
+
     pub(super) fn path(folder: &Path) -> PathBuf {
         folder.join(NAME)
     }
@@ -122,7 +129,7 @@ impl Manifest {
     pub(super) fn write(&self, folder: &Path) -> Result<(), ArchiveError> {
         let (path, next) = (Self::path(folder), folder.join("manifest.json.next"));
         let write = || {
-            let mut file = File::options().create(true).write(true).truncate(true).mode(0o600).open(&next)?;
+            let mut file = create(&next)?;
             file.write_all(&serde_json::to_vec_pretty(self)?)?;
             file.write_all(b"\n")?;
             file.sync_all()?;

@@ -10,6 +10,7 @@
 //! after its last part.
 
 mod error;
+mod file;
 mod manifest;
 mod reader;
 mod sealing;

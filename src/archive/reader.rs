@@ -4,10 +4,9 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::digest::{Context, SHA256};
-
+use super::file::Digesting;
 use super::sealing::{Identities, unseal};
-use super::writer::{head, hex};
+use super::writer::head;
 use super::{ArchiveError, ArchivedPart, Manifest};
 use crate::domain::limits::MAX_BACKUP_PIECE_BYTES;
 use crate::store::Piece;
@@ -68,7 +67,7 @@ impl Archive {
         let path = self.folder.join(Path::new(&part.name).file_name().unwrap_or_default());
         let damaged = |what| E::from(ArchiveError::damaged(&path, what));
         let file = File::open(&path).map_err(|error| ArchiveError::io(&path, error))?;
-        let mut digesting = Digesting { file: BufReader::new(file), bytes: 0, digest: Context::new(&SHA256) };
+        let mut digesting = Digesting::new(BufReader::new(file));
         {
             let mut content: Box<dyn Read + '_> = match &self.identities {
                 Some(identities) if !self.manifest.recipients.is_empty() => unseal(identities, &path, &mut digesting)?,
@@ -85,7 +84,7 @@ impl Archive {
             }
         }
         io::copy(&mut digesting, &mut io::sink()).map_err(|error| ArchiveError::io(&path, error))?;
-        let is_as_written = digesting.bytes == part.bytes && hex(digesting.digest.finish().as_ref()) == part.sha256;
+        let is_as_written = digesting.bytes == part.bytes && digesting.sha256() == part.sha256;
         if is_as_written { Ok(()) } else { Err(damaged("its SHA-256 is another one")) }
     }
 }
@@ -104,19 +103,4 @@ fn next_piece(content: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = vec![0; length];
     content.read_exact(&mut bytes)?;
     Ok(Some(bytes))
-}
-
-struct Digesting {
-    file: BufReader<File>,
-    bytes: u64,
-    digest: Context,
-}
-
-impl Read for Digesting {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(out)?;
-        self.digest.update(&out[..read]);
-        self.bytes += read as u64;
-        Ok(read)
-    }
 }

@@ -45,18 +45,7 @@ async fn store(folder: &Path) -> Store {
 }
 
 fn begun(backup: &str) -> Manifest {
-    Manifest {
-        format: 1,
-        alliance: "alliance.example".into(),
-        member: "acme".into(),
-        backup: backup.into(),
-        version: "1.2.3".into(),
-        began_at_ms: 1,
-        as_of_ms: None,
-        recipients: vec![],
-        parts: vec![],
-        feeds: vec![],
-    }
+    Manifest::begun("alliance.example".into(), "acme".into(), backup.into(), "1.2.3".into(), 1)
 }
 
 /// All pieces of a backup of a small store, and its name.

@@ -2,42 +2,21 @@
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::digest::{Context, SHA256};
-
+use super::file::{Digesting, create, hex};
 use super::sealing::Seal;
 use super::{ArchiveError, ArchivedPart, Manifest, Recipient};
 use crate::domain::limits::BACKUP_PART_BYTES;
 use crate::domain::{AllianceName, FeedKey, MemberId};
 use crate::store::{BackupPlace, Piece, RowDigest, Verification};
 
-/// Counts and digests what passes.
-struct Digesting {
-    file: BufWriter<File>,
-    bytes: u64,
-    digest: Context,
-}
-
-impl Write for Digesting {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.digest.update(&bytes[..written]);
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
 /// The part that is being written.
 struct Part {
     name: String,
     path: PathBuf,
-    out: Seal<Digesting>,
+    out: Seal<Digesting<BufWriter<File>>>,
     rows: u64,
     bytes: u64,
     /// Its last key, where one can go on after it.
@@ -104,8 +83,7 @@ impl ArchiveWriter {
                 remove(&digest_path(folder, &part.name))?;
             }
         }
-        let manifest =
-            Manifest { recipients: names(recipients), parts: Vec::new(), feeds: Vec::new(), as_of_ms: None, ..begun };
+        let manifest = Manifest { recipients: names(recipients), ..begun };
         manifest.write(folder)?;
         let (recipients, digest) = (recipients.to_vec(), RowDigest::default());
         Ok(Self { folder: folder.to_owned(), manifest, recipients, digest, part: None, part_bytes: BACKUP_PART_BYTES })
@@ -163,8 +141,7 @@ impl ArchiveWriter {
         let name = format!("part-{number:06}");
         let path = self.folder.join(&name);
         let open = || {
-            let file = File::options().create(true).write(true).truncate(true).mode(0o600).open(&path)?;
-            let out = Digesting { file: BufWriter::new(file), bytes: 0, digest: Context::new(&SHA256) };
+            let out = Digesting::new(BufWriter::new(create(&path)?));
             let mut out = Seal::new(&self.recipients, out)?;
             out.write_all(head(&self.manifest.backup, number).as_bytes())?;
             Ok(out)
@@ -179,7 +156,7 @@ impl ArchiveWriter {
             let mut out = out.finish()?;
             out.flush()?;
             out.file.get_ref().sync_all()?;
-            Ok((out.bytes, hex(out.digest.finish().as_ref())))
+            Ok((out.bytes, out.sha256()))
         };
         let (bytes, sha256) = finish().map_err(|error| ArchiveError::io(&path, error))?;
         let beside = digest_path(&self.folder, &name);
@@ -231,7 +208,7 @@ fn digest_path(folder: &Path, part: &str) -> PathBuf {
 }
 
 fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::options().create(true).write(true).truncate(true).mode(0o600).open(path)?;
+    let mut file = create(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
@@ -241,10 +218,6 @@ fn remove(path: &Path) -> Result<(), ArchiveError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(ArchiveError::io(path, error)),
         _ => Ok(()),
     }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unhex(digits: &str) -> Option<Vec<u8>> {

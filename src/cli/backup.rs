@@ -144,18 +144,8 @@ async fn next(stream: &mut Streaming<BackupResponse>) -> Result<Part, Failure> {
 }
 
 fn manifest(begun: &BackupBegun) -> Manifest {
-    Manifest {
-        format: 1,
-        alliance: begun.alliance.clone(),
-        member: begun.member.clone(),
-        backup: begun.backup.clone(),
-        version: begun.version.clone(),
-        began_at_ms: begun.at_ms,
-        as_of_ms: None,
-        recipients: Vec::new(),
-        parts: Vec::new(),
-        feeds: Vec::new(),
-    }
+    let BackupBegun { backup, alliance, member, version, at_ms, .. } = begun.clone();
+    Manifest::begun(alliance, member, backup, version, at_ms)
 }
 
 async fn receive(

@@ -41,6 +41,12 @@ impl AccessList {
         self.0.get(client).map_or_else(Allowance::default, |grant| grant.allowance)
     }
 
+    /// Whether any client may hand in only so many rows a day.
+    #[must_use]
+    pub fn has_quotas(&self) -> bool {
+        self.0.values().any(|grant| grant.allowance.rows_per_day.is_some())
+    }
+
     /// Whether `client` may do anything at all.
     #[must_use]
     pub fn lists(&self, client: &ClientName) -> bool {

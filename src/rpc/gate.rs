@@ -122,7 +122,7 @@ where
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let peer = request.extensions().get::<PeerInfo>();
         let (identity, close) = peer.map(|peer| (peer.identity.clone(), peer.close.clone())).unzip();
-        let actor = request.extensions().get::<PeerInfo>().and_then(actor_of).map(Arc::new);
+        let actor = peer.and_then(actor_of).map(Arc::new);
         let mut call = Call::begin(self.gate.clone(), identity, actor.clone(), &request);
         let reader = close.filter(|_| call.method.kind != Kind::Unary).map(Reader::watch);
         match call.take_on() {

@@ -161,11 +161,8 @@ fn rows_of(store: &Store, unix_day: i64) -> Result<BTreeMap<ClientName, u64>, St
             }
         }
         let is_older = |bytes: &bytes::Bytes| audit_time(bytes).is_some_and(|at| at.unix_day() < unix_day);
-        if page.first.get() >= end
-            || page.first.get() == 0
-            || page.records.first().is_some_and(is_older)
-            || begin < page.first.get()
-        {
+        // Nothing is left before it, or nothing that is kept, or nothing of today.
+        if begin == 0 || page.first.get() > begin || page.records.first().is_some_and(is_older) {
             return Ok(rows);
         }
         end = begin;
