@@ -5,6 +5,8 @@ mod ceremonies;
 mod feed;
 mod leads;
 mod node;
+#[path = "../cluster/ports.rs"]
+mod ports;
 mod real_nodes;
 mod shells;
 mod usage;

@@ -1,13 +1,13 @@
 //! The commands against nodes that run as a member runs them: lists that grow, shrink and come again.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::ports::port_pair;
 use crate::{Run, folder, run, run_with};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -26,17 +26,6 @@ impl Drop for Running {
 pub(crate) struct World {
     folder: tempfile::TempDir,
     _nodes: Vec<Running>,
-}
-
-/// A port with a free one beside it.
-fn port_pair() -> u16 {
-    loop {
-        let first = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = first.local_addr().expect("bound").port();
-        if port < u16::MAX && TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
-            return port;
-        }
-    }
 }
 
 impl World {

@@ -5,6 +5,7 @@
 pub mod evidence;
 pub mod front;
 pub mod logged;
+pub mod ports;
 pub mod program;
 pub mod proxy;
 

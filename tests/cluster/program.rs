@@ -1,17 +1,16 @@
 //! An alliance of real programs: folders from `alliance init`, `serve` for each node, and clients over the folders' certificates.
 
-use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use countermark::rpc::connector::connect;
 use countermark::rpc::tls::{Credentials, TrustAnchors, client_config};
 use zeroize::Zeroizing;
 
 use super::Client;
+use super::ports::port_pair;
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_countermark");
 
@@ -169,22 +168,5 @@ impl Programs {
             }
         });
         answered.await.expect("the node answers")
-    }
-}
-
-/// A port with a free one beside it.
-///
-/// Tests of one program run beside one another: none is given what another was.
-fn port_pair() -> u16 {
-    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-    loop {
-        let first = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = first.local_addr().expect("bound").port();
-        let mut given = GIVEN.lock().expect("no panic");
-        let is_new = !given.contains(&port) && !given.contains(&(port + 1));
-        if port < u16::MAX && is_new && TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
-            given.extend([port, port + 1]);
-            return port;
-        }
     }
 }

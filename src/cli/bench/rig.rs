@@ -26,6 +26,8 @@ const ALLIANCE: &str = "bench.test";
 pub(super) const CONNECTIONS: usize = 4;
 /// How long a server may take until it answers: a large store is read anew.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// Lines of its log that are shown of a server that ended: an error and what to do.
+const LAST_LINES: usize = 4;
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// The folders.
@@ -142,14 +144,14 @@ impl Server {
         listen: Option<SocketAddr>,
     ) -> Result<Self, Failure> {
         let of = |error: io::Error| Failure::of("BENCH_SERVER", &error);
-        let log = File::create(rig.path().join(format!("m{member}{}.log", if listen.is_some() { "-nothing" } else { "" })));
+        let log = rig.path().join(format!("m{member}{}.log", if listen.is_some() { "-nothing" } else { "" }));
         let began = Instant::now();
         let child = Command::new(&rig.program)
             .args(arguments)
             .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log.map_err(of)?)
+            .stderr(File::create(&log).map_err(of)?)
             .spawn()
             .map_err(of)?;
         let mut server = Self { child, channels: Vec::new(), ready_after: Duration::ZERO };
@@ -159,7 +161,7 @@ impl Server {
             let setting = ("COUNTERMARK__CLIENT__ADDRESS".into(), address.to_string().into());
             environment.variables = config::Environment::of([setting]);
         }
-        let first = server.first_answer(&client, &environment, began).await?;
+        let first = server.first_answer(&client, &environment, &log, began).await?;
         server.ready_after = began.elapsed();
         server.channels.push(first);
         while server.channels.len() < CONNECTIONS {
@@ -168,7 +170,13 @@ impl Server {
         Ok(server)
     }
 
-    async fn first_answer(&mut self, client: &Path, environment: &Environment, began: Instant) -> Result<Channel, Failure> {
+    async fn first_answer(
+        &mut self,
+        client: &Path,
+        environment: &Environment,
+        log: &Path,
+        began: Instant,
+    ) -> Result<Channel, Failure> {
         let mut pause = tokio::time::interval(LOOK_AGAIN);
         loop {
             let error = match Node::reach(Some(client), environment).await {
@@ -176,7 +184,10 @@ impl Server {
                 Err(error) => error,
             };
             let ended = self.child.try_wait().map_err(|error| Failure::of("BENCH_SERVER", &error))?;
-            if ended.is_some() || began.elapsed() > PATIENCE {
+            if ended.is_some() {
+                return Err(Failure::new("BENCH_SERVER", format!("a node ended before it answered; {}", last_words(log))));
+            }
+            if began.elapsed() > PATIENCE {
                 return Err(error);
             }
             pause.tick().await;
@@ -213,6 +224,16 @@ impl Drop for Server {
     fn drop(&mut self) {
         // It may have ended already; the folder goes after it in any case.
         drop(self.child.kill().and_then(|()| self.child.wait()));
+    }
+}
+
+/// What a server wrote last.
+fn last_words(log: &Path) -> String {
+    let said = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+    match lines.get(lines.len().saturating_sub(LAST_LINES)..) {
+        Some(last) if !last.is_empty() => format!("its last lines:\n{}", last.join("\n")),
+        _ => "it said nothing".to_owned(),
     }
 }
 
