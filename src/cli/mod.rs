@@ -53,6 +53,7 @@ use std::future::Future;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use tokio::runtime::Builder;
 
 pub use environment::Environment;
 
@@ -123,8 +124,11 @@ fn dispatch(command: Command, environment: &Environment, printer: &mut Printer) 
 
 /// Waits for a command that talks to a node.
 fn wait_for(command: impl Future<Output = Result<Outcome, Failure>>) -> Result<Outcome, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::of("RUNTIME", &error))?;
+    wait_on(Builder::new_multi_thread().worker_threads(2).enable_all(), command)
+}
+
+fn wait_on(runtime: &mut Builder, command: impl Future<Output = Result<Outcome, Failure>>) -> Result<Outcome, Failure> {
+    let runtime = runtime.build().map_err(|error| Failure::of("RUNTIME", &error))?;
     let outcome = runtime.block_on(command);
     // A read from standard input that nobody waits for any more would hold the process until its next line.
     runtime.shutdown_background();

@@ -2,12 +2,13 @@
 
 use super::arguments::ServeArguments;
 use super::failure::{Failure, Outcome};
-use super::{Environment, wait_for};
+use super::{Environment, wait_on};
 use crate::daemon;
 use crate::replication::OwnFeeds;
 
 pub(super) fn run(arguments: &ServeArguments, environment: &Environment) -> Result<Outcome, Failure> {
-    wait_for(async {
+    // As many threads as the machine has processors.
+    wait_on(tokio::runtime::Builder::new_multi_thread().enable_all(), async {
         daemon::serve(arguments.config.as_deref(), own_feeds(arguments), &environment.variables).await?;
         Ok(Outcome::Done)
     })

@@ -11,8 +11,8 @@ use tower::layer::util::{Identity, Stack};
 use super::parts::Parts;
 use super::rights::Tls;
 use crate::domain::limits::{
-    CLIENT_WINDOW, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_CLIENT_MESSAGE_BYTES, MAX_HEADER_BYTES, MAX_PEER_MESSAGE_BYTES,
-    MAX_PEER_REQUEST_BYTES, MAX_STREAMS_PER_CONNECTION, MAX_STREAMS_PER_NODE,
+    CLIENT_CONNECTION_WINDOW, CLIENT_STREAM_WINDOW, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_CLIENT_MESSAGE_BYTES,
+    MAX_HEADER_BYTES, MAX_PEER_MESSAGE_BYTES, MAX_PEER_REQUEST_BYTES, MAX_STREAMS_PER_CONNECTION, MAX_STREAMS_PER_NODE,
 };
 use crate::domain::{ClientName, MemberId};
 use crate::rpc::acceptor::{Acceptor, Bounds, OpenConnections, clients_of, peers_of};
@@ -109,7 +109,8 @@ impl Parts {
         let (calls, used) = (self.counted.calls.clone(), self.rows_of_today().await);
         let gate = Gate::of_clients(serving.clone(), calls, self.clock.clone(), self.access.clone(), used);
         let server = server(gate, MAX_STREAMS_PER_CONNECTION);
-        let mut server = server.initial_connection_window_size(CLIENT_WINDOW).initial_stream_window_size(CLIENT_WINDOW);
+        let mut server =
+            server.initial_connection_window_size(CLIENT_CONNECTION_WINDOW).initial_stream_window_size(CLIENT_STREAM_WINDOW);
         let router = server
             .add_service(health_service)
             .add_service(SignalServiceServer::new(self.signals.clone()).max_decoding_message_size(MAX_CLIENT_MESSAGE_BYTES))
