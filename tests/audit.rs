@@ -67,7 +67,7 @@ async fn everything_that_a_client_does_is_noted_under_its_name() {
     let answer = onboarding.check(seller()).await.expect("answered");
     onboarding.check(seller()).await.expect("answered");
 
-    let digest = |text: &str| sha256(&[text.as_bytes()]).0[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let digest = |text: &str| hex::encode(&sha256(&[text.as_bytes()]).0[..8]);
     let wanted = digest(&answer.reference);
     eventually("the checks are noted", || {
         let mut audit = audit.clone();

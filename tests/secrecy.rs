@@ -138,7 +138,7 @@ fn contains(bytes: &[u8], form: &[u8]) -> bool {
 
 /// Bytes as they are, in hexadecimal of both cases, and in base64 of both alphabets wherever within a longer text they begin.
 fn encoded(bytes: &[u8]) -> Vec<Vec<u8>> {
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(bytes);
     let mut forms = vec![bytes.to_vec(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
     for shift in 0..3 {
         let text = BASE64.encode([&vec![0; shift], bytes].concat());

@@ -31,7 +31,7 @@ impl<F> Digesting<F> {
 
     /// SHA-256 of all that passed, 64 hexadecimal digits.
     pub(super) fn sha256(self) -> String {
-        hex(self.digest.finish().as_ref())
+        hex::encode(self.digest.finish())
     }
 }
 
@@ -53,8 +53,4 @@ impl<F: Read> Read for Digesting<F> {
         self.passed(&out[..read]);
         Ok(read)
     }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use super::file::{Digesting, create, hex};
+use super::file::{Digesting, create};
 use super::sealing::Seal;
 use super::{ArchiveError, ArchivedPart, Manifest, Recipient};
 use crate::domain::limits::BACKUP_PART_BYTES;
@@ -103,7 +103,7 @@ impl ArchiveWriter {
     /// Where a node goes on with it; `None` where nothing of it is kept yet.
     #[must_use]
     pub fn place(&self) -> Option<BackupPlace> {
-        let after = unhex(self.manifest.parts.last()?.until.as_deref()?)?;
+        let after = hex::decode(self.manifest.parts.last()?.until.as_deref()?).ok()?;
         Some(BackupPlace { id: self.manifest.backup.parse().ok()?, after })
     }
 
@@ -112,7 +112,7 @@ impl ArchiveWriter {
     /// # Errors
     /// [`ArchiveError::Io`].
     pub fn put(&mut self, piece: &Piece) -> Result<(), ArchiveError> {
-        let until = piece.until().map(hex);
+        let until = piece.until().map(hex::encode);
         // After rows that come in order one can go on, after those that changed one cannot: a part holds either.
         if let Some(part) = self.part.take_if(|part| part.until.is_some() != until.is_some()) {
             self.keep(part)?;
@@ -218,10 +218,4 @@ fn remove(path: &Path) -> Result<(), ArchiveError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(ArchiveError::io(path, error)),
         _ => Ok(()),
     }
-}
-
-fn unhex(digits: &str) -> Option<Vec<u8>> {
-    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
-    let byte = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
 }

@@ -137,17 +137,10 @@ fn recompute(path: &Path, signed: &SignedCheckpoint) -> Result<u64, Failure> {
 
 fn read_entry(text: &[u8]) -> Option<EntryBytes> {
     let bytes = match text.strip_prefix(b"hex:") {
-        Some(digits) => unhex(digits)?,
+        Some(digits) => hex::decode(digits).ok()?,
         None => BASE64.decode(text).ok()?,
     };
     EntryBytes::from_peer(bytes.into()).ok()
-}
-
-fn unhex(digits: &[u8]) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let (pairs, rest) = digits.as_chunks::<2>();
-    let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
-    if rest.is_empty() { bytes.collect() } else { None }
 }
 
 /// What holds. Its JSON fields are part of the interface.

@@ -63,7 +63,7 @@ impl StatementView {
         let evidence = statement.evidence.iter().map(|e| Evidence {
             kind: words::evidence(e.kind),
             grade: words::grade(e.grade),
-            sha256: e.sha256.iter().map(|digest| words::hex(digest)).collect(),
+            sha256: e.sha256.iter().map(hex::encode).collect(),
         });
         Self {
             infringement: words::infringement(statement.infringement),

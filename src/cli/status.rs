@@ -164,7 +164,7 @@ impl State {
             roster_serial: status.roster_serial,
             started_at: words::instant(status.started_at_ms),
             own_live_signals: status.own_live_signals,
-            view_digest: words::hex(&status.view_digest),
+            view_digest: hex::encode(&status.view_digest),
             store: status.store.unwrap_or_default().into(),
             freshness: FreshnessView::of(status.freshness.unwrap_or_default()),
             peers: status.peers.into_iter().map(Peer::from).collect(),

@@ -7,7 +7,6 @@ use super::arguments::{StorePurgeArguments, StoreRebuildArguments};
 use super::connection::Node;
 use super::failure::{Failure, Outcome};
 use super::output::{Printer, Show, facts};
-use super::words;
 use crate::rpc::proto::node_service_client::NodeServiceClient;
 use crate::rpc::proto::{PurgeStoreRequest, RebuildIndexRequest, RebuildIndexResponse};
 
@@ -66,7 +65,7 @@ struct Derived {
 
 impl Derived {
     fn new(digest: &[u8], index_rows: u64) -> Self {
-        Self { view_digest: words::hex(digest), index_rows }
+        Self { view_digest: hex::encode(digest), index_rows }
     }
 
     fn line(&self) -> String {

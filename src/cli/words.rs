@@ -57,11 +57,6 @@ pub(super) fn feed_state(number: i32) -> &'static str {
     }
 }
 
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// An instant in RFC 3339, to the second; `None` for 0, which means never.
 pub(super) fn instant(unix_ms: i64) -> Option<String> {
     if unix_ms == 0 {

@@ -156,7 +156,7 @@ impl EvidenceFolder {
         if fs::read_dir(&self.folder)?.count() >= MAX_PIECES {
             return Ok(None);
         }
-        let name: String = evidence.request.request.iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = hex::encode(evidence.request.request);
         let path = self.folder.join(format!("{}-{name}.json", evidence.holder));
         let piece = serde_json::to_vec_pretty(&Piece::of(evidence, code)).map_err(io::Error::other)?;
         fs::write(&path, piece)?;

@@ -291,18 +291,12 @@ impl FromStr for Sha256Digest {
     /// Reads 64 hexadecimal digits.
     fn from_str(text: &str) -> Result<Self, FieldError> {
         let mut out = [0; 32];
-        let digits = text.as_bytes();
-        let well_formed = digits.len() == 64
-            && out.iter_mut().zip(digits.chunks_exact(2)).all(|(byte, pair)| {
-                let nibble = |d: u8| char::from(d).to_digit(16).and_then(|n| u8::try_from(n).ok());
-                let (Some(high), Some(low)) = (nibble(pair[0]), nibble(pair[1])) else { return false };
-                *byte = high << 4 | low;
-                true
-            });
-        if well_formed {
-            return Ok(Self(out));
+        match hex::decode_to_slice(text, &mut out) {
+            Ok(()) => Ok(Self(out)),
+            Err(_) => {
+                Err(FieldError::new("DIGEST_INVALID", "sha256", "give the SHA-256 of the piece as 64 hexadecimal digits"))
+            }
         }
-        Err(FieldError::new("DIGEST_INVALID", "sha256", "give the SHA-256 of the piece as 64 hexadecimal digits"))
     }
 }
 

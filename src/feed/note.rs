@@ -95,7 +95,7 @@ pub fn decimal<T: FromStr + ToString>(text: &str) -> Option<T> {
 /// The key as foreign tools read it (C2SP vkey): `name+key id+base64 of type and key`.
 #[must_use]
 pub fn verifier_key(name: &str, key: &FeedKey) -> String {
-    let id: String = key_hint(name, key).iter().map(|b| format!("{b:02x}")).collect();
+    let id = hex::encode(key_hint(name, key));
     format!("{name}+{id}+{}", BASE64.encode([&[ED25519_TYPE], key.0.as_slice()].concat()))
 }
 

@@ -117,7 +117,7 @@ mod tests {
         let key = SigningKey::from_seed_text(seed).expect("a seed");
         let public = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c";
         assert_eq!(crate::feed::Hash(key.public().0).to_string(), public);
-        let signature: String = key.sign(&[0x72]).iter().map(|b| format!("{b:02x}")).collect();
+        let signature = hex::encode(key.sign(&[0x72]));
         let expected = "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da\
                         085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00";
         assert_eq!(signature, expected);

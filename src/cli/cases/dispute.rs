@@ -278,7 +278,7 @@ impl From<CaseRecord> for Case {
         Self {
             dispute: case.dispute,
             ground: words::ground(case.ground),
-            sha256: case.sha256.iter().map(|digest| words::hex(digest)).collect(),
+            sha256: case.sha256.iter().map(hex::encode).collect(),
             signals: case.signals.into_iter().map(Signal::from).collect(),
         }
     }

@@ -229,7 +229,7 @@ impl Said {
     }
 
     fn new(at: &SignalRef, recorded_at: Timestamp, what: String, digests: &[Sha256Digest]) -> Self {
-        let sha256 = digests.iter().map(|digest| words::hex(&digest.0)).collect();
+        let sha256 = digests.iter().map(|digest| hex::encode(digest.0)).collect();
         Self { entry: at.to_string(), recorded_at: recorded_at.to_string(), what, sha256 }
     }
 

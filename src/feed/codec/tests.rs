@@ -159,10 +159,6 @@ fn with_field(bytes: &[u8], number: u8, value: &[u8]) -> Vec<u8> {
     [bytes, &[number << 3 | 2, length], value].concat()
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
 /// Head, signal, a set of pseudonyms for each key, then the statement field by field.
 const GOLDEN_SIGNAL: &str = concat!(
     "080112103333333333333333333333333333333318fbc8e2e1c133",
@@ -186,13 +182,13 @@ const GOLDEN_SIGNAL: &str = concat!(
 #[test]
 fn the_bytes_of_a_retraction_never_change() {
     let bytes = encode(&retraction_entry(), SALT).expect("valid");
-    assert_eq!(hex(bytes.as_slice()), "080112103333333333333333333333333333333318fbc8e2e1c1332a0508ac021002");
+    assert_eq!(hex::encode(bytes.as_slice()), "080112103333333333333333333333333333333318fbc8e2e1c1332a0508ac021002");
 }
 
 #[test]
 fn the_bytes_of_a_signal_never_change() {
     let bytes = encode(&signal_entry(), SALT).expect("valid");
-    assert_eq!(hex(bytes.as_slice()), GOLDEN_SIGNAL);
+    assert_eq!(hex::encode(bytes.as_slice()), GOLDEN_SIGNAL);
 }
 
 #[test]
@@ -205,7 +201,7 @@ fn every_body_reads_back() {
 
 #[test]
 fn the_bytes_of_the_other_bodies_never_change() {
-    let body = |body| hex(&encode(&entry(body), SALT).expect("valid").as_slice()[27..]);
+    let body = |body| hex::encode(&encode(&entry(body), SALT).expect("valid").as_slice()[27..]);
     let bytes: Vec<String> = bodies().into_iter().skip(2).map(body).collect();
     assert_eq!(bytes, GOLDEN_BODIES);
 }
@@ -434,7 +430,7 @@ fn an_entry_has_one_encoding() {
         [bytes.as_slice(), &[0x18, 0x00]].concat(), // a default written out
     ];
     for bytes in not_canonical {
-        assert_eq!(decode(&of_bytes(bytes.clone())), Err(NotUnderstood::NotCanonical), "{}", hex(&bytes));
+        assert_eq!(decode(&of_bytes(bytes.clone())), Err(NotUnderstood::NotCanonical), "{}", hex::encode(&bytes));
     }
 }
 

@@ -27,7 +27,7 @@ fn phone() -> CanonicalIdentifier {
 }
 
 fn hex(pseudonym: &Pseudonym) -> String {
-    pseudonym.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(pseudonym.0)
 }
 
 /// Every state once, under keys whose bytes are 1 to 4.

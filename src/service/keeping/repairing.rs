@@ -50,8 +50,7 @@ impl Wanted {
     ) -> Result<Self, CeremonyError> {
         let mut nonce = [0; 16];
         entropy.fill(&mut nonce).map_err(|_| CeremonyError::Unsound)?;
-        let nonce = nonce.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { key, generation, place, helpers, nonce })
+        Ok(Self { key, generation, place, helpers, nonce: hex::encode(nonce) })
     }
 
     /// `key generation place`, the helpers' places between commas, and 16 random bytes in hexadecimal, a line each.
