@@ -195,6 +195,7 @@ fn a_url_is_the_page() {
             ("https://fake-shop.com/a?x=1&amp;y=2", "https://fake-shop.com/a?x=1&y=2"),
             ("https://fake-shop.com/a?x=1&amp;amp;y=2", "https://fake-shop.com/a?x=1&y=2"),
             ("https://fake-shop.com/a?gclid=1", "https://fake-shop.com/a"),
+            ("fake-shop.com/a?u=https://x.example/", "https://fake-shop.com/a?u=https://x.example/"),
             ("https://fake-shop.com/a/../b", "https://fake-shop.com/b"),
             ("https://bücher.example/ü", "https://xn--bcher-kva.example/%C3%BC"),
             ("https://shop123.tmall.com/", "https://shop123.tmall.com/"),
@@ -473,6 +474,10 @@ fn a_payment_account_follows_its_scheme() {
             ("bitcoin:1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2", "SCHEME_UNKNOWN"),
         ],
     );
+    // BIP 173: at most 90 characters.
+    let longest = format!("btc:bc1{}", "q".repeat(87));
+    same(PaymentAccount, &[(&longest, &longest)]);
+    refused(PaymentAccount, &[(&format!("{longest}q"), "IDENTIFIER_INVALID")]);
 }
 
 #[test]
@@ -530,6 +535,9 @@ fn a_tax_number_follows_its_scheme() {
             ("123", "IDENTIFIER_INVALID"),
         ],
     );
+    let longest = format!("jp:{}", "7".repeat(32));
+    same(TaxId, &[(&longest, &longest)]);
+    refused(TaxId, &[(&format!("{longest}7"), "IDENTIFIER_INVALID")]);
 }
 
 #[test]
