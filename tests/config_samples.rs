@@ -81,7 +81,7 @@ fn what_a_feature_brings_stands_in_the_full_sample_behind_a_comment() {
     let with_all: String = text("node.toml").lines().map(|line| format!("{}\n", setting(line).unwrap_or(line))).collect();
     let table = toml::from_str::<toml::Table>(&with_all).expect("TOML");
     let (all, plain) = (keys_of(&table), keys_of(&toml::from_str::<toml::Table>(&text("node.toml")).expect("TOML")));
-    assert_eq!(all.difference(&plain).collect::<Vec<_>>(), ["traces.collector"]);
+    assert_eq!(all.difference(&plain).collect::<Vec<_>>(), ["traces.collector", "traces.one_in"]);
 
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("node.toml");

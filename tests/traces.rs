@@ -6,6 +6,7 @@ mod cluster;
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -231,7 +232,7 @@ fn part_of<T>(trace: u8, message: T) -> tonic::Request<T> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_is_a_span_of_its_clients_trace_and_says_nothing_of_what_was_asked() {
     let told = Told::default();
-    let collector = Collector { address: told.listen().await, member: "acme".into() };
+    let collector = Collector { address: told.listen().await, member: "acme".into(), one_in: NonZeroU32::MIN };
     let telemetry = init(Format::Text, &"off".parse::<Filter>().expect("a filter"), Some(&collector)).expect("begins");
     let (mut alliance, sockets) = Alliance::new(&[("acme", MemberKind::Brand), ("bazaar", MemberKind::Platform)]).await;
     alliance.share_key(2, &["acme", "bazaar"]);
@@ -351,10 +352,11 @@ async fn a_call_is_a_span_of_its_clients_trace_and_says_nothing_of_what_was_aske
 
 /// Serves a member's node by the program, with a collector at this address; has it answer a check, stop, and gives what it logged and how
 /// long the stop took.
-async fn one_check(collector: SocketAddr) -> (String, std::time::Duration) {
+async fn one_check(collector: SocketAddr, one_in: u32) -> (String, std::time::Duration) {
     let programs = Programs::found(&["acme:brand"]);
     let mut command = programs.command("acme");
     command.env("COUNTERMARK__TRACES__COLLECTOR", collector.to_string()).env("COUNTERMARK__LOG__LEVEL", "debug");
+    command.env("COUNTERMARK__TRACES__ONE_IN", one_in.to_string());
     let mut served = cluster::program::Running(command.spawn().expect("starts"));
     let mut client = programs.client("acme").await;
     client.submit(submission("all", vec![identifier(IdentifierKind::Domain, "outlet-0042.test")])).await.expect("taken");
@@ -372,7 +374,7 @@ async fn one_check(collector: SocketAddr) -> (String, std::time::Duration) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_spans_are_handed_over_before_the_end_and_the_log_has_none() {
     let told = Told::default();
-    let (log, _) = one_check(told.listen().await).await;
+    let (log, _) = one_check(told.listen().await, 1).await;
     assert_eq!(told.of(SERVER, "countermark.v1.ScreeningService/CheckSeller").len(), 1);
     let resource = told.exports().into_iter().next().and_then(|export| export.resource).expect("a resource");
     assert_eq!(values(&resource.attributes)["countermark.member"], "acme");
@@ -380,16 +382,24 @@ async fn the_last_spans_are_handed_over_before_the_end_and_the_log_has_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_many_traces_as_few_are_recorded_as_the_operator_wants() {
+    let told = Told::default();
+    let (log, _) = one_check(told.listen().await, u32::MAX).await;
+    assert_eq!(told.spans(), []);
+    assert!(!log.contains("TRACES_"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_waits_for_a_collector_that_hangs_or_is_not_there() {
     // It is connected to, and says nothing.
     let hangs = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
-    let (log, took) = one_check(hangs.local_addr().expect("bound")).await;
+    let (log, took) = one_check(hangs.local_addr().expect("bound"), 1).await;
     assert!(log.contains("TRACES_CUT_OFF"), "{log}");
     // Beside the end of everything else, which takes as long as the machine is busy.
     assert!(took < 5 * TRACES_STOP_TIMEOUT, "{took:?}");
 
     let absent = TcpListener::bind("127.0.0.1:0").await.expect("a socket").local_addr().expect("bound");
-    let (log, took) = one_check(absent).await;
+    let (log, took) = one_check(absent, 1).await;
     assert_eq!(log.matches("TRACES_LOST").count(), 1, "{log}");
     assert!(took < 5 * TRACES_STOP_TIMEOUT, "{took:?}");
 }

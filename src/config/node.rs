@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use serde::de::Error as _;
@@ -38,6 +39,7 @@ pub(super) const KEYS: &[Key] = &[
     Key { section: "webhook", name: "secret", kind: Kind::Path },
     Key { section: "monitoring", name: "listen", kind: Kind::Text },
     Key { section: "traces", name: "collector", kind: Kind::Text },
+    Key { section: "traces", name: "one_in", kind: Kind::Integer },
     Key { section: "log", name: "format", kind: Kind::Text },
     Key { section: "log", name: "level", kind: Kind::Text },
 ];
@@ -221,6 +223,13 @@ pub struct MonitoringSettings {
 pub struct TraceSettings {
     /// Where the collector listens for OTLP over gRPC, without TLS: on this machine only.
     pub collector: LoopbackAddress,
+    /// Of so many traces that nobody has decided about one is recorded.
+    #[serde(default = "every_one")]
+    pub one_in: NonZeroU32,
+}
+
+const fn every_one() -> NonZeroU32 {
+    NonZeroU32::MIN
 }
 
 /// `[log]`

@@ -217,6 +217,10 @@ fn traces_are_handed_over_on_this_machine_by_a_program_that_has_them() {
     if HAS_TRACES {
         assert!(told("127.0.0.1:4317").is_ok() && Folder::bare(NODE).load(&variable).is_ok());
         assert!(told("127.0.0.1:0").expect_err("no port").to_string().contains("give the port"));
+        let one_in = |count: &str| Folder::bare(NODE).load(&[variable[0], ("COUNTERMARK__TRACES__ONE_IN", count)]);
+        let settings = one_in("100").expect("valid").config.traces.expect("some");
+        assert_eq!(settings.one_in.get(), 100);
+        assert!(one_in("0").is_err() && one_in("4294967296").is_err());
     } else {
         let refused = told("127.0.0.1:4317").expect_err("not built");
         assert_eq!(refused.code(), "TRACES_NOT_BUILT");

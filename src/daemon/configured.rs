@@ -207,7 +207,8 @@ pub async fn serve(flag: Option<&Path>, own_feeds: OwnFeeds, environment: &Envir
 
 fn collector(config: &NodeConfig) -> Option<Collector> {
     let member = config.node.member.to_string();
-    config.traces.as_ref().map(|settings| Collector { address: settings.collector.address(), member })
+    let settings = config.traces.as_ref()?;
+    Some(Collector { address: settings.collector.address(), member, one_in: settings.one_in })
 }
 
 /// What the operating system or a client tells the node to do.

@@ -11,6 +11,7 @@ mod traces;
 use std::fmt;
 use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -119,6 +120,8 @@ pub struct Collector {
     pub address: SocketAddr,
     /// The member whose node it is.
     pub member: String,
+    /// Of so many traces that no client has decided about one is recorded.
+    pub one_in: NonZeroU32,
 }
 
 /// Changes what is written while the program runs. Dropping it changes nothing.

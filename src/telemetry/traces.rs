@@ -1,17 +1,21 @@
 //! Spans of calls, handed to an OpenTelemetry collector on this machine over gRPC (OTLP).
 //!
 //! Nobody waits for the collector: spans wait in a queue of bounded length, are lost where it is full or the collector does not take
-//! them, and the log tells when that begins and when it is over. Spans of this program's own target alone are exported, hence none that
+//! them, and the log tells when that begins, when it is over and how many they were. Spans of this program's own target alone are exported, hence none that
 //! a library makes; no event is attached to them. The environment adds nothing to what they say.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
-use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider as _;
+use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::{SpanExporter as OtlpExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, SpanData, SpanExporter};
+use opentelemetry_sdk::trace::{
+    BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, Span, SpanData, SpanExporter, SpanProcessor,
+};
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
@@ -42,7 +46,9 @@ impl Traces {
             .with_max_export_batch_size(MAX_SPANS_PER_BATCH)
             .with_scheduled_delay(TRACES_INTERVAL)
             .build();
-        let processor = BatchSpanProcessor::new(Watched { exporter, lost: AtomicU64::new(0) }, batches);
+        let queue = Arc::new(Queue::default());
+        let exporter = Watched { exporter, queue: queue.clone() };
+        let processor = Bounded { processor: BatchSpanProcessor::new(exporter, batches), queue };
         let attributes = [
             KeyValue::new("service.name", SERVICE),
             KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
@@ -52,7 +58,7 @@ impl Traces {
             .with_span_processor(processor)
             .with_resource(Resource::builder_empty().with_attributes(attributes).build())
             // A client that says of a trace whether it is recorded has decided for what is done for it here, too.
-            .with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
+            .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(1.0 / f64::from(collector.one_in.get())))))
             .build();
         Ok(Self(provider))
     }
@@ -85,27 +91,85 @@ impl Traces {
     }
 }
 
+/// Spans on their way.
+#[derive(Debug, Default)]
+struct Queue {
+    /// Those that wait for their batch.
+    waiting: AtomicUsize,
+    /// Those that were lost since the collector last took any.
+    lost: AtomicU64,
+}
+
+impl Queue {
+    /// Whether there was room for one more.
+    fn has_taken(&self) -> bool {
+        let room = |waiting: usize| (waiting < MAX_QUEUED_SPANS).then_some(waiting + 1);
+        self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
+    }
+
+    /// Whether these are the first.
+    fn lose(&self, spans: usize) -> bool {
+        self.lost.fetch_add(u64::try_from(spans).unwrap_or(u64::MAX), Ordering::Relaxed) == 0
+    }
+}
+
+/// A processor whose queue is full only where this says so: the library loses what is too much without a word.
+#[derive(Debug)]
+struct Bounded {
+    processor: BatchSpanProcessor,
+    queue: Arc<Queue>,
+}
+
+impl SpanProcessor for Bounded {
+    fn on_start(&self, span: &mut Span, context: &Context) {
+        self.processor.on_start(span, context);
+    }
+
+    fn on_end(&self, span: SpanData) {
+        if self.queue.has_taken() {
+            self.processor.on_end(span);
+        } else if self.queue.lose(1) {
+            tracing::warn!(
+                code = "TRACES_TOO_MANY",
+                "there are more spans than the collector takes, and some are lost; have fewer recorded with traces.one_in"
+            );
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.processor.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.processor.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.processor.set_resource(resource);
+    }
+}
+
 /// An exporter that tells the log when spans begin to be lost, and when they are taken again.
 #[derive(Debug)]
 struct Watched {
     exporter: OtlpExporter,
-    /// Since the collector last took any.
-    lost: AtomicU64,
+    queue: Arc<Queue>,
 }
 
 impl SpanExporter for Watched {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let spans = u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        let spans = batch.len();
+        self.queue.waiting.fetch_sub(spans, Ordering::Relaxed);
         let exported = self.exporter.export(batch).await;
         match &exported {
             Ok(()) => {
-                let lost = self.lost.swap(0, Ordering::Relaxed);
+                let lost = self.queue.lost.swap(0, Ordering::Relaxed);
                 if lost > 0 {
                     tracing::info!(lost, "the collector takes spans again");
                 }
             }
             Err(error) => {
-                if self.lost.fetch_add(spans, Ordering::Relaxed) == 0 {
+                if self.queue.lose(spans) {
                     tracing::warn!(code = "TRACES_LOST", %error, "the collector does not take spans, which are lost until it does");
                 }
             }
@@ -115,5 +179,21 @@ impl SpanExporter for Watched {
 
     fn set_resource(&mut self, resource: &Resource) {
         self.exporter.set_resource(resource);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_queue_is_told_once_until_there_is_room() {
+        let queue = Queue::default();
+        assert!((0..MAX_QUEUED_SPANS).all(|_| queue.has_taken()));
+        assert!(!queue.has_taken() && queue.lose(1), "the first that is lost");
+        assert!(!queue.has_taken() && !queue.lose(1), "told already");
+        queue.waiting.fetch_sub(MAX_SPANS_PER_BATCH, Ordering::Relaxed);
+        assert!(queue.has_taken());
+        assert_eq!(queue.lost.load(Ordering::Relaxed), 2);
     }
 }
