@@ -5,6 +5,7 @@ mod cluster;
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use cluster::program::Programs;
@@ -137,6 +138,30 @@ async fn one_client_cannot_take_all_streams_and_none_of_them_takes_the_checks() 
         async move { screening.check_sellers(tokio_stream::empty()).await.is_ok() }
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_whose_rows_wait_leaves_its_connection_to_other_calls() {
+    let rows_per_second = NonZeroU32::new(1);
+    let (_alliance, _node, mut measured, _other) = measured(Allowance { rows_per_second, ..Allowance::default() }).await;
+    measured.ready().await;
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counted = sent.clone();
+    let rows = std::iter::repeat_with(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        CheckSellersRequest { identifiers: seller(), watch: None }
+    });
+    let _stream = measured.screening.check_sellers(tokio_stream::iter(rows)).await.expect("a stream");
+    let before = AtomicUsize::new(0);
+    cluster::eventually("the node takes no more of the stream", || {
+        let (now, last) = (sent.load(Ordering::Relaxed), before.swap(sent.load(Ordering::Relaxed), Ordering::Relaxed));
+        async move {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            now > 1_000 && now == last
+        }
+    })
+    .await;
+    tokio::time::timeout(Duration::from_secs(30), measured.status()).await.expect("answered on the same connection");
 }
 
 // HTTP/2 by hand (RFC 9113): what no library would send.
