@@ -9,7 +9,7 @@ use std::sync::Mutex;
 ///
 /// Both are below those that Linux gives to connections (from 32,768 on, ip(7)): whoever dials a node until it listens would at
 /// some time be given the node's own port. Tests of one program run beside one another: none is given what another was.
-pub fn port_pair() -> u16 {
+pub(crate) fn port_pair() -> u16 {
     static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     loop {
         let random = RandomState::new().hash_one(0);
