@@ -1,6 +1,7 @@
 //! The benchmark runs to its end and says what it should. How fast it was is nobody's business here: no figure fails this test.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -57,4 +58,38 @@ fn a_quick_run_measures_a_whole_node_beside_its_limits() {
     }
     assert!(std::fs::read_to_string(plot).expect("drawn").contains("<svg"));
     assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing but the plot is left behind");
+}
+
+#[tokio::test]
+async fn a_run_that_is_stopped_leaves_no_node_and_no_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut bench = Command::new(env!("CARGO_BIN_EXE_countermark"))
+        .args(["bench", "--quick", "--soak", "60", "--folder"])
+        .arg(folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts");
+    let serves = || {
+        let processes = procfs::process::all_processes().expect("/proc").filter_map(Result::ok);
+        let below = folder.path().to_string_lossy().into_owned();
+        processes
+            .filter_map(|process| process.cmdline().ok())
+            .any(|words| words.iter().any(|word| word == "serve") && words.iter().any(|word| word.starts_with(&below)))
+    };
+    let until = async |what: &str, wanted: bool| {
+        let waited = tokio::time::timeout(Duration::from_secs(60), async {
+            while serves() != wanted {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        assert!(waited.await.is_ok(), "waited in vain: {what}");
+    };
+    until("a node serves", true).await;
+    let told = Command::new("kill").args(["-TERM", &bench.id().to_string()]).status().expect("runs");
+    assert!(told.success());
+    assert_eq!(bench.wait().expect("ends").code(), Some(1));
+    until("no node serves", false).await;
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
 }

@@ -1,9 +1,10 @@
-//! Free ports of this machine, for nodes that a command starts itself.
+//! For nodes that a command starts itself: free ports of this machine, and what ends them before it is done.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::failure::Failure;
 use crate::daemon::{Listeners, SystemEntropy};
@@ -28,6 +29,25 @@ pub(super) async fn free_pair() -> Result<Listeners, Failure> {
         }
     }
     Err(Failure::new("NO_FREE_PORTS", "no two free ports beside each other were found").advise("try again"))
+}
+
+/// What tells a program to stop: Ctrl-C, the end of its terminal, a service manager.
+pub(super) struct Stop([Signal; 3]);
+
+impl Stop {
+    pub(super) fn new() -> Result<Self, Failure> {
+        let of = |kind| signal(kind).map_err(|error| Failure::of("SIGNALS", &error));
+        Ok(Self([of(SignalKind::interrupt())?, of(SignalKind::terminate())?, of(SignalKind::hangup())?]))
+    }
+
+    pub(super) async fn told(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
 }
 
 #[cfg(test)]

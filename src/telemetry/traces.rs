@@ -1,8 +1,8 @@
 //! Spans of calls, handed to an OpenTelemetry collector on this machine over gRPC (OTLP).
 //!
 //! Nobody waits for the collector: spans wait in a queue of bounded length, are lost where it is full or the collector does not take
-//! them, and the log tells when that begins, when it is over and how many they were. Spans of this program's own target alone are exported, hence none that
-//! a library makes; no event is attached to them. The environment adds nothing to what they say.
+//! them, and the log tells when that begins, when it is over and how many they were. Spans of this program's own target alone are
+//! exported, hence none that a library makes; no event is attached to them. The environment adds nothing to what they say.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

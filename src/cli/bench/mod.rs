@@ -18,6 +18,7 @@ mod threshold;
 
 use super::arguments::BenchArguments;
 use super::failure::{Failure, Outcome};
+use super::loopback::Stop;
 use super::output::Printer;
 use super::{Environment, wait_for};
 use crate::population::{DUPLICATES, Population, TIERS, UNLINKED};
@@ -59,7 +60,12 @@ const SAMPLE: usize = 100_000;
 
 pub(super) fn run(arguments: &BenchArguments, environment: &Environment, printer: &mut Printer) -> Result<Outcome, Failure> {
     wait_for(async {
-        let report = measure(arguments, environment, printer).await?;
+        let mut stop = Stop::new()?;
+        // However it ends, nodes and folders go.
+        let report = tokio::select! {
+            report = measure(arguments, environment, printer) => report?,
+            () = stop.told() => return Err(Failure::new("BENCH_STOPPED", "it was stopped before everything was measured")),
+        };
         printer.end_progress();
         printer.show(&report)?;
         if let Some(path) = &arguments.plot {

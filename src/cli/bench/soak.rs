@@ -1,7 +1,8 @@
 //! A node at saturation for long: whether its memory stays what it was, and whether it answers checks meanwhile.
 //!
 //! Two streams hand in what is there already and two ask about many sellers, each as fast as it is answered; beside them single checks
-//! are made, on connections of their own and on those of the streams, and some new signals are handed in every second, so that the log grows and other members' nodes have something to fetch.
+//! are made, on connections of their own and on those of the streams, and some new signals are handed in every second, so that the log
+//! grows and other members' nodes have something to fetch.
 
 use std::path::PathBuf;
 use std::sync::Arc;

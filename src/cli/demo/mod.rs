@@ -12,12 +12,10 @@ mod samples;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
 use super::alliance::{FirstMember, found};
 use super::arguments::DemoArguments;
 use super::failure::{Failure, Outcome};
-use super::loopback::free_pair;
+use super::loopback::{Stop, free_pair};
 use super::output::Printer;
 use super::{Environment, wait_for};
 use crate::alliance::folder::{AllianceFolder, MemberFolder};
@@ -48,25 +46,6 @@ pub(super) fn run(arguments: &DemoArguments, environment: &Environment, printer:
             () = stop.told() => Ok(Outcome::Done),
         }
     })
-}
-
-/// What tells a program to stop: Ctrl-C, the end of its terminal, a service manager.
-struct Stop([Signal; 3]);
-
-impl Stop {
-    fn new() -> Result<Self, Failure> {
-        let of = |kind| signal(kind).map_err(|error| Failure::of("SIGNALS", &error));
-        Ok(Self([of(SignalKind::interrupt())?, of(SignalKind::terminate())?, of(SignalKind::hangup())?]))
-    }
-
-    async fn told(&mut self) {
-        let [interrupt, terminate, hangup] = &mut self.0;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    }
 }
 
 async fn show(folder: &Path, keep: bool, environment: &Environment, printer: &mut Printer) -> Result<Outcome, Failure> {
