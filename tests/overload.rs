@@ -89,6 +89,17 @@ async fn rows_that_come_too_fast_are_all_answered_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_pace_below_a_piece_of_rows_is_kept() {
+    let rows_per_second = NonZeroU32::new(20);
+    let (_alliance, _node, mut measured, _other) = measured(Allowance { rows_per_second, ..Allowance::default() }).await;
+    let began = Instant::now();
+    let answers = measured.check_all((0..120).map(|_| seller()).collect()).await;
+    assert!(answers.len() == 120 && answers.iter().all(Result::is_ok));
+    // Forty at once, and the other eighty take four seconds.
+    assert!(began.elapsed() >= Duration::from_secs(3), "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rows_beyond_those_of_a_day_are_refused_also_after_a_restart() {
     let allowance = Allowance { rows_per_day: NonZeroU32::new(10), ..Allowance::default() };
     let (alliance, node, mut measured, mut other) = measured(allowance).await;
@@ -141,19 +152,22 @@ async fn one_client_cannot_take_all_streams_and_none_of_them_takes_the_checks() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_whose_rows_wait_leaves_its_connection_to_other_calls() {
+async fn streams_whose_rows_wait_leave_their_connection_to_other_calls() {
     let rows_per_second = NonZeroU32::new(1);
     let (_alliance, _node, mut measured, _other) = measured(Allowance { rows_per_second, ..Allowance::default() }).await;
     measured.ready().await;
     let sent = Arc::new(AtomicUsize::new(0));
-    let counted = sent.clone();
-    let rows = std::iter::repeat_with(move || {
-        counted.fetch_add(1, Ordering::Relaxed);
-        CheckSellersRequest { identifiers: seller(), watch: None }
-    });
-    let _stream = measured.screening.check_sellers(tokio_stream::iter(rows)).await.expect("a stream");
+    let mut streams = Vec::new();
+    for _ in 0..3 {
+        let counted = sent.clone();
+        let rows = std::iter::repeat_with(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            CheckSellersRequest { identifiers: seller(), watch: None }
+        });
+        streams.push(measured.screening.check_sellers(tokio_stream::iter(rows)).await.expect("a stream"));
+    }
     let before = AtomicUsize::new(0);
-    cluster::eventually("the node takes no more of the stream", || {
+    cluster::eventually("the node takes no more of the streams", || {
         let (now, last) = (sent.load(Ordering::Relaxed), before.swap(sent.load(Ordering::Relaxed), Ordering::Relaxed));
         async move {
             tokio::time::sleep(Duration::from_millis(200)).await;

@@ -289,9 +289,14 @@ impl RowPace {
     /// Ready when `count` rows may be worked on.
     pub(super) async fn wait_for(&self, count: usize) {
         let Some(limiter) = &self.limiter else { return };
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        while let Err(wait) = within(limiter, count) {
-            tokio::time::sleep(wait).await;
+        let (mut left, mut most) = (u32::try_from(count).unwrap_or(u32::MAX), u32::MAX);
+        while let Some(part) = NonZeroU32::new(left.min(most)) {
+            match limiter.check_n(part) {
+                Ok(Ok(())) => left -= part.get(),
+                Ok(Err(not_until)) => tokio::time::sleep(not_until.wait_time_from(MonotonicClock.now())).await,
+                // A piece of rows may be more than there ever is at once.
+                Err(beyond) => most = beyond.0,
+            }
         }
     }
 
