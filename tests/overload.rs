@@ -166,9 +166,10 @@ async fn streams_whose_rows_wait_leave_their_connection_to_other_calls() {
         });
         streams.push(measured.screening.check_sellers(tokio_stream::iter(rows)).await.expect("a stream"));
     }
-    let before = AtomicUsize::new(0);
+    let mut last = 0;
     cluster::eventually("the node takes no more of the streams", || {
-        let (now, last) = (sent.load(Ordering::Relaxed), before.swap(sent.load(Ordering::Relaxed), Ordering::Relaxed));
+        let now = sent.load(Ordering::Relaxed);
+        let last = std::mem::replace(&mut last, now);
         async move {
             tokio::time::sleep(Duration::from_millis(200)).await;
             now > 1_000 && now == last
