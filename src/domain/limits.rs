@@ -271,6 +271,8 @@ pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a follower hears from a node with nothing new.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(10);
+/// Names that are looked up at once: each holds a thread, for half a minute where no name server answers.
+pub const MAX_LOOKUPS: usize = 64;
 /// First wait before a peer is dialled again.
 pub const BACKOFF_FIRST: Duration = Duration::from_millis(200);
 /// Longest wait before a peer is dialled again.

@@ -18,6 +18,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
 
+use super::names;
 use crate::domain::limits::{HANDSHAKE_TIMEOUT, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT};
 
 /// Opens a channel to the node at `address` (`host:port`). TLS verifies `server_name`, whatever address is dialled. A channel
@@ -64,7 +65,7 @@ struct Target {
 impl Target {
     async fn dial(&self) -> Result<TlsStream<TcpStream>, ConnectError> {
         let unreachable = |error| ConnectError::Unreachable(Arc::new(error));
-        let tcp = tokio::time::timeout(self.limit, TcpStream::connect(&self.address))
+        let tcp = tokio::time::timeout(self.limit, names::connect(&self.address))
             .await
             .map_err(|_| ConnectError::Timeout)?
             .map_err(unreachable)?;
@@ -147,7 +148,9 @@ impl ConnectError {
         match self {
             Self::ServerName => "give the node's name as <member>.<alliance>",
             Self::Unreachable(_) => "check the address, that the node is running, and the firewalls on the way",
-            Self::Timeout => "check the address and the firewalls on the way; a node that is overloaded also answers late",
+            Self::Timeout => {
+                "check the address, the name server and the firewalls on the way; a node that is overloaded also answers late"
+            }
             Self::Certificate(_) => {
                 "check that the address is this member's node, that the CA file is the alliance's, and both clocks"
             }

@@ -22,6 +22,7 @@ mod lead_convert;
 mod lead_service;
 mod meters;
 mod methods;
+mod names;
 mod node_service;
 mod peer_convert;
 mod peer_link;

@@ -20,12 +20,12 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use serde::Serialize;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
+use super::names;
 use super::tls::{TlsError, webhook_config};
 use crate::domain::{Alert, AlertId, Clock, Standing};
 use crate::service::{AlertSink, DELIVERY_TIMEOUT, DeliveryError};
@@ -33,8 +33,8 @@ use crate::service::{AlertSink, DELIVERY_TIMEOUT, DeliveryError};
 /// A receiver of alerts.
 pub struct Webhook {
     url: Url,
-    /// Host and port, as they are dialled.
-    address: (String, u16),
+    /// `host:port`, as it is dialled.
+    address: String,
     name: ServerName<'static>,
     tls: Arc<ClientConfig>,
     key: hmac::Key,
@@ -53,17 +53,16 @@ impl Webhook {
     /// # Errors
     /// [`TlsError`] where the CA cannot be read or the URL has no host that a certificate can name.
     pub fn new(url: Url, ca: &str, secret: &[u8], clock: Arc<dyn Clock>) -> Result<Self, TlsError> {
-        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        let name = ServerName::try_from(host.clone()).map_err(|_| TlsError::Certificate)?;
-        let address = (host, url.port_or_known_default().unwrap_or(443));
+        let host = url.host_str().unwrap_or_default();
+        let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(|_| TlsError::Certificate)?;
+        let address = format!("{host}:{}", url.port_or_known_default().unwrap_or(443));
         let (tls, key) = (Arc::new(webhook_config(ca)?), hmac::Key::new(hmac::HMAC_SHA256, secret));
         Ok(Self { url, address, name, tls, key, clock })
     }
 
     async fn post(&self, id: AlertId, body: Bytes) -> Result<StatusCode, DeliveryError> {
         let unreachable = |detail: String| DeliveryError { code: "WEBHOOK_UNREACHABLE", detail, refused: false };
-        let (host, port) = (self.address.0.as_str(), self.address.1);
-        let stream = TcpStream::connect((host, port)).await.map_err(|error| unreachable(error.to_string()))?;
+        let stream = names::connect(&self.address).await.map_err(|error| unreachable(error.to_string()))?;
         let tls = TlsConnector::from(self.tls.clone()).connect(self.name.clone(), stream).await;
         let tls = tls.map_err(|error| DeliveryError { code: "WEBHOOK_TLS", ..unreachable(error.to_string()) })?;
         let broken = |error: hyper::Error| unreachable(error.to_string());
