@@ -46,6 +46,14 @@ pub const MAX_THRESHOLDS: usize = 64;
 pub const MAX_RING_DEPTH: usize = 8;
 /// Sellers of one ring: as many as the largest controllers have stores.
 pub const MAX_RING_SELLERS: usize = 1_000;
+/// Signals of one ring: sixteen for each of as many sellers as there may be. A member that floods its feed makes no larger one.
+pub const MAX_RING_SIGNALS: usize = 16_384;
+/// Entries that a walk over a ring reads: each signal again for some of its identifiers. About a second.
+pub const MAX_RING_READS: usize = 65_536;
+/// Links of one ring: sixty-four for each of as many sellers as there may be. Half a megabyte of an answer.
+pub const MAX_RING_LINKS: usize = 65_536;
+/// Hubs that are named of one ring: thirty kilobytes of an answer.
+pub const MAX_RING_HUBS: usize = 4_096;
 /// Sellers with one identifier up to which it may link them; so many signals a few times over are read for it.
 pub const MAX_HUB_SELLERS: u16 = 1_000;
 /// Overrides that a member may have: they are in memory, usually about half a kibibyte each, and up to 8 KiB with 32 identifiers under
@@ -225,7 +233,7 @@ pub const MAX_CONNECTIONS: usize = 2_048;
 /// Connections open at once of one node on the peer listener: one, its successor after a broken line, and the same again while
 /// its member moves it. The newest one takes the place of the oldest.
 pub const MAX_CONNECTIONS_PER_NODE: usize = 4;
-/// Unary calls at hand on one listener: with the largest requests and answers some gigabytes, with usual ones some megabytes.
+/// Other unary calls at hand on one listener: with the largest requests and answers some hundred megabytes, with usual ones a few.
 pub const MAX_CALLS: usize = 2_048;
 /// The same of one caller, so that others have room.
 pub const MAX_CALLS_EACH: usize = 1_024;
@@ -233,6 +241,17 @@ pub const MAX_CALLS_EACH: usize = 1_024;
 pub const MAX_ROW_STREAMS: usize = 64;
 /// The same of one caller: where the holders of a key are far away, so many of them still keep a node busy; more are no faster.
 pub const MAX_ROW_STREAMS_EACH: usize = 16;
+/// Threads for each processor that read the store for single calls and compute for them: some wait for the disk while others work. More
+/// would take the processors from those that read and answer, and each keeps memory of its own.
+pub const READERS_PER_PROCESSOR: usize = 16;
+/// The same for rows of streams, of which many more come at once: they would otherwise get nearly all of the processors.
+pub const ROW_READERS_PER_PROCESSOR: usize = 4;
+/// Calls at hand on one listener whose answers may be megabytes, which wait in memory until they are taken: a thousand members that
+/// compare heads after a restart.
+pub const MAX_LARGE: usize = 1_024;
+/// The same of one caller: more than its connections and people need, and no more memory than some 64 MiB, or 512 MiB where it is a
+/// client that has leads put together for authorities.
+pub const MAX_LARGE_EACH: usize = 16;
 /// Streams that stand for long at hand on one listener: a thousand members that follow feeds, and again while they reconnect.
 pub const MAX_STANDING: usize = 4_096;
 /// The same of one caller: as many as its connections need, and some tools beside.

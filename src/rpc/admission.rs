@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use governor::clock::{Clock as _, MonotonicClock};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use governor::{DefaultDirectRateLimiter, NotUntil, Quota, RateLimiter};
 use parking_lot::Mutex;
 
 use tonic::Code;
@@ -19,8 +19,8 @@ use super::fault::Fault;
 use super::identity::Identity;
 use super::methods::{Kind, Method};
 use crate::domain::limits::{
-    MAX_CALLS, MAX_CALLS_EACH, MAX_ROW_STREAMS, MAX_ROW_STREAMS_EACH, MAX_STANDING, MAX_STANDING_EACH, PEER_CALLS_PER_SECOND,
-    RETRY_BUSY,
+    MAX_CALLS, MAX_CALLS_EACH, MAX_LARGE, MAX_LARGE_EACH, MAX_ROW_STREAMS, MAX_ROW_STREAMS_EACH, MAX_STANDING,
+    MAX_STANDING_EACH, PEER_CALLS_PER_SECOND, RETRY_BUSY,
 };
 use crate::domain::{Allowance, Clock, Timestamp};
 
@@ -88,18 +88,21 @@ impl Busy {
 struct Counts {
     unary: usize,
     rows: usize,
+    large: usize,
     standing: usize,
 }
 
 impl Counts {
     /// What all callers together may have at hand, and one of them.
-    const ALL: Self = Self { unary: MAX_CALLS, rows: MAX_ROW_STREAMS, standing: MAX_STANDING };
-    const EACH: Self = Self { unary: MAX_CALLS_EACH, rows: MAX_ROW_STREAMS_EACH, standing: MAX_STANDING_EACH };
+    const ALL: Self = Self { unary: MAX_CALLS, rows: MAX_ROW_STREAMS, large: MAX_LARGE, standing: MAX_STANDING };
+    const EACH: Self =
+        Self { unary: MAX_CALLS_EACH, rows: MAX_ROW_STREAMS_EACH, large: MAX_LARGE_EACH, standing: MAX_STANDING_EACH };
 
     fn of(&mut self, kind: Kind) -> &mut usize {
         match kind {
             Kind::Unary => &mut self.unary,
             Kind::Rows => &mut self.rows,
+            Kind::Large => &mut self.large,
             Kind::Standing => &mut self.standing,
         }
     }
@@ -109,7 +112,7 @@ impl Counts {
     }
 
     const fn is_empty(self) -> bool {
-        self.unary + self.rows + self.standing == 0
+        self.unary + self.rows + self.large + self.standing == 0
     }
 }
 
@@ -234,12 +237,16 @@ fn within(limiter: &DefaultDirectRateLimiter, count: u32) -> Result<(), Duration
     let Some(count) = NonZeroU32::new(count) else { return Ok(()) };
     match limiter.check_n(count) {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(not_until)) => Err(not_until.wait_time_from(MonotonicClock.now())),
+        Ok(Err(not_until)) => Err(from_now(&not_until)),
         Err(beyond) => match NonZeroU32::new(beyond.0).map(|all| limiter.check_n(all)) {
-            Some(Ok(Err(not_until))) => Err(not_until.wait_time_from(MonotonicClock.now())),
+            Some(Ok(Err(not_until))) => Err(from_now(&not_until)),
             Some(Ok(Ok(())) | Err(_)) | None => Ok(()),
         },
     }
+}
+
+fn from_now(not_until: &NotUntil<<MonotonicClock as governor::clock::Clock>::Instant>) -> Duration {
+    not_until.wait_time_from(MonotonicClock.now())
 }
 
 /// A call's place among those at hand; gives it up when dropped.
@@ -293,7 +300,7 @@ impl RowPace {
         while let Some(part) = NonZeroU32::new(left.min(most)) {
             match limiter.check_n(part) {
                 Ok(Ok(())) => left -= part.get(),
-                Ok(Err(not_until)) => tokio::time::sleep(not_until.wait_time_from(MonotonicClock.now())).await,
+                Ok(Err(not_until)) => tokio::time::sleep(from_now(&not_until)).await,
                 // A piece of rows may be more than there ever is at once.
                 Err(beyond) => most = beyond.0,
             }
@@ -373,7 +380,10 @@ mod tests {
         assert_eq!(take("late").err(), Some(Busy::Node));
         let unary = admission.take_on(&caller("late"), Allowance::default(), &method(Kind::Unary, 1));
         assert!(unary.is_ok(), "checks go on while all streams are taken");
-        drop((held, others, unary));
+        let list = || admission.take_on(&caller("greedy"), Allowance::default(), &method(Kind::Large, 1));
+        let lists: Vec<Place> = (0..MAX_LARGE_EACH).map(|_| list().expect("room for some")).collect();
+        assert_eq!(list().err(), Some(Busy::Caller));
+        drop((held, others, unary, lists));
         assert!(admission.table.lock().callers.is_empty(), "nobody is remembered who has nothing at hand");
         assert_eq!(admission.table.lock().all.rows, 0);
     }

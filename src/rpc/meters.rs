@@ -192,7 +192,7 @@ impl Drop for CallMeter {
         let (listener, method) = (*listener, name.clone());
         meters.in_flight.get_or_create(&ListenerLabels { listener }).dec();
         // Of a stream it would tell how much its caller had to ask.
-        if *kind == Kind::Unary {
+        if matches!(kind, Kind::Unary | Kind::Large) {
             let took = self.begun.elapsed().as_secs_f64();
             meters.seconds.get_or_create(&MethodLabels { listener, method: method.clone() }).observe(took);
         }

@@ -10,6 +10,27 @@ use super::proto::DESCRIPTORS;
 
 /// Methods whose requests are rows of one stream.
 const ROWS: [&str; 2] = ["SignalService/SubmitSignals", "ScreeningService/CheckSellers"];
+/// Methods whose one request may be answered with megabytes, or after reading many.
+const LARGE: [&str; 18] = [
+    "AuditService/ListAudit",
+    "CaseService/ListCases",
+    "KeyService/ListUsage",
+    "LeadService/ExportLead",
+    "LeadService/FindLeads",
+    "LeadService/GetFunnel",
+    "LeadService/GetRing",
+    "LeadService/ListLeads",
+    "LeadService/OpenLead",
+    "NodeService/GetStatus",
+    "PeerService/GetEntries",
+    "PeerService/GetRoster",
+    "PeerService/ListCheckpoints",
+    "ScreeningService/ListOverrides",
+    "SignalService/ListErasures",
+    "SignalService/ListSignals",
+    "WatchService/ListAlerts",
+    "WatchService/ListWatches",
+];
 /// Methods whose one request is a row.
 const SINGLE_ROWS: [&str; 2] = ["SignalService/SubmitSignal", "ScreeningService/CheckSeller"];
 /// Methods that cost more than a look into memory, in units of one that does not.
@@ -29,6 +50,8 @@ pub(super) enum Kind {
     Unary,
     /// A stream of rows with a stream of what becomes of each.
     Rows,
+    /// One request, an answer that may be large.
+    Large,
     /// A stream that stands for as long as the caller likes.
     Standing,
 }
@@ -60,6 +83,7 @@ impl Methods {
         let named = methods.map(|(package, service, method)| {
             let name = format!("{}/{}", service.name(), method.name());
             let kind = match method.client_streaming() || method.server_streaming() {
+                _ if LARGE.contains(&name.as_str()) => Kind::Large,
                 true if ROWS.contains(&name.as_str()) => Kind::Rows,
                 true => Kind::Standing,
                 false => Kind::Unary,
@@ -90,6 +114,7 @@ mod tests {
         let named =
             |name: &str| methods.known.values().find(|method| &*method.name == name).unwrap_or_else(|| panic!("{name}"));
         assert!(ROWS.iter().all(|name| named(name).kind == Kind::Rows));
+        assert!(LARGE.iter().all(|name| named(name).kind == Kind::Large));
         assert!(SINGLE_ROWS.iter().all(|name| named(name).is_row && named(name).kind == Kind::Unary));
         assert!(COSTS.iter().all(|(name, cost)| named(name).cost == *cost));
         assert_eq!(named("PeerService/FollowFeeds").kind, Kind::Standing);
