@@ -23,7 +23,8 @@ use crate::rpc::{
 use crate::service::{
     AccuracyBoard, AuditTrail, Cases, Ceremonies, CeremonyDesk, CeremonyPace, Deliveries, Eraser, EvidenceShelf,
     FreshnessBoard, HolderBoard, HolderDesk, KeyHolder, KeySecrets, KeyStates, Leads, LocalSecret, NodeState, Overrides,
-    Pseudonymiser, ReloadDesk, Retention, Rings, Screener, ShareBook, ShareVault, Signals, Submitter, Watcher, Watches,
+    Pseudonymiser, ReloadDesk, Retention, Rings, Screener, Searches, ShareBook, ShareVault, Signals, Submitter, WalkBounds,
+    Watcher, Watches,
 };
 
 /// What can fail, opened and compared: the store, the roster, and the keys that it names.
@@ -260,6 +261,8 @@ impl Parts {
             pseudonymiser: pseudonymiser.clone(),
             signals: signals.clone(),
             clock: clock.clone(),
+            searches: Searches::default(),
+            bounds: WalkBounds::default(),
         };
         let leads = Leads {
             store: store.clone(),

@@ -1,5 +1,7 @@
 //! Between the messages of `LeadService` and the words of the domain.
 
+use prost::Message as _;
+
 use super::convert::optional;
 use super::proto::{self, GetRingResponse};
 use crate::domain::{
@@ -10,8 +12,11 @@ use crate::service::{
     FoundLead, Funnel, GoodsTotal, Hub, LeadRecord, Measured, Progress, Reach, Ring, RingSeller, SignalRecord,
 };
 
-/// Signals of one seller that are shown, so that a thousand sellers fit into one answer.
+/// Signals of one seller that are shown.
 const MAX_SIGNALS_SHOWN: usize = 16;
+/// Bytes of signals that are shown beyond the first of each seller: with these, the links and the hubs an answer stays below the 4 MiB
+/// that clients take, whatever members wrote into their statements.
+const MAX_SHOWN_BYTES: usize = 2 * 1_024 * 1_024;
 
 /// How far a walk goes; 0 for what is usual.
 pub(super) fn reach(depth: u32, sellers: u32) -> Reach {
@@ -53,8 +58,9 @@ pub(super) fn ring(ring: &Ring) -> GetRingResponse {
     let link =
         |(a, b, kind): &(usize, usize, IdentifierKind)| proto::RingLink { a: count(*a), b: count(*b), kind: kind.number() };
     let hub = |hub: &Hub| proto::RingHub { kind: hub.kind.number(), seller: hub.seller.map(count), count: count(hub.count) };
+    let mut room = MAX_SHOWN_BYTES;
     GetRingResponse {
-        sellers: ring.sellers.iter().map(seller).collect(),
+        sellers: ring.sellers.iter().map(|of| seller(of, &mut room)).collect(),
         links: ring.links.iter().map(link).collect(),
         hubs: ring.hubs.iter().map(hub).collect(),
         cut: ring.cut,
@@ -93,12 +99,21 @@ fn measured(measured: &Measured) -> proto::MeasuredThreshold {
     }
 }
 
-fn seller(seller: &RingSeller) -> proto::RingSeller {
+fn seller(seller: &RingSeller, room: &mut usize) -> proto::RingSeller {
+    let mut shown: Vec<proto::RingSignal> = Vec::new();
+    for signal in seller.signals.iter().take(MAX_SIGNALS_SHOWN).map(signal) {
+        let bytes = signal.encoded_len();
+        if !shown.is_empty() && bytes > *room {
+            break;
+        }
+        *room = room.saturating_sub(bytes);
+        shown.push(signal);
+    }
     proto::RingSeller {
         depth: count(seller.depth),
         via_seller: seller.via.map(|(from, _)| count(from)),
         via_kind: seller.via.map_or(0, |(_, kind)| kind.number()),
-        signals: seller.signals.iter().take(MAX_SIGNALS_SHOWN).map(signal).collect(),
+        signals: shown,
     }
 }
 
@@ -177,4 +192,67 @@ pub(super) fn funnel(region: Option<&Region>, funnel: Funnel) -> proto::Funnel {
 
 fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::limits::{MAX_NAME_CHARS, MAX_RING_HUBS, MAX_RING_LINKS, MAX_RING_SELLERS};
+    use crate::domain::{Evidence, EvidenceKind, Seq, SignalContent, SignalRef, SignalStatus, Statement, Timestamp};
+
+    /// What gRPC clients take unless they are told otherwise.
+    const CLIENT_BYTES: usize = 4 * 1_024 * 1_024;
+
+    /// A ring of as many sellers as there may be, of each of which so many signals name `brand`.
+    fn ring_of(signals: u64, brand: &str) -> Ring {
+        let statement = Statement {
+            brand: Some(brand.to_owned()),
+            ..Statement::of(Infringement::Other, vec![Evidence::of(EvidenceKind::TestPurchase)])
+        };
+        let feed: crate::domain::FeedId = format!("{}/{}", "m".repeat(32), "g".repeat(32)).parse().expect("valid");
+        let record = |seq| SignalRecord {
+            signal: SignalRef { feed: feed.clone(), seq: Seq::new(seq) },
+            status: SignalStatus::Alleged,
+            recorded_at: Timestamp::from_unix_ms(1),
+            content: SignalContent { kinds: vec![IdentifierKind::Phone; 32], pseudonyms: vec![], statement: statement.clone() },
+            rekeyed: vec![],
+            retraction: None,
+            life: None,
+        };
+        let seller = |_| RingSeller {
+            depth: 8,
+            via: Some((MAX_RING_SELLERS, IdentifierKind::Phone)),
+            signals: (0..signals).map(|n| record(u64::MAX / 2 + n)).collect(),
+        };
+        let links = (0..MAX_RING_SELLERS).flat_map(|a| (a + 1..MAX_RING_SELLERS).map(move |b| (a, b, IdentifierKind::Phone)));
+        let goods = GoodsTotal {
+            total_minor: 0,
+            currency: "EUR".parse().expect("valid"),
+            stated: [].into(),
+            without_rate: [].into(),
+            goods: 0,
+            repeated: 0,
+            unvalued: 0,
+            left_out: 0,
+        };
+        let hub = |_| Hub { kind: IdentifierKind::Email, seller: Some(MAX_RING_SELLERS), count: usize::MAX };
+        Ring {
+            sellers: (0..MAX_RING_SELLERS).map(seller).collect(),
+            links: links.take(MAX_RING_LINKS).collect(),
+            hubs: (0..MAX_RING_HUBS).map(hub).collect(),
+            cut: true,
+            goods,
+            thresholds: vec![],
+        }
+    }
+
+    #[test]
+    fn a_ring_fits_into_an_answer_whatever_members_wrote() {
+        let answer = ring(&ring_of(20, &"牌".repeat(MAX_NAME_CHARS)));
+        assert!(answer.encoded_len() < CLIENT_BYTES, "{}", answer.encoded_len());
+        assert!(answer.sellers.iter().all(|seller| !seller.signals.is_empty()), "each seller can be named");
+        assert_eq!(answer.sellers[0].signals.len(), MAX_SIGNALS_SHOWN);
+        let usual = ring(&ring_of(3, "Outlet"));
+        assert!(usual.sellers.iter().all(|seller| seller.signals.len() == 3), "what fits is shown whole");
+    }
 }

@@ -1,4 +1,9 @@
+use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use tokio::sync::Semaphore;
 
 /// Work of this node ended with a panic. A fault of the program: trying again does not help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -10,6 +15,37 @@ impl Panicked {
     #[must_use]
     pub const fn code(self) -> &'static str {
         "PANICKED"
+    }
+}
+
+/// Searches under way: each reads much, so that of many at once every check would get a small share of the processors. As many as there
+/// are processors are under way, the others wait. Clones count together.
+#[derive(Clone)]
+pub struct Searches(Arc<Semaphore>);
+
+impl Default for Searches {
+    fn default() -> Self {
+        Self::at_once(available_parallelism().map_or(1, NonZero::get))
+    }
+}
+
+impl Searches {
+    fn at_once(count: usize) -> Self {
+        Self(Arc::new(Semaphore::new(count)))
+    }
+
+    /// Runs `work` in its turn. One that nobody waits for any more is not begun; one that has begun keeps its place until it ends, so
+    /// that no more are under way than there are places, however often a caller begins and leaves.
+    ///
+    /// # Errors
+    /// [`Panicked`], which is logged.
+    pub(super) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Panicked> {
+        let place = self.0.clone().acquire_owned().await.map_err(|_| Panicked)?;
+        off_thread(move || {
+            let _place = place;
+            work()
+        })
+        .await
     }
 }
 
@@ -35,6 +71,8 @@ pub(super) fn contained<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
 
     #[tokio::test]
@@ -42,5 +80,33 @@ mod tests {
         assert_eq!(off_thread(|| 7).await, Ok(7));
         assert_eq!(off_thread(|| -> u8 { panic!("in a test") }).await, Err(Panicked));
         assert_eq!(contained(|| -> u8 { panic!("in a test") }), Err(Panicked));
+    }
+
+    #[tokio::test]
+    async fn a_search_that_nobody_waits_for_keeps_its_place_until_it_ends_and_one_that_waits_gives_up_its_own() {
+        let searches = Searches::at_once(1);
+        let (ends, ended) = mpsc::channel::<()>();
+        let (begins, begun) = tokio::sync::oneshot::channel();
+        let first = searches.clone();
+        let left = tokio::spawn(async move {
+            first
+                .run(move || {
+                    begins.send(()).expect("somebody waits");
+                    ended.recv().expect("told to end");
+                })
+                .await
+        });
+        begun.await.expect("it begins");
+        left.abort();
+        assert!(left.await.expect_err("left").is_cancelled());
+        let mut second = Box::pin(searches.run(|| 2));
+        let mut third = Box::pin(searches.run(|| 3));
+        let waiting = (futures_util::poll!(&mut second), futures_util::poll!(&mut third));
+        assert!(waiting.0.is_pending() && waiting.1.is_pending(), "the first is under way, though nobody waits for it");
+        drop(second);
+        ends.send(()).expect("it waits");
+        assert_eq!(third.await, Ok(3));
+        assert_eq!(searches.run(|| -> u8 { panic!("in a test") }).await, Err(Panicked));
+        assert_eq!(searches.run(|| 4).await, Ok(4), "a panic gives its place back");
     }
 }

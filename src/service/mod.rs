@@ -39,7 +39,7 @@ mod worker;
 
 pub use accuracy::{Accuracy, AccuracyBoard};
 pub use audit::AuditTrail;
-pub use blocking::Panicked;
+pub use blocking::{Panicked, Searches};
 pub use cases::{CaseError, CasePage, CaseRecord, CaseReference, CaseSignal, Cases, MarkerDraft, OpenedDispute};
 pub use deadlines::{Deadline, Deadlines, Ending};
 pub use deliveries::{AlertSink, DELIVERY_TIMEOUT, Deliveries, DeliveryError, DeliveryStatus};
@@ -63,7 +63,7 @@ pub use record::SignalRecord;
 pub use reference::{Reference, SealedReference};
 pub use reloading::{ReloadDesk, ReloadRefusal, ReloadWish};
 pub use retention::{Retention, Swept};
-pub use rings::{Hub, Reach, Ring, RingQuery, RingSeller, RingStart, Rings};
+pub use rings::{Hub, Reach, Ring, RingQuery, RingSeller, RingStart, Rings, WalkBounds};
 pub use screen::{Answer, MarkerMatch, MatchedIdentifier, OverrideMatch, PastCheck, ScreenError, Screener, SignalMatch};
 pub use shared_keys::HolderDesk;
 pub use signals::{Rekeyed, SignalError, SignalPage, Signals, Target, Withdrawal};

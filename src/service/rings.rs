@@ -1,6 +1,6 @@
 //! Rings: sellers who are linked by strong identifiers that they share. Computed from the index when somebody asks, and kept nowhere.
 //!
-//! A walk over sellers and identifiers in turn, breadth first, bounded in depth, in sellers and in what it reads. An identifier that
+//! A walk over sellers and identifiers in turn, breadth first, bounded in depth, in sellers and in what it reads and keeps. An identifier that
 //! more sellers have than the policy's limit is a *hub* (a forwarding agent, a shared host, a placeholder): it is named and links
 //! nobody. Weak identifiers and those of victims link nobody either, and signals count as in a check: live, and of members that
 //! take part.
@@ -16,13 +16,15 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use super::blocking::off_thread;
+use super::blocking::Searches;
 use super::cases::CaseError;
 use super::freshness::rests_on;
 use super::goods::{GoodsTotal, Measured};
 use super::record::{Reader, SignalRecord};
 use super::{FreshnessBoard, Pseudonymiser, Signals};
-use crate::domain::limits::{MAX_RING_DEPTH, MAX_RING_SELLERS};
+use crate::domain::limits::{
+    MAX_RING_DEPTH, MAX_RING_HUBS, MAX_RING_LINKS, MAX_RING_READS, MAX_RING_SELLERS, MAX_RING_SIGNALS,
+};
 use crate::domain::{
     Audience, Clock, Currency, FeedId, FieldError, Identifier, IdentifierKind, KeyId, MarkerKind, Pseudonym, PseudonymSet,
     Rates, SignalRef, Strength, Thresholds,
@@ -33,7 +35,8 @@ use crate::store::{FreshnessRecord, Position, Store, StoreError};
 /// Signals of one seller that are read before an identifier counts as a hub unread: members flag the same store several times.
 const SIGNALS_A_SELLER: usize = 4;
 
-/// Finds rings.
+/// Finds rings. Clones share all but the bounds.
+#[derive(Clone)]
 pub struct Rings {
     /// What is walked over.
     pub store: Arc<Store>,
@@ -47,6 +50,29 @@ pub struct Rings {
     pub signals: Arc<Signals>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
+    /// Who walks in their turn; searches for leads, too.
+    pub searches: Searches,
+    /// What a walk takes at most.
+    pub bounds: WalkBounds,
+}
+
+/// What a walk takes at most, whatever members have put in its way. Where one is reached the ring is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WalkBounds {
+    /// Signals in the ring.
+    pub signals: usize,
+    /// Entries read.
+    pub reads: usize,
+    /// Links in the ring.
+    pub links: usize,
+    /// Hubs that are named.
+    pub hubs: usize,
+}
+
+impl Default for WalkBounds {
+    fn default() -> Self {
+        Self { signals: MAX_RING_SIGNALS, reads: MAX_RING_READS, links: MAX_RING_LINKS, hubs: MAX_RING_HUBS }
+    }
 }
 
 /// Where a walk begins, how far it goes, and what its goods are measured by.
@@ -111,7 +137,7 @@ pub struct Ring {
     pub links: BTreeSet<(usize, usize, IdentifierKind)>,
     /// Identifiers that too many sellers have.
     pub hubs: Vec<Hub>,
-    /// There are more sellers, or links beyond the depth.
+    /// There are more sellers, or links beyond the depth; or more was in the way than a walk takes.
     pub cut: bool,
     /// What the goods of its sellers come to.
     pub goods: GoodsTotal,
@@ -154,8 +180,9 @@ impl Ring {
         store: &Store,
         reader: &Reader<'_>,
         freshness: &FreshnessRecord,
+        bounds: WalkBounds,
     ) -> Result<Self, StoreError> {
-        let mut walk = Walk::new(store, reader, freshness, reach);
+        let mut walk = Walk::new(store, reader, freshness, reach, bounds);
         walk.meet(record, None, 0);
         walk.run()
     }
@@ -187,17 +214,17 @@ impl Rings {
             }
         };
         let (store, directory, clock) = (self.store.clone(), self.directory.clone(), self.clock.clone());
-        let freshness = self.freshness.fresh();
+        let (freshness, bounds) = (self.freshness.fresh(), self.bounds);
         let walk = move || {
             let reader = Reader::new(&store, &directory, &*clock);
             let rates = &reader.roster().policy.rates;
             let currency = query.currency.unwrap_or(rates.base);
-            let mut walk = Walk::new(&store, &reader, &freshness, &query.reach);
+            let mut walk = Walk::new(&store, &reader, &freshness, &query.reach, bounds);
             record.into_iter().for_each(|record| walk.meet(record, None, 0));
             walk.queue.extend(start.into_iter().map(|(kind, pseudonyms)| Step { from: None, kind, pseudonyms, depth: 0 }));
             Ok::<_, StoreError>(walk.run()?.valued(currency, &query.thresholds, rates))
         };
-        Ok(off_thread(walk).await??)
+        Ok(self.searches.run(walk).await??)
     }
 }
 
@@ -252,17 +279,25 @@ struct Walk<'a> {
     read: HashSet<SignalRef>,
     queue: VecDeque<Step>,
     reach: &'a Reach,
+    /// Of `reads` what is left.
+    bounds: WalkBounds,
 }
 
 impl<'a> Walk<'a> {
-    fn new(store: &'a Store, reader: &'a Reader<'a>, freshness: &'a FreshnessRecord, reach: &'a Reach) -> Self {
+    fn new(
+        store: &'a Store,
+        reader: &'a Reader<'a>,
+        freshness: &'a FreshnessRecord,
+        reach: &'a Reach,
+        bounds: WalkBounds,
+    ) -> Self {
         let goods = GoodsTotal::nothing(reader.roster().policy.rates.base);
         let (sellers, hubs, thresholds) = (Vec::new(), Vec::new(), Vec::new());
         let ring = Ring { sellers, links: BTreeSet::new(), hubs, cut: false, goods, thresholds };
         let (places, seen, read, queue) = (Sellers::default(), HashSet::new(), HashSet::new(), VecDeque::new());
         let in_use = reader.roster().keys.iter().filter(|key| key.state.is_in_use());
         let keys = in_use.map(|key| &key.id).collect();
-        Self { store, reader, freshness, keys, ring, places, seen, read, queue, reach }
+        Self { store, reader, freshness, keys, ring, places, seen, read, queue, reach, bounds }
     }
 
     fn run(mut self) -> Result<Ring, StoreError> {
@@ -295,9 +330,14 @@ impl<'a> Walk<'a> {
         let (named, skipped) = self.named(step, limit * SIGNALS_A_SELLER);
         let count = named.len().saturating_add(skipped);
         if count > limit * SIGNALS_A_SELLER {
-            self.ring.hubs.push(Hub { kind: step.kind, seller: step.from, count });
+            self.name_hub(step, count);
             return Ok(());
         }
+        let Some(reads) = self.bounds.reads.checked_sub(named.len()) else {
+            self.ring.cut = true;
+            return Ok(());
+        };
+        self.bounds.reads = reads;
         let mut records = Vec::with_capacity(count);
         for signal in named {
             let record = self.reader.signal(signal)?;
@@ -307,7 +347,7 @@ impl<'a> Walk<'a> {
         records.sort_by_key(|record| Reverse(record.content.pseudonyms.len() + record.rekeyed.len()));
         let sellers = self.count_sellers(&records);
         if sellers > limit {
-            self.ring.hubs.push(Hub { kind: step.kind, seller: step.from, count: sellers });
+            self.name_hub(step, sellers);
             return Ok(());
         }
         for record in records {
@@ -315,6 +355,14 @@ impl<'a> Walk<'a> {
             self.meet(record, step.from.map(|from| (from, step.kind)), depth);
         }
         Ok(())
+    }
+
+    fn name_hub(&mut self, step: &Step, count: usize) {
+        if self.ring.hubs.len() == self.bounds.hubs {
+            self.ring.cut = true;
+            return;
+        }
+        self.ring.hubs.push(Hub { kind: step.kind, seller: step.from, count });
     }
 
     /// The signals that the index names, each once under however many keys, and how many it names beyond.
@@ -358,6 +406,11 @@ impl<'a> Walk<'a> {
 
     /// Takes a signal into the ring, and what it names into the queue.
     fn meet(&mut self, record: SignalRecord, via: Option<(usize, IdentifierKind)>, depth: usize) {
+        let is_new = !self.read.contains(&record.signal);
+        if is_new && self.read.len() == self.bounds.signals {
+            self.ring.cut = true;
+            return;
+        }
         let known_by = self.known_by(&record);
         let place = match self.places.find(&known_by) {
             Some(place) => place,
@@ -375,11 +428,17 @@ impl<'a> Walk<'a> {
         if let Some((from, kind)) = via
             && from != place
         {
-            self.ring.links.insert((from.min(place), from.max(place), kind));
+            let link = (from.min(place), from.max(place), kind);
+            if self.ring.links.len() < self.bounds.links || self.ring.links.contains(&link) {
+                self.ring.links.insert(link);
+            } else {
+                self.ring.cut = true;
+            }
         }
-        if !self.read.insert(record.signal.clone()) {
+        if !is_new {
             return;
         }
+        self.read.insert(record.signal.clone());
         let depth = self.ring.sellers[place].depth;
         let named = under_all_keys(&record.content.kinds, self.sets(&record));
         let steps: Vec<Step> = named.map(|(kind, pseudonyms)| Step { from: Some(place), kind, pseudonyms, depth }).collect();

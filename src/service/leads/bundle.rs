@@ -8,7 +8,6 @@ use super::{LeadRecord, Leads};
 use crate::domain::limits::MAX_BUNDLE_ENTRIES;
 use crate::domain::{FeedId, MemberId, Seq, SignalRef, Timestamp};
 use crate::feed::{EntryBytes, Leaf, write_proof};
-use crate::service::blocking::off_thread;
 use crate::service::cases::CaseError;
 use crate::store::{Store, StoreError};
 
@@ -63,7 +62,7 @@ impl Leads {
             let lead = record.lead.name().clone();
             Ok::<_, StoreError>(Bundle { lead, roster, made_at, made_by, entries, cut })
         };
-        Ok(off_thread(gather).await??)
+        Ok(self.rings.searches.run(gather).await??)
     }
 }
 

@@ -6,12 +6,11 @@ use super::{Leads, amount, leads_on};
 use crate::domain::{FeedId, FieldError, MemberId, Region, Seq, SignalRef, Thresholds};
 use crate::feed::{Body, Entry, Leaf};
 use crate::membership::Directory;
-use crate::service::blocking::off_thread;
 use crate::service::cases::CaseError;
 use crate::service::freshness::rests_on;
 use crate::service::goods::{GoodsTotal, Measured};
 use crate::service::record::{Reader, SignalRecord};
-use crate::service::rings::{Reach, Ring};
+use crate::service::rings::{Reach, Ring, WalkBounds};
 use crate::store::{FreshnessRecord, Store, StoreError};
 
 /// Entries looked at for one page of a search: a tenth of a second where nothing is found.
@@ -66,7 +65,7 @@ impl Leads {
             return Err(FieldError::new("THRESHOLD_COUNT", "thresholds", "give at least one rule to measure by").into());
         }
         let (store, directory, clock) = (self.store.clone(), self.directory.clone(), self.clock.clone());
-        let freshness = self.rings.freshness.fresh();
+        let (freshness, bounds) = (self.rings.freshness.fresh(), self.rings.bounds);
         let search = move || {
             let reader = Reader::new(&store, &directory, &*clock);
             let roster = reader.roster();
@@ -80,6 +79,7 @@ impl Leads {
                 freshness: &freshness,
                 reach: &reach,
                 thresholds: &thresholds,
+                bounds,
                 seen,
                 looked_at: 0,
                 walks: 0,
@@ -93,7 +93,7 @@ impl Leads {
             }
             Ok(FoundPage { found: search.found, next: None })
         };
-        off_thread(search).await?
+        self.rings.searches.run(search).await?
     }
 }
 
@@ -105,6 +105,7 @@ struct Search<'a> {
     freshness: &'a FreshnessRecord,
     reach: &'a Reach,
     thresholds: &'a Thresholds,
+    bounds: WalkBounds,
     /// Signals of rings that were walked.
     seen: BTreeSet<SignalRef>,
     looked_at: usize,
@@ -166,7 +167,7 @@ impl Search<'_> {
 
     fn walk(&mut self, record: SignalRecord) -> Result<Ring, StoreError> {
         self.walks += 1;
-        Ring::around(record, self.reach, self.store, self.reader, self.freshness)
+        Ring::around(record, self.reach, self.store, self.reader, self.freshness, self.bounds)
     }
 }
 

@@ -4,7 +4,7 @@ use super::leads::goods;
 use super::rekeying::{destroy_old_key, replace_key, say, sets};
 use super::world::{World, allegation, identifier, marker, named};
 use crate::domain::{IdentifierKind, MarkerKind, MarkerReason, PseudonymSet, Strength, Thresholds};
-use crate::service::{CaseError, Reach, Ring, RingQuery, RingStart};
+use crate::service::{CaseError, Reach, Ring, RingQuery, RingStart, Rings, WalkBounds};
 
 fn query(start: RingStart, depth: usize, sellers: usize) -> RingQuery {
     let reach = Reach { depth, sellers, audience: None };
@@ -56,6 +56,43 @@ async fn a_ring_has_paths_and_names_its_hubs() {
     acme.cases.mark(marker).await.expect("durable");
     let found = ring(&world, RingStart::Identifiers(vec![named("shop-0.example")])).await;
     assert_eq!(found.sellers.len(), 1, "a victim's phone links nobody");
+}
+
+#[tokio::test]
+async fn what_a_member_puts_in_the_way_of_a_walk_cuts_the_ring_and_makes_it_no_larger() {
+    let mut world = World::new(&["acme"]).await;
+    world.amend(|roster| roster.policy.hub_sellers = 5).await;
+    let phone = |n: usize| identifier(IdentifierKind::Phone, &format!("+861380013{n:04}"));
+    let agent = || identifier(IdentifierKind::Email, "agent@forwarding.example");
+    let shop = |n: usize, case: usize, more: Vec<crate::domain::Identifier>| {
+        let mut stated = allegation(&format!("shop-{n}.example"), case);
+        stated.identifiers.extend(more);
+        stated
+    };
+    // 0, 1 and 2 share a phone, and each is at an agent; 0 is said to have many more phones.
+    let linked = (0..3).map(|n| shop(n, 0, vec![phone(0), agent()]));
+    let customers = (3..10).map(|n| shop(n, 0, vec![agent()]));
+    let flood = (1..9).map(|case| shop(0, case, vec![phone(case)]));
+    world.node("acme").submit_all(linked.chain(customers).chain(flood)).await;
+    let rings = &world.node("acme").leads.rings;
+    let within = async |change: &dyn Fn(&mut WalkBounds)| {
+        let mut bounds = WalkBounds::default();
+        change(&mut bounds);
+        let rings = Rings { bounds, ..Rings::clone(rings) };
+        let found = rings.ring(query(RingStart::Identifiers(vec![named("shop-0.example")]), 8, 1_000)).await.expect("found");
+        let signals = found.sellers.iter().map(|seller| seller.signals.len()).sum::<usize>();
+        assert!(found.sellers.iter().all(|seller| !seller.signals.is_empty()), "each seller can be named");
+        (found.sellers.len(), signals, found.links.len(), found.hubs.len(), found.cut)
+    };
+    assert_eq!(within(&|_| ()).await, (3, 11, 2, 1, false));
+    assert_eq!(within(&|bounds| bounds.signals = 11).await, (3, 11, 2, 1, false));
+    let (_, signals, _, _, cut) = within(&|bounds| bounds.signals = 10).await;
+    assert_eq!((signals, cut), (10, true));
+    assert_eq!(within(&|bounds| bounds.links = 1).await, (3, 11, 1, 1, true));
+    assert_eq!(within(&|bounds| bounds.hubs = 0).await, (3, 11, 2, 0, true));
+    // Nine signals of the first shop are read, and then no more than is left.
+    assert_eq!(within(&|bounds| bounds.reads = 9).await, (1, 9, 0, 0, true));
+    assert_eq!(within(&|bounds| bounds.reads = 0).await, (0, 0, 0, 0, true));
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use crate::pseudonym::{HmacKey, PseudonymCache, deal};
 use crate::service::{
     AccuracyBoard, Answer, Cases, Ceremonies, CeremonyDesk, CeremonyPace, Eraser, FreshnessBoard, HolderBoard, HolderDesk,
     KeyHolder, KeySecrets, Leads, LocalSecret, MarkerDraft, Overrides, Pseudonymiser, Receipt, Retention, Rings, ScreenError,
-    Screener, ShareBook, Signals, SubmitError, Submitter, Watcher, Watches, dealt_record,
+    Screener, Searches, ShareBook, Signals, SubmitError, Submitter, WalkBounds, Watcher, Watches, dealt_record,
 };
 use crate::store::{Import, Options, Store};
 
@@ -226,6 +226,8 @@ impl World {
             pseudonymiser: pseudonymiser.clone(),
             signals: signals.clone(),
             clock: clock.clone(),
+            searches: Searches::default(),
+            bounds: WalkBounds::default(),
         });
         let leads = Leads {
             store: store.clone(),
