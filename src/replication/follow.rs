@@ -244,3 +244,54 @@ impl Backoff {
         pause / 2 + pause / 2 * share / u32::from(u8::MAX)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::EntropyError;
+    use crate::replication::Misbehaviour;
+
+    /// Draws the same byte for ever, or nothing.
+    struct Draws(Option<u8>);
+
+    impl Entropy for Draws {
+        fn fill(&self, out: &mut [u8]) -> Result<(), EntropyError> {
+            out.fill(self.0.ok_or(EntropyError)?);
+            Ok(())
+        }
+    }
+
+    fn backoff(drawn: Option<u8>) -> Backoff {
+        let pace = Pace::default();
+        Backoff { pace, next: pace.backoff_first, entropy: Arc::new(Draws(drawn)) }
+    }
+
+    fn fails(progress: bool) -> Outcome {
+        Outcome { error: SessionError::Ended, progress }
+    }
+
+    #[test]
+    fn a_peer_is_dialled_less_and_less_often_and_soon_again_after_it_was_good_for_something() {
+        let mut backoff = backoff(Some(u8::MAX));
+        let mut pauses =
+            |count: usize, progress| -> Vec<u128> { (0..count).map(|_| backoff.after(&fails(progress)).as_millis()).collect() };
+        assert_eq!(pauses(9, false), [200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000]);
+        assert_eq!(pauses(2, false), [30_000, 30_000]);
+        assert_eq!(pauses(2, true), [200, 200]);
+        assert_eq!(pauses(2, false), [400, 800]);
+    }
+
+    #[test]
+    fn a_peer_that_misbehaves_is_dialled_as_seldom_as_any_however_much_it_was_good_for() {
+        let mut backoff = backoff(Some(u8::MAX));
+        let misbehaved = Outcome { error: Misbehaviour::Gap.into(), progress: true };
+        assert_eq!(backoff.after(&misbehaved), Duration::from_secs(30));
+        assert_eq!(backoff.after(&fails(false)), Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_pause_is_between_one_half_and_all_and_all_of_it_without_random_bytes() {
+        let first = |drawn| backoff(drawn).after(&fails(false)).as_millis();
+        assert_eq!([first(Some(0)), first(Some(51)), first(Some(255)), first(None)], [100, 120, 200, 200]);
+    }
+}

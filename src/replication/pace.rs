@@ -47,3 +47,14 @@ impl Pace {
         self.heartbeat.saturating_mul(3)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_heartbeat_is_listened_to_that_comes_a_little_early_and_no_more() {
+        let pace = Pace::default();
+        assert!(pace.allowance() < pace.heartbeat && pace.allowance() * 2 > pace.heartbeat);
+    }
+}

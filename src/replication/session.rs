@@ -580,3 +580,22 @@ impl<'a> Session<'a> {
         Ok(self.ctx.quarantine(proof).await?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_a_peer_can_cause_is_done_once_in_a_while_however_often_it_asks() {
+        let mut allowance = Allowance::new(Duration::from_secs(7));
+        assert_eq!([allowance.is_due(), allowance.is_due()], [true, false]);
+        advance(Duration::from_millis(6_999)).await;
+        assert!(!allowance.is_due());
+        advance(Duration::from_millis(1)).await;
+        assert_eq!([allowance.is_due(), allowance.is_due()], [true, false]);
+        advance(Duration::from_secs(700)).await;
+        assert_eq!([allowance.is_due(), allowance.is_due()], [true, false], "what was not used is not saved up");
+    }
+}

@@ -124,3 +124,24 @@ async fn take_content(
     tracing::warn!(code = "CONTENT_MISSING", %feed, %peer, filled, "entries had come without their content; the peer had it");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_peer_does_not_have_is_asked_for_less_and_less_often_but_never_given_up() {
+        let mut upkeep = Upkeep::new(Duration::from_secs(10), Duration::from_secs(60));
+        let receipt = || Question::Receipt("acme/all".parse().expect("valid"));
+        assert!(upkeep.is_due(receipt()));
+        for wait in [10, 20, 40, 60, 60].map(Duration::from_secs) {
+            advance(wait - Duration::from_millis(1)).await;
+            assert!(!upkeep.is_due(receipt()), "before {wait:?}");
+            advance(Duration::from_millis(1)).await;
+            assert!(upkeep.is_due(receipt()), "after {wait:?}");
+        }
+        assert!(upkeep.is_due(Question::Content("acme/all".parse().expect("valid"))), "another question has its own wait");
+    }
+}

@@ -1,39 +1,16 @@
 //! A node on threads of its own, so that what it logs is kept apart from what the others of the process log.
 
-use std::io;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use countermark::daemon::{Listeners, Node, StartError};
-use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
-use tracing::{Dispatch, Level};
 
+use super::log::Log;
 use super::{Alliance, eventually};
 
-/// What one node has logged, as the JSON lines that it would write to standard error.
-#[derive(Clone, Default)]
-pub struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 impl Log {
-    pub fn lines(&self) -> Vec<Value> {
-        let text = String::from_utf8(self.0.lock().clone()).expect("text");
-        text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
-    }
-
     /// Warnings and errors that name `code`, as their own or as the reason that they give.
     pub fn naming(&self, code: &str) -> Vec<Value> {
         let is_word = |text: &str| text.split(|c: char| !c.is_ascii_uppercase() && c != '_').any(|word| word == code);
@@ -69,10 +46,7 @@ impl Alliance {
     /// Starts `id`'s node with a log of its own, on `listeners` or on its own addresses again.
     pub async fn start_logged(&self, id: &str, listeners: Option<Listeners>) -> Result<LoggedNode, StartError> {
         let log = Log::default();
-        let writer = log.clone();
-        let subscriber =
-            tracing_subscriber::fmt().json().with_max_level(Level::INFO).with_writer(move || writer.clone()).finish();
-        let dispatch = Dispatch::new(subscriber);
+        let dispatch = log.dispatch();
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()

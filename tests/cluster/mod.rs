@@ -4,6 +4,7 @@
 
 pub mod evidence;
 pub mod front;
+pub mod log;
 pub mod logged;
 pub mod ports;
 pub mod program;

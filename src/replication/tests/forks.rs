@@ -1,8 +1,14 @@
 //! Members that signed two histories, and members that lost one.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+
 use super::world::*;
-use crate::domain::{FeedId, Timestamp};
-use crate::replication::OwnFeeds;
+use crate::domain::{FeedId, Seq, Timestamp};
+use crate::feed::Leaf;
+use crate::replication::judge::{Offered, Opener, Verdict, judge, weigh};
+use crate::replication::{ForkParts, Heads, OwnFeeds};
 use crate::store::{FeedState, Piece, Restoration, Store, StoreError};
 
 fn is_quarantined(node: &Node, feed: &FeedId) -> bool {
@@ -262,6 +268,7 @@ async fn a_store_that_was_put_back_waits_for_the_member_that_is_away() {
         world.node("b").append("all", n..n + 1).await;
         world.until("b is heard", |w| w.node("a").size("b/all") == n + 1).await;
         assert_eq!(world.node("a").store.feed_state(&feed("a/all")), FeedState::Unconfirmed);
+        assert!(world.node("a").store.is_restored(), "it would wait after another start, too");
     }
     let refused = world.node("a").store.append(vec![signal("all", 99)]).await.expect("an outcome");
     assert_eq!(refused[0], Err(StoreError::OwnFeedUnconfirmed));
@@ -283,4 +290,63 @@ async fn backup_of(store: &Store) -> Vec<Piece> {
     }
     pieces.push(store.end_backup(&mut backup).await.expect("ends"));
     pieces
+}
+
+fn opener(node: &Node) -> Opener {
+    Opener { alliance: alliance(), roster: node.directory.roster(), me: node.directory.member().clone() }
+}
+
+#[tokio::test]
+async fn what_a_peer_shows_many_times_is_looked_at_once_and_each_thing_that_is_wrong_is_told() {
+    let world = two_histories(4, 2, 7).await;
+    world.heal("b", "c");
+    let forked = feed("a/all");
+    world.until("b proves it", |w| is_quarantined(w.node("b"), &forked)).await;
+    let (b, d) = (world.node("b"), world.node("d"));
+    let proof = || -> ForkParts { b.store.forks().remove(0).1.into() };
+    let found = |node: &Node, heads: Heads, once_signed: &[(&str, u64)]| {
+        let once_signed: BTreeMap<_, _> = once_signed.iter().map(|(name, size)| (feed(name), Seq::new(*size))).collect();
+        let found = judge(&node.store, &opener(node), heads, &once_signed).expect("read");
+        let told: BTreeSet<_> = found.complaints.iter().map(|complaint| complaint.code()).collect();
+        assert_eq!(told.len(), found.complaints.len(), "each once");
+        (found.forks.len(), found.stale.len(), told.into_iter().collect::<Vec<_>>())
+    };
+    let forks = |count: usize| Heads { checkpoints: vec![], forks: std::iter::repeat_with(proof).take(count).collect() };
+    assert_eq!(found(d, forks(1), &[]), (1, 0, vec![]));
+    assert_eq!(found(d, forks(3), &[]), (1, 0, vec!["CHECKPOINT_REPEATED"]));
+    assert_eq!(found(b, forks(1), &[]), (0, 0, vec![]), "it is known");
+    // Each as often as it likes, and all that is wrong with it.
+    let mut broken = proof();
+    broken.leaf_hashes.clear();
+    broken.frontier.clear();
+    let garbage = Bytes::from_static(b"no checkpoint");
+    let heads = Heads { checkpoints: vec![garbage.clone(), garbage], forks: vec![broken.clone(), broken] };
+    let (none, stale, told) = found(d, heads, &[("c/all", 1)]);
+    assert_eq!((none, stale, told.len()), (0, 1, 3), "{told:?}");
+    // What its own node still shows of a feed is not lost.
+    world.node("c").append("all", 0..3).await;
+    let shown =
+        || Heads { checkpoints: vec![world.node("c").store.feed(&feed("c/all")).expect("held").checkpoint], forks: vec![] };
+    assert_eq!(found(d, shown(), &[("c/all", 3)]), (0, 0, vec![]));
+    assert_eq!(found(d, shown(), &[("c/all", 4)]), (0, 1, vec!["CHECKPOINT_STALE"]));
+}
+
+#[tokio::test]
+async fn a_batch_beyond_what_is_held_is_a_gap_and_one_from_there_on_is_taken() {
+    let world = two_histories(4, 2, 7).await;
+    let forked = feed("a/all");
+    let (b, d) = (world.node("b"), world.node("d"));
+    let offered = |size: u64| {
+        let batch = b.store.batch_after(&forked, Seq::new(size)).expect("read").expect("there is more");
+        let entries = batch.leaves.iter().map(|leaf: &Leaf| leaf.bytes().expect("an entry").bytes().clone()).collect();
+        Offered::open(&opener(b), &forked, batch.first, entries, vec![], batch.checkpoint).expect("signed")
+    };
+    let verdict = |offered: &Offered| match weigh(&d.store, &opener(d), offered).expect("read") {
+        Verdict::Gap { held } => format!("gap after {}", held.get()),
+        Verdict::Take(_) => "take".to_owned(),
+        Verdict::Held(_) => "held".to_owned(),
+        Verdict::Mismatch(_) | Verdict::Refuse(_) => "refuse".to_owned(),
+    };
+    assert_eq!(verdict(&offered(4)), "gap after 0");
+    assert_eq!(verdict(&offered(0)), "take");
 }
