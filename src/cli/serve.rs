@@ -1,8 +1,5 @@
 //! `serve`.
 
-use std::num::NonZero;
-use std::thread::available_parallelism;
-
 use tokio::runtime::Builder;
 
 use super::arguments::ServeArguments;
@@ -11,11 +8,11 @@ use super::{Environment, wait_on};
 use crate::daemon;
 use crate::domain::limits::READERS_PER_PROCESSOR;
 use crate::replication::OwnFeeds;
+use crate::service::processors;
 
 pub(super) fn run(arguments: &ServeArguments, environment: &Environment) -> Result<Outcome, Failure> {
-    let processors = available_parallelism().map_or(1, NonZero::get);
     let mut threads = Builder::new_multi_thread();
-    threads.worker_threads(processors).max_blocking_threads(READERS_PER_PROCESSOR * processors).enable_all();
+    threads.worker_threads(processors()).max_blocking_threads(READERS_PER_PROCESSOR * processors()).enable_all();
     wait_on(&mut threads, async {
         daemon::serve(arguments.config.as_deref(), own_feeds(arguments), &environment.variables).await?;
         Ok(Outcome::Done)

@@ -23,7 +23,7 @@ use crate::rpc::{
 use crate::service::{
     AccuracyBoard, AuditTrail, Cases, Ceremonies, CeremonyDesk, CeremonyPace, Deliveries, Eraser, EvidenceShelf,
     FreshnessBoard, HolderBoard, HolderDesk, KeyHolder, KeySecrets, KeyStates, Leads, LocalSecret, NodeState, Overrides,
-    Pseudonymiser, ReloadDesk, Retention, Rings, Screener, Searches, ShareBook, ShareVault, Signals, Submitter, WalkBounds,
+    Pseudonymiser, ReloadDesk, Retention, Rings, Screener, ShareBook, ShareVault, Signals, Submitter, Turns, WalkBounds,
     Watcher, Watches,
 };
 
@@ -261,7 +261,7 @@ impl Parts {
             pseudonymiser: pseudonymiser.clone(),
             signals: signals.clone(),
             clock: clock.clone(),
-            searches: Searches::default(),
+            searches: Turns::default(),
             bounds: WalkBounds::default(),
         };
         let leads = Leads {

@@ -8,7 +8,6 @@
 //! (`countermark bench --soak`).
 
 use std::future::Future;
-use std::num::NonZero;
 use std::pin::Pin;
 use std::sync::LazyLock;
 use std::task::{Context, Poll};
@@ -22,15 +21,15 @@ use tonic::{Code, Request, Status, Streaming};
 use super::admission::RowPace;
 use super::fault::Fault;
 use crate::domain::limits::{MAX_CHUNK_BYTES, MAX_ROWS_IN_FLIGHT, MAX_ROWS_PER_CHUNK, ROW_READERS_PER_PROCESSOR};
+use crate::service::processors;
 use crate::store::{actor, on_behalf_of};
 
 /// The threads: as many as the machine has processors, which the system's scheduler divides fairly between them and the others, and a few
 /// that wait for the disk. More of these would take the processors from all others, and each keeps memory of its own.
 static WORKERS: LazyLock<Runtime> = LazyLock::new(|| {
-    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let readers = ROW_READERS_PER_PROCESSOR * processors;
+    let readers = ROW_READERS_PER_PROCESSOR * processors();
     let mut workers = Builder::new_multi_thread();
-    workers.worker_threads(processors).max_blocking_threads(readers).thread_name("rows").enable_all();
+    workers.worker_threads(processors()).max_blocking_threads(readers).thread_name("rows").enable_all();
     workers.build().expect("the system has threads for a program that has just been called upon")
 });
 

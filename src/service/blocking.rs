@@ -3,7 +3,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Work of this node ended with a panic. A fault of the program: trying again does not help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -18,31 +18,45 @@ impl Panicked {
     }
 }
 
-/// Searches under way: each reads much, so that of many at once every check would get a small share of the processors. As many as there
-/// are processors are under way, the others wait. Clones count together.
-#[derive(Clone)]
-pub struct Searches(Arc<Semaphore>);
+/// Processors of this machine that the program may use; one where the system does not say.
+#[must_use]
+pub fn processors() -> usize {
+    available_parallelism().map_or(1, NonZero::get)
+}
 
-impl Default for Searches {
+/// Turns at work that takes a processor for long: of much of it at once every check would get a small share of them. As many as there are
+/// processors are under way, the others wait in the order in which they came. Clones count together.
+#[derive(Clone)]
+pub struct Turns(Arc<Semaphore>);
+
+impl Default for Turns {
     fn default() -> Self {
-        Self::at_once(available_parallelism().map_or(1, NonZero::get))
+        Self::at_once(processors())
     }
 }
 
-impl Searches {
+impl Turns {
     fn at_once(count: usize) -> Self {
         Self(Arc::new(Semaphore::new(count)))
     }
 
-    /// Runs `work` in its turn. One that nobody waits for any more is not begun; one that has begun keeps its place until it ends, so
-    /// that no more are under way than there are places, however often a caller begins and leaves.
+    /// Waits for a turn, which lasts until what is returned is dropped. Whoever leaves while it waits is passed over.
+    ///
+    /// # Errors
+    /// None that can happen: turns are given for as long as there are any.
+    pub(super) async fn next(&self) -> Result<OwnedSemaphorePermit, Panicked> {
+        self.0.clone().acquire_owned().await.map_err(|_| Panicked)
+    }
+
+    /// Runs `work` in its turn. What nobody waits for any more is not begun; what has begun keeps its turn until it ends, so that no
+    /// more is under way than there are turns, however often a caller begins and leaves.
     ///
     /// # Errors
     /// [`Panicked`], which is logged.
     pub(super) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Panicked> {
-        let place = self.0.clone().acquire_owned().await.map_err(|_| Panicked)?;
+        let turn = self.next().await?;
         off_thread(move || {
-            let _place = place;
+            let _turn = turn;
             work()
         })
         .await
@@ -83,11 +97,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_search_that_nobody_waits_for_keeps_its_place_until_it_ends_and_one_that_waits_gives_up_its_own() {
-        let searches = Searches::at_once(1);
+    async fn work_that_nobody_waits_for_keeps_its_turn_until_it_ends_and_what_still_waits_gives_up_its_own() {
+        let turns = Turns::at_once(1);
         let (ends, ended) = mpsc::channel::<()>();
         let (begins, begun) = tokio::sync::oneshot::channel();
-        let first = searches.clone();
+        let first = turns.clone();
         let left = tokio::spawn(async move {
             first
                 .run(move || {
@@ -99,14 +113,14 @@ mod tests {
         begun.await.expect("it begins");
         left.abort();
         assert!(left.await.expect_err("left").is_cancelled());
-        let mut second = Box::pin(searches.run(|| 2));
-        let mut third = Box::pin(searches.run(|| 3));
+        let mut second = Box::pin(turns.run(|| 2));
+        let mut third = Box::pin(turns.run(|| 3));
         let waiting = (futures_util::poll!(&mut second), futures_util::poll!(&mut third));
         assert!(waiting.0.is_pending() && waiting.1.is_pending(), "the first is under way, though nobody waits for it");
         drop(second);
         ends.send(()).expect("it waits");
         assert_eq!(third.await, Ok(3));
-        assert_eq!(searches.run(|| -> u8 { panic!("in a test") }).await, Err(Panicked));
-        assert_eq!(searches.run(|| 4).await, Ok(4), "a panic gives its place back");
+        assert_eq!(turns.run(|| -> u8 { panic!("in a test") }).await, Err(Panicked));
+        assert_eq!(turns.run(|| 4).await, Ok(4), "a panic gives its turn back");
     }
 }

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::Semaphore;
 
-use super::blocking::{Panicked, off_thread};
+use super::blocking::{Panicked, Turns, off_thread};
 use super::evaluation::{EvaluationAnswer, EvaluationRequest};
 use super::keeping::{ShareBook, VaultError};
 use crate::domain::{Charge, Charged, Clock, Entropy, HolderIndex, KeyId, MemberId, RosterKey, Sharing, Timestamp};
@@ -27,10 +26,10 @@ pub struct KeyHolder {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     /// One evaluation a core: more would only wait for one another.
-    cores: Semaphore,
+    cores: Turns,
     /// As many of the large batches, which queue here, so that a small one, of a check that somebody waits for, queues behind one of
     /// them at most and not behind what a night's submissions need.
-    bulk: Semaphore,
+    bulk: Turns,
 }
 
 /// Why nothing was evaluated.
@@ -112,8 +111,7 @@ impl KeyHolder {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let (cores, bulk) = (Semaphore::new(cores), Semaphore::new(cores));
+        let (cores, bulk) = (Turns::default(), Turns::default());
         Self { store, directory, shares, feed_key, clock, entropy, cores, bulk }
     }
 
@@ -174,10 +172,12 @@ impl KeyHolder {
         let request = Arc::new(request);
         let (batch, entropy) = (request.clone(), self.entropy.clone());
         let verifying = share.verifying_share();
-        let bulk = if batch.blinded.len() > SMALL_BATCH { Some(self.bulk.acquire().await) } else { None };
-        let core = self.cores.acquire().await;
-        let evaluation = off_thread(move || share.evaluate(&quorum, &batch.blinded, &*entropy)).await??;
-        drop((core, bulk));
+        let bulk = if batch.blinded.len() > SMALL_BATCH { Some(self.bulk.next().await?) } else { None };
+        let evaluate = move || {
+            let _bulk = bulk;
+            share.evaluate(&quorum, &batch.blinded, &*entropy)
+        };
+        let evaluation = self.cores.run(evaluate).await??;
         let receipt = request.receipt(self.directory.member(), member, verifying, &evaluation);
         let receipt = EvaluationReceipt { day, spent, ..receipt };
         let receipt = receipt.sign(self.directory.alliance(), &self.feed_key);

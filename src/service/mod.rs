@@ -39,7 +39,7 @@ mod worker;
 
 pub use accuracy::{Accuracy, AccuracyBoard};
 pub use audit::AuditTrail;
-pub use blocking::{Panicked, Searches};
+pub use blocking::{Panicked, Turns, processors};
 pub use cases::{CaseError, CasePage, CaseRecord, CaseReference, CaseSignal, Cases, MarkerDraft, OpenedDispute};
 pub use deadlines::{Deadline, Deadlines, Ending};
 pub use deliveries::{AlertSink, DELIVERY_TIMEOUT, Deliveries, DeliveryError, DeliveryStatus};

@@ -16,7 +16,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use super::blocking::Searches;
+use super::blocking::Turns;
 use super::cases::CaseError;
 use super::freshness::rests_on;
 use super::goods::{GoodsTotal, Measured};
@@ -51,7 +51,7 @@ pub struct Rings {
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Who walks in their turn; searches for leads, too.
-    pub searches: Searches,
+    pub searches: Turns,
     /// What a walk takes at most.
     pub bounds: WalkBounds,
 }

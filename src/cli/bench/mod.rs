@@ -22,6 +22,7 @@ use super::loopback::Stop;
 use super::output::Printer;
 use super::{Environment, wait_for};
 use crate::population::{DUPLICATES, Population, TIERS, UNLINKED};
+use crate::service::processors;
 use procfs::Current as _;
 use report::{Machine, Report, Share};
 use stage::Stage;
@@ -110,7 +111,7 @@ fn machine() -> Machine {
     let processor = procfs::CpuInfo::current().ok().and_then(|cpus| cpus.model_name(0).map(str::to_owned));
     Machine {
         processor: processor.unwrap_or_else(|| "unknown".to_owned()),
-        cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        cores: processors(),
         memory_bytes: procfs::Meminfo::current().map_or(0, |memory| memory.mem_total),
         version: env!("CARGO_PKG_VERSION"),
         optimised: cfg!(not(debug_assertions)),

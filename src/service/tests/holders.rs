@@ -1,14 +1,22 @@
 //! Pseudonyms under a shared key, with holders that fail, lie and count.
 
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
 use futures_util::StreamExt as _;
+use parking_lot::Mutex;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::hall::Manner;
 use super::world::{World, allegation, feed, identifier, member, submission};
 use crate::domain::limits::HOLDER_TIMEOUT;
-use crate::domain::{EvidenceKind, IdentifierKind, KeyClass, MemberBudget, MemberState, Submission, Verdict};
+use crate::domain::{
+    Entropy, EntropyError, EvidenceKind, IdentifierKind, KeyClass, MemberBudget, MemberState, Submission, Verdict,
+};
 use crate::pseudonym::PseudonymError;
 use crate::pseudonym::toprf::PublicShares;
-use crate::service::{EvaluationRequest, HolderRefusal, KeyHolders as _, SubmitError};
+use crate::service::{EvaluationRequest, HolderRefusal, KeyHolder, KeyHolders as _, ShareBook, SubmitError, processors};
 
 const FIVE: [&str; 5] = ["aurelle", "bazaar", "chips", "drinks", "estate"];
 const HOLDERS: [&str; 3] = ["chips", "drinks", "estate"];
@@ -173,6 +181,50 @@ async fn the_same_request_costs_once_and_every_answer_is_signed() {
     assert_eq!(world.node("bazaar").store.size(&feed("aurelle/all")).get(), 0);
 }
 
+/// Entropy that an evaluation waits for, so that it goes on for as long as the test likes.
+struct Lasting {
+    begun: UnboundedSender<()>,
+    end: Mutex<Receiver<()>>,
+}
+
+impl Entropy for Lasting {
+    fn fill(&self, out: &mut [u8]) -> Result<(), EntropyError> {
+        self.begun.send(()).expect("the test waits");
+        self.end.lock().recv().expect("the test lets it end");
+        out.fill(7);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn whoever_asks_and_leaves_has_a_holder_compute_no_more_at_once_than_it_has_cores() {
+    let world = world().await;
+    world.node("aurelle").submit(allegation("outlet.test", 1)).await.expect("taken");
+    let (_, request) =
+        world.hall.asked().into_iter().find(|(holder, _)| *holder == member("chips")).expect("the first in order");
+    let (node, (begun, mut begins), (ends, end)) = (world.node("chips"), unbounded_channel(), channel());
+    let (lasting, book) = (Lasting { begun, end: Mutex::new(end) }, ShareBook::new(node.chest.clone()));
+    let (store, directory, clock) = (node.store.clone(), node.directory.clone(), node.clock.clone());
+    let chips = Arc::new(KeyHolder::new(store, directory, Arc::new(book), node.feed_key().clone(), clock, Arc::new(lasting)));
+    let ask = || {
+        let (chips, request) = (chips.clone(), request.clone());
+        tokio::spawn(async move { chips.evaluate(&member("aurelle"), request).await.map(|_| ()) })
+    };
+    for _ in 0..processors() {
+        let leaves = ask();
+        begins.recv().await.expect("it computes");
+        leaves.abort();
+        assert!(leaves.await.expect_err("it left").is_cancelled());
+    }
+    let stays = ask();
+    let early = tokio::time::timeout(Duration::from_millis(200), begins.recv()).await;
+    assert!(early.is_err(), "all cores compute for those that left");
+    for _ in 0..=processors() {
+        ends.send(()).expect("one goes on");
+    }
+    assert_eq!(stays.await.expect("no panic"), Ok(()), "its turn comes");
+}
+
 /// Six large batches for each core are waited for, and one small one that comes last: whoever is at the desk asks for that.
 #[tokio::test]
 async fn a_check_does_not_wait_for_a_nights_submissions() {
@@ -181,7 +233,7 @@ async fn a_check_does_not_wait_for_a_nights_submissions() {
     let (_, request) =
         world.hall.asked().into_iter().find(|(holder, _)| *holder == member("chips")).expect("the first in order");
     let chips = world.open_holder("chips").holder;
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let cores = processors();
     let batch = |number: usize, elements: usize| {
         let blinded = request.blinded.iter().copied().cycle().take(elements).collect();
         let name = u128::try_from(number).unwrap_or(0).to_be_bytes();

@@ -20,7 +20,7 @@ use crate::pseudonym::{HmacKey, PseudonymCache, deal};
 use crate::service::{
     AccuracyBoard, Answer, Cases, Ceremonies, CeremonyDesk, CeremonyPace, Eraser, FreshnessBoard, HolderBoard, HolderDesk,
     KeyHolder, KeySecrets, Leads, LocalSecret, MarkerDraft, Overrides, Pseudonymiser, Receipt, Retention, Rings, ScreenError,
-    Screener, Searches, ShareBook, Signals, SubmitError, Submitter, WalkBounds, Watcher, Watches, dealt_record,
+    Screener, ShareBook, Signals, SubmitError, Submitter, Turns, WalkBounds, Watcher, Watches, dealt_record,
 };
 use crate::store::{Import, Options, Store};
 
@@ -226,7 +226,7 @@ impl World {
             pseudonymiser: pseudonymiser.clone(),
             signals: signals.clone(),
             clock: clock.clone(),
-            searches: Searches::default(),
+            searches: Turns::default(),
             bounds: WalkBounds::default(),
         });
         let leads = Leads {
@@ -372,7 +372,7 @@ pub(crate) fn roster_key(id: &str, state: KeyState) -> RosterKey {
 }
 
 impl TestNode {
-    pub(crate) fn feed_key(&self) -> &SigningKey {
+    pub(crate) fn feed_key(&self) -> &Arc<SigningKey> {
         &self.feed_key
     }
 
