@@ -238,3 +238,16 @@ impl LinkError {
         Self { code, detail: detail.into() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_known_by_its_code_and_one_of_a_later_version_is_a_refusal_all_the_same() {
+        for refusal in [Refusal::NotShared, Refusal::TooManyFeeds, Refusal::Unavailable, Refusal::Unknown] {
+            assert_eq!(Refusal::from_code(refusal.code()), refusal);
+        }
+        assert_eq!(Refusal::from_code("FEED_TOO_LATE"), Refusal::Unknown);
+    }
+}

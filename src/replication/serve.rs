@@ -79,16 +79,8 @@ impl ServeContext {
         let shared = Shared::between(signed.roster(), self.directory.member(), peer);
         let checkpoints = held.notes(&shared);
         let forks = self.reader.run(crate::store::Store::forks).await?;
-        let mut forks: Vec<ForkParts> =
-            forks.into_iter().filter(|(feed, _)| shared.has(feed)).map(|(_, fork)| fork.into()).collect();
-        forks.sort_by_key(fork_bytes);
-        forks.truncate(MAX_LISTED_FORKS);
-        let mut bytes = 0;
-        forks.retain(|fork| {
-            bytes += fork_bytes(fork);
-            bytes <= MAX_FORK_BYTES
-        });
-        Ok(Heads { checkpoints, forks })
+        let forks = forks.into_iter().filter(|(feed, _)| shared.has(feed)).map(|(_, fork)| fork.into()).collect();
+        Ok(Heads { checkpoints, forks: shortest(forks) })
     }
 
     /// The hashes of the frontier of `feed` at `size`, the widest subtree first.
@@ -154,8 +146,19 @@ impl ServeContext {
     }
 }
 
-fn fork_bytes(fork: &ForkParts) -> usize {
-    fork.first.len() + fork.second.len() + 34 * (fork.frontier.len() + fork.leaf_hashes.len())
+/// The shortest of `forks`, as many as fit in an answer.
+fn shortest(mut forks: Vec<ForkParts>) -> Vec<ForkParts> {
+    // A hash has two bytes before it in a message.
+    let bytes_of =
+        |fork: &ForkParts| fork.first.len() + fork.second.len() + 34 * (fork.frontier.len() + fork.leaf_hashes.len());
+    forks.sort_by_key(bytes_of);
+    forks.truncate(MAX_LISTED_FORKS);
+    let mut bytes = 0;
+    forks.retain(|fork| {
+        bytes += bytes_of(fork);
+        bytes <= MAX_FORK_BYTES
+    });
+    forks
 }
 
 /// Serves one stream until the follower ends it or `shutdown` is called. Whoever calls has verified that it is `peer`'s, and
@@ -329,5 +332,27 @@ impl<'a> Outlet<'a> {
         let roster = signed.roster();
         let heads_digest = heads_digest(roster, &held, self.ctx.directory.member(), &self.peer);
         Ok(FollowEvent::Heartbeat(Word { roster_serial: roster.serial, roster_digest: signed.digest(), heads_digest }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A proof of so many hashes, half of them in its frontier, and so many bytes in each of its checkpoints.
+    fn proof(hashes: usize, note: usize) -> ForkParts {
+        let (note, half) = (Bytes::from(vec![b'n'; note]), vec![Hash([7; 32]); hashes / 2]);
+        ForkParts { first: note.clone(), second: note, frontier: half.clone(), leaf_hashes: half }
+    }
+
+    #[test]
+    fn the_shortest_proofs_are_listed_and_no_more_than_half_a_message_of_them() {
+        let hashes_of = |forks: Vec<ForkParts>| forks.iter().map(|fork| 2 * fork.frontier.len()).collect::<Vec<_>>();
+        assert_eq!(hashes_of(shortest(vec![proof(6, 300), proof(2, 300), proof(4, 300)])), [2, 4, 6]);
+        // Four of these leave eight bytes of each quarter.
+        let quarter = |note| proof(MAX_FORK_BYTES / 4 / 34, note);
+        assert_eq!(shortest(vec![quarter(4); 5]).len(), 4);
+        assert_eq!(shortest(vec![quarter(5); 5]).len(), 3, "checkpoints count, too");
+        assert_eq!(shortest(vec![proof(0, 1); MAX_LISTED_FORKS + 1]).len(), MAX_LISTED_FORKS);
     }
 }

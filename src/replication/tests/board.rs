@@ -11,16 +11,13 @@ use serde_json::Value;
 use tokio::time::{Instant, advance};
 use tracing::subscriber::DefaultGuard;
 
-use self::log::Log;
+use super::log::Log;
 use super::world::{feed, id};
 use crate::domain::{MemberId, NodeVersion, Seq, Timestamp};
 use crate::replication::board::{Board, Occasion};
 use crate::replication::error::Complaint;
 use crate::replication::plan::{Presence, Prospect};
 use crate::replication::{Misbehaviour, Pace, PeerStatus, SessionError, Traffic};
-
-#[path = "../../../tests/cluster/log.rs"]
-mod log;
 
 const MOMENT: Duration = Duration::from_millis(1);
 

@@ -263,8 +263,14 @@ async fn a_store_that_was_put_back_waits_for_the_member_that_is_away() {
 
     world.heal("a", "b");
     world.cut("a", "c");
+    // Who trusts it for one start is not told that it was ever level.
+    world.start_with("a", "a", OwnFeeds::Trust).await;
+    world.node("b").append("all", 0..1).await;
+    world.until("b is heard", |w| w.node("a").size("b/all") == 1).await;
+    assert_eq!(world.node("a").store.feed_state(&feed("a/all")), FeedState::Followed);
+    world.stop("a").await;
     world.start("a").await;
-    for n in 0..3 {
+    for n in 1..4 {
         world.node("b").append("all", n..n + 1).await;
         world.until("b is heard", |w| w.node("a").size("b/all") == n + 1).await;
         assert_eq!(world.node("a").store.feed_state(&feed("a/all")), FeedState::Unconfirmed);
@@ -277,7 +283,7 @@ async fn a_store_that_was_put_back_waits_for_the_member_that_is_away() {
     world.until("all of it is back", |w| w.node("a").size("a/all") == 10).await;
     world.until("it is restored", |w| !w.node("a").store.is_restored()).await;
     world.node("a").append("all", 10..11).await;
-    world.converge(14).await;
+    world.converge(15).await;
     for name in ["a", "b", "c"] {
         assert!(world.node(name).store.forks().is_empty());
     }

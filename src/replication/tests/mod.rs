@@ -5,8 +5,13 @@ mod board;
 mod erasing;
 mod faults;
 mod forks;
+#[path = "../../../tests/cluster/log.rs"]
+mod log;
 mod membership;
 mod random;
+mod script;
+mod serving;
+mod sessions;
 mod spread;
 mod streams;
 mod world;

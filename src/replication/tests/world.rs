@@ -41,7 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct TestClock(AtomicI64);
 
 impl TestClock {
-    fn new() -> Arc<Self> {
+    pub(super) fn new() -> Arc<Self> {
         Arc::new(Self(AtomicI64::new(1_800_000_000_000)))
     }
 
