@@ -2,6 +2,7 @@
 //! about shared keys, and of the notes and entries that come from peers. Shared by the fuzzer and by the test that runs on stable.
 
 mod files;
+pub(crate) mod signed;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -164,7 +165,7 @@ const DECODERS: &[Decoder] = &[
 
 /// All of them.
 pub(crate) fn decoders() -> impl Iterator<Item = &'static Decoder> {
-    DECODERS.iter().chain(files::DECODERS)
+    DECODERS.iter().chain(files::DECODERS).chain(signed::DECODERS)
 }
 
 fn of_commitments(data: &[u8]) {
@@ -240,7 +241,6 @@ fn of_audit(data: &[u8]) {
 }
 
 /// The first byte says which decoder gets the rest.
-#[allow(dead_code, reason = "the fuzzer's way in")]
 pub(crate) fn run(data: &[u8]) {
     let Some((first, rest)) = data.split_first() else { return };
     if let Some((_, decoder, _)) = decoders().nth(usize::from(*first)) {

@@ -17,7 +17,7 @@ use super::alliance::Alliance;
 use super::plan::Plan;
 
 /// Runs of a test of everything.
-const SEEDS: u64 = 1_500;
+const SEEDS: u64 = 2_000;
 /// Runs that are made twice.
 const TWICE: u64 = 40;
 /// Runs that are spent on a shorter plan.
