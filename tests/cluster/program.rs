@@ -34,7 +34,12 @@ impl Drop for Running {
 
 /// Runs the program to its end.
 pub fn program(arguments: &[&str]) -> Output {
-    Command::new(PROGRAM).args(arguments).stdin(Stdio::null()).output().expect("runs")
+    program_at(PROGRAM, arguments)
+}
+
+/// The same with another one.
+pub fn program_at(path: &str, arguments: &[&str]) -> Output {
+    Command::new(path).args(arguments).stdin(Stdio::null()).output().expect("runs")
 }
 
 /// The folders of an alliance, for a test.
@@ -63,13 +68,18 @@ impl Programs {
 
     /// The same, with pseudonyms of this scheme.
     pub fn found_with(scheme: &str, members: &[&str]) -> Self {
+        Self::found_by(PROGRAM, scheme, members)
+    }
+
+    /// The same, by another program.
+    pub fn found_by(path: &str, scheme: &str, members: &[&str]) -> Self {
         let root = tempfile::tempdir().expect("a folder");
         let folder = root.path().join("alliance").display().to_string();
         let members: Vec<String> = members.iter().map(|m| format!("{m}:127.0.0.1:{}", port_pair())).collect();
         let mut arguments = vec!["alliance", "init", "--name", "alliance.example", "--folder", &folder];
         arguments.extend(["--scheme", scheme]);
         members.iter().for_each(|member| arguments.extend(["--member", member]));
-        let output = program(&arguments);
+        let output = program_at(path, &arguments);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let members = members.iter().map(|m| m.split(':').next().unwrap_or_default().to_owned()).collect();
         Self { root, members }
@@ -127,8 +137,13 @@ impl Programs {
 
     /// A command that serves `member`'s node and adds to its log.
     pub fn command(&self, member: &str) -> Command {
+        self.command_of(PROGRAM, member)
+    }
+
+    /// The same, by another program.
+    pub fn command_of(&self, path: &str, member: &str) -> Command {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log(member)).expect("a log");
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(path);
         command.args(["serve", "--config"]).arg(self.home(member));
         command.env("COUNTERMARK__LOG__FORMAT", "json").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         command
