@@ -2,7 +2,8 @@
 //! about shared keys, and of the notes and entries that come from peers. Shared by the fuzzer and by the test that runs on stable.
 
 mod files;
-pub(crate) mod signed;
+mod messages;
+mod signed;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -165,7 +166,7 @@ const DECODERS: &[Decoder] = &[
 
 /// All of them.
 pub(crate) fn decoders() -> impl Iterator<Item = &'static Decoder> {
-    DECODERS.iter().chain(files::DECODERS).chain(signed::DECODERS)
+    DECODERS.iter().chain(files::DECODERS).chain(signed::DECODERS).chain(messages::DECODERS)
 }
 
 fn of_commitments(data: &[u8]) {

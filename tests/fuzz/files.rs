@@ -1,7 +1,11 @@
 //! Decoders of what comes from a member's own clients, from files that other hands have written, and from a certificate.
 
+use std::io::Write as _;
+use std::path::Path;
+
 use countermark::alliance::{Admission, JoinRequest};
 use countermark::cli::input::{Defaults, Delimiter, Layout, LinesOptions, Purpose, Rows, Source};
+use countermark::config::{ClientConfig, Environment, NodeConfig};
 use countermark::daemon::read_evidence;
 use countermark::domain::{Identifier, IdentifierKind, Roster};
 use countermark::feed::{AuditHead, ErasureReceipt};
@@ -20,7 +24,6 @@ pub(super) const DECODERS: &[Decoder] = &[
     ("JSON lines", of_json, || b"{\"identifiers\": {\"phone\": [\"+8613800138000\"]}, \"audience\": \"all\"}\n".to_vec()),
     ("a list", of_lines, || b"# hosts\n0.0.0.0 outlet.test\n||shop.test^$third-party\n*.mall.test\n".to_vec()),
     ("a compressed table", of_table, || {
-        use std::io::Write as _;
         let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         writer.write_all(b"submission_id,phone\n1,+8613800138000\n").expect("memory");
         writer.finish().expect("memory")
@@ -38,6 +41,8 @@ pub(super) const DECODERS: &[Decoder] = &[
             .to_vec()
     }),
     ("rows of a backup", of_piece, schema_row),
+    ("a node's configuration", of_node_config, || include_bytes!("../../config/node.toml").to_vec()),
+    ("a client's configuration", of_client_config, || include_bytes!("../../config/client.toml").to_vec()),
     ("what is remembered of a backup", of_digest, || {
         let mut digest = RowDigest::default();
         digest.take(&Piece::decode(&schema_row()).expect("rows"));
@@ -134,6 +139,21 @@ fn of_piece(data: &[u8]) {
     digest.take(&piece);
     let again = RowDigest::decode(&digest.encode()).expect("what it encodes it decodes");
     drop(again.verify(&alliance(), &member("acme"), &key().public()));
+}
+
+/// Reads what is in a file of its own.
+fn in_file(data: &[u8], read: impl FnOnce(&Path)) {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(data).expect("written");
+    read(file.path());
+}
+
+fn of_node_config(data: &[u8]) {
+    in_file(data, |path| drop(NodeConfig::load(path, &Environment::default())));
+}
+
+fn of_client_config(data: &[u8]) {
+    in_file(data, |path| drop(ClientConfig::load(path, &Environment::default())));
 }
 
 fn of_digest(data: &[u8]) {
