@@ -5,7 +5,7 @@ mod cluster;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use cluster::program::{PROGRAM, Programs, Running, program};
+use cluster::program::{PROGRAM, Programs, program};
 use cluster::{Client, eventually};
 use countermark::rpc::proto::{self, backup_response::Part};
 use serde_json::Value;
@@ -66,11 +66,6 @@ fn text(path: &Path) -> String {
     path.display().to_string()
 }
 
-fn stop(mut node: Running) {
-    let told = Command::new("kill").arg(node.0.id().to_string()).status().expect("kill runs");
-    assert!(told.success() && node.0.wait().expect("ends").success());
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_of_a_busy_node_is_put_back_and_goes_on_where_the_others_are() {
     let programs = Programs::found(&["acme:brand", "bazaar:platform"]);
@@ -104,7 +99,7 @@ async fn a_backup_of_a_busy_node_is_put_back_and_goes_on_where_the_others_are() 
     assert_eq!(submit(&programs, "acme", &rows(&programs, "last.csv", 9_000..9_500))["created"], 500);
     until_held(&clients[1], "acme", 9_500).await;
     assert_eq!(refused(&run(&programs, "acme", "node.toml", &["restore", &text(&folder)])), "RESTORE_NOT_EMPTY");
-    stop(acme);
+    acme.stop();
     std::fs::rename(programs.data("acme"), programs.root().join("lost")).expect("moved");
     let put_back = done(&run(&programs, "acme", "node.toml", &["restore", &text(&folder)]));
     assert_eq!(put_back["feeds"], made["feeds"]);
@@ -139,11 +134,11 @@ async fn a_node_that_kept_only_its_keys_gets_all_back_from_the_others() {
     }
     let [acme, _bazaar, chips] = nodes;
     assert_eq!(refused(&run(&programs, "acme", "node.toml", &["restore", "--from-peers"])), "STORE_IN_USE");
-    stop(acme);
+    acme.stop();
     assert_eq!(refused(&run(&programs, "acme", "node.toml", &["restore", "--from-peers"])), "RESTORE_NOT_EMPTY");
     std::fs::remove_dir_all(programs.data("acme")).expect("removed");
     // One member is away: another one has what it said.
-    stop(chips);
+    chips.stop();
     let recovered = done(&run(&programs, "acme", "node.toml", &["restore", "--from-peers", "--skip-unreached"]));
     let held: Vec<_> =
         recovered["feeds"].as_array().expect("feeds").iter().map(|feed| (&feed["feed"], &feed["size"])).collect();

@@ -6,9 +6,9 @@ mod cluster;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
-use cluster::program::{PROGRAM, Programs, Running, program_at};
+use cluster::program::{PROGRAM, Programs, program_at};
 use cluster::{Client, eventually};
 use serde_json::Value;
 
@@ -48,15 +48,6 @@ async fn until_held(client: &Client, sizes: [u64; 2]) {
     .await;
 }
 
-fn serve(path: &str, programs: &Programs, member: &str) -> Running {
-    Running(programs.command_of(path, member).spawn().expect("starts"))
-}
-
-fn stop(mut node: Running) {
-    let told = Command::new("kill").arg(node.0.id().to_string()).status().expect("kill runs");
-    assert!(told.success() && node.0.wait().expect("ends").success());
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn members_upgrade_one_after_the_other_while_signals_go_on() {
     let Ok(previous) = std::env::var("COUNTERMARK_PREVIOUS") else {
@@ -66,7 +57,7 @@ async fn members_upgrade_one_after_the_other_while_signals_go_on() {
     };
     assert!(Path::new(&previous).is_file(), "COUNTERMARK_PREVIOUS: there is no {previous}");
     let programs = Programs::found_by(&previous, "hmac-sha256", &["acme:brand", "bazaar:platform"]);
-    let (old_acme, old_bazaar) = (serve(&previous, &programs, "acme"), serve(&previous, &programs, "bazaar"));
+    let (old_acme, old_bazaar) = (programs.serve_by(&previous, "acme"), programs.serve_by(&previous, "bazaar"));
     programs.client("acme").await.ready().await;
     programs.client("bazaar").await.ready().await;
     assert_eq!(submit(&previous, &programs, "acme", 0, 100)["created"], 100);
@@ -74,8 +65,8 @@ async fn members_upgrade_one_after_the_other_while_signals_go_on() {
     until_held(&programs.client("bazaar").await, [100, 50]).await;
 
     // One is new, and has all that it had; what either adds reaches the other.
-    stop(old_bazaar);
-    let new_bazaar = serve(PROGRAM, &programs, "bazaar");
+    old_bazaar.stop();
+    let new_bazaar = programs.serve_by(PROGRAM, "bazaar");
     let bazaar = programs.client("bazaar").await;
     bazaar.ready().await;
     until_held(&bazaar, [100, 50]).await;
@@ -90,8 +81,8 @@ async fn members_upgrade_one_after_the_other_while_signals_go_on() {
     assert_eq!(check(PROGRAM, &programs, "bazaar", 999), Some(0));
 
     // So is the other, and nobody sees a second history.
-    stop(old_acme);
-    let new_acme = serve(PROGRAM, &programs, "acme");
+    old_acme.stop();
+    let new_acme = programs.serve_by(PROGRAM, "acme");
     let acme = programs.client("acme").await;
     acme.ready().await;
     assert_eq!(submit(PROGRAM, &programs, "acme", 0, 130)["already_there"], 120);
@@ -101,6 +92,6 @@ async fn members_upgrade_one_after_the_other_while_signals_go_on() {
     for mut client in [acme, bazaar] {
         assert_eq!(client.status().await.forks, vec![]);
     }
-    stop(new_acme);
-    stop(new_bazaar);
+    new_acme.stop();
+    new_bazaar.stop();
 }

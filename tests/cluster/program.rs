@@ -18,6 +18,12 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_countermark");
 pub struct Running(pub Child);
 
 impl Running {
+    /// Has it stop (SIGTERM), and waits until it has done so as it should.
+    pub fn stop(mut self) {
+        let told = Command::new("kill").arg(self.0.id().to_string()).status().expect("kill runs");
+        assert!(told.success() && self.0.wait().expect("ends").success());
+    }
+
     /// Ends it as a crash would (SIGKILL).
     pub fn kill(mut self) {
         self.0.kill().expect("it runs");
@@ -140,8 +146,7 @@ impl Programs {
         self.command_of(PROGRAM, member)
     }
 
-    /// The same, by another program.
-    pub fn command_of(&self, path: &str, member: &str) -> Command {
+    fn command_of(&self, path: &str, member: &str) -> Command {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log(member)).expect("a log");
         let mut command = Command::new(path);
         command.args(["serve", "--config"]).arg(self.home(member));
@@ -150,7 +155,12 @@ impl Programs {
     }
 
     pub fn serve(&self, member: &str) -> Running {
-        Running(self.command(member).spawn().expect("starts"))
+        self.serve_by(PROGRAM, member)
+    }
+
+    /// The same, by another program.
+    pub fn serve_by(&self, path: &str, member: &str) -> Running {
+        Running(self.command_of(path, member).spawn().expect("starts"))
     }
 
     pub fn node_credentials(&self, member: &str) -> Credentials {

@@ -42,6 +42,13 @@ async fn flagged(world: &World) -> Result<(), SubmitError> {
     Ok(())
 }
 
+/// What `aurelle` asks `chips`, the first holder in order, for a signal.
+async fn asked_of_chips(world: &World) -> EvaluationRequest {
+    world.node("aurelle").submit(allegation("outlet.test", 1)).await.expect("taken");
+    let asked = world.hall.asked().into_iter().find(|(holder, _)| *holder == member("chips"));
+    asked.expect("it is asked").1
+}
+
 #[tokio::test]
 async fn what_one_member_flags_another_finds_through_other_holders() {
     let world = world().await;
@@ -132,9 +139,7 @@ async fn beyond_its_budget_a_member_gets_nothing_until_the_next_day() {
 #[tokio::test]
 async fn a_holder_refuses_what_it_may_not_compute() {
     let mut world = world().await;
-    world.node("aurelle").submit(allegation("outlet.test", 1)).await.expect("taken");
-    let (_, request) =
-        world.hall.asked().into_iter().find(|(holder, _)| *holder == member("chips")).expect("the first in order");
+    let request = asked_of_chips(&world).await;
     let chips = world.open_holder("chips").holder;
     let code = async |by: &str, change: &dyn Fn(&mut EvaluationRequest)| {
         let mut changed = request.clone();
@@ -163,9 +168,7 @@ async fn a_holder_refuses_what_it_may_not_compute() {
 #[tokio::test]
 async fn the_same_request_costs_once_and_every_answer_is_signed() {
     let world = world().await;
-    world.node("aurelle").submit(allegation("outlet.test", 1)).await.expect("taken");
-    let (_, request) =
-        world.hall.asked().into_iter().find(|(holder, _)| *holder == member("chips")).expect("the first in order");
+    let request = asked_of_chips(&world).await;
     let usage = || world.node("chips").store.usage(0, 10).expect("readable").0;
     let before = usage();
     let door = super::hall::Door { hall: world.hall.clone(), member: member("aurelle") };
@@ -199,9 +202,7 @@ impl Entropy for Lasting {
 #[tokio::test]
 async fn whoever_asks_and_leaves_has_a_holder_compute_no_more_at_once_than_it_has_cores() {
     let world = world().await;
-    world.node("aurelle").submit(allegation("outlet.test", 1)).await.expect("taken");
-    let (_, request) =
-        world.hall.asked().into_iter().find(|(holder, _)| *holder == member("chips")).expect("the first in order");
+    let request = asked_of_chips(&world).await;
     let (node, (begun, mut begins), (ends, end)) = (world.node("chips"), unbounded_channel(), channel());
     let (lasting, book) = (Lasting { begun, end: Mutex::new(end) }, ShareBook::new(node.chest.clone()));
     let (store, directory, clock) = (node.store.clone(), node.directory.clone(), node.clock.clone());
@@ -229,9 +230,7 @@ async fn whoever_asks_and_leaves_has_a_holder_compute_no_more_at_once_than_it_ha
 #[tokio::test]
 async fn a_check_does_not_wait_for_a_nights_submissions() {
     let world = world().await;
-    world.node("aurelle").submit(allegation("outlet.test", 1)).await.expect("taken");
-    let (_, request) =
-        world.hall.asked().into_iter().find(|(holder, _)| *holder == member("chips")).expect("the first in order");
+    let request = asked_of_chips(&world).await;
     let chips = world.open_holder("chips").holder;
     let cores = processors();
     let batch = |number: usize, elements: usize| {
