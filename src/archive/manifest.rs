@@ -16,6 +16,11 @@ pub(super) const FORMAT: u32 = 1;
 const MAX_MANIFEST_BYTES: u64 = 32 * 1_024 * 1_024;
 const NAME: &str = "manifest.json";
 
+/// Name of the file of a part; the first is 1.
+pub(super) fn part_name(number: usize) -> String {
+    format!("part-{number:06}")
+}
+
 /// What a backup is, and what it consists of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -122,7 +127,12 @@ impl Manifest {
         if format > FORMAT {
             return Err(ArchiveError::NewerFormat(format));
         }
-        serde_json::from_slice(&text).map(Some).map_err(invalid)
+        let manifest: Self = serde_json::from_slice(&text).map_err(invalid)?;
+        // Files are read, written and removed by these names, and whoever can write to where backups lie can have changed them.
+        if !(1..).zip(&manifest.parts).all(|(number, part)| part.name == part_name(number)) {
+            return Err(ArchiveError::damaged(&path, "its parts are not part-000001 and so on"));
+        }
+        Ok(Some(manifest))
     }
 
     /// Puts it in place of the one that is there, whole and for good.

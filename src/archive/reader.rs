@@ -27,7 +27,7 @@ impl Archive {
     ///
     /// # Errors
     /// [`ArchiveError::Absent`], [`ArchiveError::Partial`], [`ArchiveError::Sealed`], [`ArchiveError::Manifest`],
-    /// [`ArchiveError::NewerFormat`], [`ArchiveError::Io`].
+    /// [`ArchiveError::Damaged`], [`ArchiveError::NewerFormat`], [`ArchiveError::Io`].
     pub fn open(folder: &Path, identities: Option<Identities>) -> Result<Self, ArchiveError> {
         let manifest = Manifest::read(folder)?.ok_or_else(|| ArchiveError::Absent(folder.to_owned()))?;
         if !manifest.is_whole() {
@@ -63,8 +63,7 @@ impl Archive {
         part: &ArchivedPart,
         take: &mut impl FnMut(Piece) -> Result<(), E>,
     ) -> Result<(), E> {
-        // A list that was tampered with must not lead elsewhere.
-        let path = self.folder.join(Path::new(&part.name).file_name().unwrap_or_default());
+        let path = self.folder.join(&part.name);
         let damaged = |what| E::from(ArchiveError::damaged(&path, what));
         let file = File::open(&path).map_err(|error| ArchiveError::io(&path, error))?;
         let mut digesting = Digesting::new(BufReader::new(file));

@@ -183,6 +183,29 @@ async fn a_backup_that_broke_off_is_gone_on_with_after_its_last_part() {
     assert_eq!(restoration.finish(Noon.now()).expect("is put back").flaws, Vec::<String>::new());
 }
 
+/// Whoever can write to where backups lie has the program that takes the next one, or puts one back, look at no file beside the backup's.
+#[test]
+fn a_list_whose_parts_lie_elsewhere_is_refused_and_nothing_there_is_touched() {
+    let root = tempfile::tempdir().expect("a folder");
+    let folder = root.path().join("backup");
+    let precious = root.path().join("feed.key");
+    std::fs::create_dir(&folder).expect("made");
+    for name in [precious.to_str().expect("text"), "../feed.key", "part-000002", "PART-000001", "manifest.json", ""] {
+        for until in [None, Some("00")] {
+            std::fs::write(&precious, "a key").expect("written");
+            let part =
+                ArchivedPart { name: name.into(), bytes: 5, sha256: String::new(), rows: 1, until: until.map(str::to_owned) };
+            let list = Manifest { parts: vec![part], ..begun("00") };
+            list.write(&folder).expect("written");
+            assert_eq!(ArchiveWriter::resume(&folder, &[]).err().map(|error| error.code()), Some("BACKUP_DAMAGED"), "{name}");
+            assert_eq!(ArchiveWriter::begin(&folder, begun("01"), &[]).err().map(|error| error.code()), Some("BACKUP_DAMAGED"));
+            Manifest { as_of_ms: Some(2), ..list }.write(&folder).expect("written");
+            assert_eq!(read(&folder, None), Err("BACKUP_DAMAGED"), "{name}");
+            assert_eq!(std::fs::read(&precious).expect("still there"), b"a key");
+        }
+    }
+}
+
 #[test]
 fn who_is_no_recipient_is_told_and_a_secret_is_not_repeated() {
     let refused = |text: &str| text.parse::<Recipient>().expect_err("refused").to_string();

@@ -6,6 +6,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use super::file::{Digesting, create};
+use super::manifest::part_name;
 use super::sealing::Seal;
 use super::{ArchiveError, ArchivedPart, Manifest, Recipient};
 use crate::domain::limits::BACKUP_PART_BYTES;
@@ -73,7 +74,7 @@ impl ArchiveWriter {
     /// Begins one in `folder`, which is made where it is not there, in place of one that broke off.
     ///
     /// # Errors
-    /// [`ArchiveError::Io`].
+    /// [`ArchiveError::Io`], and what keeps the list of the one that broke off from being read.
     pub fn begin(folder: &Path, begun: Manifest, recipients: &[Recipient]) -> Result<Self, ArchiveError> {
         let io = |error| ArchiveError::io(folder, error);
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io)?;
@@ -138,7 +139,7 @@ impl ArchiveWriter {
 
     fn next_part(&self) -> Result<Part, ArchiveError> {
         let number = self.manifest.parts.len() + 1;
-        let name = format!("part-{number:06}");
+        let name = part_name(number);
         let path = self.folder.join(&name);
         let open = || {
             let out = Digesting::new(BufWriter::new(create(&path)?));
