@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use cluster::program::Programs;
+use cluster::program::{Programs, Running};
 use cluster::{Alliance, Client, identifier, submission};
 use countermark::daemon::{Node, NodeSetup};
 use countermark::domain::limits::{MAX_DIGESTS, MAX_EVIDENCE};
@@ -216,53 +216,54 @@ fn head(path: &str) -> Vec<u8> {
 
 const CHECK: &str = "/countermark.v1.ScreeningService/CheckSeller";
 const LIST: &str = "/countermark.v1.SignalService/ListSignals";
+const ROSTER: &str = "/countermark.v1.PeerService/GetRoster";
 
-/// What is sent over and over, by its number.
-type Attack = fn(u32) -> Vec<u8>;
+/// What is sent over and over, by its number: calls of this method where it is any.
+type Attack = fn(u32, &str) -> Vec<u8>;
 
 /// Requests that are taken back at once.
-fn rapid_reset(number: u32) -> Vec<u8> {
+fn rapid_reset(number: u32, method: &str) -> Vec<u8> {
     let stream = 2 * number + 1;
-    [frame(HEADERS, END_HEADERS, stream, &head(CHECK)), frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes())].concat()
+    [frame(HEADERS, END_HEADERS, stream, &head(method)), frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes())].concat()
 }
 
 /// Probes whose answers nobody reads.
-fn ping_flood(_: u32) -> Vec<u8> {
+fn ping_flood(_: u32, _: &str) -> Vec<u8> {
     frame(PING, 0, 0, &[7; 8])
 }
 
 /// Settings, each of which is to be acknowledged.
-fn settings_flood(_: u32) -> Vec<u8> {
+fn settings_flood(_: u32, _: &str) -> Vec<u8> {
     frame(SETTINGS, 0, 0, &[])
 }
 
 /// A head that never ends.
-fn continuation_flood(number: u32) -> Vec<u8> {
+fn continuation_flood(number: u32, method: &str) -> Vec<u8> {
     match number {
-        0 => frame(HEADERS, 0, 1, &head(CHECK)),
+        0 => frame(HEADERS, 0, 1, &head(method)),
         _ => frame(CONTINUATION, 0, 1, &field("x-more", &"a".repeat(100))),
     }
 }
 
 /// Frames of data without data, on a call that is never ended.
-fn empty_data(number: u32) -> Vec<u8> {
+fn empty_data(number: u32, method: &str) -> Vec<u8> {
     match number {
-        0 => frame(HEADERS, END_HEADERS, 1, &head(CHECK)),
+        0 => frame(HEADERS, END_HEADERS, 1, &head(method)),
         _ => frame(DATA, 0, 1, &[]),
     }
 }
 
 /// Calls that begin a message and never end it.
-fn begun_messages(number: u32) -> Vec<u8> {
+fn begun_messages(number: u32, method: &str) -> Vec<u8> {
     let stream = 2 * number + 1;
     let prefix = [&[0][..], &100_000_u32.to_be_bytes(), &[1; 1_000]].concat();
-    [frame(HEADERS, END_HEADERS, stream, &head(CHECK)), frame(DATA, 0, stream, &prefix)].concat()
+    [frame(HEADERS, END_HEADERS, stream, &head(method)), frame(DATA, 0, stream, &prefix)].concat()
 }
 
 /// Heads of a megabyte, as far as the other side reads them.
-fn large_heads(number: u32) -> Vec<u8> {
+fn large_heads(number: u32, method: &str) -> Vec<u8> {
     let stream = 2 * number + 1;
-    let mut frames = frame(HEADERS, 0, stream, &head(CHECK));
+    let mut frames = frame(HEADERS, 0, stream, &head(method));
     let part: Vec<u8> = (0..100).flat_map(|_| field("x-large", &"a".repeat(120))).collect();
     (0..80).for_each(|_| frames.extend(frame(CONTINUATION, 0, stream, &part)));
     frames.extend(frame(CONTINUATION, END_HEADERS, stream, &[]));
@@ -270,7 +271,7 @@ fn large_heads(number: u32) -> Vec<u8> {
 }
 
 /// Calls for pages of a megabyte, of which not a byte is taken.
-fn untaken_pages(number: u32) -> Vec<u8> {
+fn untaken_pages(number: u32, method: &str) -> Vec<u8> {
     let request = ListSignalsRequest { audience: "all".into(), page_size: 1_000, ..ListSignalsRequest::default() };
     let request = request.encode_to_vec();
     let length = u32::try_from(request.len()).expect("short").to_be_bytes();
@@ -279,7 +280,7 @@ fn untaken_pages(number: u32) -> Vec<u8> {
         0 => frame(SETTINGS, 0, 0, &[0, INITIAL_WINDOW_SIZE, 0, 0, 0, 0]),
         _ => vec![],
     };
-    [settings, frame(HEADERS, END_HEADERS, stream, &head(LIST)), frame(DATA, END_STREAM, stream, &message)].concat()
+    [settings, frame(HEADERS, END_HEADERS, stream, &head(method)), frame(DATA, END_STREAM, stream, &message)].concat()
 }
 
 /// A signal of nearly as many bytes as one may have.
@@ -309,13 +310,13 @@ const ATTACK_BYTES: usize = 32 * 1_024 * 1_024;
 const ATTACK_LASTS: Duration = Duration::from_secs(4);
 
 /// Sends until the node ends it, or takes no more. Reads nothing.
-async fn attack(mut stream: TlsStream<TcpStream>, what: Attack) -> usize {
+async fn attack(mut stream: TlsStream<TcpStream>, what: Attack, method: &str) -> usize {
     let mut sent = 0;
     let attacking = async {
         stream.write_all(PREFACE).await?;
         stream.write_all(&frame(SETTINGS, 0, 0, &[])).await?;
         for number in 0.. {
-            let frames = what(number);
+            let frames = what(number, method);
             // Counted before it is known whether all of it is taken: a node may end this in the middle.
             sent += frames.len();
             stream.write_all(&frames).await?;
@@ -343,30 +344,33 @@ const MOST_GROWTH: u64 = 160 * 1_024;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn floods_of_http2_frames_cost_a_node_neither_its_memory_nor_its_other_clients() {
-    let programs = Programs::found(&["acme:brand"]);
-    let node = programs.serve("acme");
+    let programs = Programs::found(&["acme:brand", "bazaar:platform"]);
+    let node = Running(programs.command("acme").arg("--trust-own-feed").spawn().expect("starts"));
     let mut client = programs.client("acme").await;
     client.ready().await;
     client.submit(submission("all", seller())).await.expect("taken");
     let pages = client.submit_all((0..=u8::MAX).map(large_signal).collect()).await;
     assert!(pages.iter().all(Result::is_ok), "{pages:?}");
-    let attacks: [(&str, Attack); 8] = [
-        ("rapid reset", rapid_reset),
-        ("ping flood", ping_flood),
-        ("settings flood", settings_flood),
-        ("continuation flood", continuation_flood),
-        ("empty data", empty_data),
-        ("begun messages", begun_messages),
-        ("large heads", large_heads),
-        ("untaken pages", untaken_pages),
+    let attacks: [(&str, Attack, &'static str); 8] = [
+        ("rapid reset", rapid_reset, CHECK),
+        ("ping flood", ping_flood, CHECK),
+        ("settings flood", settings_flood, CHECK),
+        ("continuation flood", continuation_flood, CHECK),
+        ("empty data", empty_data, CHECK),
+        ("begun messages", begun_messages, CHECK),
+        ("large heads", large_heads, CHECK),
+        ("untaken pages", untaken_pages, LIST),
     ];
     let before = memory(node.0.id());
-    for (name, what) in attacks {
-        let address = programs.clients("acme");
-        let (own, anchors) = (programs.client_credentials("acme"), programs.anchors("acme"));
-        let attackers = (0..4).map(|_| {
-            let (address, own, anchors) = (address.clone(), own.clone(), anchors.clone());
-            tokio::spawn(async move { attack(tls(&address, &own, &anchors).await, what).await })
+    for (name, what, method) in attacks {
+        // A client of the member, and another member's node.
+        let ways = [
+            (programs.clients("acme"), programs.client_credentials("acme"), method),
+            (programs.peers("acme"), programs.node_credentials("bazaar"), ROSTER),
+        ];
+        let attackers = ways.into_iter().flat_map(|way| std::iter::repeat_n(way, 3)).map(|(address, own, method)| {
+            let anchors = programs.anchors("acme");
+            tokio::spawn(async move { attack(tls(&address, &own, &anchors).await, what, method).await })
         });
         let attackers: Vec<_> = attackers.collect();
         let mut answered = 0;

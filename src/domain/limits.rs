@@ -235,7 +235,8 @@ pub const MAX_CONNECTIONS: usize = 2_048;
 pub const MAX_CONNECTIONS_PER_NODE: usize = 4;
 /// Other unary calls at hand on one listener: with the largest requests and answers some hundred megabytes, with usual ones a few.
 pub const MAX_CALLS: usize = 2_048;
-/// The same of one caller, so that others have room.
+/// The same of one caller, so that others have room. As for every kind of call, nobody has more places than are left, either: n callers
+/// that take all that they may leave one n+1st of them free.
 pub const MAX_CALLS_EACH: usize = 1_024;
 /// Streams of rows at hand on one listener: each may hold some 16 MiB of rows that are worked on.
 pub const MAX_ROW_STREAMS: usize = 64;
@@ -262,6 +263,11 @@ pub const PEER_CALLS_PER_SECOND: u32 = 500;
 /// How long a caller may leave what a stream has for it untaken: its connection is closed then, because it holds places and memory for
 /// nothing. A follower that is slow takes something every second.
 pub const UNTAKEN_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a request of one message may take to arrive: its place is another's then. The largest one needs 50 kbit a second for that.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a stream of rows may be open with no row on its way: longer than a pause within a file, and what was forgotten gives its place
+/// back. Who has more rows later opens another one.
+pub const ROWS_IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 /// When it is worth to try again after a call that was not taken on because others are at hand.
 pub const RETRY_BUSY: Duration = Duration::from_secs(1);
 /// HTTP/2 streams at once on a client's connection.

@@ -2,7 +2,8 @@
 //!
 //! A call that cannot be taken on is refused at once, with a hint when to try again, before anything of its message is read: to
 //! queue it would cost memory that a flood could fill. Rows on a stream are never refused for their number; their stream is read
-//! more slowly. Every caller has a share of its own, so that none can take the places of the others.
+//! more slowly. Every caller has a share of its own, and none has more places than are left: however many callers hold all that they
+//! may, one that comes later finds room.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -111,6 +112,16 @@ impl Counts {
         *self.of(kind) >= *most.of(kind)
     }
 
+    /// What is left of `ALL`.
+    const fn left(self) -> Self {
+        Self {
+            unary: Self::ALL.unary - self.unary,
+            rows: Self::ALL.rows - self.rows,
+            large: Self::ALL.large - self.large,
+            standing: Self::ALL.standing - self.standing,
+        }
+    }
+
     const fn is_empty(self) -> bool {
         self.unary + self.rows + self.large + self.standing == 0
     }
@@ -205,7 +216,7 @@ impl Admission {
         }
         let known = callers.entry(caller.clone()).or_default();
         known.allow(allowance);
-        if known.at_hand.is_full(method.kind, Counts::EACH) {
+        if known.at_hand.is_full(method.kind, Counts::EACH) || known.at_hand.is_full(method.kind, all.left()) {
             return Err(Busy::Caller);
         }
         if let Some(calls) = &known.calls {
@@ -326,7 +337,7 @@ mod tests {
     }
 
     fn method(kind: Kind, cost: u32) -> Method {
-        Method { name: "Some/Method".into(), kind, cost, is_row: false }
+        Method { name: "Some/Method".into(), kind, cost, is_row: false, is_streamed: false }
     }
 
     fn per_second(calls: u32) -> Allowance {
@@ -386,6 +397,22 @@ mod tests {
         drop((held, others, unary, lists));
         assert!(admission.table.lock().callers.is_empty(), "nobody is remembered who has nothing at hand");
         assert_eq!(admission.table.lock().all.rows, 0);
+    }
+
+    #[test]
+    fn callers_that_hold_all_that_they_may_leave_room_for_one_more() {
+        for (kind, most) in [(Kind::Unary, MAX_CALLS), (Kind::Rows, MAX_ROW_STREAMS)] {
+            let (admission, method) = (empty(), method(kind, 1));
+            let take = |name: &str| admission.take_on(&caller(name), Allowance::default(), &method);
+            let mut held: Vec<Place> = Vec::new();
+            for name in ["a", "b", "c", "d"] {
+                held.extend(std::iter::from_fn(|| take(name).ok()));
+                assert_eq!(take(name).err(), Some(Busy::Caller));
+            }
+            assert!(held.len() < most, "{kind:?}: {} of {most}", held.len());
+            let late: Vec<Place> = std::iter::from_fn(|| take("late").ok()).collect();
+            assert!(!late.is_empty(), "{kind:?}");
+        }
     }
 
     #[test]

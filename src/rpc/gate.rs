@@ -1,6 +1,7 @@
 //! What every call of a listener passes on its way in and out, whatever its service.
 //!
-//! In: what is more than the node takes on at once, or faster than the caller may ask, is refused before any of it is read; once the
+//! In: what is more than the node takes on at once, or faster than the caller may ask, is refused before any of it is read; a request of
+//! one message is there in time or given up; once the
 //! node stops, nothing more is read of a request, so that a stream ends after the answers to what was read. Out:
 //! what gRPC's own machinery says about a message that is too large or cannot be decoded becomes an error with a code of ours,
 //! and who was refused is logged here, once, and nowhere else. Whoever takes nothing of a stream for long loses its connection. What a call does in between is done on behalf of the client that its
@@ -14,7 +15,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::AbortOnDropHandle;
 use tonic::body::Body;
@@ -33,7 +34,7 @@ use super::meters::{CallMeter, CallMeters, Listener};
 use super::methods::{Kind, Method, Methods};
 use super::repeats::Repeats;
 use super::spans::CallSpan;
-use crate::domain::limits::{MAX_CLIENT_MESSAGE_BYTES, MAX_PEER_REQUEST_BYTES, UNTAKEN_TIMEOUT};
+use crate::domain::limits::{MAX_CLIENT_MESSAGE_BYTES, MAX_PEER_REQUEST_BYTES, REQUEST_TIMEOUT, UNTAKEN_TIMEOUT};
 use crate::domain::{Actor, Allowance, Clock};
 use crate::store::{acting_for, on_behalf_of};
 
@@ -133,7 +134,9 @@ where
             }
         }
         let stopping = Box::pin(self.gate.stopping.clone().cancelled_owned());
-        let answered = call.span.around(self.inner.call(request.map(|body| Body::new(Input { body, stopping }))));
+        let waits = !call.method.is_streamed;
+        let input = |body| Body::new(Input { body, stopping, waits, until: None });
+        let answered = call.span.around(self.inner.call(request.map(input)));
         Box::pin(async move {
             let answered = match actor {
                 Some(actor) => on_behalf_of(actor, answered).await,
@@ -156,6 +159,17 @@ fn actor_of(peer: &PeerInfo) -> Option<Actor> {
 struct Input {
     body: Body,
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Whether all of it must be there in time; a stream of messages may stand for long.
+    waits: bool,
+    /// Set once it has to be waited for, which nearly every body of one message is there without.
+    until: Option<Pin<Box<Sleep>>>,
+}
+
+impl Input {
+    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        let until = || Box::pin(tokio::time::sleep(REQUEST_TIMEOUT));
+        self.waits && self.until.get_or_insert_with(until).as_mut().poll(cx).is_ready()
+    }
 }
 
 impl http_body::Body for Input {
@@ -168,7 +182,12 @@ impl http_body::Body for Input {
                 "this node is stopping, and what has no answer yet was not read; send it again to the node once it is back";
             return Poll::Ready(Some(Err(Fault::new(Code::Unavailable, "NODE_STOPPING", message).unlogged())));
         }
-        Pin::new(&mut self.body).poll_frame(cx)
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if polled.is_pending() && self.is_late(cx) {
+            let message = "this request was not there in time, and its place is given to others; send it again as a whole";
+            return Poll::Ready(Some(Err(Fault::new(Code::DeadlineExceeded, "REQUEST_TOO_SLOW", message).unlogged())));
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -382,6 +401,7 @@ mod tests {
     use super::super::identity::CertificateSerial;
     use super::*;
     use crate::domain::Timestamp;
+    use crate::domain::limits::PEER_CALLS_PER_SECOND;
 
     struct Noon;
 
@@ -401,18 +421,76 @@ mod tests {
         }
     }
 
+    fn gate() -> Gate {
+        let access = Arc::new(ArcSwap::from_pointee(AccessList::default()));
+        Gate::of_clients(CancellationToken::new(), CallMeters::default(), Arc::new(Noon), access, [])
+    }
+
+    fn request(method: &str, peer: &PeerInfo, body: Body) -> Request<Body> {
+        let mut request = Request::new(body);
+        *request.uri_mut() = format!("/countermark.v1.{method}").parse().expect("a path");
+        request.extensions_mut().insert(peer.clone());
+        request
+    }
+
     /// The answer to a stream that always has something to say, through the gate.
     async fn stream_of(peer: &PeerInfo) -> Body {
         let answer = tower::service_fn(|_: Request<Body>| async {
             let frames = futures_util::stream::repeat_with(|| Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"news"))));
             Ok::<_, Infallible>(Response::new(Body::new(http_body_util::StreamBody::new(frames))))
         });
-        let access = Arc::new(ArcSwap::from_pointee(AccessList::default()));
-        let gate = Gate::of_clients(CancellationToken::new(), CallMeters::default(), Arc::new(Noon), access, []);
-        let mut request = Request::new(Body::empty());
-        *request.uri_mut() = "/countermark.v1.WatchService/FollowAlerts".parse().expect("a path");
-        request.extensions_mut().insert(peer.clone());
-        gate.layer(answer).oneshot(request).await.expect("infallible").into_body()
+        let request = request("WatchService/FollowAlerts", peer, Body::empty());
+        gate().layer(answer).oneshot(request).await.expect("infallible").into_body()
+    }
+
+    /// What a service reads of a request whose body begins and does not go on.
+    async fn read_of(method: &str) -> Option<Result<(), Status>> {
+        let begun = futures_util::stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"begun")))]);
+        let body =
+            Body::new(http_body_util::StreamBody::new(futures_util::StreamExt::chain(begun, futures_util::stream::pending())));
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let tell = Mutex::new(Some(tell));
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let tell = tell.lock().take();
+            async move {
+                let mut body = request.into_body();
+                let mut read = async || poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.map(|frame| frame.map(drop));
+                assert!(read().await.is_some_and(|begun| begun.is_ok()));
+                let read = tokio::time::timeout(100 * REQUEST_TIMEOUT, read()).await.ok().flatten();
+                tell.expect("called once").send(read).ok();
+                Ok::<_, Infallible>(Response::new(Body::empty()))
+            }
+        });
+        gate().layer(service).oneshot(request(method, &caller(), body)).await.expect("infallible");
+        told.await.expect("read")
+    }
+
+    #[tokio::test]
+    async fn another_member_s_node_asks_no_faster_than_a_listener_answers() {
+        let gate = Gate::of_peers(CancellationToken::new(), CallMeters::default(), Arc::new(Noon));
+        let answer = tower::service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::empty())) });
+        let node = PeerInfo { identity: "spiffe://alliance.example/member/b/node".parse().expect("an identity"), ..caller() };
+        let mut refused = 0;
+        // A node has what two seconds bring at once.
+        for _ in 0..4 * PEER_CALLS_PER_SECOND {
+            let request = request("PeerService/GetErasureReceipt", &node, Body::empty());
+            let answered = gate.layer(answer.clone()).oneshot(request).await.expect("infallible");
+            refused +=
+                u32::from(Status::from_header_map(answered.headers()).is_some_and(|s| s.code() == Code::ResourceExhausted));
+        }
+        assert!(refused > PEER_CALLS_PER_SECOND, "{refused}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_does_not_go_on_is_given_up_and_a_stream_is_waited_for() {
+        for method in ["ScreeningService/CheckSeller", "SignalService/ListSignals", "WatchService/FollowAlerts"] {
+            let began = Instant::now();
+            let status = read_of(method).await.expect("it ends").expect_err("it was never there");
+            let reason = status.get_details_error_info().map(|info| info.reason);
+            assert_eq!((status.code(), reason.as_deref()), (Code::DeadlineExceeded, Some("REQUEST_TOO_SLOW")), "{method}");
+            assert!(began.elapsed() < 2 * REQUEST_TIMEOUT, "{method}: {:?}", began.elapsed());
+        }
+        assert!(read_of("ScreeningService/CheckSellers").await.is_none(), "rows may come later");
     }
 
     #[tokio::test(start_paused = true)]

@@ -65,6 +65,8 @@ pub(super) struct Method {
     pub(super) cost: u32,
     /// Its one request is a row.
     pub(super) is_row: bool,
+    /// Its request is a stream, of which more may come at any time.
+    pub(super) is_streamed: bool,
 }
 
 /// All of them, by path.
@@ -90,11 +92,12 @@ impl Methods {
             };
             let cost = COSTS.iter().find(|(of, _)| *of == name).map_or(1, |(_, cost)| *cost);
             let is_row = SINGLE_ROWS.contains(&name.as_str());
-            (format!("/{package}.{name}"), Method { name: name.into(), kind, cost, is_row })
+            let is_streamed = method.client_streaming();
+            (format!("/{package}.{name}"), Method { name: name.into(), kind, cost, is_row, is_streamed })
         });
         Self {
             known: Arc::new(named.collect()),
-            other: Method { name: "other".into(), kind: Kind::Standing, cost: 1, is_row: false },
+            other: Method { name: "other".into(), kind: Kind::Standing, cost: 1, is_row: false, is_streamed: true },
         }
     }
 

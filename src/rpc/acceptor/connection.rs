@@ -17,6 +17,9 @@ use super::open::Registration;
 use crate::domain::Timestamp;
 use crate::rpc::identity::{CertificateSerial, Identity};
 
+/// Bytes of the preface that a client begins HTTP/2 with (RFC 9113, 3.4).
+const PREFACE_BYTES: usize = 24;
+
 /// Who is at the other end of a connection: the only source of member and role in a handler.
 #[derive(Debug, Clone)]
 pub struct PeerInfo {
@@ -45,8 +48,8 @@ pub struct TlsConnection {
     stream: TlsStream<TcpStream>,
     peer: PeerInfo,
     closing: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// Until the caller has said something inside TLS; HTTP/2 keeps watch only from its preface on.
-    silent_until: Option<Pin<Box<Sleep>>>,
+    /// How much of HTTP/2's preface has not come, and until when it may: only from there on HTTP/2 itself keeps watch.
+    preface: Option<(usize, Pin<Box<Sleep>>)>,
     _registration: Registration,
     _permit: OwnedSemaphorePermit,
 }
@@ -60,8 +63,8 @@ impl TlsConnection {
         silence: Duration,
     ) -> Self {
         let closing = Box::pin(peer.close.clone().cancelled_owned());
-        let silent_until = Some(Box::pin(tokio::time::sleep(silence)));
-        Self { stream, peer, closing, silent_until, _registration: registration, _permit: permit }
+        let preface = Some((PREFACE_BYTES, Box::pin(tokio::time::sleep(silence))));
+        Self { stream, peer, closing, preface, _registration: registration, _permit: permit }
     }
 }
 
@@ -74,7 +77,7 @@ impl Connected for TlsConnection {
 }
 
 impl AsyncRead for TlsConnection {
-    /// Fails once the connection is to close, or where the caller was let in and then says nothing. HTTP/2 always reads, so
+    /// Fails once the connection is to close, or where the caller was let in and then does not begin. HTTP/2 always reads, so
     /// this ends a connection that is busy writing as well.
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.closing.as_mut().poll(cx).is_ready() {
@@ -82,13 +85,13 @@ impl AsyncRead for TlsConnection {
         }
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.silent_until = None;
-        } else if let Some(silent_until) = &mut self.silent_until
-            && read.is_pending()
-            && silent_until.as_mut().poll(cx).is_ready()
-        {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        if let Some((missing, until)) = &mut self.preface {
+            *missing = missing.saturating_sub(buf.filled().len() - before);
+            if *missing == 0 {
+                self.preface = None;
+            } else if read.is_pending() && until.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
         }
         read
     }

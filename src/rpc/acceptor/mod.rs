@@ -4,6 +4,7 @@
 //! caller that is refused is logged here, once, and nowhere else. Nothing here knows what the listener serves.
 
 mod connection;
+mod handshakes;
 mod open;
 mod refusal;
 #[cfg(test)]
@@ -21,12 +22,13 @@ use rustls::ServerConfig;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinError;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use handshakes::Handshakes;
 use open::Registration;
 use refusal::RefusalLog;
 
@@ -48,7 +50,7 @@ const ACCEPT_BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duratio
 pub struct Bounds {
     /// For a handshake with all that belongs to it.
     pub handshake_timeout: Duration,
-    /// Handshakes under way. More wait in the kernel's backlog.
+    /// Handshakes under way, of one address no more than are left. More wait in the kernel's backlog.
     pub handshakes: usize,
     /// Connections open, those in their handshake included. More wait in the kernel's backlog.
     pub connections: usize,
@@ -145,10 +147,10 @@ impl Acceptor {
     ) -> impl Stream<Item = io::Result<TlsConnection>> + Send {
         let incoming = Incoming {
             permits: Arc::new(Semaphore::new(self.bounds.connections)),
+            handshakes: Handshakes::at_most(self.bounds.handshakes),
             acceptor: self,
             listener,
             shutdown,
-            handshakes: JoinSet::new(),
             failures: 0,
             resume_at: Instant::now(),
             refusals: RefusalLog::new(),
@@ -197,8 +199,7 @@ struct Incoming {
     listener: TcpListener,
     shutdown: CancellationToken,
     permits: Arc<Semaphore>,
-    /// Aborted when this is dropped.
-    handshakes: JoinSet<Result<TlsConnection, Refusal>>,
+    handshakes: Handshakes<Result<TlsConnection, Refusal>>,
     /// Times in a row that the operating system gave no connection.
     failures: u32,
     resume_at: Instant,
@@ -208,7 +209,7 @@ struct Incoming {
 impl Incoming {
     async fn next(&mut self) -> Option<TlsConnection> {
         loop {
-            let room = self.handshakes.len() < self.acceptor.bounds.handshakes;
+            let room = self.handshakes.has_room();
             tokio::select! {
                 () = self.shutdown.cancelled() => {
                     self.handshakes.shutdown().await;
@@ -216,7 +217,7 @@ impl Incoming {
                     return None;
                 }
                 () = self.refusals.until_due() => self.refusals.sum_up(),
-                Some(ended) = self.handshakes.join_next() => {
+                Some(ended) = self.handshakes.next() => {
                     if let Some(connection) = self.settle(ended) {
                         return Some(connection);
                     }
@@ -232,22 +233,31 @@ impl Incoming {
     fn begin(&mut self, tcp: TcpStream, remote: SocketAddr, permit: OwnedSemaphorePermit) {
         self.failures = 0;
         let acceptor = self.acceptor.clone();
-        self.handshakes.spawn(async move {
-            let refused = |code| Refusal { code, remote, identity: None };
+        let refused = move |code| Refusal { code, remote, identity: None };
+        let begun = self.handshakes.begin(remote.ip(), async move {
             tokio::time::timeout(acceptor.bounds.handshake_timeout, acceptor.let_in(tcp, remote, permit))
                 .await
                 .unwrap_or_else(|_| Err(refused(RefusalCode::Timeout)))
         });
+        if !begun {
+            self.refuse(&refused(RefusalCode::Crowded));
+        }
+    }
+
+    fn refuse(&mut self, refusal: &Refusal) {
+        self.refusals.log(refusal);
+        (self.acceptor.on_refused)(refusal);
     }
 
     fn settle(&mut self, ended: Result<Result<TlsConnection, Refusal>, JoinError>) -> Option<TlsConnection> {
         match ended {
             Ok(Ok(connection)) => Some(connection),
             Ok(Err(refusal)) => {
-                self.refusals.log(&refusal);
-                (self.acceptor.on_refused)(&refusal);
+                self.refuse(&refusal);
                 None
             }
+            // Its place was given to another of its address.
+            Err(error) if error.is_cancelled() => None,
             Err(error) => {
                 tracing::error!(code = "HANDSHAKE_PANICKED", %error, "a handshake ended by a fault of this program");
                 None
@@ -306,8 +316,10 @@ impl Acceptor {
         remote: SocketAddr,
         config: &Arc<ServerConfig>,
     ) -> Result<(PeerInfo, Registration), Refusal> {
-        let certificate =
-            certificate_of(stream).map_err(|error| Refusal { code: RefusalCode::Identity(error), remote, identity: None })?;
+        let unknown = |code| Refusal { code, remote, identity: None };
+        // TLS refuses who offers other protocols than HTTP/2, and not who offers none (RFC 9113, 3.3).
+        stream.get_ref().1.alpn_protocol().ok_or_else(|| unknown(RefusalCode::Incompatible))?;
+        let certificate = certificate_of(stream).map_err(|error| unknown(RefusalCode::Identity(error)))?;
         let peer = PeerInfo {
             identity: certificate.identity,
             remote,

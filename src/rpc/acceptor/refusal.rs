@@ -16,6 +16,8 @@ pub enum RefusalCode {
     Closed,
     /// It did not end the handshake in time.
     Timeout,
+    /// Its address has too many handshakes under way.
+    Crowded,
     /// It does not speak TLS.
     NotTls,
     /// It does not offer TLS 1.3 with our algorithms and HTTP/2.
@@ -57,6 +59,7 @@ impl RefusalCode {
         match self {
             Self::Closed => "TLS_CLOSED",
             Self::Timeout => "TLS_TIMEOUT",
+            Self::Crowded => "TLS_CROWDED",
             Self::NotTls => "TLS_NOT_TLS",
             Self::Incompatible => "TLS_INCOMPATIBLE",
             Self::RefusedUs => "TLS_REFUSED_US",

@@ -386,6 +386,19 @@ fn tls12_client_hello() -> Vec<u8> {
 }
 
 #[tokio::test]
+async fn who_does_not_name_http2_is_refused() {
+    let world = World::new();
+    let mut a = Node::peers(world.peer_listener()).await;
+    let named = world.dialler(&world.node_b());
+    let mut unnamed = ClientConfig::clone(&named);
+    unnamed.alpn_protocols.clear();
+    let mut refused = silent(&a, Arc::new(unnamed)).await;
+    assert_eq!(a.refusal().await.code, RefusalCode::Incompatible);
+    assert_eq!(refused.read(&mut [0; 1]).await.expect("closed"), 0);
+    check(a.dial(named).await.expect("connected")).await.expect("served");
+}
+
+#[tokio::test]
 async fn tls_1_2_and_plaintext_are_refused() {
     let world = World::new();
     let mut a = Node::peers(world.peer_listener()).await;
@@ -414,6 +427,21 @@ async fn a_silent_caller_is_dropped_and_holds_up_nobody_for_longer() {
     assert_eq!(a.refusal().await.code, RefusalCode::Timeout);
     assert_eq!(silent.read(&mut [0; 1]).await.expect("closed"), 0);
     check(channel).await.expect("served");
+}
+
+#[tokio::test]
+async fn silent_callers_of_one_address_keep_those_of_another_out_at_no_time() {
+    let world = World::new();
+    let bounds = Bounds { handshake_timeout: Duration::from_secs(3_600), handshakes: 8, ..Bounds::default() };
+    let mut a = Node::start(world.peer_listener(), bounds, |_| Ok(())).await;
+    let mut held = Vec::new();
+    for _ in 0..20 {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.bind("127.0.0.2:0".parse().expect("an address")).expect("bound");
+        held.push(socket.connect(a.address).await.expect("connected"));
+    }
+    assert_eq!(a.refusal().await.code, RefusalCode::Crowded);
+    check(a.dial(world.dialler(&world.node_b())).await.expect("connected")).await.expect("served");
 }
 
 #[tokio::test]
@@ -451,13 +479,16 @@ async fn one_more_connection_of_the_same_node_takes_the_place_of_its_oldest() {
 }
 
 #[tokio::test]
-async fn a_caller_that_is_let_in_and_says_nothing_is_dropped() {
+async fn a_caller_that_is_let_in_and_does_not_begin_is_dropped() {
     let world = World::new();
     let bounds = Bounds { handshake_timeout: Duration::from_millis(200), ..Bounds::default() };
     let a = Node::start(world.peer_listener(), bounds, |_| Ok(())).await;
     let channel = a.dial(world.dialler(&world.node_b())).await.expect("connected");
-    let mut quiet = silent(&a, world.dialler(&world.node_b())).await;
-    drop(quiet.read_to_end(&mut Vec::new()).await);
+    for said in ["", "PRI * HTTP/2.0\r\n"] {
+        let mut quiet = silent(&a, world.dialler(&world.node_b())).await;
+        quiet.write_all(said.as_bytes()).await.expect("taken");
+        drop(quiet.read_to_end(&mut Vec::new()).await);
+    }
     check(channel).await.expect("who has spoken stays");
     assert_eq!(a.open.len(), 1);
 }
