@@ -65,6 +65,9 @@ struct Peer {
     connected: bool,
     /// Since when it has not been connected.
     lost_at: Instant,
+    /// Since when it is dialled, and whether a session with it has ended since or did not come about.
+    enlisted_at: Instant,
+    failed: bool,
     prospect: Prospect,
     failure: Option<Failure>,
     /// When each kind of failure that outlives a greeting was last logged.
@@ -87,6 +90,8 @@ impl Peer {
             address: String::new(),
             connected: false,
             lost_at: Instant::now(),
+            enlisted_at: Instant::now(),
+            failed: false,
             prospect: Prospect::new(Presence::Lost),
             failure: None,
             logged: BTreeMap::new(),
@@ -117,9 +122,15 @@ impl Peer {
         Prospect { presence: self.presence(now, pace), distrusted, stalled, ..self.prospect.clone() }
     }
 
+    /// Whether it has had the time to show what it holds.
+    fn had_its_turn(&self, now: Instant, pace: &Pace) -> bool {
+        self.failed || now.duration_since(self.enlisted_at) >= pace.relay_after
+    }
+
     /// When the planner is to look at it again though nothing happens.
     fn next_change(&self, now: Instant, pace: &Pace) -> Option<Instant> {
         let away = (self.presence(now, pace) == Presence::Lost).then(|| self.lost_at + pace.relay_after);
+        let away = away.into_iter().chain((!self.had_its_turn(now, pace)).then(|| self.enlisted_at + pace.relay_after));
         let trusted = self.distrusted.values().chain(self.stalled.values()).copied().filter(|until| *until > now);
         trusted.chain(away).min()
     }
@@ -196,6 +207,25 @@ impl Board {
         self.compared.lock().insert(member.clone(), serial);
     }
 
+    /// Whether those of one of `members` were, by this roster.
+    pub(super) fn any_compared<'m>(&self, mut members: impl Iterator<Item = &'m MemberId>, serial: u64) -> bool {
+        let compared = self.compared.lock();
+        members.any(|member| compared.get(member) == Some(&serial))
+    }
+
+    /// Whether those of each of `members` were, by this roster, or it cannot be reached at once, or has not shown them for long.
+    pub(super) fn all_had_their_turn<'m>(
+        &self,
+        mut members: impl Iterator<Item = &'m MemberId>,
+        serial: u64,
+        pace: &Pace,
+    ) -> bool {
+        let (now, peers, compared) = (Instant::now(), self.peers.lock(), self.compared.lock());
+        members.all(|member| {
+            compared.get(member) == Some(&serial) || peers.get(member).is_some_and(|peer| peer.had_its_turn(now, pace))
+        })
+    }
+
     /// Whether those of all `members` were, by this roster, however long ago since the start: what they showed is remembered.
     pub(super) fn all_compared<'m>(&self, mut members: impl Iterator<Item = &'m MemberId>, serial: u64) -> bool {
         let compared = self.compared.lock();
@@ -250,6 +280,7 @@ impl Board {
             if std::mem::take(&mut peer.connected) {
                 peer.lost_at = Instant::now();
             }
+            peer.failed = true;
             peer.prospect.known.clear();
             peer.following = 0;
             peer.traffic = (peer.traffic.0 + peer.traffic.1, Traffic::default());

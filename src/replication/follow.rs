@@ -83,6 +83,7 @@ impl Crew {
         self.muster();
         loop {
             let next = self.replan().await;
+            self.ctx.confirm_compared();
             self.ctx.end_restoration().await;
             tokio::select! {
                 biased;

@@ -2,7 +2,7 @@
 //!
 //! A store that was lost, or put back from an old copy, looks whole to itself. What was added to it would be a second history
 //! of a feed that other members hold more of, and would brand its member as one that signs two. So each own feed waits, after
-//! every start, for another member of its audience to be compared with.
+//! every start, until it was compared with the members of its audience that can be reached, one at the least.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,8 @@ use crate::store::{FeedState, Store, StoreError};
 /// What a node takes its own feeds for when it starts. An operator's decision, for one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OwnFeeds {
-    /// Nothing is written to one until another member of its audience was compared with.
+    /// Nothing is written to one until it was compared with another member of its audience, and with each other one that can be reached
+    /// at once: the first to answer may hold less than the next.
     #[default]
     Confirm,
     /// They are whole: for a node that can reach no other member, and whose store is known to be its newest.
@@ -89,21 +90,33 @@ impl Context {
         feeds
     }
 
-    /// `peer`, which has the same roster, showed its heads, and holds no more of the own feeds that still wait than this node.
+    /// `peer`, which has the same roster, showed its heads.
     pub(super) fn confirm_by(&self, peer: &MemberId) {
+        self.board.compared(peer, self.directory.roster().roster().serial);
+        self.confirm_compared();
+    }
+
+    /// Lets own feeds be written to of which enough others were compared with, and none holds more.
+    pub(super) fn confirm_compared(&self) {
         let signed = self.directory.roster();
-        self.board.compared(peer, signed.roster().serial);
-        for feed in self.waiting_for(peer) {
-            let complete = self.liveness.newest_size(&feed) <= self.store().size(&feed);
-            let others = sharers(signed.roster(), self.directory.member(), &feed);
-            let heard_all = match self.own {
-                OwnFeeds::Confirm | OwnFeeds::Trust => true,
-                OwnFeeds::Recover => self.board.none_expected(others, &self.pace),
-                OwnFeeds::RecoverWithAll => self.board.all_compared(others, signed.roster().serial),
-            };
-            if complete && heard_all {
+        let (roster, me) = (signed.roster(), self.directory.member());
+        for feed in own_feeds(roster, me) {
+            if self.store().feed_state(&feed) != FeedState::Unconfirmed {
+                continue;
+            }
+            let others = || sharers(roster, me, &feed);
+            let (board, serial) = (&self.board, roster.serial);
+            let heard = board.any_compared(others(), serial)
+                && match self.own {
+                    OwnFeeds::Confirm | OwnFeeds::Trust => board.all_had_their_turn(others(), serial, &self.pace),
+                    OwnFeeds::Recover => {
+                        board.all_had_their_turn(others(), serial, &self.pace) && board.none_expected(others(), &self.pace)
+                    }
+                    OwnFeeds::RecoverWithAll => board.all_compared(others(), serial),
+                };
+            if heard && self.liveness.newest_size(&feed) <= self.store().size(&feed) {
                 self.store().confirm(&feed);
-                tracing::info!(%feed, %peer, "the own feed was compared with another member's copy, and is written to");
+                tracing::info!(%feed, "the own feed was compared with other members' copies, and is written to");
                 self.board.want_replan();
             }
         }

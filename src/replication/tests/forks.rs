@@ -1,6 +1,8 @@
 //! Members that signed two histories, and members that lost one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -8,7 +10,7 @@ use super::world::*;
 use crate::domain::{FeedId, Seq, Timestamp};
 use crate::feed::Leaf;
 use crate::replication::judge::{Offered, Opener, Verdict, judge, weigh};
-use crate::replication::{ForkParts, Heads, OwnFeeds};
+use crate::replication::{ForkParts, Heads, OwnFeeds, Pace};
 use crate::store::{FeedState, Piece, Restoration, Store, StoreError};
 
 fn is_quarantined(node: &Node, feed: &FeedId) -> bool {
@@ -286,6 +288,47 @@ async fn a_store_that_was_put_back_waits_for_the_member_that_is_away() {
     world.converge(15).await;
     for name in ["a", "b", "c"] {
         assert!(world.node(name).store.forks().is_empty());
+    }
+}
+
+/// A copy that was put back by other means looks like any store. The first member to answer holds as little as it does.
+#[tokio::test]
+async fn an_old_copy_is_not_written_to_before_all_have_answered_that_can_be_reached() {
+    let mut world = World::of(roster(1, &["a", "b", "c"], &[], &[])).await;
+    world.node("a").append("all", 0..6).await;
+    world.converge(6).await;
+    world.stop("a").await;
+    let old = world.folder("old");
+    copy(&world.folder("a"), &old);
+    world.start("a").await;
+    world.cut("b", "a");
+    world.cut("b", "c");
+    world.node("a").append("all", 6..10).await;
+    world.until("c has it", |w| w.node("c").size("a/all") == 10).await;
+    world.stop("a").await;
+    std::fs::remove_dir_all(world.folder("a")).expect("removed");
+    std::fs::rename(&old, world.folder("a")).expect("put back");
+
+    world.heal("a", "b");
+    world.net.set_faults("c", "a", vec![Fault::LateHeads(Duration::from_millis(500))]);
+    world.pace = Pace { heartbeat: Duration::from_secs(20), relay_after: Duration::from_secs(60), ..PACE };
+    world.start("a").await;
+    while world.node("a").store.feed_state(&feed("a/all")) != FeedState::Behind {
+        let refused = world.node("a").store.append(vec![signal("all", 99)]).await.expect("an outcome");
+        assert!(matches!(refused[0], Err(StoreError::OwnFeedUnconfirmed | StoreError::OwnFeedBehind)), "{refused:?}");
+    }
+    assert_eq!(world.node("a").size("a/all"), 6);
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).expect("made");
+    for entry in std::fs::read_dir(from).expect("a folder").flatten() {
+        let copied = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &copied);
+        } else {
+            std::fs::copy(entry.path(), copied).expect("copied");
+        }
     }
 }
 

@@ -150,6 +150,8 @@ pub(super) enum Fault {
     CutAfter(usize),
     /// The peer claims a roster of this serial, and shows this one.
     Roster(u64, Bytes),
+    /// Heads arrive so much later.
+    LateHeads(Duration),
 }
 
 /// What went from one node to another.
@@ -326,6 +328,12 @@ impl Link for MemoryLink {
     }
 
     async fn checkpoints(&self) -> Result<Heads, LinkError> {
+        let faults = self.net.faults.lock().get(&self.sent()).cloned().unwrap_or_default();
+        for fault in faults {
+            if let Fault::LateHeads(by) = fault {
+                tokio::time::sleep(by).await;
+            }
+        }
         let heads = self.ask(async |endpoint, me| endpoint.serving.heads_for(&me).await).await?;
         let forks = heads.forks.iter().map(|f| f.first.len() + f.second.len() + 32 * (f.frontier.len() + f.leaf_hashes.len()));
         self.count(heads.checkpoints.iter().map(Bytes::len).sum::<usize>() + forks.sum::<usize>());
@@ -435,6 +443,8 @@ impl Node {
 pub(super) struct World {
     pub(super) net: Arc<Net>,
     pub(super) clock: Arc<TestClock>,
+    /// Of nodes that start from now on.
+    pub(super) pace: Pace,
     folders: tempfile::TempDir,
     roster: Bytes,
     nodes: BTreeMap<String, Node>,
@@ -443,7 +453,8 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(roster: Roster) -> Self {
         let folders = tempfile::tempdir().expect("a folder");
-        Self { net: Arc::default(), clock: TestClock::new(), folders, roster: signed(roster), nodes: BTreeMap::new() }
+        let (net, clock, nodes) = (Arc::default(), TestClock::new(), BTreeMap::new());
+        Self { net, clock, pace: PACE, folders, roster: signed(roster), nodes }
     }
 
     /// An alliance whose nodes all run.
@@ -497,7 +508,7 @@ impl World {
         let (tasks, shutdown, liveness) = (TaskTracker::new(), CancellationToken::new(), Arc::new(Liveness::new()));
         let reader = Reader::new(store.clone(), tasks.clone());
         let endpoint = Endpoint {
-            serving: ServeContext::new(reader.clone(), directory.clone(), PACE, key(member)),
+            serving: ServeContext::new(reader.clone(), directory.clone(), self.pace, key(member)),
             directory: directory.clone(),
             tasks: tasks.clone(),
             shutdown: shutdown.clone(),
@@ -509,7 +520,7 @@ impl World {
             dialer: Arc::new(NetDialer { me, net: self.net.clone() }),
             clock,
             entropy,
-            pace: PACE,
+            pace: self.pace,
             own,
         };
         let replicator = Replicator::spawn(setup, &tasks, shutdown.clone());
