@@ -12,11 +12,15 @@ use std::time::{Duration, Instant};
 
 use countermark::domain::limits::DRAIN_TIMEOUT;
 use countermark::rpc::connector::{ConnectError, connect};
+use countermark::rpc::identity::Certificate;
 use countermark::rpc::proto;
 use countermark::rpc::proto::node_service_client::NodeServiceClient;
 use countermark::rpc::proto::peer_service_client::PeerServiceClient;
 use countermark::rpc::proto::signal_service_client::SignalServiceClient;
 use countermark::rpc::tls::{Credentials, TrustAnchors, client_config};
+use rcgen::{CertificateRevocationListParams, Issuer, KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber, date_time_ymd};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -58,9 +62,11 @@ impl World {
         command
     }
 
-    fn run(&self, arguments: &[&str]) {
+    /// Gives what it prints.
+    fn run(&self, arguments: &[&str]) -> Vec<u8> {
         let output = self.command(arguments).output().expect("the program starts");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
     }
 
     fn serve_command(&self, peers: &str, clients: &str) -> Command {
@@ -150,6 +156,19 @@ impl Served {
         }
     }
 
+    /// Waits for an event of this level.
+    fn event_at(&mut self, level: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let event = self.events.recv_timeout(left).unwrap_or_else(|_| panic!("nothing at {level}"));
+            self.seen.push(event.clone());
+            if event["level"] == level {
+                return;
+            }
+        }
+    }
+
     fn event_of(&mut self, code: &str) -> Value {
         self.event(code, |fields| fields["code"] == code)
     }
@@ -164,10 +183,11 @@ impl Served {
         self.event("reloaded", |fields| fields["message"].as_str().is_some_and(|m| m.ends_with("are in force")));
     }
 
-    fn refuse_reload(&mut self, code: &str) {
+    fn refuse_reload(&mut self, code: &str) -> Value {
         self.tell("-HUP");
         let refused = self.event("refused", |fields| fields["message"].as_str().is_some_and(|m| m.starts_with("nothing was")));
         assert_eq!(refused["code"], code, "{refused}");
+        refused
     }
 
     /// Waits for the end; every event there was, and how it ended.
@@ -370,7 +390,8 @@ async fn a_revoked_node_is_cut_off_and_refused_after_a_reload() {
     world.edit("node.toml", "ca = \"alliance-ca.pem\"", "ca = \"alliance-ca.pem\"\ncrl = [\"crl.pem\"]");
     served.reload();
     // The roster that expels has not come yet: it is the certificate that is refused.
-    while let Ok(Some(_)) = followed.message().await {}
+    let ended = async { while let Ok(Some(_)) = followed.message().await {} };
+    tokio::time::timeout(SECONDS, ended).await.expect("it ends");
     let refused = world.globex(&served.peers).await.expect_err("revoked");
     assert_eq!(refused.code(), "PEER_REFUSED_CERTIFICATE");
     served.event_of("TLS_REVOKED");
@@ -380,6 +401,8 @@ async fn a_revoked_node_is_cut_off_and_refused_after_a_reload() {
     let operator = world.client(&served.clients, "operator").await.expect("connects");
     let status = NodeServiceClient::new(operator).get_status(proto::GetStatusRequest {}).await.expect("served").into_inner();
     assert_eq!(status.roster_serial, 2, "the roster was taken as well");
+    let list = status.deadlines.iter().find(|deadline| deadline.what == "alliance_crl").expect("the list ends, too");
+    assert!(list.at_ms > status.started_at_ms, "{list:?}");
     served.tell("-TERM");
     assert!(served.end().0.success());
 }
@@ -418,6 +441,118 @@ async fn a_reload_takes_all_or_nothing_and_lets_new_clients_in() {
     served.reload();
     while health.check(HealthCheckRequest { service: String::new() }).await.is_ok() {}
     assert_eq!(world.client(&served.clients, "screener").await.expect_err("not listed").code(), "PEER_REFUSED_IDENTITY");
+    served.tell("-TERM");
+    assert!(served.end().0.success());
+}
+
+/// How soon a connection ends whose right has ended: seconds, also on a machine that does other things.
+const SECONDS: Duration = Duration::from_secs(10);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_client_is_cut_off_within_seconds_of_a_reload_and_refused() {
+    let world = World::new();
+    let mut served = world.serve();
+    let operator = world.client(&served.clients, "operator").await.expect("connects");
+    let mut health = HealthClient::new(operator);
+    let watched = health.watch(HealthCheckRequest { service: String::new() }).await.expect("served");
+    let mut watched = watched.into_inner();
+
+    revoke_operator(&world.home("acme"));
+    world.edit("node.toml", "ca = \"client-ca.pem\"", "ca = \"client-ca.pem\"\ncrl = [\"client-crl.pem\"]");
+    served.reload();
+    let ended = async { while let Ok(Some(_)) = watched.message().await {} };
+    tokio::time::timeout(SECONDS, ended).await.expect("it ends");
+    let refused = world.client(&served.clients, "operator").await.expect_err("revoked");
+    assert_eq!(refused.code(), "PEER_REFUSED_CERTIFICATE");
+    served.event_of("TLS_REVOKED");
+    served.tell("-TERM");
+    assert!(served.end().0.success());
+}
+
+/// A list by the member's own CA, as any tool makes one.
+fn revoke_operator(home: &Path) {
+    let read = |name: &str| fs::read_to_string(home.join(name)).expect("readable");
+    let key = KeyPair::from_pem(&read("client-ca.key")).expect("a key");
+    let ca = Issuer::from_ca_cert_pem(&read("client-ca.pem"), key).expect("a CA");
+    let chain = CertificateDer::from_pem_slice(read("clients/operator/client.pem").as_bytes()).expect("a certificate");
+    let serial = Certificate::read(&chain).expect("a client's").serial;
+    let revoked = RevokedCertParams {
+        serial_number: SerialNumber::from_slice(serial.as_bytes()),
+        revocation_time: date_time_ymd(2026, 1, 1),
+        reason_code: None,
+        invalidity_date: None,
+    };
+    let list = CertificateRevocationListParams {
+        this_update: date_time_ymd(2026, 1, 1),
+        next_update: date_time_ymd(2100, 1, 1),
+        crl_number: SerialNumber::from(1),
+        issuing_distribution_point: None,
+        revoked_certs: vec![revoked],
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    let list = list.signed_by(&ca).expect("signed").pem().expect("PEM");
+    fs::write(home.join("client-crl.pem"), list).expect("written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewed_certificate_serves_after_a_reload_and_the_log_says_as_much_as_is_wanted() {
+    let world = World::new();
+    let mut served = world.serve();
+    let before = presented(&world, &served.clients).await;
+    let home = world.home("acme");
+    let home = home.to_str().expect("UTF-8");
+    let renewal = world.run(&["member", "renew", "--folder", home, "--out", "renewal.json", "--output", "json"]);
+    let renewal: Value = serde_json::from_slice(&renewal).expect("JSON");
+    let fingerprint = renewal["fingerprint"].as_str().expect("a fingerprint");
+    let admit = ["alliance", "admit", "--folder", "secretariat", "renewal.json", "--out", "admission.json"];
+    world.run(&[&admit[..], &["--fingerprint", fingerprint]].concat());
+    world.run(&["member", "accept", "--folder", home, "admission.json"]);
+    assert_eq!(presented(&world, &served.clients).await, before, "files alone change nothing");
+    world.edit("node.toml", "[keys]", "[log]\nlevel = \"debug\"\n\n[keys]");
+    served.reload();
+    let after = presented(&world, &served.clients).await;
+    assert_ne!(after, before);
+    served.event_at("DEBUG");
+    assert!(served.seen.iter().filter(|event| event["level"] == "DEBUG").count() == 1, "none before it was wanted");
+    served.tell("-TERM");
+    assert!(served.end().0.success());
+}
+
+/// The certificate that the node presents.
+async fn presented(world: &World, address: &str) -> Vec<u8> {
+    let folder = world.home("acme").join("clients/operator");
+    let read = |name: &str| fs::read_to_string(folder.join(name)).expect("readable");
+    let own = Credentials { chain: read("client.pem"), key: read("client.key").into() };
+    let config = client_config(&own, &TrustAnchors { ca: read("alliance-ca.pem"), crls: vec![] }).expect("good");
+    let tcp = tokio::net::TcpStream::connect(address).await.expect("connects");
+    let name = "acme.alliance.example".try_into().expect("a name");
+    let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, tcp).await.expect("TLS");
+    let chain = stream.get_ref().1.peer_certificates().expect("a chain");
+    chain[0].to_vec()
+}
+
+#[test]
+fn another_content_of_a_file_that_only_a_start_reads_needs_a_restart() {
+    let world = World::new();
+    let home = world.home("acme");
+    fs::copy(home.join("alliance-ca.pem"), home.join("webhook-ca.pem")).expect("copied");
+    fs::copy(home.join("local.secret"), home.join("webhook.secret")).expect("copied");
+    let webhook = "[webhook]\nurl = \"https://127.0.0.1:1/\"\nca = \"webhook-ca.pem\"\nsecret = \"webhook.secret\"\n\n[keys]";
+    world.edit("node.toml", "[keys]", webhook);
+    let mut served = world.serve();
+    for (file, other, setting) in [
+        ("local.secret", world.home("globex").join("local.secret"), "keys.local_secret"),
+        ("webhook.secret", world.home("globex").join("local.secret"), "webhook.secret"),
+        ("webhook-ca.pem", home.join("client-ca.pem"), "webhook.ca"),
+        ("feed.key", world.home("globex").join("feed.key"), "keys.feed_key"),
+    ] {
+        let old = fs::read(home.join(file)).expect("readable");
+        fs::write(home.join(file), fs::read(other).expect("readable")).expect("written");
+        let refused = served.refuse_reload("RESTART_NEEDED");
+        assert!(refused["error"].as_str().is_some_and(|error| error.starts_with(&format!("{setting} cannot"))), "{refused}");
+        fs::write(home.join(file), old).expect("written");
+    }
+    served.reload();
     served.tell("-TERM");
     assert!(served.end().0.success());
 }

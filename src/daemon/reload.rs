@@ -1,10 +1,13 @@
 //! Taking a changed configuration and changed files while the node runs.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+use aws_lc_rs::digest::{SHA256, digest};
 
 use super::{Node, Renewal, StartError, SystemClock, setup};
 use crate::config::{ConfigError, Environment, LoadedConfig, Materials, NodeConfig};
-use crate::domain::{Clock as _, FeedKey};
+use crate::domain::Clock as _;
 use crate::service::ReloadRefusal;
 use crate::telemetry::{Telemetry, TelemetryError};
 
@@ -47,8 +50,20 @@ pub(super) struct Reloader {
     path: PathBuf,
     environment: Environment,
     started_with: NodeConfig,
-    feed_key: FeedKey,
+    files: FixedFiles,
     telemetry: Telemetry,
+}
+
+/// What stood in the files that only a start reads: the setting that names one, and the SHA-256 of what it holds.
+type FixedFiles = BTreeMap<&'static str, Vec<u8>>;
+
+fn fixed_files(materials: &Materials) -> FixedFiles {
+    let (feed_key, local_secret) = (materials.feed_key.public(), materials.local_secret.to_text());
+    let mut files: Vec<(_, &[u8])> = vec![("keys.feed_key", &feed_key.0), ("keys.local_secret", local_secret.as_bytes())];
+    if let Some(webhook) = &materials.webhook {
+        files.extend([("webhook.ca", webhook.ca.as_bytes()), ("webhook.secret", &webhook.secret)]);
+    }
+    files.into_iter().map(|(setting, bytes)| (setting, digest(&SHA256, bytes).as_ref().to_vec())).collect()
 }
 
 impl Reloader {
@@ -59,7 +74,7 @@ impl Reloader {
         materials: &Materials,
         telemetry: Telemetry,
     ) -> Self {
-        Self { path, environment, started_with: started_with.clone(), feed_key: materials.feed_key.public(), telemetry }
+        Self { path, environment, started_with: started_with.clone(), files: fixed_files(materials), telemetry }
     }
 
     /// Has `node` take what holds now, all or nothing. The one line about it, good or bad, is logged here, and whoever asked is told.
@@ -83,9 +98,10 @@ impl Reloader {
         let read = tokio::task::spawn_blocking(move || read(&path, &environment)).await;
         let (loaded, materials) = read.map_err(|_| ReloadError::Panicked)??;
         let mut fixed = fixed_differences(&self.started_with, &loaded.config);
-        if materials.feed_key.public() != self.feed_key {
-            fixed.push("keys.feed_key");
-        }
+        let files = fixed_files(&materials);
+        fixed.extend(
+            self.files.iter().filter(|(setting, digest)| files.get(*setting) != Some(*digest)).map(|(setting, _)| *setting),
+        );
         if !fixed.is_empty() {
             return Err(ReloadError::RestartNeeded(fixed));
         }

@@ -179,9 +179,11 @@ fn keys(snapshot: &mut Snapshot, report: &NodeReport) {
     snapshot.gauges("key_holder_wrong", "1 where a key holder answered what is not true since the node started", wrong);
 }
 
-/// What every process tells Prometheus, under the names that are usual for it. Without /proc there is nothing to tell.
-pub(super) fn process() -> Registry {
+/// What every process tells Prometheus, under the names that are usual for it. Without /proc there is little to tell; a service may be
+/// shown its own process there alone, and so not when the machine started, from where its own start is counted.
+pub(super) fn process(started_at: Timestamp) -> Registry {
     let mut snapshot = Snapshot(Registry::with_prefix("process"));
+    snapshot.gauge("start_time_seconds", "When the process started", instant(started_at));
     let Ok(own) = Process::myself() else { return snapshot.0 };
     if let Ok(stat) = own.stat() {
         let seconds = number(stat.utime + stat.stime) / number(procfs::ticks_per_second());
@@ -191,10 +193,6 @@ pub(super) fn process() -> Registry {
         snapshot.gauge("resident_memory_bytes", "Memory of the process", number(stat.rss_bytes().get()));
         snapshot.gauge("virtual_memory_bytes", "Address space of the process", number(stat.vsize));
         snapshot.gauge("threads", "Threads of the process", number(u64::try_from(stat.num_threads).unwrap_or(0)));
-        if let Ok(boot) = procfs::boot_time_secs() {
-            let seconds = number(boot) + number(stat.starttime) / number(procfs::ticks_per_second());
-            snapshot.gauge("start_time_seconds", "When the process started", seconds);
-        }
     }
     if let Ok(open) = own.fd_count() {
         snapshot.gauge("open_fds", "File descriptors that are open", number(open as u64));

@@ -80,10 +80,11 @@ impl Monitor {
     /// All metrics in the text format of Prometheus, version 0.0.4. Reads sizes of files.
     fn metrics(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
-        let at_hand = AtHand { report: &self.state.report(), faults: self.calls.faults(), connections: &self.connections };
+        let report = self.state.report();
+        let at_hand = AtHand { report: &report, faults: self.calls.faults(), connections: &self.connections };
         prometheus_text::encode(&mut text, &self.counted)?;
         prometheus_text::encode(&mut text, &gauges(&at_hand))?;
-        prometheus_text::encode(&mut text, &process())?;
+        prometheus_text::encode(&mut text, &process(report.started_at))?;
         Ok(text)
     }
 
