@@ -4,10 +4,13 @@ mod cluster;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use cluster::front::{Front, Manner};
 use cluster::{Alliance, PATIENCE, eventually, identifier, submission};
 use countermark::domain::MemberKind;
-use countermark::rpc::proto::IdentifierKind;
+use countermark::rpc::proto::{FollowFeedsResponse, IdentifierKind, follow_feeds_response};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -107,13 +110,64 @@ async fn what_a_node_does_can_be_counted_and_nobody_is_named_by_it() {
     at_least("process_start_time_seconds", 1.7e9);
     at_least("countermark_key_holder_seconds{member=\"bazaar\"}", 0.0);
     exactly("countermark_key_holder_wrong{member=\"bazaar\"}", 0.0);
-    // The alliance looks through its folder for what its members were told, and finds it where it stands in the clear or as a pseudonym.
+    // The alliance looks through its folder for what its members were told; `tests/secrecy.rs` looks for pseudonyms, too.
     std::fs::write(alliance.data_dir("acme").join("scraped.txt"), told).expect("written");
 
     other.stop().await;
     let lost = "countermark_peer_errors_total{member=\"bazaar\"";
     eventually("bazaar's node is missed", || async { metrics(address).await.contains(lost) }).await;
     assert_asked_for(&metrics(address).await);
+}
+
+/// From some time on, whatever another member's node sends of its feed is changed on the way, and never taken.
+#[derive(Default)]
+struct Garbled(AtomicBool);
+
+impl Manner for Garbled {
+    fn event(&self, event: &mut FollowFeedsResponse) {
+        if let Some(follow_feeds_response::Response::Batch(batch)) = &mut event.response
+            && self.0.load(Ordering::SeqCst)
+        {
+            batch.entries.iter_mut().for_each(|entry| *entry = entry.slice(1..));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_member_has_and_does_not_arrive_is_counted_in_entries_and_seconds() {
+    let (mut alliance, mut sockets) = Alliance::new(&[("acme", MemberKind::Brand), ("bazaar", MemberKind::Platform)]).await;
+    let garbled = Arc::new(Garbled::default());
+    let front = Front::of(&alliance, "bazaar", garbled.clone()).await;
+    alliance.route("acme", "bazaar", front.address);
+    let (_other, at_bazaar) = monitored(&alliance, "bazaar", &mut sockets).await;
+    let (_node, address) = monitored(&alliance, "acme", &mut sockets).await;
+    let mut client = alliance.client("bazaar").await;
+    client.ready().await;
+    let seller = |number| vec![identifier(IdentifierKind::Phone, &format!("+1 202 555 014{number}"))];
+    client.submit(submission("all", seller(0))).await.expect("taken");
+    let of_bazaar = |metric: &str| format!("countermark_{metric}{{member=\"bazaar\",audience=\"all\"}}");
+    eventually("acme is level", || async {
+        let told = metrics(address).await;
+        value(&told, &of_bazaar("feed_entries")) == Some(1.0) && value(&told, &of_bazaar("feed_lag_seconds")).is_some()
+    })
+    .await;
+    garbled.0.store(true, Ordering::SeqCst);
+    for number in 1..4 {
+        client.submit(submission("all", seller(number))).await.expect("taken");
+    }
+    eventually("acme lags", || async {
+        let told = metrics(address).await;
+        value(&told, &of_bazaar("feed_behind_entries")) == Some(3.0)
+            && value(&told, &of_bazaar("feed_lag_seconds")).is_some_and(|lag| lag > 1.0)
+    })
+    .await;
+    let told = metrics(address).await;
+    let errors = "countermark_peer_errors_total{member=\"bazaar\",code=\"BATCH_ROOT_MISMATCH\"}";
+    assert!(value(&told, errors).is_some_and(|count| count >= 1.0), "{told}");
+    // Bazaar's node counts the calls of another member's node by that member.
+    let told = metrics(at_bazaar).await;
+    let calls = "countermark_calls_total{listener=\"peers\",method=\"PeerService/ListCheckpoints\",code=\"OK\",caller=";
+    assert!(told.lines().any(|line| line.starts_with(calls)), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,12 @@
 //! No identifier in the clear leaves the process that was given it. Real programs run as a member would run them, at the most
 //! talkative log level; then everything they wrote, said and sent is searched for what they were told, also in the forms that
-//! bytes take in text. What is sought the same way and must be there is: a search that finds nothing proves nothing.
+//! bytes take in text. What is sought the same way and must be there is: a search that finds nothing proves nothing. Pseudonyms stand in
+//! stores and in what members send one another, and are sought everywhere else.
 
 mod cluster;
 
-use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::Output;
 use std::sync::Arc;
@@ -15,10 +16,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cluster::evidence::unpacked;
 use cluster::front::{Cast, Front, Manner};
+use cluster::ports::port_pair;
 use cluster::program::{Programs, Running, program};
 use countermark::config::{Environment, NodeConfig};
 use countermark::daemon::{SystemClock, SystemEntropy};
-use countermark::domain::{Clock as _, MemberId};
+use countermark::domain::{Clock as _, MemberId, Pseudonym};
+use countermark::feed::{Body, decode};
 use countermark::rpc::proto::{
     FollowFeedsRequest, FollowFeedsResponse, GetFrontierRequest, GetFrontierResponse, GetRosterResponse,
     ListCheckpointsResponse,
@@ -187,6 +190,34 @@ impl Manner for Recorder {
     }
 }
 
+/// Has `member`'s node tell its metrics.
+fn watch_over(programs: &Programs, member: &str) {
+    let file = std::fs::OpenOptions::new().append(true).open(programs.home(member).join("node.toml"));
+    writeln!(file.expect("a configuration"), "\n[monitoring]\nlisten = \"127.0.0.1:{}\"", port_pair()).expect("written");
+}
+
+/// What a member hands to whoever helps it, metrics and status of its node included.
+fn bundle(programs: &Programs, member: &str, evidence: &mut Evidence) {
+    let file = programs.root().join(format!("{member}.tar.gz"));
+    let (home, client) = (programs.home(member).display().to_string(), programs.client_config(member));
+    let doctor = program(&["doctor", "--config", &home, "--client", &client, "--bundle", &file.display().to_string()]);
+    assert_eq!(doctor.status.code(), Some(0), "{}", String::from_utf8_lossy(&doctor.stderr));
+    evidence.of_run("doctor", &doctor);
+    let mut parts = Vec::new();
+    let packed = std::fs::File::open(&file).expect("a bundle");
+    for part in tar::Archive::new(flate2::read::GzDecoder::new(packed)).entries().expect("a tar file") {
+        let mut part = part.expect("a part");
+        let name = part.path().expect("a name").display().to_string();
+        let mut text = Vec::new();
+        part.read_to_end(&mut text).expect("readable");
+        evidence.add(format!("bundle of {member}: {name}"), text);
+        parts.push(name);
+    }
+    for part in ["metrics.txt", "status.json"] {
+        assert!(parts.iter().any(|name| name.ends_with(part)), "{part} in {parts:?}");
+    }
+}
+
 /// Stands between `from`'s node and `to`'s, and records both directions.
 async fn record(programs: &Programs, from: &str, to: &str) -> (Front, Arc<Recorder>) {
     let recorder = Arc::new(Recorder::default());
@@ -215,10 +246,13 @@ fn nothing_that_was_submitted_or_asked_is_found_in_stores_logs_messages_or_error
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let ways = runtime
         .block_on(async { [record(&programs, "bazaar", "aurelle").await, record(&programs, "aurelle", "bazaar").await] });
+    MEMBERS.iter().for_each(|member| watch_over(&programs, member));
     let nodes = MEMBERS.map(|member| serve(&programs, member));
     let mut evidence = Evidence::default();
     let references = converse(&programs, &mut evidence);
+    MEMBERS.iter().for_each(|member| bundle(&programs, member, &mut evidence));
     drop(nodes);
+    let mut pseudonyms = BTreeSet::new();
     for (way, recorder) in ["bazaar follows aurelle", "aurelle follows bazaar"].into_iter().zip(ways.iter().map(|way| &way.1)) {
         evidence.add(format!("messages: {way}"), &*recorder.0.lock());
     }
@@ -227,7 +261,11 @@ fn nothing_that_was_submitted_or_asked_is_found_in_stores_logs_messages_or_error
         assert!(log.len() > 10_000, "the log is talkative, or its silence proves nothing");
         evidence.add(format!("log of {member}"), log);
         evidence.of_folder(&programs.data(member));
-        stored(&programs, member, &references, &mut evidence);
+        stored(&programs, member, &references, &mut evidence, &mut pseudonyms);
+    }
+    assert!(pseudonyms.len() >= TAKEN.len(), "{pseudonyms:?}");
+    for pseudonym in pseudonyms {
+        only_stored_and_sent(&programs, &evidence, pseudonym);
     }
     for secret in SECRETS {
         assert_eq!(evidence.places_of_text(secret), Vec::<&str>::new(), "{secret:?} is found");
@@ -301,8 +339,30 @@ fn write_input(root: &Path) -> String {
     path.display().to_string()
 }
 
+/// That a pseudonym, or as much of it as tells two apart, is where members need it and in nothing that people or machines read.
+fn only_stored_and_sent(programs: &Programs, evidence: &Evidence, pseudonym: Pseudonym) {
+    let data = MEMBERS.map(|member| programs.data(member).display().to_string());
+    let is_needed = |place: &str| {
+        place.starts_with("store of ") || place.starts_with("messages: ") || data.iter().any(|data| place.starts_with(data))
+    };
+    let places = evidence.places_of(&encoded(&pseudonym.0));
+    assert!(places.iter().all(|place| is_needed(place)), "{places:?}");
+    for needed in ["messages: ", "store of "] {
+        assert!(places.iter().any(|place| place.starts_with(needed)), "the search finds it: {places:?}");
+    }
+    let shown = format!("{pseudonym:?}").into_bytes();
+    let places: Vec<_> = evidence.places_of(&[shown]).into_iter().filter(|place| !place.starts_with("store of ")).collect();
+    assert!(places.is_empty(), "{places:?}");
+}
+
 /// What the store says of entries and checks, through its own interface.
-fn stored(programs: &Programs, member: &str, references: &[String], evidence: &mut Evidence) {
+fn stored(
+    programs: &Programs,
+    member: &str,
+    references: &[String],
+    evidence: &mut Evidence,
+    pseudonyms: &mut BTreeSet<Pseudonym>,
+) {
     let file = programs.home(member).join("node.toml");
     let loaded = NodeConfig::load(&file, &Environment::default()).expect("a configuration");
     let materials = loaded.materials(SystemClock.now()).expect("materials");
@@ -319,8 +379,12 @@ fn stored(programs: &Programs, member: &str, references: &[String], evidence: &m
     for feed in MEMBERS.map(|author| format!("{author}/all")) {
         let id = feed.parse().expect("valid");
         let batch = store.batch_after(&id, Default::default()).expect("readable").expect("entries");
-        let entries = batch.leaves.iter().filter_map(|leaf| leaf.bytes());
-        entries.for_each(|entry| evidence.add(format!("store of {member}: {feed}"), entry.as_slice()));
+        for entry in batch.leaves.iter().filter_map(|leaf| leaf.bytes()) {
+            evidence.add(format!("store of {member}: {feed}"), entry.as_slice());
+            if let Ok(Body::Signal { content, .. }) = decode(entry).map(|entry| entry.body) {
+                pseudonyms.extend(content.pseudonyms.iter().flat_map(|set| set.pseudonyms.iter().copied()));
+            }
+        }
     }
     let mut kept = 0;
     for reference in references {

@@ -346,7 +346,7 @@ async fn a_call_is_a_span_of_its_clients_trace_and_says_nothing_of_what_was_aske
             [("service.name", "countermark"), ("service.version", env!("CARGO_PKG_VERSION")), ("countermark.member", "acme")];
         assert_eq!(said, expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
     }
-    // The alliance looks through its folder for what its members were told, and finds it where it stands in the clear or as a pseudonym.
+    // The alliance looks through its folder for what its members were told. For pseudonyms there is no attribute: see above.
     std::fs::write(alliance.data_dir("acme").join("exported.bin"), told.bytes()).expect("written");
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -96,9 +96,32 @@ impl World {
         }
     }
 
+    /// A command that goes on until it is dropped.
+    fn follow(&self, member: &str, arguments: &[&str]) -> Following {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countermark"));
+        command.args(["--output", "json"]).args(arguments).current_dir(self.path()).env_clear();
+        command.env("COUNTERMARK_CLIENT", format!("s/members/{member}"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut running = Running(command.spawn().expect("starts"));
+        let told = BufReader::new(running.0.stdout.take().expect("its output")).lines();
+        Following { told, _running: running }
+    }
+
     fn live(&self) -> u64 {
         let status = self.run("a", &["status", "--output", "json"], "").expect(0).json();
         status["own_live_signals"].as_u64().expect("a count")
+    }
+}
+
+/// A command that prints one thing after the other.
+struct Following {
+    told: std::io::Lines<BufReader<ChildStdout>>,
+    _running: Running,
+}
+
+impl Following {
+    fn next(&mut self) -> Value {
+        serde_json::from_str(&self.told.next().expect("a line").expect("text")).expect("JSON")
     }
 }
 
@@ -194,14 +217,10 @@ fn a_check_that_found_nothing_tells_later_that_it_would_now() {
     assert!(watches.contains("shop 17") && watches.contains("shop-2"), "{watches}");
 
     // Whoever follows is told as it happens.
-    let mut following = Command::new(env!("CARGO_BIN_EXE_countermark"));
-    following.args(["watch", "--output", "json"]).current_dir(world.path()).env_clear();
-    following.env("COUNTERMARK_CLIENT", "s/members/b").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut following = Running(following.spawn().expect("starts"));
-    let mut told = BufReader::new(following.0.stdout.take().expect("its output")).lines();
+    let mut following = world.follow("b", &["watch"]);
     world.write("list.csv", list(5));
     world.submit(&["list.csv"], "");
-    let alert: Value = serde_json::from_str(&told.next().expect("a line").expect("text")).expect("JSON");
+    let alert = following.next();
     assert_eq!((&alert["alert"], &alert["kind"], &alert["label"]), (&json!("alr_1"), &json!("new_flag"), &json!("shop 17")));
     assert_eq!(alert["after"], json!({"verdict": "alleged", "members_elsewhere": 1}));
     assert_eq!(alert["signal"], "a/all/3");
@@ -213,9 +232,19 @@ fn a_check_that_found_nothing_tells_later_that_it_would_now() {
     assert_eq!(world.run("b", &["alerts"], "").expect(0).out, "");
     let retract = ["retract", "--submission-id", "case-3", "--audience", "all", "--reason", "settled"];
     world.run("a", &retract, "").expect(0);
-    let alert: Value = serde_json::from_str(&told.next().expect("a line").expect("text")).expect("JSON");
+    let alert = following.next();
     assert_eq!((&alert["alert"], &alert["kind"]), (&json!("alr_2"), &json!("withdrawn")));
     assert_eq!(world.run("b", &["watch", "remove", "wat_1"], "").expect(0).out, "ended          wat_1\n");
     let flagged = world.run("b", &["check", "--domain", "outlet-4.test", "--watch", "--output", "json"], "").expect(3).json();
     assert_eq!(flagged["watch"], "", "a seller that is flagged is none to wait for");
+}
+
+#[test]
+fn whoever_watches_a_node_sees_it_change() {
+    let world = World::new();
+    let mut following = world.follow("a", &["status", "--watch", "1"]);
+    assert_eq!(following.next()["own_live_signals"], 0);
+    world.write("list.csv", list(5));
+    world.submit(&["list.csv"], "");
+    while following.next()["own_live_signals"] != 5 {}
 }
