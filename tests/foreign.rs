@@ -1,5 +1,5 @@
 //! Clients and judges that know nothing of this program: its standard services, health and reflection; clients in other languages,
-//! over mutual TLS; a scanner of TLS.
+//! over mutual TLS; a scanner of TLS, and judges of TLS and of HTTP/2.
 
 mod cluster;
 
@@ -140,6 +140,34 @@ async fn a_node_js_client_submits_and_checks() {
     let mut command = Command::new("node");
     command.env("NODE_PATH", modules).arg(beside("tests/node_client.js")).arg(beside("proto")).args(handed.arguments());
     handed.run(command).await;
+}
+
+/// They do word for word what a client must not do, within TLS and within HTTP/2.
+#[tokio::test(flavor = "multi_thread")]
+async fn judges_of_tls_and_of_http2_find_nothing_on_either_listener() {
+    let Some(python) = python() else { return };
+    let handed = Handed::new().await;
+    let node = handed.alliance.node_credentials("aurelle");
+    let files = [("node.pem", node.chain), ("node.key", node.key.to_string())];
+    files.iter().for_each(|(name, text)| std::fs::write(handed.file(name), text).expect("written"));
+    let membership = handed.alliance.membership("aurelle");
+    let listeners = [
+        (membership.clients, "client", "/grpc.health.v1.Health/Check"),
+        (membership.peers, "node", "/countermark.v1.PeerService/GetRoster"),
+    ];
+    for (listener, caller, method) in listeners {
+        for judge in ["tests/tls_judge.py", "tests/protocol_judge.py"] {
+            let [_, name, ca, ..] = handed.arguments();
+            let (certificate, key) = (handed.file(&format!("{caller}.pem")), handed.file(&format!("{caller}.key")));
+            let mut command = Command::new(&python);
+            // Nothing compiled is left beside the programs.
+            command.arg("-B").arg(beside(judge));
+            command.args([listener.to_string(), name, ca, certificate, key, method.to_owned()]);
+            let said = handed.run(command).await;
+            assert!(said.trim_end().ends_with(" 0 failed"), "{judge} at {listener}: {said}");
+        }
+    }
+    assert_eq!(handed.nodes.len(), 1);
 }
 
 /// A scanner that tries whatever a TLS library can still be made to offer.
