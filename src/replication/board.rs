@@ -130,9 +130,9 @@ impl Peer {
     /// When the planner is to look at it again though nothing happens.
     fn next_change(&self, now: Instant, pace: &Pace) -> Option<Instant> {
         let away = (self.presence(now, pace) == Presence::Lost).then(|| self.lost_at + pace.relay_after);
-        let away = away.into_iter().chain((!self.had_its_turn(now, pace)).then(|| self.enlisted_at + pace.relay_after));
+        let turn = (!self.had_its_turn(now, pace)).then(|| self.enlisted_at + pace.relay_after);
         let trusted = self.distrusted.values().chain(self.stalled.values()).copied().filter(|until| *until > now);
-        trusted.chain(away).min()
+        trusted.chain(away).chain(turn).min()
     }
 
     /// Whether a failure of this kind is to be logged, as it was not for long.

@@ -1,11 +1,11 @@
 //! What every call of a listener passes on its way in and out, whatever its service.
 //!
-//! In: what is more than the node takes on at once, or faster than the caller may ask, is refused before any of it is read; a request of
-//! one message is there in time or given up; once the
-//! node stops, nothing more is read of a request, so that a stream ends after the answers to what was read. Out:
-//! what gRPC's own machinery says about a message that is too large or cannot be decoded becomes an error with a code of ours,
-//! and who was refused is logged here, once, and nowhere else. Whoever takes nothing of a stream for long loses its connection. What a call does in between is done on behalf of the client that its
-//! certificate names, for the audit log. Nothing of a message's content is looked at or logged.
+//! In: what is more than the node takes on at once, or faster than the caller may ask, is refused before any of it is read; a request
+//! of one message is there in time or given up; once the node stops, nothing more is read of a request, so that a stream ends after the
+//! answers to what was read. Out: what gRPC's own machinery says about a message that is too large or cannot be decoded becomes an error
+//! with a code of ours, and who was refused is logged here, once, and nowhere else. Whoever takes nothing of a stream for long loses its
+//! connection. What a call does in between is done on behalf of the client that its certificate names, for the audit log. Nothing of a
+//! message's content is looked at or logged.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -474,7 +474,7 @@ mod tests {
         // A node has what two seconds bring at once.
         for _ in 0..4 * PEER_CALLS_PER_SECOND {
             let request = request("PeerService/GetErasureReceipt", &node, Body::empty());
-            let answered = gate.layer(answer.clone()).oneshot(request).await.expect("infallible");
+            let answered = gate.layer(answer).oneshot(request).await.expect("infallible");
             refused +=
                 u32::from(Status::from_header_map(answered.headers()).is_some_and(|s| s.code() == Code::ResourceExhausted));
         }
