@@ -2,11 +2,16 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::str::FromStr;
 
 use super::ArchiveError;
+
+/// Recipients of one backup at most.
+const MAX_RECIPIENTS: usize = 128;
+/// Bytes of the header before what is encrypted: a hundred for each recipient, and what the library puts between them.
+const MAX_HEADER_BYTES: usize = 16 * 1_024;
 
 /// Whom a backup is encrypted to: the public half of an age X25519 identity, `age1` and 58 characters.
 #[derive(Clone)]
@@ -68,6 +73,9 @@ impl<W: Write> Seal<W> {
         if recipients.is_empty() {
             return Ok(Self::Open(out));
         }
+        if recipients.len() > MAX_RECIPIENTS {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a backup has at most 128 recipients"));
+        }
         let recipients = recipients.iter().map(|recipient| &recipient.0 as &dyn age::Recipient);
         let encryptor = age::Encryptor::with_recipients(recipients).map_err(io::Error::other)?;
         Ok(Self::Sealed(Box::new(encryptor.wrap_output(out)?)))
@@ -104,7 +112,55 @@ pub(super) fn unseal<'r, R: Read + 'r>(
     sealed: R,
 ) -> Result<Box<dyn Read + 'r>, ArchiveError> {
     let refused = |error: age::DecryptError| ArchiveError::NotForUs { path: path.to_owned(), source: error.into() };
-    let decryptor = age::Decryptor::new(sealed).map_err(refused)?;
+    let mut sealed = BufReader::new(sealed);
+    let header = io::Cursor::new(header(&mut sealed).map_err(refused)?);
+    let decryptor = age::Decryptor::new_buffered(header.chain(sealed)).map_err(refused)?;
     let identities = identities.0.iter().map(|identity| &**identity as &dyn age::Identity);
     Ok(Box::new(decryptor.decrypt(identities).map_err(refused)?))
+}
+
+/// The lines of the header, of which the last begins with `---`. The library takes one of any length, and a time that grows with the square
+/// of it, from whoever can write to where backups lie.
+fn header(sealed: &mut impl BufRead) -> Result<Vec<u8>, age::DecryptError> {
+    let mut header = Vec::new();
+    loop {
+        let begin = header.len();
+        sealed.by_ref().take((MAX_HEADER_BYTES - begin) as u64).read_until(b'\n', &mut header)?;
+        match &header[begin..] {
+            [b'-', b'-', b'-', .., b'\n'] => return Ok(header),
+            [.., b'\n'] => {}
+            _ => return Err(age::DecryptError::InvalidHeader),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_as_many_recipients_as_can_be_is_opened_and_no_more_are_taken() {
+        let identities: Vec<_> = (0..=MAX_RECIPIENTS).map(|_| age::x25519::Identity::generate()).collect();
+        let recipients: Vec<Recipient> = identities.iter().map(|identity| Recipient(identity.to_public())).collect();
+        assert!(Seal::new(&recipients, Vec::new()).is_err());
+
+        let mut seal = Seal::new(&recipients[1..], Vec::new()).expect("sealed");
+        seal.write_all(b"rows").expect("memory");
+        let sealed = seal.finish().expect("memory");
+        let last = Identities(identities.into_iter().rev().take(1).map(|identity| Box::new(identity) as _).collect());
+        let mut opened = Vec::new();
+        unseal(&last, Path::new("part"), &*sealed).expect("for it").read_to_end(&mut opened).expect("whole");
+        assert_eq!(opened, b"rows");
+    }
+
+    #[test]
+    fn a_header_without_an_end_is_refused() {
+        let identities = Identities(vec![Box::new(age::x25519::Identity::generate())]);
+        let refused = |begin: &'static str, rest: u8| {
+            let part = begin.as_bytes().chain(io::repeat(rest));
+            matches!(unseal(&identities, Path::new("part"), part), Err(ArchiveError::NotForUs { .. }))
+        };
+        assert!(refused("age-encryption.org/v1\n-> ", b'a'));
+        assert!(refused("age-encryption.org/v1\n-> X25519 ", b'\n'));
+    }
 }
