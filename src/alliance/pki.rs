@@ -248,7 +248,7 @@ impl Authority {
         let list = CertificateRevocationListParams {
             this_update: instant(now)?,
             next_update: instant(days_after(now, REVOCATION_LIST_DAYS))?,
-            crl_number: SerialNumber::from(number + 1),
+            crl_number: SerialNumber::from(number.checked_add(1).ok_or(AllianceError::RevocationList)?),
             issuing_distribution_point: None,
             revoked_certs: revoked,
             key_identifier_method: KeyIdMethod::Sha256,

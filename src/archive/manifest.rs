@@ -101,10 +101,10 @@ impl Manifest {
         self.as_of_ms.is_some()
     }
 
-    /// Bytes of all parts.
+    /// Bytes of all parts. Saturates: a list that was tampered with may say anything.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.parts.iter().map(|part| part.bytes).sum()
+        self.parts.iter().fold(0, |bytes, part| bytes.saturating_add(part.bytes))
     }
 
     /// `None` where there is none in `folder`.
