@@ -1,7 +1,7 @@
 //! `audit`: who did what with the node, and whether anybody changed what was noted of it.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, BufWriter, Read as _};
+use std::io::{BufRead, BufReader, BufWriter, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ use super::connection::{Node, page_size};
 use super::failure::{Failure, Outcome};
 use super::output::{Printer, Show, counted, facts, plain};
 use crate::domain::{AllianceName, AuditKind, AuditRecord, ClientName, MemberId, Seq};
-use crate::feed::{AuditHead, Frontier, Hash, decode_audit, leaf_hash};
+use crate::feed::{AuditHead, Frontier, Hash, SignedRoster, decode_audit, leaf_hash};
 use crate::rpc::proto::audit_service_client::AuditServiceClient;
 use crate::rpc::proto::{ListAuditRequest, ListAuditResponse};
 
@@ -271,15 +271,17 @@ fn malformed(what: &str) -> Failure {
 }
 
 /// Lines of bounded length.
-struct Lines(BufReader<File>);
+pub(super) struct Lines<R>(pub(super) R);
 
-impl Lines {
+impl Lines<BufReader<File>> {
     fn open(path: &Path) -> Result<Self, Failure> {
         let file = File::open(path)
             .map_err(|error| Failure::of("INPUT_UNREADABLE", &error).advise("give the file as `audit export` wrote it"))?;
         Ok(Self(BufReader::new(file)))
     }
+}
 
+impl<R: BufRead> Lines<R> {
     fn next<T: for<'de> Deserialize<'de>>(&mut self, what: &str) -> Result<Option<T>, Failure> {
         let mut line = Vec::new();
         let read = self.0.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line);
@@ -307,8 +309,17 @@ fn claimed(head: &str) -> Option<(AllianceName, MemberId)> {
 
 fn verify(arguments: &VerifyArguments) -> Result<Verified, Failure> {
     let signed = read_roster(&arguments.roster, &arguments.secretariat_key)?;
+    let earlier = arguments.earlier.as_deref().map(Lines::open).transpose()?;
+    verified(Lines::open(&arguments.file)?, earlier, &signed)
+}
+
+/// Verifies an export, and that it goes on from an earlier one, by the roster.
+pub(super) fn verified<R: BufRead>(
+    mut lines: Lines<R>,
+    earlier: Option<Lines<R>>,
+    signed: &SignedRoster,
+) -> Result<Verified, Failure> {
     let alliance = signed.roster().alliance.clone();
-    let mut lines = Lines::open(&arguments.file)?;
     let head = lines.head()?;
     let (of, member) = claimed(&head.head).ok_or_else(|| malformed("the head"))?;
     let listed = signed.roster().member(&member).filter(|_| of == alliance);
@@ -317,10 +328,7 @@ fn verify(arguments: &VerifyArguments) -> Result<Verified, Failure> {
         AuditHead::open(head.as_bytes(), &alliance, &member, &key).map_err(|error| Failure::of(error.code(), &error))
     };
     let signed_head = open(&head.head)?;
-    let earlier = match &arguments.earlier {
-        Some(path) => Some(open(&Lines::open(path)?.head()?.head)?),
-        None => None,
-    };
+    let earlier = earlier.map(|mut lines| open(&lines.head()?.head)).transpose()?;
     let hashes = head.kept_frontier.iter().map(|hash| Hash::try_from(BASE64.decode(hash).ok()?.as_slice()).ok());
     let frontier = hashes.collect::<Option<_>>().and_then(|hashes| Frontier::from_parts(Seq::new(head.kept_from), hashes).ok());
     let mut frontier = frontier.ok_or_else(|| malformed("the first line"))?;
@@ -359,7 +367,7 @@ fn verify(arguments: &VerifyArguments) -> Result<Verified, Failure> {
 
 /// What holds. Its JSON fields are part of the interface.
 #[derive(Debug, Serialize)]
-struct Verified {
+pub(super) struct Verified {
     alliance: String,
     member: String,
     records: u64,

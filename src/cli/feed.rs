@@ -53,7 +53,7 @@ pub(super) fn verify(arguments: &FeedVerifyArguments, printer: &mut Printer) -> 
 }
 
 /// Whose signature is to be expected.
-struct Keys {
+pub(super) struct Keys {
     alliance: AllianceName,
     known: Known,
 }
@@ -65,7 +65,7 @@ enum Known {
 
 impl Keys {
     /// A C2SP verifier key, `name+key id+base64`, whose name is the feed's origin.
-    fn of_feed(text: &str) -> Result<Self, Failure> {
+    pub(super) fn of_feed(text: &str) -> Result<Self, Failure> {
         let text = text.trim();
         parse_verifier_key(text).ok_or_else(|| {
             let failure = Failure::new("VERIFIER_KEY_INVALID", "the key is no verifier key of a feed");
@@ -135,7 +135,7 @@ fn recompute(path: &Path, signed: &SignedCheckpoint) -> Result<u64, Failure> {
     Ok(frontier.size().get())
 }
 
-fn read_entry(text: &[u8]) -> Option<EntryBytes> {
+pub(super) fn read_entry(text: &[u8]) -> Option<EntryBytes> {
     let bytes = match text.strip_prefix(b"hex:") {
         Some(digits) => hex::decode(digits).ok()?,
         None => BASE64.decode(text).ok()?,

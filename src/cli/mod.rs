@@ -25,6 +25,7 @@ mod exchange;
 mod failure;
 mod feed;
 mod fingerprint;
+pub mod foreign;
 mod goods;
 pub mod input;
 mod keys;

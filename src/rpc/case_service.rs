@@ -13,7 +13,9 @@ use super::proto::{
     MarkIdentifiersResponse, OpenDisputeRequest, OpenDisputeResponse,
 };
 use super::signal_service::page_size;
-use crate::domain::{DisputeGround, DisputeOutcome, FieldError, MarkerKind, MarkerReason, Role};
+use crate::domain::{
+    DisputeGround, DisputeOutcome, FieldError, MarkerKind, MarkerReason, Role, Sha256Digest, SignalRef, Stance,
+};
 use crate::feed::{
     digests_from_wire, entry_name_from_wire, required_word, signals_from_wire, stance_from_wire, validity_from_wire,
 };
@@ -38,10 +40,7 @@ impl CaseServer {
 impl CaseService for CaseServer {
     async fn open_dispute(&self, request: Request<OpenDisputeRequest>) -> Result<Response<OpenDisputeResponse>, Status> {
         self.require(&request)?;
-        let request = request.into_inner();
-        let signals = signals_from_wire("signals", &request.signals).map_err(Fault::from)?;
-        let ground = ground(request.ground, "ground").map_err(Fault::from)?;
-        let digests = digests_from_wire(&request.sha256).map_err(Fault::from)?;
+        let (signals, ground, digests) = dispute(&request.into_inner()).map_err(Fault::from)?;
         let opened = self.cases.open_dispute(signals, ground, digests).await.map_err(Fault::from)?;
         Ok(Response::new(OpenDisputeResponse {
             dispute: opened.dispute.to_string(),
@@ -53,11 +52,8 @@ impl CaseService for CaseServer {
 
     async fn decide_dispute(&self, request: Request<DecideDisputeRequest>) -> Result<Response<DecideDisputeResponse>, Status> {
         self.require(&request)?;
-        let request = request.into_inner();
-        let dispute = entry_name_from_wire("dispute", &request.dispute).map_err(Fault::from)?;
-        let outcome = required_word(request.outcome, DisputeOutcome::from_number, "DISPUTE_OUTCOME_UNKNOWN", "outcome");
-        let signals = signals_from_wire("signals", &request.signals).map_err(Fault::from)?;
-        let decision = self.cases.decide(dispute, outcome.map_err(Fault::from)?, signals).await.map_err(Fault::from)?;
+        let (dispute, outcome, signals) = decision(&request.into_inner()).map_err(Fault::from)?;
+        let decision = self.cases.decide(dispute, outcome, signals).await.map_err(Fault::from)?;
         Ok(Response::new(DecideDisputeResponse { decision: decision.to_string() }))
     }
 
@@ -82,9 +78,7 @@ impl CaseService for CaseServer {
 
     async fn give_opinion(&self, request: Request<GiveOpinionRequest>) -> Result<Response<GiveOpinionResponse>, Status> {
         self.require(&request)?;
-        let request = request.into_inner();
-        let signal = entry_name_from_wire("signal", &request.signal).map_err(Fault::from)?;
-        let stance = stance_from_wire(request.stance, request.evidence, request.reason).map_err(Fault::from)?;
+        let (signal, stance) = opinion(request.into_inner()).map_err(Fault::from)?;
         let opinion = self.cases.opine(signal, stance).await.map_err(Fault::from)?;
         Ok(Response::new(GiveOpinionResponse { opinion: opinion.map(|at| at.to_string()).unwrap_or_default() }))
     }
@@ -107,11 +101,27 @@ impl CaseService for CaseServer {
     }
 }
 
-fn ground(number: i32, field: &'static str) -> Result<DisputeGround, FieldError> {
-    required_word(number, DisputeGround::from_number, "DISPUTE_GROUND_UNKNOWN", field)
+type DisputeDraft = (Vec<SignalRef>, DisputeGround, Vec<Sha256Digest>);
+
+pub(super) fn dispute(request: &OpenDisputeRequest) -> Result<DisputeDraft, FieldError> {
+    let signals = signals_from_wire("signals", &request.signals)?;
+    let ground = required_word(request.ground, DisputeGround::from_number, "DISPUTE_GROUND_UNKNOWN", "ground")?;
+    Ok((signals, ground, digests_from_wire(&request.sha256)?))
 }
 
-fn marker(request: MarkIdentifiersRequest) -> Result<MarkerDraft, FieldError> {
+pub(super) fn decision(request: &DecideDisputeRequest) -> Result<(SignalRef, DisputeOutcome, Vec<SignalRef>), FieldError> {
+    let dispute = entry_name_from_wire("dispute", &request.dispute)?;
+    let signals = signals_from_wire("signals", &request.signals)?;
+    let outcome = required_word(request.outcome, DisputeOutcome::from_number, "DISPUTE_OUTCOME_UNKNOWN", "outcome")?;
+    Ok((dispute, outcome, signals))
+}
+
+pub(super) fn opinion(request: GiveOpinionRequest) -> Result<(SignalRef, Stance), FieldError> {
+    let signal = entry_name_from_wire("signal", &request.signal)?;
+    Ok((signal, stance_from_wire(request.stance, request.evidence, request.reason)?))
+}
+
+pub(super) fn marker(request: MarkIdentifiersRequest) -> Result<MarkerDraft, FieldError> {
     Ok(MarkerDraft {
         kind: required_word(request.kind, MarkerKind::from_number, "MARKER_KIND_UNKNOWN", "kind")?,
         audience: request.audience.parse()?,

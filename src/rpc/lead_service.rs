@@ -123,7 +123,7 @@ impl LeadService for LeadServer {
     }
 }
 
-fn query(request: GetRingRequest) -> Result<RingQuery, FieldError> {
+pub(super) fn query(request: GetRingRequest) -> Result<RingQuery, FieldError> {
     let start = match (request.signal.as_str(), request.identifiers) {
         (signal, identifiers) if !signal.is_empty() && identifiers.is_empty() => RingStart::Signal(signal.parse()?),
         ("", identifiers) if !identifiers.is_empty() => RingStart::Identifiers(convert::identifiers(identifiers)?),

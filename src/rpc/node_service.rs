@@ -95,7 +95,7 @@ impl NodeService for NodeServer {
     }
 }
 
-fn place(request: BackupRequest) -> Result<Option<BackupPlace>, FieldError> {
+pub(super) fn place(request: BackupRequest) -> Result<Option<BackupPlace>, FieldError> {
     let BackupRequest { backup, after } = request;
     match (backup.is_empty(), after.is_empty()) {
         (true, true) => Ok(None),

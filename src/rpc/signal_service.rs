@@ -16,7 +16,7 @@ use super::proto::{
 };
 use super::rows::{self, Responses};
 use crate::domain::limits::MAX_PAGE;
-use crate::domain::{ErasureReason, FieldError, Role, Seq};
+use crate::domain::{Change, ErasureReason, FieldError, RetractionReason, Role, Seq};
 use crate::feed::{change_from_wire, required_word};
 use crate::service::{Cases, Eraser, Signals, Submitter, Target};
 
@@ -68,24 +68,15 @@ impl SignalService for SignalServer {
 
     async fn retract_signal(&self, request: Request<RetractSignalRequest>) -> Result<Response<RetractSignalResponse>, Status> {
         self.access.load().require(&request, &[Role::Submit, Role::Cases])?;
-        let request = request.into_inner();
-        let target = target(&request).map_err(Fault::from)?;
-        let reason = convert::reason(request.reason).map_err(Fault::from)?;
+        let (target, reason) = retraction(&request.into_inner()).map_err(Fault::from)?;
         let withdrawal = self.signals.retract(target, reason).await.map_err(Fault::from)?;
         Ok(Response::new(RetractSignalResponse { signal: withdrawal.signal.to_string(), newly_withdrawn: withdrawal.newly }))
     }
 
     async fn erase_signal(&self, request: Request<EraseSignalRequest>) -> Result<Response<EraseSignalResponse>, Status> {
         self.access.load().require(&request, &[Role::Cases])?;
-        let EraseSignalRequest { target, audience, reason } = request.into_inner();
-        let target = match target {
-            Some(erase_signal_request::Target::Signal(signal)) => by_name(&signal, &audience),
-            Some(erase_signal_request::Target::SubmissionId(id)) => by_submission(&id, &audience),
-            None => Err(no_target()),
-        };
-        let reason = required_word(reason, ErasureReason::from_number, "ERASURE_REASON_UNKNOWN", "reason");
-        let erased =
-            self.eraser.erase(target.map_err(Fault::from)?, reason.map_err(Fault::from)?).await.map_err(Fault::from)?;
+        let (target, reason) = erasure(request.into_inner()).map_err(Fault::from)?;
+        let erased = self.eraser.erase(target, reason).await.map_err(Fault::from)?;
         Ok(Response::new(EraseSignalResponse {
             signal: erased.entry.to_string(),
             erasure: erased.erasure.map(|erasure| erasure.to_string()).unwrap_or_default(),
@@ -104,16 +95,8 @@ impl SignalService for SignalServer {
 
     async fn amend_signal(&self, request: Request<AmendSignalRequest>) -> Result<Response<AmendSignalResponse>, Status> {
         self.access.load().require(&request, &[Role::Submit, Role::Cases])?;
-        let AmendSignalRequest { target, audience, change } = request.into_inner();
-        let target = match target {
-            Some(amend_signal_request::Target::Signal(signal)) => by_name(&signal, &audience),
-            Some(amend_signal_request::Target::SubmissionId(id)) => by_submission(&id, &audience),
-            None => Err(no_target()),
-        };
-        let target = target.map_err(Fault::from)?;
-        let missing = || FieldError::new("FIELD_MISSING", "change", "say what is to be added to the signal");
-        let change = change.ok_or_else(missing).and_then(|change| change_from_wire(change).map_err(|e| e.inside("change")));
-        let (signal, amendment) = self.cases.amend(target, change.map_err(Fault::from)?).await.map_err(Fault::from)?;
+        let (target, change) = amendment(request.into_inner()).map_err(Fault::from)?;
+        let (signal, amendment) = self.cases.amend(target, change).await.map_err(Fault::from)?;
         Ok(Response::new(AmendSignalResponse { signal: signal.to_string(), amendment: amendment.to_string() }))
     }
 
@@ -157,6 +140,32 @@ fn target(request: &RetractSignalRequest) -> Result<Target, FieldError> {
         Some(retract_signal_request::Target::SubmissionId(id)) => by_submission(id, &request.audience),
         None => Err(no_target()),
     }
+}
+
+pub(super) fn retraction(request: &RetractSignalRequest) -> Result<(Target, RetractionReason), FieldError> {
+    Ok((target(request)?, convert::reason(request.reason)?))
+}
+
+pub(super) fn erasure(request: EraseSignalRequest) -> Result<(Target, ErasureReason), FieldError> {
+    let EraseSignalRequest { target, audience, reason } = request;
+    let target = match target {
+        Some(erase_signal_request::Target::Signal(signal)) => by_name(&signal, &audience),
+        Some(erase_signal_request::Target::SubmissionId(id)) => by_submission(&id, &audience),
+        None => Err(no_target()),
+    };
+    Ok((target?, required_word(reason, ErasureReason::from_number, "ERASURE_REASON_UNKNOWN", "reason")?))
+}
+
+pub(super) fn amendment(request: AmendSignalRequest) -> Result<(Target, Change), FieldError> {
+    let AmendSignalRequest { target, audience, change } = request;
+    let target = match target {
+        Some(amend_signal_request::Target::Signal(signal)) => by_name(&signal, &audience),
+        Some(amend_signal_request::Target::SubmissionId(id)) => by_submission(&id, &audience),
+        None => Err(no_target()),
+    };
+    let target = target?;
+    let missing = || FieldError::new("FIELD_MISSING", "change", "say what is to be added to the signal");
+    Ok((target, change_from_wire(change.ok_or_else(missing)?).map_err(|e| e.inside("change"))?))
 }
 
 fn by_name(signal: &str, audience: &str) -> Result<Target, FieldError> {

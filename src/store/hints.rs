@@ -344,6 +344,21 @@ fn recall(mut file: File, own: &MemberId) -> io::Result<Recalled> {
     Ok(recalled)
 }
 
+/// Whether this is a payload with which a file of hints can begin, of a store of `own`: behind the sum that is over it, which fuzzers and
+/// tests cannot get past.
+#[must_use]
+pub fn is_hint(payload: &[u8], own: &MemberId) -> bool {
+    let row = HintRow::decode(payload).ok();
+    let Some(hints) = row.and_then(|row| Recalled::default().take_row(row, own)) else { return false };
+    let [mut subjects, mut submissions] = [(); 2].map(|()| Gathered::with_room_for(0));
+    for (no, effects) in &hints {
+        effects.index_subjects(*no, &mut subjects);
+        effects.index_submissions(*no, &mut submissions);
+    }
+    drop((subjects.build(), submissions.build()));
+    true
+}
+
 fn gather(mut index: Gathered, payloads: &Receiver<Payload>, take: fn(&Effects, FeedNo, &mut Gathered)) -> Gathered {
     for payload in payloads {
         payload.iter().for_each(|(no, effects)| take(effects, *no, &mut index));
@@ -355,11 +370,17 @@ impl Recalled {
     /// The next frame, taken into the views; `None` where no whole one follows, an error where one does not follow that is whole.
     fn read_frame(&mut self, file: &mut File, own: &MemberId) -> io::Result<Option<Vec<(FeedNo, Effects)>>> {
         let Some((row, end)) = read_row(file, self.end)? else { return Ok(None) };
-        let hints = row.feeds.into_iter().map(FeedHint::from_row).collect::<Option<Vec<_>>>();
-        let hints = hints.filter(|hints| hints.iter().all(|hint| self.take_view(hint, own)));
+        let hints = self.take_row(row, own);
         let hints = hints.ok_or_else(|| io::Error::other("a hint does not follow those before it"))?;
         self.end = end;
-        Ok(Some(hints.into_iter().map(|hint| (hint.no, hint.effects)).collect()))
+        Ok(Some(hints))
+    }
+
+    /// `None` where the hints do not follow those before them.
+    fn take_row(&mut self, row: HintRow, own: &MemberId) -> Option<Vec<(FeedNo, Effects)>> {
+        let hints = row.feeds.into_iter().map(FeedHint::from_row).collect::<Option<Vec<_>>>();
+        let hints = hints.filter(|hints| hints.iter().all(|hint| self.take_view(hint, own)))?;
+        Some(hints.into_iter().map(|hint| (hint.no, hint.effects)).collect())
     }
 
     /// False where the hint does not follow those before it.

@@ -78,6 +78,7 @@ pub use checks::{BriefCheck, CheckRecord, CheckReference, FeedFreshness, FeedSta
 pub use engine::{DiskFault, EngineError, FaultKind, ModelDisk, Moment, Remains};
 pub use erasures::StoredReceipt;
 pub use error::{OpenError, StoreError};
+pub use hints::is_hint;
 pub use import::Import;
 pub use index::{FeedNo, Position};
 pub use meters::StoreMeters;

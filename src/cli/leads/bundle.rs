@@ -343,7 +343,8 @@ pub(in crate::cli) fn verify_bundle(path: &Path, key: &Path, printer: &mut Print
     Ok(Outcome::Done)
 }
 
-fn verified(text: &str, key: &FeedKey) -> Result<Verified, Failure> {
+/// The same of the text of a file, by the key itself.
+pub(in crate::cli) fn verified(text: &str, key: &FeedKey) -> Result<Verified, Failure> {
     let bundle: Bundle = serde_json::from_str(text).map_err(|error| malformed(&format!("a part ({error})")))?;
     if bundle.format != FORMAT {
         let failure = Failure::new("BUNDLE_FORMAT", format!("the bundle is in the format {}", bundle.format));
@@ -402,7 +403,7 @@ fn believe(entries: &[BundleEntry], roster: &Roster) -> Result<Entries, Failure>
 
 /// What holds. Its JSON fields are part of the interface.
 #[derive(Debug, Serialize)]
-struct Verified {
+pub(in crate::cli) struct Verified {
     lead: String,
     alliance: String,
     /// As the file says; nobody signed that.

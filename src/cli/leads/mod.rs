@@ -2,7 +2,7 @@
 
 mod bundle;
 
-pub(super) use bundle::verify_bundle;
+pub(super) use bundle::{verified, verify_bundle};
 
 use std::path::PathBuf;
 
