@@ -11,8 +11,10 @@ libfuzzer_sys::fuzz_target!(init: sow(), |data: &[u8]| decoders::run(data));
 fn sow() {
     let folder = std::env::args().skip(1).map(std::path::PathBuf::from).find(|path| path.is_dir());
     let Some(folder) = folder else { return };
-    for (place, (_, _, valid)) in (0_u8..).zip(decoders::decoders()) {
-        let input = [&[place][..], &valid()].concat();
-        std::fs::write(folder.join(format!("valid-{place:02}")), input).expect("the corpus can be written to");
+    for (name, _, valid) in decoders::decoders() {
+        let selector = decoders::selector(name);
+        let input = [&selector[..], &valid()].concat();
+        let [first, second] = selector;
+        std::fs::write(folder.join(format!("{first:02x}{second:02x}-valid")), input).expect("the corpus can be written to");
     }
 }
