@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from hpack import Decoder, Encoder
 
 PATIENCE = 5  # Seconds until silence is a result.
+BUSY = "grpc-status 8"  # RESOURCE_EXHAUSTED
 
 
 class Ended(Exception):
@@ -45,9 +46,15 @@ class Target:
         return line
 
     def serves(self):
-        """How a call on a new connection ends: of one node the listener keeps few at once."""
-        with self.serving, Http2(self) as connection:
-            return connection.call(1)
+        """How a call on a new connection ends: of one node the listener keeps few at once. What a case left behind may hold places
+        for calls until the listener has seen the end of its connection."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            with self.serving, Http2(self) as connection:
+                outcome = connection.call(1)
+            if outcome != BUSY or time.monotonic() > until:
+                return outcome
+            time.sleep(0.01)
 
 
 class Line:
