@@ -338,9 +338,12 @@ fn memory(pid: u32) -> u64 {
     process.status().expect("a status").vmrss.expect("memory")
 }
 
-/// KiB by which a node may grow under any of the attacks: buffers of connections, sixteen pages of some megabytes in memory that are never
-/// taken, and the allocator's own.
-const MOST_GROWTH: u64 = 160 * 1_024;
+/// KiB by which a node may grow under an attack that makes it hold what six connections have sent: their buffers.
+const FEW_BUFFERS: u64 = 64 * 1_024;
+/// The same where it makes sixteen pages for a caller, of which none is taken: each is a megabyte of entries, and some in memory while it is put
+/// together, all sixteen at once on a machine of many processors; the allocator gives it back when it likes. Without the bound of
+/// sixteen it is twice this.
+const SIXTEEN_PAGES: u64 = 400 * 1_024;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn floods_of_http2_frames_cost_a_node_neither_its_memory_nor_its_other_clients() {
@@ -351,18 +354,18 @@ async fn floods_of_http2_frames_cost_a_node_neither_its_memory_nor_its_other_cli
     client.submit(submission("all", seller())).await.expect("taken");
     let pages = client.submit_all((0..=u8::MAX).map(large_signal).collect()).await;
     assert!(pages.iter().all(Result::is_ok), "{pages:?}");
-    let attacks: [(&str, Attack, &'static str); 8] = [
-        ("rapid reset", rapid_reset, CHECK),
-        ("ping flood", ping_flood, CHECK),
-        ("settings flood", settings_flood, CHECK),
-        ("continuation flood", continuation_flood, CHECK),
-        ("empty data", empty_data, CHECK),
-        ("begun messages", begun_messages, CHECK),
-        ("large heads", large_heads, CHECK),
-        ("untaken pages", untaken_pages, LIST),
+    let attacks: [(&str, Attack, &'static str, u64); 8] = [
+        ("rapid reset", rapid_reset, CHECK, FEW_BUFFERS),
+        ("ping flood", ping_flood, CHECK, FEW_BUFFERS),
+        ("settings flood", settings_flood, CHECK, FEW_BUFFERS),
+        ("continuation flood", continuation_flood, CHECK, FEW_BUFFERS),
+        ("empty data", empty_data, CHECK, FEW_BUFFERS),
+        ("begun messages", begun_messages, CHECK, FEW_BUFFERS),
+        ("large heads", large_heads, CHECK, FEW_BUFFERS),
+        ("untaken pages", untaken_pages, LIST, SIXTEEN_PAGES),
     ];
     let before = memory(node.0.id());
-    for (name, what, method) in attacks {
+    for (name, what, method, most) in attacks {
         // A client of the member, and another member's node.
         let ways = [
             (programs.clients("acme"), programs.client_credentials("acme"), method),
@@ -383,6 +386,6 @@ async fn floods_of_http2_frames_cost_a_node_neither_its_memory_nor_its_other_cli
             assert!(sent > 0, "{name} sent nothing");
         }
         let grown = memory(node.0.id()).saturating_sub(before);
-        assert!(grown < MOST_GROWTH, "{name}: the node has grown by {grown} KiB");
+        assert!(grown < most, "{name}: the node has grown by {grown} KiB");
     }
 }

@@ -8,12 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::ArchiveError;
 use super::file::create;
+use crate::domain::limits::MAX_BACKUP_MANIFEST_BYTES;
 use crate::store::VerifiedFeed;
 
 /// The layout of the folder. A higher one is refused.
 pub(super) const FORMAT: u32 = 1;
-/// Bytes of the longest list: of a hundred thousand parts, 6 TiB.
-const MAX_MANIFEST_BYTES: u64 = 32 * 1_024 * 1_024;
 const NAME: &str = "manifest.json";
 
 /// Name of the file of a part; the first is 1.
@@ -116,7 +115,7 @@ impl Manifest {
             Err(error) => return Err(ArchiveError::io(&path, error)),
         };
         let mut text = Vec::new();
-        file.take(MAX_MANIFEST_BYTES).read_to_end(&mut text).map_err(|error| ArchiveError::io(&path, error))?;
+        file.take(MAX_BACKUP_MANIFEST_BYTES).read_to_end(&mut text).map_err(|error| ArchiveError::io(&path, error))?;
         let invalid = |source| ArchiveError::Manifest { path: path.clone(), source };
         // The layout first, so that a newer one is told from a broken one.
         #[derive(Deserialize)]

@@ -7,11 +7,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::ArchiveError;
-
-/// Recipients of one backup at most.
-const MAX_RECIPIENTS: usize = 128;
-/// Bytes of the header before what is encrypted: a hundred for each recipient, and what the library puts between them.
-const MAX_HEADER_BYTES: usize = 16 * 1_024;
+use crate::domain::limits::{MAX_BACKUP_RECIPIENTS, MAX_SEALED_HEADER_BYTES};
 
 /// Whom a backup is encrypted to: the public half of an age X25519 identity, `age1` and 58 characters.
 #[derive(Clone)]
@@ -73,8 +69,11 @@ impl<W: Write> Seal<W> {
         if recipients.is_empty() {
             return Ok(Self::Open(out));
         }
-        if recipients.len() > MAX_RECIPIENTS {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a backup has at most 128 recipients"));
+        if recipients.len() > MAX_BACKUP_RECIPIENTS {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("a backup has at most {MAX_BACKUP_RECIPIENTS} recipients"),
+            ));
         }
         let recipients = recipients.iter().map(|recipient| &recipient.0 as &dyn age::Recipient);
         let encryptor = age::Encryptor::with_recipients(recipients).map_err(io::Error::other)?;
@@ -125,7 +124,7 @@ fn header(sealed: &mut impl BufRead) -> Result<Vec<u8>, age::DecryptError> {
     let mut header = Vec::new();
     loop {
         let begin = header.len();
-        sealed.by_ref().take((MAX_HEADER_BYTES - begin) as u64).read_until(b'\n', &mut header)?;
+        sealed.by_ref().take((MAX_SEALED_HEADER_BYTES - begin) as u64).read_until(b'\n', &mut header)?;
         match &header[begin..] {
             [b'-', b'-', b'-', .., b'\n'] => return Ok(header),
             [.., b'\n'] => {}
@@ -140,7 +139,7 @@ mod tests {
 
     #[test]
     fn what_has_as_many_recipients_as_can_be_is_opened_and_no_more_are_taken() {
-        let identities: Vec<_> = (0..=MAX_RECIPIENTS).map(|_| age::x25519::Identity::generate()).collect();
+        let identities: Vec<_> = (0..=MAX_BACKUP_RECIPIENTS).map(|_| age::x25519::Identity::generate()).collect();
         let recipients: Vec<Recipient> = identities.iter().map(|identity| Recipient(identity.to_public())).collect();
         assert!(Seal::new(&recipients, Vec::new()).is_err());
 

@@ -202,6 +202,13 @@ pub const MAX_BACKUP_CHANGES: usize = 1_000_000;
 pub const BACKUP_RESUME_WITHIN: Duration = Duration::from_secs(3_600);
 /// Bytes after which a part of a backup ends: what is fetched again at the most after a broken line.
 pub const BACKUP_PART_BYTES: u64 = 64 * 1_024 * 1_024;
+/// Bytes of the longest list of a backup's parts: of a hundred thousand, 6 TiB.
+pub const MAX_BACKUP_MANIFEST_BYTES: u64 = 32 * 1_024 * 1_024;
+/// Recipients of one backup: the people who may have to restore it.
+pub const MAX_BACKUP_RECIPIENTS: usize = 128;
+/// Bytes of an encrypted part's header: a hundred for each recipient, and what the library puts between them. To read a longer one takes
+/// it time with the square of the length.
+pub const MAX_SEALED_HEADER_BYTES: usize = 16 * 1_024;
 /// Flaws of a store or a backup that are told; one is enough not to trust it, and some show what they have in common.
 pub const MAX_FLAWS: usize = 64;
 /// Requests waiting for the store's writer; beyond it callers wait, which is the back-pressure that streams hand on.

@@ -81,12 +81,18 @@ impl Context {
         }
     }
 
-    /// The own feeds that wait and that `peer` can tell something of.
+    /// The own feeds that wait.
+    fn waiting(&self, roster: &Roster) -> BTreeSet<FeedId> {
+        let mut feeds = own_feeds(roster, self.directory.member());
+        feeds.retain(|feed| self.store().feed_state(feed) == FeedState::Unconfirmed);
+        feeds
+    }
+
+    /// Those of them that `peer` can tell something of.
     pub(super) fn waiting_for(&self, peer: &MemberId) -> BTreeSet<FeedId> {
         let signed = self.directory.roster();
-        let mut feeds = own_feeds(signed.roster(), self.directory.member());
+        let mut feeds = self.waiting(signed.roster());
         feeds.retain(|feed| signed.roster().may_read(peer, &feed.audience));
-        feeds.retain(|feed| self.store().feed_state(feed) == FeedState::Unconfirmed);
         feeds
     }
 
@@ -100,10 +106,7 @@ impl Context {
     pub(super) fn confirm_compared(&self) {
         let signed = self.directory.roster();
         let (roster, me) = (signed.roster(), self.directory.member());
-        for feed in own_feeds(roster, me) {
-            if self.store().feed_state(&feed) != FeedState::Unconfirmed {
-                continue;
-            }
+        for feed in self.waiting(roster) {
             let others = || sharers(roster, me, &feed);
             let (board, serial) = (&self.board, roster.serial);
             let heard = board.any_compared(others(), serial)

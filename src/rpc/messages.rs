@@ -16,7 +16,7 @@ pub type Readable = (&'static str, fn(&[u8]) -> bool);
 pub const MESSAGES: &[Readable] = &[
     ("SubmitSignalRequest", |bytes| read(bytes, |m: proto::SubmitSignalRequest| convert::submission(m.submission))),
     ("RetractSignalRequest", |bytes| read(bytes, |m| signal_service::retraction(&m))),
-    ("EraseSignalRequest", |bytes| read(bytes, signal_service::erasure)),
+    ("EraseSignalRequest", |bytes| read(bytes, |m| signal_service::erasure(&m))),
     ("AmendSignalRequest", |bytes| read(bytes, signal_service::amendment)),
     ("OpenDisputeRequest", |bytes| read(bytes, |m| case_service::dispute(&m))),
     ("DecideDisputeRequest", |bytes| read(bytes, |m| case_service::decision(&m))),

@@ -75,7 +75,7 @@ impl SignalService for SignalServer {
 
     async fn erase_signal(&self, request: Request<EraseSignalRequest>) -> Result<Response<EraseSignalResponse>, Status> {
         self.access.load().require(&request, &[Role::Cases])?;
-        let (target, reason) = erasure(request.into_inner()).map_err(Fault::from)?;
+        let (target, reason) = erasure(&request.into_inner()).map_err(Fault::from)?;
         let erased = self.eraser.erase(target, reason).await.map_err(Fault::from)?;
         Ok(Response::new(EraseSignalResponse {
             signal: erased.entry.to_string(),
@@ -115,7 +115,7 @@ impl SignalService for SignalServer {
         let page = self.signals.list(audience, Seq::new(request.from_seq), count, request.live_only);
         let page = page.await.map_err(Fault::from)?;
         Ok(Response::new(ListSignalsResponse {
-            records: page.records.iter().map(convert::record).collect(),
+            records: page.records.into_iter().map(|record| convert::record(&record)).collect(),
             next_seq: page.next.map_or(0, Seq::get),
         }))
     }
@@ -134,38 +134,31 @@ pub(super) fn next_page<N: ToString, T>(listed: &[(N, T)], count: usize) -> Stri
     listed.last().filter(|_| listed.len() == count).map_or_else(String::new, |(name, _)| name.to_string())
 }
 
-fn target(request: &RetractSignalRequest) -> Result<Target, FieldError> {
-    match &request.target {
-        Some(retract_signal_request::Target::Signal(signal)) => by_name(signal, &request.audience),
-        Some(retract_signal_request::Target::SubmissionId(id)) => by_submission(id, &request.audience),
-        None => Err(no_target()),
-    }
+/// The signal that a request names: all have the same two ways to do so, each in a type of its own (`$way`).
+macro_rules! target {
+    ($way:ident, $target:expr, $audience:expr) => {
+        match $target {
+            Some($way::Target::Signal(signal)) => by_name(signal, $audience),
+            Some($way::Target::SubmissionId(id)) => by_submission(id, $audience),
+            None => Err(FieldError::new("FIELD_MISSING", "target", "name the signal, or its submission id and audience")),
+        }
+    };
 }
 
 pub(super) fn retraction(request: &RetractSignalRequest) -> Result<(Target, RetractionReason), FieldError> {
-    Ok((target(request)?, convert::reason(request.reason)?))
+    let target = target!(retract_signal_request, &request.target, &request.audience)?;
+    Ok((target, convert::reason(request.reason)?))
 }
 
-pub(super) fn erasure(request: EraseSignalRequest) -> Result<(Target, ErasureReason), FieldError> {
-    let EraseSignalRequest { target, audience, reason } = request;
-    let target = match target {
-        Some(erase_signal_request::Target::Signal(signal)) => by_name(&signal, &audience),
-        Some(erase_signal_request::Target::SubmissionId(id)) => by_submission(&id, &audience),
-        None => Err(no_target()),
-    };
-    Ok((target?, required_word(reason, ErasureReason::from_number, "ERASURE_REASON_UNKNOWN", "reason")?))
+pub(super) fn erasure(request: &EraseSignalRequest) -> Result<(Target, ErasureReason), FieldError> {
+    let target = target!(erase_signal_request, &request.target, &request.audience)?;
+    Ok((target, required_word(request.reason, ErasureReason::from_number, "ERASURE_REASON_UNKNOWN", "reason")?))
 }
 
 pub(super) fn amendment(request: AmendSignalRequest) -> Result<(Target, Change), FieldError> {
-    let AmendSignalRequest { target, audience, change } = request;
-    let target = match target {
-        Some(amend_signal_request::Target::Signal(signal)) => by_name(&signal, &audience),
-        Some(amend_signal_request::Target::SubmissionId(id)) => by_submission(&id, &audience),
-        None => Err(no_target()),
-    };
-    let target = target?;
+    let target = target!(amend_signal_request, &request.target, &request.audience)?;
     let missing = || FieldError::new("FIELD_MISSING", "change", "say what is to be added to the signal");
-    Ok((target, change_from_wire(change.ok_or_else(missing)?).map_err(|e| e.inside("change"))?))
+    Ok((target, change_from_wire(request.change.ok_or_else(missing)?).map_err(|e| e.inside("change"))?))
 }
 
 fn by_name(signal: &str, audience: &str) -> Result<Target, FieldError> {
@@ -178,10 +171,6 @@ fn by_name(signal: &str, audience: &str) -> Result<Target, FieldError> {
 
 fn by_submission(id: &str, audience: &str) -> Result<Target, FieldError> {
     Ok(Target::Submission(audience.parse()?, id.parse()?))
-}
-
-fn no_target() -> FieldError {
-    FieldError::new("FIELD_MISSING", "target", "name the signal, or its submission id and audience")
 }
 
 impl SignalServer {
@@ -222,7 +211,7 @@ mod tests {
         use retract_signal_request::Target::{Signal, SubmissionId};
         let read = |named, audience: &str| {
             let request = RetractSignalRequest { target: named, audience: audience.into(), reason: 1 };
-            target(&request).map(|_| ()).map_err(|error| (error.code, error.field))
+            retraction(&request).map(|_| ()).map_err(|error| (error.code, error.field))
         };
         let signal = || Some(Signal("acme/all/3".into()));
         assert_eq!(read(signal(), ""), Ok(()));
