@@ -12,15 +12,11 @@ use std::time::{Duration, Instant};
 
 use countermark::domain::limits::DRAIN_TIMEOUT;
 use countermark::rpc::connector::{ConnectError, connect};
-use countermark::rpc::identity::Certificate;
 use countermark::rpc::proto;
 use countermark::rpc::proto::node_service_client::NodeServiceClient;
 use countermark::rpc::proto::peer_service_client::PeerServiceClient;
 use countermark::rpc::proto::signal_service_client::SignalServiceClient;
 use countermark::rpc::tls::{Credentials, TrustAnchors, client_config};
-use rcgen::{CertificateRevocationListParams, Issuer, KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber, date_time_ymd};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -449,49 +445,38 @@ async fn a_reload_takes_all_or_nothing_and_lets_new_clients_in() {
 const SECONDS: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_revoked_client_is_cut_off_within_seconds_of_a_reload_and_refused() {
+async fn a_revoked_client_is_cut_off_within_seconds_of_a_reload_and_its_next_certificate_serves() {
     let world = World::new();
     let mut served = world.serve();
-    let operator = world.client(&served.clients, "operator").await.expect("connects");
-    let mut health = HealthClient::new(operator);
+    let home = world.home("acme");
+    let (folder, stolen) = (home.join("clients/operator"), home.join("stolen"));
+    fs::create_dir(&stolen).expect("made");
+    for file in ["client.pem", "client.key"] {
+        fs::copy(folder.join(file), stolen.join(file)).expect("copied");
+    }
+    let (chain, key, ca) = (stolen.join("client.pem"), stolen.join("client.key"), folder.join("alliance-ca.pem"));
+    let thief = dial(&served.clients, &chain, &key, &ca).await.expect("connects");
+    let home = home.to_str().expect("UTF-8");
+    let mut health = HealthClient::new(thief);
     let watched = health.watch(HealthCheckRequest { service: String::new() }).await.expect("served");
     let mut watched = watched.into_inner();
+    world.run(&["member", "client", "operator", "--folder", home, "--renew"]);
+    world.client(&served.clients, "operator").await.expect("another certificate for the same client");
+    dial(&served.clients, &chain, &key, &ca).await.expect("the one before is good as well");
 
-    revoke_operator(&world.home("acme"));
-    world.edit("node.toml", "ca = \"client-ca.pem\"", "ca = \"client-ca.pem\"\ncrl = [\"client-crl.pem\"]");
+    world.run(&["member", "revoke", "operator", "--folder", home]);
+    world.run(&["member", "client", "operator", "--folder", home, "--renew"]);
     served.reload();
     let ended = async { while let Ok(Some(_)) = watched.message().await {} };
     tokio::time::timeout(SECONDS, ended).await.expect("it ends");
-    let refused = world.client(&served.clients, "operator").await.expect_err("revoked");
+    let refused = dial(&served.clients, &chain, &key, &ca).await.expect_err("revoked");
     assert_eq!(refused.code(), "PEER_REFUSED_CERTIFICATE");
     served.event_of("TLS_REVOKED");
+    let operator = world.client(&served.clients, "operator").await.expect("what was made since is not revoked");
+    let status = NodeServiceClient::new(operator).get_status(proto::GetStatusRequest {}).await.expect("served").into_inner();
+    assert!(status.deadlines.iter().any(|deadline| deadline.what == "client_crl"), "{:?}", status.deadlines);
     served.tell("-TERM");
     assert!(served.end().0.success());
-}
-
-/// A list by the member's own CA, as any tool makes one.
-fn revoke_operator(home: &Path) {
-    let read = |name: &str| fs::read_to_string(home.join(name)).expect("readable");
-    let key = KeyPair::from_pem(&read("client-ca.key")).expect("a key");
-    let ca = Issuer::from_ca_cert_pem(&read("client-ca.pem"), key).expect("a CA");
-    let chain = CertificateDer::from_pem_slice(read("clients/operator/client.pem").as_bytes()).expect("a certificate");
-    let serial = Certificate::read(&chain).expect("a client's").serial;
-    let revoked = RevokedCertParams {
-        serial_number: SerialNumber::from_slice(serial.as_bytes()),
-        revocation_time: date_time_ymd(2026, 1, 1),
-        reason_code: None,
-        invalidity_date: None,
-    };
-    let list = CertificateRevocationListParams {
-        this_update: date_time_ymd(2026, 1, 1),
-        next_update: date_time_ymd(2100, 1, 1),
-        crl_number: SerialNumber::from(1),
-        issuing_distribution_point: None,
-        revoked_certs: vec![revoked],
-        key_identifier_method: KeyIdMethod::Sha256,
-    };
-    let list = list.signed_by(&ca).expect("signed").pem().expect("PEM");
-    fs::write(home.join("client-crl.pem"), list).expect("written");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -76,12 +76,6 @@ impl MemberFolder {
         self.0.join("alliance-ca.pem")
     }
 
-    /// The alliance's revocation list, where there is one.
-    #[must_use]
-    pub fn alliance_crl(&self) -> PathBuf {
-        self.0.join("alliance-crl.pem")
-    }
-
     /// Seed of the feed key.
     #[must_use]
     pub fn feed_key(&self) -> PathBuf {
@@ -116,6 +110,12 @@ impl MemberFolder {
     #[must_use]
     pub fn client_crl(&self) -> PathBuf {
         self.0.join("client-crl.pem")
+    }
+
+    /// The node's configuration.
+    #[must_use]
+    pub fn node_toml(&self) -> PathBuf {
+        self.0.join("node.toml")
     }
 
     /// The request as it was sent.
@@ -260,18 +260,12 @@ impl AllianceFolder {
         self.0.join("keys").join(format!("{id}.key"))
     }
 
-    /// A certificate that was issued, kept so that it can be revoked.
-    #[must_use]
-    pub fn issued(&self, serial: &crate::rpc::identity::CertificateSerial) -> PathBuf {
-        self.0.join("issued").join(format!("{serial}.pem"))
-    }
-
     /// Creates the folder with its parts, and writes the CA.
     ///
     /// # Errors
     /// [`FolderError`]; [`FolderError::Exists`] where there is an alliance already.
     pub fn save_ca(&self, ca: &AllianceCa) -> Result<(), FolderError> {
-        for folder in [self.0.clone(), self.0.join("keys"), self.0.join("issued")] {
+        for folder in [self.0.clone(), self.0.join("keys")] {
             create_private_folder(&folder)?;
         }
         write_new(&self.ca_key(), ca.key(), Access::Private)?;

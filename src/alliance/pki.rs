@@ -266,7 +266,7 @@ impl Authority {
         let (_, list) = CertificateRevocationList::from_der(&pem.contents).map_err(|_| invalid())?;
         let (_, own) = parse_x509_pem(self.certificate.as_bytes()).map_err(|_| invalid())?;
         let own = own.parse_x509().map_err(|_| invalid())?;
-        if list.issuer().as_raw() != own.subject().as_raw() {
+        if list.issuer().as_raw() != own.subject().as_raw() || list.verify_signature(own.public_key()).is_err() {
             return Err(invalid());
         }
         let number = list.crl_number().and_then(|n| u64::try_from(n).ok()).ok_or_else(invalid)?;

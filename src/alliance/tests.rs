@@ -281,6 +281,9 @@ fn a_revocation_list_grows_and_takes_effect() {
 
     let error = secrets.client_ca.revoke(Some(&again), &[], NOW).expect_err("of another CA");
     assert_eq!(error.code(), "CA_REVOCATION_LIST");
+    let namesake = founded().revoke(None, &[], NOW).expect("made");
+    let error = ca.revoke(Some(&namesake), &[], NOW).expect_err("of a CA with the same name and another key");
+    assert_eq!(error.code(), "CA_REVOCATION_LIST");
     let (_, pem) = x509_parser::pem::parse_x509_pem(again.as_bytes()).expect("PEM");
     let (_, list) = x509_parser::parse_x509_crl(&pem.contents).expect("a list");
     assert_eq!(list.crl_number().and_then(|n| u64::try_from(n).ok()), Some(3));

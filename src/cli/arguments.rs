@@ -128,7 +128,7 @@ pub(super) enum Command {
 
 #[derive(Args)]
 pub(super) struct ServeArguments {
-    /// The node's configuration, or the folder of its node.toml.
+    /// The node's configuration, or the folder of its node.toml; else COUNTERMARK_CONFIG names it.
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
     /// Fetch what is missing of the member's own feeds from those other members that answer: after a lost disk, or with an old store.
@@ -221,8 +221,8 @@ pub(super) struct NothingArguments {
 /// How a command reaches the node.
 #[derive(Args)]
 pub(super) struct NodeArguments {
-    /// The client's configuration, or the folder of its client.toml.
-    #[arg(long, value_name = "FILE", env = "COUNTERMARK_CLIENT", hide_env_values = true)]
+    /// The client's configuration, or the folder of its client.toml; else COUNTERMARK_CLIENT names it.
+    #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 }
 
@@ -410,7 +410,7 @@ pub(super) enum ConfigCommand {
 
 #[derive(Args)]
 pub(super) struct ConfigCheckArguments {
-    /// The node's configuration, or the folder of its node.toml.
+    /// The node's configuration, or the folder of its node.toml; else COUNTERMARK_CONFIG names it.
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 }
@@ -573,6 +573,13 @@ pub(super) struct RosterArguments {
     pub(super) folder: PathBuf,
 }
 
+const REVOKE_HELP: &str = "\
+All certificates that were made for the client until now are refused from the node's next reload on, and its connections end. Its
+roles stay: `member client NAME --renew` makes it another certificate. The list is client-crl.pem in the folder; node.toml names it from
+the first time on.
+
+JSON: {client, revoked, list, renew_before, named}; revoked counts the client's certificates, named says whether node.toml names the list.";
+
 #[derive(Subcommand)]
 pub(super) enum MemberCommand {
     /// Make a member's secrets, and the request to be admitted.
@@ -581,6 +588,8 @@ pub(super) enum MemberCommand {
     Accept(AcceptArguments),
     /// Make a certificate for a client: a program or person of this member.
     Client(ClientArguments),
+    /// Revoke the certificates of a client, or renew the list of what was revoked.
+    Revoke(RevokeArguments),
     /// Ask for a new certificate of the node.
     Renew(RenewArguments),
 }
@@ -631,11 +640,25 @@ pub(super) struct ClientArguments {
     #[arg(value_name = "NAME")]
     pub(super) name: ClientName,
     /// What it may do: submit, check, cases or admin. May be repeated.
-    #[arg(long = "role", value_name = "ROLE", required = true)]
+    #[arg(long = "role", value_name = "ROLE", required_unless_present = "renew")]
     pub(super) roles: Vec<Role>,
+    /// Make another key and certificate for a client that has its roles already. The one before is good until it ends, or is revoked.
+    #[arg(long, conflicts_with = "roles")]
+    pub(super) renew: bool,
     /// Where the client dials the node, where it is not the address that the node listens at.
     #[arg(long, value_name = "HOST:PORT")]
     pub(super) address: Option<crate::config::Address>,
+}
+
+#[derive(Args)]
+#[command(after_help = REVOKE_HELP)]
+pub(super) struct RevokeArguments {
+    /// The member's folder.
+    #[arg(long, value_name = "DIR")]
+    pub(super) folder: PathBuf,
+    /// The client; without one the list is signed anew, which it wants within 35 days.
+    #[arg(value_name = "NAME")]
+    pub(super) name: Option<ClientName>,
 }
 
 #[derive(Args)]

@@ -28,6 +28,7 @@ mod fingerprint;
 pub mod foreign;
 mod goods;
 pub mod input;
+mod issued;
 mod keys;
 mod leads;
 mod loopback;

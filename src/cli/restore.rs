@@ -50,7 +50,7 @@ pub(super) struct RestoreArguments {
     /// Read and verify the backup, and write nothing.
     #[arg(long, conflicts_with = "from_peers")]
     dry_run: bool,
-    /// The node's configuration, or the folder of its node.toml.
+    /// The node's configuration, or the folder of its node.toml; else COUNTERMARK_CONFIG names it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -237,7 +237,7 @@ JSON: {data_dir, rows, bytes, feeds: [{feed, size, root}]}.";
 #[derive(Args)]
 #[command(after_help = STORE_VERIFY_HELP)]
 pub(super) struct StoreVerifyArguments {
-    /// The node's configuration, or the folder of its node.toml.
+    /// The node's configuration, or the folder of its node.toml; else COUNTERMARK_CONFIG names it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }

@@ -29,13 +29,22 @@ impl Purpose {
             Self::Client => "client.toml",
         }
     }
+
+    /// The variable that names the file, or its folder.
+    pub(super) const fn variable(self) -> &'static str {
+        match self {
+            Self::Node => "COUNTERMARK_CONFIG",
+            Self::Client => "COUNTERMARK_CLIENT",
+        }
+    }
 }
 
 /// The part of the environment that configuration depends on. Read once, at the top: `Environment::of(std::env::vars_os())`.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
     settings: BTreeMap<String, OsString>,
-    config: Option<PathBuf>,
+    node: Option<PathBuf>,
+    client: Option<PathBuf>,
     xdg_config_home: Option<PathBuf>,
     home: Option<PathBuf>,
     notify_socket: Option<OsString>,
@@ -51,7 +60,8 @@ impl Environment {
             }
             let name = name.to_string_lossy();
             match name.as_ref() {
-                "COUNTERMARK_CONFIG" => environment.config = Some(value.into()),
+                name if name == Purpose::Node.variable() => environment.node = Some(value.into()),
+                name if name == Purpose::Client.variable() => environment.client = Some(value.into()),
                 "XDG_CONFIG_HOME" => environment.xdg_config_home = Some(value.into()),
                 "HOME" => environment.home = Some(value.into()),
                 "NOTIFY_SOCKET" => environment.notify_socket = Some(value),
@@ -62,15 +72,19 @@ impl Environment {
         environment
     }
 
-    /// Which file to load: `flag`, else `COUNTERMARK_CONFIG`, else the one of the XDG folder (`~/.config/countermark`), else
-    /// the one of `/etc/countermark`. The first two may name a folder that holds the file. Never one of the working directory
-    /// that nobody named.
+    /// Which file to load: `flag`, else `COUNTERMARK_CONFIG` for a node and `COUNTERMARK_CLIENT` for a client, else the one of the XDG
+    /// folder (`~/.config/countermark`), else the one of `/etc/countermark`. The first two may name a folder that holds the file. Never
+    /// one of the working directory that nobody named.
     ///
     /// # Errors
     /// [`ConfigError::NotFound`] where none was named and none of the others exists. One that was named need not exist:
     /// loading it says so.
     pub fn find(&self, purpose: Purpose, flag: Option<&Path>) -> Result<PathBuf, ConfigError> {
-        if let Some(named) = flag.or(self.config.as_deref()) {
+        let variable = match purpose {
+            Purpose::Node => &self.node,
+            Purpose::Client => &self.client,
+        };
+        if let Some(named) = flag.or(variable.as_deref()) {
             return Ok(if named.is_dir() { named.join(purpose.file_name()) } else { named.to_owned() });
         }
         // The XDG specification has a relative path ignored.
@@ -80,7 +94,7 @@ impl Environment {
         let looked_at: Vec<PathBuf> = user.into_iter().chain([Path::new(SYSTEM_FOLDER).join(purpose.file_name())]).collect();
         match looked_at.iter().find(|path| path.exists()) {
             Some(path) => Ok(path.clone()),
-            None => Err(ConfigError::NotFound { looked_at }),
+            None => Err(ConfigError::NotFound { purpose, looked_at }),
         }
     }
 

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::environment::Purpose;
 use crate::alliance::folder::FolderError;
 use crate::domain::{FieldError, KeyId, MemberId};
 use crate::feed::{KeyError, RosterError};
@@ -67,8 +68,10 @@ impl fmt::Display for Setting {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// There is no configuration file where one is looked for.
-    #[error("there is no configuration; give one with --config or COUNTERMARK_CONFIG, or put it at {}", list(looked_at))]
+    #[error("there is no configuration; give one with --config or {}, or put it at {}", purpose.variable(), list(looked_at))]
     NotFound {
+        /// What for.
+        purpose: Purpose,
         /// The paths that were tried, in their order.
         looked_at: Vec<PathBuf>,
     },

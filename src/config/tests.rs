@@ -468,14 +468,18 @@ fn a_configuration_is_found_where_it_is_looked_for() {
     assert_eq!(both.find(Purpose::Node, None).expect("found"), at("xdg/countermark/node.toml"));
     let home_only = environment(&[("XDG_CONFIG_HOME", "relative"), ("HOME", &home)]);
     assert_eq!(home_only.find(Purpose::Client, None).expect("found"), at("home/.config/countermark/client.toml"));
-    let variable = environment(&[("COUNTERMARK_CONFIG", &named), ("HOME", &home)]);
-    assert_eq!(variable.find(Purpose::Client, None).expect("named"), at("named.toml"));
+    let variable = environment(&[("COUNTERMARK_CONFIG", &named), ("COUNTERMARK_CLIENT", &xdg), ("HOME", &home)]);
+    assert_eq!(variable.find(Purpose::Node, None).expect("named"), at("named.toml"));
+    assert_eq!(variable.find(Purpose::Client, None).expect("named"), at("xdg/client.toml"), "a file that is not there yet");
     let flag = at("xdg/countermark");
     assert_eq!(variable.find(Purpose::Node, Some(&flag)).expect("named"), flag.join("node.toml"), "a folder's file");
 
     let error = environment(&[]).find(Purpose::Client, None).expect_err("nothing there");
     assert_eq!(error.code(), "CONFIG_NOT_FOUND");
-    assert!(error.to_string().ends_with("or put it at /etc/countermark/client.toml"), "{error}");
+    let advice = "give one with --config or COUNTERMARK_CLIENT, or put it at /etc/countermark/client.toml";
+    assert!(error.to_string().ends_with(advice), "{error}");
+    let error = environment(&[]).find(Purpose::Node, None).expect_err("nothing there");
+    assert!(error.to_string().contains("COUNTERMARK_CONFIG"), "{error}");
     let missing = NodeConfig::load(&at("named.toml"), &both).expect_err("missing");
     assert_eq!(missing.code(), "FILE_IO");
     assert!(whole_text(&missing).contains("named.toml` cannot be read or written"), "{missing}");

@@ -83,6 +83,9 @@ impl Context {
             FeedState::Quarantined => return Ok(()),
             FeedState::Behind if !self.own.recovers() => return Ok(()),
             FeedState::Behind => {}
+            FeedState::Unconfirmed if self.own.recovers() => {
+                tracing::info!(%feed, %size, "another member holds more of this node's own feed; it is fetched")
+            }
             FeedState::Followed | FeedState::Unconfirmed | FeedState::Expelled => tracing::error!(
                 code = "OWN_FEED_BEHIND", %feed, %size,
                 "another member holds more of this node's own feed; nothing is written to it until it is recovered"

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{folder, run, run_with};
 
@@ -322,7 +322,63 @@ fn a_client_gets_a_certificate_and_its_roles() {
     let onboarding =
         json!({"name": "onboarding", "roles": roles, "calls_per_second": null, "rows_per_second": null, "rows_per_day": null});
     assert_eq!(summary["access"][0], onboarding);
-    assert!(client(&["check"]).expect(1).err.contains("error[FILE_EXISTS]"));
+    let again = client(&["check"]).expect(1);
+    assert!(again.err.contains("error[FILE_EXISTS]") && again.err.contains("--renew"), "{}", again.err);
     let unreached = run(folder, &["status", "--config", &format!("{home}/clients/onboarding")]).expect(1);
     assert!(unreached.err.contains("error[PEER_"), "its configuration is read and dialled: {}", unreached.err);
+
+    let renew = |name| run(folder, &["member", "client", "--folder", home, name, "--renew", "--output", "json"]);
+    let settings = folder.join(home).join("clients/onboarding/client.toml");
+    fs::write(&settings, fs::read_to_string(&settings).expect("readable") + "# ours\n").expect("written");
+    let renewed = renew("onboarding").expect(0).json();
+    assert_eq!((&renewed["granted"], &renewed["roles"]), (&json!(false), &json!(roles)));
+    assert!(fs::read_to_string(&settings).expect("readable").ends_with("# ours\n"), "what was set stays");
+    assert!(renew("stranger").expect(1).err.contains("error[CLIENT_UNKNOWN]"));
+}
+
+#[test]
+fn a_clients_certificates_are_revoked_in_a_list_that_the_node_then_names() {
+    let folder = folder();
+    let folder = folder.path();
+    let init = ["alliance", "init", "--name", "alliance.example", "--folder", "s", "--member", "a:brand:127.0.0.1:7400"];
+    run(folder, &init).expect(0);
+    let home = "s/members/a";
+    let revoke = |name: &[&str]| run(folder, &[&["member", "revoke", "--folder", home, "--output", "json"], name].concat());
+    let summary =
+        || run(folder, &["config", "check", "--config", home, "--output", "json"]).expect(0).json()["clients_crl"].clone();
+    run(folder, &["member", "client", "--folder", home, "onboarding", "--role", "check"]).expect(0);
+    run(folder, &["member", "client", "--folder", home, "onboarding", "--renew"]).expect(0);
+    assert!(revoke(&["stranger"]).expect(1).err.contains("error[CLIENT_UNKNOWN]"));
+    assert_eq!(summary()["revoked"], Value::Null, "nothing was written");
+
+    let revoked = revoke(&["onboarding"]).expect(0).json();
+    let fields = json!({
+        "client": "onboarding", "revoked": 2, "list": format!("{home}/client-crl.pem"), "renew_before": revoked["renew_before"],
+        "named": true,
+    });
+    assert_eq!(revoked, fields);
+    assert_eq!(summary()["revoked"], 2);
+    // A certificate that was made before its number was kept.
+    fs::remove_dir_all(folder.join(home).join("issued")).expect("removed");
+    assert_eq!(revoke(&["operator"]).expect(0).json()["revoked"], 1);
+    assert_eq!(
+        (revoke(&[]).expect(0).json()["revoked"].clone(), summary()["revoked"].clone()),
+        (json!(0), json!(3)),
+        "signed anew"
+    );
+
+    // A list of another tool stays the one that is named, until somebody adds this one.
+    let node_toml = folder.join(home).join("node.toml");
+    let named = fs::read_to_string(&node_toml).expect("readable");
+    fs::copy(folder.join(home).join("client-crl.pem"), folder.join(home).join("other.pem")).expect("copied");
+    fs::write(&node_toml, named.replace("client-crl.pem", "other.pem")).expect("written");
+    let unnamed = revoke(&["onboarding"]).expect(0);
+    assert_eq!(unnamed.json()["named"], false);
+    assert!(unnamed.err.contains("client-crl.pem to them"), "{}", unnamed.err);
+    // A file in which nothing can be added is left as it is.
+    let empty = named.replace("crl = [\"client-crl.pem\"]", "crl = []");
+    fs::write(&node_toml, &empty).expect("written");
+    let refused = revoke(&["onboarding"]).expect(1);
+    assert!(refused.err.contains("by hand") && refused.err.contains("client-crl.pem"), "{}", refused.err);
+    assert_eq!(fs::read_to_string(&node_toml).expect("readable"), empty);
 }

@@ -1,24 +1,18 @@
 //! The secretariat's folder, opened.
 
-use std::fs;
 use std::path::Path;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-
 use super::keys;
-use crate::alliance::folder::{Access, AllianceFolder, FolderError, read_public, read_secret, replace, write_new};
+use crate::alliance::folder::{Access, AllianceFolder, read_public, read_secret, replace, write_new};
 use crate::alliance::{Admission, AllianceCa, JoinRequest, PseudonymSecret, RosterHandover, default_platforms};
 use crate::cli::Environment;
 use crate::cli::failure::Failure;
+use crate::cli::issued::{IssuedCertificates, MAX_PEM_BYTES, list_before};
 use crate::domain::limits::MAX_ROSTER_BYTES;
 use crate::domain::{AllianceName, FeedKey, KeyId, KeyState, Member, MemberId, Roster, RosterKey, Scheme, Timestamp};
 use crate::feed::{SignedRoster, SigningKey};
 use crate::pseudonym::HmacKey;
-use crate::rpc::identity::{Certificate, IdentityError};
 
-/// Bytes of a certificate or revocation list of a folder: a list of a hundred thousand certificates.
-const MAX_PEM_BYTES: u64 = 8 * 1_024 * 1_024;
 /// Bytes of a public key as text.
 pub(in crate::cli) const MAX_KEY_BYTES: u64 = 1_024;
 const FIRST_KEY: &str = "k1";
@@ -128,8 +122,7 @@ impl Secretariat {
         let roster = RosterHandover { note, key: self.public_key() };
         let keys = self.pseudonym_secrets()?;
         let admission = Admission::issue(request, &self.ca, roster, &keys, environment.now(), environment.entropy.as_ref())?;
-        let certificate = certificate_of(&admission.node_chain)?;
-        write_new(&self.folder.issued(&certificate.serial), &admission.node_chain, Access::Public)?;
+        IssuedCertificates::of(self.folder.path()).keep(&admission.node_chain)?;
         Ok(admission)
     }
 
@@ -153,32 +146,12 @@ impl Secretariat {
     /// # Errors
     /// Where the folder or the list before cannot be read.
     pub(in crate::cli) fn revoke_member(&self, member: &MemberId, now: Timestamp) -> Result<u64, Failure> {
-        let mut serials = Vec::new();
-        for path in self.issued_files()? {
-            let certificate = certificate_of(&read_public(&path, MAX_PEM_BYTES)?)?;
-            if certificate.identity.member() == member {
-                serials.push(certificate.serial);
-            }
-        }
+        let serials = IssuedCertificates::of(self.folder.path()).serials(|identity| identity.member() == member)?;
         let crl = self.folder.crl();
-        let previous = if crl.exists() { Some(read_public(&crl, MAX_PEM_BYTES)?) } else { None };
-        let list = self.ca.revoke(previous.as_deref(), &serials, now)?;
+        let list = self.ca.revoke(list_before(&crl)?.as_deref(), &serials, now)?;
         replace(&crl, &list, Access::Public)?;
         Ok(serials.len() as u64)
     }
-
-    fn issued_files(&self) -> Result<Vec<std::path::PathBuf>, Failure> {
-        let folder = self.folder.path().join("issued");
-        let failed = |source| Failure::from(FolderError::Io { path: folder.clone(), source });
-        let entries = fs::read_dir(&folder).map_err(failed)?;
-        let paths = entries.map(|entry| entry.map(|entry| entry.path()).map_err(failed)).collect::<Result<Vec<_>, _>>()?;
-        Ok(paths.into_iter().filter(|path| path.extension().is_some_and(|e| e == "pem")).collect())
-    }
-}
-
-fn certificate_of(chain: &str) -> Result<Certificate, Failure> {
-    let der = CertificateDer::from_pem_slice(chain.as_bytes()).map_err(|_| IdentityError::Malformed)?;
-    Ok(Certificate::read(&der)?)
 }
 
 /// The alliance that a roster note claims to be of: the name of the key that signed it. Worth nothing until the note has been

@@ -28,11 +28,11 @@ well.";
 #[derive(Args)]
 #[command(after_help = DOCTOR_HELP)]
 pub(super) struct DoctorArguments {
-    /// The node's configuration, or the folder of its node.toml.
+    /// The node's configuration, or the folder of its node.toml; else COUNTERMARK_CONFIG names it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// A client's configuration, or the folder of its client.toml, to ask the node how it is.
-    #[arg(long, value_name = "FILE", env = "COUNTERMARK_CLIENT", hide_env_values = true)]
+    /// A client's configuration, or the folder of its client.toml, to ask the node how it is; else COUNTERMARK_CLIENT names it.
+    #[arg(long, value_name = "FILE")]
     client: Option<PathBuf>,
     /// Look at this machine alone, and dial nobody.
     #[arg(long)]

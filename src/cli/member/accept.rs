@@ -81,11 +81,11 @@ pub(in crate::cli) fn take_in(
     home.save_admission(accepted)?;
 
     let operator = OPERATOR.parse()?;
-    let (node_toml, client_toml) = (home.path().join("node.toml"), home.path().join("client.toml"));
+    let (node_toml, client_toml) = (home.node_toml(), home.path().join("client.toml"));
     if !node_toml.exists() {
         write_new(&node_toml, &files::node_toml(home.path(), request, &accepted.roster.key, &operator)?, Access::Public)?;
         let listen = files::clients_listen(request)?.to_string().parse()?;
-        let issued = client::issue(home, &secrets.client_ca, &operator, listen, request, environment)?;
+        let issued = client::issue(home, &secrets.client_ca, &operator, listen, client::Issuance::First, request, environment)?;
         if !client_toml.exists() {
             write_new(&client_toml, &issued.settings("clients/operator/"), Access::Public)?;
         }

@@ -1,45 +1,51 @@
 //! Certificates of the member's clients.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{files, read_request};
-use crate::alliance::folder::{Access, MemberFolder, create_private_folder, read_public, read_secret, replace, write_new};
+use super::{MAX_CONFIG_BYTES, client_ca, files, read_request, rewrite};
+use crate::alliance::folder::{Access, FolderError, MemberFolder, create_private_folder, read_public, replace, write_new};
 use crate::alliance::{ClientCa, JoinRequest};
 use crate::cli::Environment;
 use crate::cli::arguments::ClientArguments;
 use crate::cli::failure::Failure;
+use crate::cli::issued::{IssuedCertificates, MAX_PEM_BYTES};
 use crate::cli::output::{Printer, Show, facts};
 use crate::config::{Address, NodeConfig, NodeName};
 use crate::domain::{ClientName, Role};
 
-const MAX_PEM_BYTES: u64 = 256 * 1_024;
-const MAX_CONFIG_BYTES: u64 = 4 * 1_024 * 1_024;
-
 pub(super) fn run(arguments: &ClientArguments, environment: &Environment, printer: &mut Printer) -> Result<(), Failure> {
     let home = MemberFolder::at(&arguments.folder);
     let request = read_request(&home)?;
-    let ca = ClientCa::load(
-        request.alliance.clone(),
-        request.member.clone(),
-        read_public(&home.client_ca(), MAX_PEM_BYTES)?,
-        read_secret(&home.client_ca_key())?,
-    )?;
-    let node_toml = home.path().join("node.toml");
+    let ca = client_ca(&home, &request)?;
+    let node_toml = home.node_toml();
     let node = NodeConfig::load(&node_toml, &environment.variables)?;
     let address = match &arguments.address {
         Some(address) => address.clone(),
         None => node.config.clients.listen.to_string().parse()?,
     };
-    let issued = issue(&home, &ca, &arguments.name, address, &request, environment)?;
-    let mut roles = arguments.roles.clone();
-    roles.sort_unstable();
-    roles.dedup();
-    let lines = files::access(&arguments.name, &roles);
-    let granted = grant(&node_toml, &node.config, &arguments.name, &lines, environment)?;
+    let name = &arguments.name;
+    let held = node.config.clients.access.0.get(name);
+    let roles: Vec<Role> = match held {
+        Some(grant) if arguments.renew => grant.roles.iter().copied().collect(),
+        None if arguments.renew => {
+            let failure = Failure::new("CLIENT_UNKNOWN", format!("{} names no client {name}", node_toml.display()));
+            return Err(failure.advise("leave --renew out, and give its roles"));
+        }
+        Some(_) | None => arguments.roles.iter().copied().collect::<BTreeSet<_>>().into_iter().collect(),
+    };
+    let issuance = if arguments.renew { Issuance::Another } else { Issuance::First };
+    let issued = issue(&home, &ca, name, address, issuance, &request, environment)?;
+    let lines = files::access(name, &roles);
+    let granted = held.is_none();
+    if granted {
+        let old = read_public(&node_toml, MAX_CONFIG_BYTES)?;
+        rewrite(&node_toml, &old, &format!("{}\n\n{lines}", old.trim_end()), &lines, environment)?;
+    }
     printer.show(&Issued {
-        client: arguments.name.to_string(),
+        client: name.to_string(),
         folder: issued.folder.clone(),
         roles,
         until: issued.until.clone(),
@@ -50,31 +56,20 @@ pub(super) fn run(arguments: &ClientArguments, environment: &Environment, printe
             "{} grants these roles once the node reloads: send it SIGHUP, as `kill -HUP` or `systemctl reload` does.",
             node_toml.display()
         ));
-    } else {
+    } else if !arguments.renew {
         printer.note(format_args!("{} names this client already; see that it reads:\n{lines}", node_toml.display()));
     }
     printer.note(format_args!("Give {} to the client; it holds a private key.", issued.folder.display()));
     Ok(())
 }
 
-/// Appends the client to the node's configuration, unless it stands there. A result that would not load is not written.
-fn grant(
-    path: &std::path::Path,
-    config: &NodeConfig,
-    name: &ClientName,
-    lines: &str,
-    environment: &Environment,
-) -> Result<bool, Failure> {
-    if config.clients.access.0.contains_key(name) {
-        return Ok(false);
-    }
-    let old = read_public(path, MAX_CONFIG_BYTES)?;
-    replace(path, &format!("{}\n\n{lines}", old.trim_end()), Access::Public)?;
-    if let Err(error) = NodeConfig::load(path, &environment.variables) {
-        replace(path, &old, Access::Public)?;
-        return Err(Failure::from(error).advise(format!("add to it by hand:\n{lines}")));
-    }
-    Ok(true)
+/// Which certificate of a client it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Issuance {
+    /// Its first one.
+    First,
+    /// Another one in the place of that.
+    Another,
 }
 
 /// A client's certificate with all that it needs, in a folder of its own.
@@ -92,28 +87,43 @@ impl IssuedClient {
     }
 }
 
-/// Makes the folder `clients/<name>` with key, certificate, the alliance's CA and client.toml.
+/// Makes the folder `clients/<name>` with key, certificate, the alliance's CA and client.toml. Another certificate takes the place of
+/// the one before in it, and leaves a client.toml as it is.
 ///
 /// # Errors
-/// Where there is one already.
+/// Where there is one already, and another one was not asked for.
 pub(super) fn issue(
     home: &MemberFolder,
     ca: &ClientCa,
     name: &ClientName,
     address: Address,
+    issuance: Issuance,
     request: &JoinRequest,
     environment: &Environment,
 ) -> Result<IssuedClient, Failure> {
     let folder = home.path().join("clients").join(name.as_str());
+    let key = folder.join("client.key");
+    let write = match issuance {
+        Issuance::First if key.exists() => {
+            let advice = "add --renew, and leave the roles out, to make another certificate for this client";
+            return Err(Failure::from(FolderError::Exists { path: key }).advise(advice));
+        }
+        Issuance::First => write_new,
+        Issuance::Another => replace,
+    };
     let credentials = ca.issue_client(name, environment.now(), environment.entropy.as_ref())?;
+    IssuedCertificates::of(home.path()).keep(&credentials.chain)?;
     create_private_folder(&folder)?;
-    write_new(&folder.join("client.key"), &credentials.key, Access::Private)?;
-    write_new(&folder.join("client.pem"), &credentials.chain, Access::Public)?;
+    write(&key, &credentials.key, Access::Private)?;
+    write(&folder.join("client.pem"), &credentials.chain, Access::Public)?;
     replace(&folder.join("alliance-ca.pem"), &read_public(&home.alliance_ca(), MAX_PEM_BYTES)?, Access::Public)?;
     let server = NodeName { member: request.member.clone(), alliance: request.alliance.clone() };
     let until = credentials.certificate()?.not_after.to_string();
     let issued = IssuedClient { folder, until, server, address };
-    write_new(&issued.folder.join("client.toml"), &issued.settings(""), Access::Public)?;
+    let settings = issued.folder.join("client.toml");
+    if issuance == Issuance::First || !settings.exists() {
+        write_new(&settings, &issued.settings(""), Access::Public)?;
+    }
     Ok(issued)
 }
 

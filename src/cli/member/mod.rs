@@ -3,6 +3,9 @@
 mod accept;
 mod client;
 mod files;
+mod revoke;
+
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -11,18 +14,23 @@ pub(super) use accept::take_in;
 use super::Environment;
 use super::arguments::{MemberCommand, RenewArguments, RequestArguments};
 use super::failure::{Failure, Outcome};
+use super::issued::MAX_PEM_BYTES;
 use super::output::{Printer, Show, facts};
-use crate::alliance::folder::{Access, FolderError, MemberFolder, read_public, replace, write_new};
-use crate::alliance::{Applicant, JoinRequest};
+use crate::alliance::folder::{Access, FolderError, MemberFolder, read_public, read_secret, replace, write_new};
+use crate::alliance::{Applicant, ClientCa, JoinRequest};
+use crate::config::NodeConfig;
 
 /// Bytes of a request: see its reader, which says more when it is longer than any good one.
 const MAX_REQUEST_BYTES: u64 = 64 * 1_024;
+/// Bytes of a node's configuration: of some ten thousand clients.
+const MAX_CONFIG_BYTES: u64 = 4 * 1_024 * 1_024;
 
 pub(super) fn run(command: MemberCommand, environment: &Environment, printer: &mut Printer) -> Result<Outcome, Failure> {
     match command {
         MemberCommand::Request(arguments) => request(&arguments, environment, printer)?,
         MemberCommand::Accept(arguments) => accept::run(&arguments, environment, printer)?,
         MemberCommand::Client(arguments) => client::run(&arguments, environment, printer)?,
+        MemberCommand::Revoke(arguments) => revoke::run(&arguments, environment, printer)?,
         MemberCommand::Renew(arguments) => renew(&arguments, printer)?,
     }
     Ok(Outcome::Done)
@@ -84,6 +92,23 @@ fn read_request(home: &MemberFolder) -> Result<JoinRequest, Failure> {
     let text =
         text.map_err(|e| Failure::from(e).advise("give the folder of a member, as `countermark member request` makes it"))?;
     Ok(JoinRequest::from_json(&text)?)
+}
+
+/// The CA of the member's own clients.
+fn client_ca(home: &MemberFolder, request: &JoinRequest) -> Result<ClientCa, Failure> {
+    let (certificate, key) = (read_public(&home.client_ca(), MAX_PEM_BYTES)?, read_secret(&home.client_ca_key())?);
+    Ok(ClientCa::load(request.alliance.clone(), request.member.clone(), certificate, key)?)
+}
+
+/// Puts `new` in the place of `old` in a node's configuration. One that would not load then is put back, and `lines` named for whoever
+/// adds them by hand.
+fn rewrite(path: &Path, old: &str, new: &str, lines: &str, environment: &Environment) -> Result<(), Failure> {
+    replace(path, new, Access::Public)?;
+    if let Err(error) = NodeConfig::load(path, &environment.variables) {
+        replace(path, old, Access::Public)?;
+        return Err(Failure::from(error).advise(format!("add to it by hand:\n{lines}")));
+    }
+    Ok(())
 }
 
 /// A request that was made. Its JSON fields are part of the interface.
