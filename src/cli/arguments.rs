@@ -574,11 +574,12 @@ pub(super) struct RosterArguments {
 }
 
 const REVOKE_HELP: &str = "\
-All certificates that were made for the client until now are refused from the node's next reload on, and its connections end. Its
-roles stay: `member client NAME --renew` makes it another certificate. The list is client-crl.pem in the folder; node.toml names it from
-the first time on.
+All certificates that were made for the client until now are refused from the node's next reload on,
+and its connections end. Its roles stay: `member client NAME --renew` makes it another certificate.
+The list is client-crl.pem in the folder; node.toml names it from the first time on.
 
-JSON: {client, revoked, list, renew_before, named}; revoked counts the client's certificates, named says whether node.toml names the list.";
+JSON: {client, revoked, list, renew_before, named}; revoked counts the client's certificates, named
+says whether node.toml names the list.";
 
 #[derive(Subcommand)]
 pub(super) enum MemberCommand {

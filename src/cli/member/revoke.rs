@@ -96,11 +96,10 @@ struct Revoked {
 
 impl Show for Revoked {
     fn table(&self) -> String {
-        facts([
-            ("client", self.client.clone().unwrap_or_default()),
-            ("revoked", self.revoked.to_string()),
+        let client = self.client.clone().map(|client| [("client", client), ("revoked", self.revoked.to_string())]);
+        facts(client.into_iter().flatten().chain([
             ("list", self.list.display().to_string()),
             ("renew before", self.renew_before.clone().unwrap_or_default()),
-        ])
+        ]))
     }
 }
