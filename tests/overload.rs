@@ -272,12 +272,21 @@ fn large_heads(number: u32, method: &str) -> Vec<u8> {
 
 /// Calls for pages of a megabyte, of which not a byte is taken.
 fn untaken_pages(number: u32, method: &str) -> Vec<u8> {
+    pages(number, method, 0)
+}
+
+/// The same, of which the first byte is taken.
+fn begun_pages(number: u32, method: &str) -> Vec<u8> {
+    pages(number, method, 1)
+}
+
+fn pages(number: u32, method: &str, window: u32) -> Vec<u8> {
     let request = ListSignalsRequest { audience: "all".into(), page_size: 1_000, ..ListSignalsRequest::default() };
     let request = request.encode_to_vec();
     let length = u32::try_from(request.len()).expect("short").to_be_bytes();
     let (stream, message) = (2 * number + 1, [&[0][..], &length, &request].concat());
     let settings = match number {
-        0 => frame(SETTINGS, 0, 0, &[0, INITIAL_WINDOW_SIZE, 0, 0, 0, 0]),
+        0 => frame(SETTINGS, 0, 0, &[&[0, INITIAL_WINDOW_SIZE][..], &window.to_be_bytes()].concat()),
         _ => vec![],
     };
     [settings, frame(HEADERS, END_HEADERS, stream, &head(method)), frame(DATA, END_STREAM, stream, &message)].concat()
@@ -354,7 +363,7 @@ async fn floods_of_http2_frames_cost_a_node_neither_its_memory_nor_its_other_cli
     client.submit(submission("all", seller())).await.expect("taken");
     let pages = client.submit_all((0..=u8::MAX).map(large_signal).collect()).await;
     assert!(pages.iter().all(Result::is_ok), "{pages:?}");
-    let attacks: [(&str, Attack, &'static str, u64); 8] = [
+    let attacks: [(&str, Attack, &'static str, u64); 9] = [
         ("rapid reset", rapid_reset, CHECK, FEW_BUFFERS),
         ("ping flood", ping_flood, CHECK, FEW_BUFFERS),
         ("settings flood", settings_flood, CHECK, FEW_BUFFERS),
@@ -363,6 +372,7 @@ async fn floods_of_http2_frames_cost_a_node_neither_its_memory_nor_its_other_cli
         ("begun messages", begun_messages, CHECK, FEW_BUFFERS),
         ("large heads", large_heads, CHECK, FEW_BUFFERS),
         ("untaken pages", untaken_pages, LIST, SIXTEEN_PAGES),
+        ("begun pages", begun_pages, LIST, SIXTEEN_PAGES),
     ];
     let before = memory(node.0.id());
     for (name, what, method, most) in attacks {

@@ -461,6 +461,8 @@ async fn a_revoked_client_is_cut_off_within_seconds_of_a_reload_and_its_next_cer
     let watched = health.watch(HealthCheckRequest { service: String::new() }).await.expect("served");
     let mut watched = watched.into_inner();
     world.run(&["member", "client", "operator", "--folder", home, "--renew"]);
+    let (one, other) = (fs::read(&chain).expect("readable"), fs::read(folder.join("client.pem")).expect("readable"));
+    assert_ne!(one, other);
     world.client(&served.clients, "operator").await.expect("another certificate for the same client");
     dial(&served.clients, &chain, &key, &ca).await.expect("the one before is good as well");
 
@@ -527,8 +529,6 @@ fn another_content_of_a_file_that_only_a_start_reads_needs_a_restart() {
     let mut served = world.serve();
     for (file, other, setting) in [
         ("local.secret", world.home("globex").join("local.secret"), "keys.local_secret"),
-        ("webhook.secret", world.home("globex").join("local.secret"), "webhook.secret"),
-        ("webhook-ca.pem", home.join("client-ca.pem"), "webhook.ca"),
         ("feed.key", world.home("globex").join("feed.key"), "keys.feed_key"),
     ] {
         let old = fs::read(home.join(file)).expect("readable");
@@ -537,9 +537,16 @@ fn another_content_of_a_file_that_only_a_start_reads_needs_a_restart() {
         assert!(refused["error"].as_str().is_some_and(|error| error.starts_with(&format!("{setting} cannot"))), "{refused}");
         fs::write(home.join(file), old).expect("written");
     }
+    // Those of the webhook wait for a restart, and whatever else has changed does not.
+    fs::copy(world.home("globex").join("local.secret"), home.join("webhook.secret")).expect("copied");
+    fs::copy(home.join("client-ca.pem"), home.join("webhook-ca.pem")).expect("copied");
     served.reload();
     served.tell("-TERM");
-    assert!(served.end().0.success());
+    let (status, events) = served.end();
+    assert!(status.success());
+    let warned = events.iter().map(|event| &event["fields"]).filter(|fields| fields["code"] == "RESTART_NEEDED");
+    let warned: Vec<_> = warned.filter_map(|fields| fields["setting"].as_str()).collect();
+    assert_eq!(warned, ["webhook.ca", "webhook.secret"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

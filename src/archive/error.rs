@@ -1,6 +1,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::domain::limits::MAX_BACKUP_RECIPIENTS;
+
 /// Why a backup's folder cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
@@ -51,6 +53,9 @@ pub enum ArchiveError {
     /// No recipient.
     #[error("`{0}` is no age recipient; give one that begins with age1, as age-keygen prints it")]
     Recipient(String),
+    /// More recipients than a part can be encrypted to.
+    #[error("a backup has at most {MAX_BACKUP_RECIPIENTS} recipients; give fewer")]
+    Recipients,
     /// The identities cannot be read.
     #[error("{path} holds no age identities that could be used; give a file as age-keygen writes it")]
     Identities {
@@ -88,6 +93,7 @@ impl ArchiveError {
             Self::Damaged { .. } => "BACKUP_DAMAGED",
             Self::OtherBackup(_) => "BACKUP_OTHER",
             Self::Recipient(_) => "RECIPIENT_INVALID",
+            Self::Recipients => "RECIPIENTS_TOO_MANY",
             Self::Identities { .. } => "IDENTITY_UNREADABLE",
             Self::Sealed => "BACKUP_ENCRYPTED",
             Self::NotForUs { .. } => "BACKUP_NOT_DECRYPTED",

@@ -1,15 +1,20 @@
 //! Files of a backup: nobody else's, and digested as they pass.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-/// Opens a file for writing, anew and for its owner alone.
+/// Opens a file for writing, anew and for its owner alone, in the place of one that is there. A link is not followed: others may write to
+/// where backups lie, and what a link of theirs leads to is not theirs to have overwritten.
 pub(super) fn create(path: &Path) -> io::Result<File> {
-    File::options().create(true).write(true).truncate(true).mode(0o600).open(path)
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    File::options().create_new(true).write(true).mode(0o600).open(path)
 }
 
 /// Counts and digests what passes to or from a file.
@@ -52,5 +57,25 @@ impl<F: Read> Read for Digesting<F> {
         let read = self.file.read(out)?;
         self.passed(&out[..read]);
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn what_a_link_leads_to_is_not_written_to() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (victim, link) = (folder.path().join("feed.key"), folder.path().join("part-000001"));
+        fs::write(&victim, "secret").expect("written");
+        symlink(&victim, &link).expect("linked");
+        create(&link).expect("created").write_all(b"rows").expect("written");
+        assert_eq!(fs::read(&victim).expect("there"), b"secret");
+        assert!(fs::symlink_metadata(&link).expect("there").is_file());
+        drop(create(&link).expect("anew"));
+        assert_eq!(fs::read(&link).expect("there"), b"");
     }
 }

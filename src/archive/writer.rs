@@ -9,7 +9,7 @@ use super::file::{Digesting, create};
 use super::manifest::part_name;
 use super::sealing::Seal;
 use super::{ArchiveError, ArchivedPart, Manifest, Recipient};
-use crate::domain::limits::BACKUP_PART_BYTES;
+use crate::domain::limits::{BACKUP_PART_BYTES, MAX_BACKUP_RECIPIENTS};
 use crate::domain::{AllianceName, FeedKey, MemberId};
 use crate::store::{BackupPlace, Piece, RowDigest, Verification};
 
@@ -42,6 +42,9 @@ impl ArchiveWriter {
     /// [`ArchiveError::Occupied`], [`ArchiveError::Whole`], [`ArchiveError::OtherBackup`] where the recipients are others, and what
     /// keeps its files from being read.
     pub fn resume(folder: &Path, recipients: &[Recipient]) -> Result<Option<Self>, ArchiveError> {
+        if recipients.len() > MAX_BACKUP_RECIPIENTS {
+            return Err(ArchiveError::Recipients);
+        }
         let Some(mut manifest) = Manifest::read(folder)? else {
             return match std::fs::read_dir(folder) {
                 Ok(entries) => match entries.count() {

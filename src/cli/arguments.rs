@@ -475,6 +475,8 @@ pub(super) enum AllianceCommand {
     Admit(AdmitArguments),
     /// Expel a member: its connections are refused and its signals count no more.
     Expel(ExpelArguments),
+    /// Revoke the certificates of a member's node, or renew the list of what was revoked.
+    Revoke(AllianceRevokeArguments),
     /// Set who belongs to a group of members that share with each other only.
     Group(GroupArguments),
     /// Show what holds for all members, or have something else hold.
@@ -536,6 +538,24 @@ pub(super) struct ExpelArguments {
     /// Also revoke the member's certificates, in DIR/crl.pem. Nodes refuse it by the roster alone.
     #[arg(long)]
     pub(super) crl: bool,
+}
+
+const ALLIANCE_REVOKE_HELP: &str = "\
+For a node whose key was stolen: all certificates that its member was issued until now are refused by
+every node that names the list. The member stays; `member renew` and `alliance admit` give its node
+another certificate. A member that is to go is expelled.
+
+JSON: {member, revoked, list, renew_before}; revoked counts the member's certificates.";
+
+#[derive(Args)]
+#[command(after_help = ALLIANCE_REVOKE_HELP)]
+pub(super) struct AllianceRevokeArguments {
+    /// The secretariat's folder.
+    #[arg(long, value_name = "DIR")]
+    pub(super) folder: PathBuf,
+    /// The member; without one the list is signed anew, which it wants within 35 days.
+    #[arg(value_name = "MEMBER")]
+    pub(super) member: Option<MemberId>,
 }
 
 #[derive(Args)]
@@ -643,11 +663,12 @@ pub(super) struct ClientArguments {
     /// What it may do: submit, check, cases or admin. May be repeated.
     #[arg(long = "role", value_name = "ROLE", required_unless_present = "renew")]
     pub(super) roles: Vec<Role>,
-    /// Make another key and certificate for a client that has its roles already. The one before is good until it ends, or is revoked.
-    #[arg(long, conflicts_with = "roles")]
+    /// Make another key and certificate in the place of those that the client has; what node.toml and its client.toml say stays. The one
+    /// before is good until it ends, or is revoked.
+    #[arg(long)]
     pub(super) renew: bool,
     /// Where the client dials the node, where it is not the address that the node listens at.
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "renew")]
     pub(super) address: Option<crate::config::Address>,
 }
 

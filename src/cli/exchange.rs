@@ -82,13 +82,19 @@ pub(super) async fn exchange<E: Exchange>(
     sink: &mut impl Sink<E::Answer>,
 ) -> Result<(), (u64, Failure)> {
     let mut window = Window { rows: VecDeque::new(), bytes: 0, unreadable: None };
-    let (mut attempts, mut waited) = (0, Duration::ZERO);
+    let (mut attempts, mut waited, mut is_idle) = (0, Duration::ZERO, false);
     loop {
-        let failure = match stream_once(call, rows, &mut window, sink, &mut attempts).await {
+        let failure = match stream_once(call, rows, &mut window, sink, &mut attempts, is_idle).await {
             Ok(()) => return window.unreadable.map_or(Ok(()), |failure| Err((0, failure))),
+            // Nothing came for long, and nothing is lost: another stream is opened for the next row.
+            Err(Broken::Again(failure)) if failure.code() == "STREAM_IDLE" && window.rows.is_empty() => {
+                (attempts, is_idle) = (0, true);
+                continue;
+            }
             Err(Broken::Again(failure)) if attempts < MAX_ATTEMPTS || is_waited_for(&failure, waited) => failure,
             Err(Broken::Again(failure) | Broken::ForGood(failure)) => return Err((window.asked(), failure)),
         };
+        is_idle = false;
         if attempts == 0 {
             waited = Duration::ZERO;
         }
@@ -143,17 +149,25 @@ pub(super) fn is_passing(status: &Status) -> bool {
     }
 }
 
-/// One stream, from its opening to its end or to where it breaks.
+/// One stream, from its opening to its end or to where it breaks. An idle one is opened once there is a row to send.
 async fn stream_once<E: Exchange>(
     call: &E,
     rows: &mut Reading,
     window: &mut Window<E::Request>,
     sink: &mut impl Sink<E::Answer>,
     attempts: &mut u32,
+    is_idle: bool,
 ) -> Result<(), Broken> {
     // As large as the window, so that what stands in the window always fits.
     let (sender, requests) = mpsc::channel(MAX_ROWS_IN_FLIGHT);
     window.send_all(&sender);
+    if is_idle && !rows.ended() {
+        match rows.next().await {
+            Ok(Some(row)) => window.take(call, row, &sender),
+            Ok(None) => {}
+            Err(failure) => window.unreadable = Some(failure),
+        }
+    }
     let responses = stream::once(call.open(ReceiverStream::new(requests))).map_ok(Response::into_inner).try_flatten();
     let mut responses = pin!(responses);
     loop {

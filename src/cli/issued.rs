@@ -1,14 +1,18 @@
-//! Certificates that a CA has issued: its folder keeps each by its serial number, so that it can be revoked.
+//! Certificates that a CA has issued: its folder keeps each by its serial number, so that it can be revoked; and the list of those that were.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use serde::Serialize;
 
 use super::failure::Failure;
-use crate::alliance::folder::{Access, FolderError, create_private_folder, read_public, write_new};
+use super::output::facts;
+use crate::alliance::AllianceError;
+use crate::alliance::folder::{Access, FolderError, create_private_folder, read_public, replace, write_new};
 use crate::rpc::identity::{Certificate, CertificateSerial, Identity, IdentityError};
+use crate::rpc::tls::TrustAnchors;
 
 /// Bytes of a certificate or revocation list of a folder: a list of a hundred thousand certificates.
 pub(super) const MAX_PEM_BYTES: u64 = 8 * 1_024 * 1_024;
@@ -22,14 +26,14 @@ impl IssuedCertificates {
         Self(home.join("issued"))
     }
 
-    /// Keeps one, PEM. To be called before it is handed out.
+    /// Keeps one, PEM, unless it is kept already. To be called before it is handed out.
     ///
     /// # Errors
     /// Where it cannot be read, or not be written.
     pub(super) fn keep(&self, chain: &str) -> Result<(), Failure> {
         create_private_folder(&self.0)?;
-        let serial = certificate_of(chain)?.serial;
-        Ok(write_new(&self.0.join(format!("{serial}.pem")), chain, Access::Public)?)
+        let path = self.0.join(format!("{}.pem", certificate_of(chain)?.serial));
+        if path.exists() { Ok(()) } else { Ok(write_new(&path, chain, Access::Public)?) }
     }
 
     /// The serial numbers of all whose holder is `wanted`. None where nothing was issued yet.
@@ -57,21 +61,47 @@ impl IssuedCertificates {
 }
 
 /// The first certificate of a chain, PEM.
-///
-/// # Errors
-/// Where it is none that the alliance knows.
-pub(super) fn certificate_of(chain: &str) -> Result<Certificate, Failure> {
+fn certificate_of(chain: &str) -> Result<Certificate, Failure> {
     let der = CertificateDer::from_pem_slice(chain.as_bytes()).map_err(|_| IdentityError::Malformed)?;
     Ok(Certificate::read(&der)?)
 }
 
-/// A revocation list that was written before, PEM.
-///
-/// # Errors
-/// Where it is there and cannot be read.
-pub(super) fn list_before(path: &Path) -> Result<Option<String>, Failure> {
-    match read_public(path, MAX_PEM_BYTES) {
-        Err(FolderError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        read => Ok(Some(read?)),
+/// A revocation list that was signed. Its JSON fields are part of the interface.
+#[derive(Serialize)]
+pub(super) struct RevocationList {
+    /// Certificates that this time was asked for.
+    pub(super) revoked: usize,
+    pub(super) list: PathBuf,
+    /// When it wants to be signed anew, RFC 3339.
+    renew_before: Option<String>,
+}
+
+impl RevocationList {
+    /// Signs the list at `path` anew, with `serials` beside what it revoked before; `sign` takes the list before, PEM, and the numbers.
+    ///
+    /// # Errors
+    /// Where the list before cannot be read or is not of this CA, or the new one cannot be written.
+    pub(super) fn extend(
+        path: PathBuf,
+        serials: &[CertificateSerial],
+        sign: impl FnOnce(Option<&str>, &[CertificateSerial]) -> Result<String, AllianceError>,
+    ) -> Result<Self, Failure> {
+        let before = match read_public(&path, MAX_PEM_BYTES) {
+            Err(FolderError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
+            read => Some(read?),
+        };
+        let list = sign(before.as_deref(), serials)?;
+        replace(&path, &list, Access::Public)?;
+        let next = TrustAnchors { ca: String::new(), crls: vec![list] }.revocations()?.next_update;
+        Ok(Self { revoked: serials.len(), list: path, renew_before: next.map(|time| time.to_string()) })
+    }
+
+    /// Its rows for people, after one that says whose certificates were revoked, where it was anybody's.
+    pub(super) fn rows(&self, whose: Option<(&'static str, String)>) -> String {
+        let revoked = whose.map(|whose| [whose, ("revoked", self.revoked.to_string())]);
+        facts(revoked.into_iter().flatten().chain([
+            ("list", self.list.display().to_string()),
+            ("renew before", self.renew_before.clone().unwrap_or_default()),
+        ]))
     }
 }

@@ -537,7 +537,7 @@ initech: ANSWERED WHAT IS NOT TRUE at 2026-11-21T23:59:57Z; see the files in dat
 ENDS              AT                    LEFT
 node certificate  2026-12-21T00:00:00Z  29 days: RENEW IT
 alliance ca       2035-02-08T00:00:00Z  3000 days
-client crl        2026-11-21T23:59:59Z  ENDED
+client crl        2026-11-21T23:59:59Z  OVERDUE
 
 ERROR          SINCE THE START  LISTENER  METHOD
 PHONE_INVALID  7                clients   ScreeningService/CheckSeller

@@ -99,14 +99,23 @@ impl Reloader {
         let (loaded, materials) = read.map_err(|_| ReloadError::Panicked)??;
         let mut fixed = fixed_differences(&self.started_with, &loaded.config);
         let files = fixed_files(&materials);
-        fixed.extend(
-            self.files.iter().filter(|(setting, digest)| files.get(*setting) != Some(*digest)).map(|(setting, _)| *setting),
-        );
+        let changed =
+            self.files.iter().filter(|(setting, digest)| files.get(*setting) != Some(*digest)).map(|(setting, _)| *setting);
+        // Where alerts go is no reason to let in who was revoked.
+        let (of_alerts, of_the_node) = changed.partition::<Vec<_>, _>(|setting| setting.starts_with("webhook."));
+        fixed.extend(of_the_node);
         if !fixed.is_empty() {
             return Err(ReloadError::RestartNeeded(fixed));
         }
         let filter = loaded.config.log.level.clone();
         node.renew(Renewal::from(setup(loaded, materials))).await?;
+        for setting in of_alerts {
+            tracing::warn!(
+                code = "RESTART_NEEDED",
+                setting,
+                "alerts are posted as before; a restart takes what the file holds now"
+            );
+        }
         Ok(self.telemetry.set_filter(&filter)?)
     }
 }

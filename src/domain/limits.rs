@@ -233,8 +233,9 @@ pub const MAX_FORKS_PER_FEED: usize = 1;
 
 /// Time for a TLS handshake, so that a silent caller does not hold a socket.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Handshakes under way at once on one listener; a flood of them waits in the kernel's backlog.
-pub const MAX_HANDSHAKES: usize = 256;
+/// Handshakes under way at once on one listener: all members of an alliance after a restart, behind one address if they must. One more
+/// takes the place of one of the network that has the most.
+pub const MAX_HANDSHAKES: usize = 1_024;
 /// Connections open at once on one listener: a thousand members with a reconnection each, or a thousand client processes.
 pub const MAX_CONNECTIONS: usize = 2_048;
 /// Connections open at once of one node on the peer listener: one, its successor after a broken line, and the same again while
@@ -242,8 +243,8 @@ pub const MAX_CONNECTIONS: usize = 2_048;
 pub const MAX_CONNECTIONS_PER_NODE: usize = 4;
 /// Other unary calls at hand on one listener: with the largest requests and answers some hundred megabytes, with usual ones a few.
 pub const MAX_CALLS: usize = 2_048;
-/// The same of one caller, so that others have room. As for every kind of call, nobody has more places than are left, either: n callers
-/// that take all that they may leave one n+1st of them free.
+/// The same of one caller, so that others have room. As for every kind of call, nobody has more places than are left, either, and of the
+/// last quarter one.
 pub const MAX_CALLS_EACH: usize = 1_024;
 /// Streams of rows at hand on one listener: each may hold some 16 MiB of rows that are worked on.
 pub const MAX_ROW_STREAMS: usize = 64;
@@ -270,6 +271,9 @@ pub const PEER_CALLS_PER_SECOND: u32 = 500;
 /// How long a caller may leave what a stream has for it untaken: its connection is closed then, because it holds places and memory for
 /// nothing. A follower that is slow takes something every second.
 pub const UNTAKEN_TIMEOUT: Duration = Duration::from_secs(120);
+/// Bytes of an answer that are handed to its connection at once, where they wait in memory after the call's place was given up: a frame of
+/// HTTP/2 (RFC 9113, 4.2), so that a thousand calls whose answers nobody takes leave 16 MiB behind.
+pub const MAX_ANSWER_PIECE_BYTES: usize = 16 * 1_024;
 /// How long a request of one message may take to arrive: its place is another's then. The largest one needs 50 kbit a second for that.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a stream of rows may be open with no row on its way: longer than a pause within a file, and what was forgotten gives its place

@@ -4,6 +4,7 @@
 //! refusal is logged when it is new for its peer, and again only after it had ceased; a misbehaviour once an hour.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -65,9 +66,11 @@ struct Peer {
     connected: bool,
     /// Since when it has not been connected.
     lost_at: Instant,
-    /// Since when it is dialled, and whether a session with it has ended since or did not come about.
+    /// Since when it is dialled, and how many sessions with it have ended since or did not come about.
     enlisted_at: Instant,
-    failed: bool,
+    failures: u32,
+    /// Whether a connection is up and has not become a session yet: it is about to show what it holds.
+    is_greeting: bool,
     prospect: Prospect,
     failure: Option<Failure>,
     /// When each kind of failure that outlives a greeting was last logged.
@@ -91,7 +94,8 @@ impl Peer {
             connected: false,
             lost_at: Instant::now(),
             enlisted_at: Instant::now(),
-            failed: false,
+            failures: 0,
+            is_greeting: false,
             prospect: Prospect::new(Presence::Lost),
             failure: None,
             logged: BTreeMap::new(),
@@ -122,15 +126,21 @@ impl Peer {
         Prospect { presence: self.presence(now, pace), distrusted, stalled, ..self.prospect.clone() }
     }
 
-    /// Whether it has had the time to show what it holds.
+    /// Until when it has the time to show what it holds: to list all feeds takes a while, and no longer than a peer may be silent.
+    fn turn_ends(&self, pace: &Pace) -> Instant {
+        let greeting = if self.is_greeting { pace.silence() } else { Duration::ZERO };
+        self.enlisted_at + pace.relay_after + greeting
+    }
+
+    /// Whether it has had that time, or cannot be reached: one attempt may fail because both nodes have just started.
     fn had_its_turn(&self, now: Instant, pace: &Pace) -> bool {
-        self.failed || now.duration_since(self.enlisted_at) >= pace.relay_after
+        (self.failures > 1 && !self.is_greeting) || now >= self.turn_ends(pace)
     }
 
     /// When the planner is to look at it again though nothing happens.
     fn next_change(&self, now: Instant, pace: &Pace) -> Option<Instant> {
         let away = (self.presence(now, pace) == Presence::Lost).then(|| self.lost_at + pace.relay_after);
-        let turn = (!self.had_its_turn(now, pace)).then(|| self.enlisted_at + pace.relay_after);
+        let turn = (!self.had_its_turn(now, pace)).then(|| self.turn_ends(pace));
         let trusted = self.distrusted.values().chain(self.stalled.values()).copied().filter(|until| *until > now);
         trusted.chain(away).chain(turn).min()
     }
@@ -263,6 +273,7 @@ impl Board {
     pub(super) fn connected(&self, member: &MemberId) {
         let was_down = self.with(member, |peer| {
             peer.connected = true;
+            peer.is_greeting = false;
             peer.prospect.refused.clear();
             peer.failure.take().is_some_and(|failure| !peer.logged.contains_key(failure.kind))
         });
@@ -280,7 +291,8 @@ impl Board {
             if std::mem::take(&mut peer.connected) {
                 peer.lost_at = Instant::now();
             }
-            peer.failed = true;
+            peer.failures = peer.failures.saturating_add(1);
+            peer.is_greeting = false;
             peer.prospect.known.clear();
             peer.following = 0;
             peer.traffic = (peer.traffic.0 + peer.traffic.1, Traffic::default());
@@ -300,7 +312,10 @@ impl Board {
     }
 
     pub(super) fn told(&self, member: &MemberId, version: &NodeVersion) {
-        self.with(member, |peer| peer.version = Some(version.clone()));
+        self.with(member, |peer| {
+            peer.version = Some(version.clone());
+            peer.is_greeting = true;
+        });
     }
 
     pub(super) fn heard(&self, member: &MemberId, at: Timestamp) {

@@ -2,8 +2,8 @@
 //!
 //! A call that cannot be taken on is refused at once, with a hint when to try again, before anything of its message is read: to
 //! queue it would cost memory that a flood could fill. Rows on a stream are never refused for their number; their stream is read
-//! more slowly. Every caller has a share of its own, and none has more places than are left: however many callers hold all that they
-//! may, one that comes later finds room.
+//! more slowly. Every caller has a share of its own, and none has more places than are left. The last quarter of them is kept for callers
+//! that have none: whoever comes later finds room unless as many callers as that have come before.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -122,6 +122,13 @@ impl Counts {
         }
     }
 
+    /// Whether what is kept for callers without a call of this kind is all that is left.
+    fn is_nearly_full(mut self, kind: Kind) -> bool {
+        let mut all = Self::ALL;
+        let most = *all.of(kind);
+        *self.of(kind) >= most - most / 4
+    }
+
     const fn is_empty(self) -> bool {
         self.unary + self.rows + self.large + self.standing == 0
     }
@@ -216,7 +223,8 @@ impl Admission {
         }
         let known = callers.entry(caller.clone()).or_default();
         known.allow(allowance);
-        if known.at_hand.is_full(method.kind, Counts::EACH) || known.at_hand.is_full(method.kind, all.left()) {
+        let has_its_share = known.at_hand.is_full(method.kind, Counts::EACH) || known.at_hand.is_full(method.kind, all.left());
+        if has_its_share || (all.is_nearly_full(method.kind) && *known.at_hand.of(method.kind) > 0) {
             return Err(Busy::Caller);
         }
         if let Some(calls) = &known.calls {
@@ -405,9 +413,10 @@ mod tests {
             let (admission, method) = (empty(), method(kind, 1));
             let take = |name: &str| admission.take_on(&caller(name), Allowance::default(), &method);
             let mut held: Vec<Place> = Vec::new();
-            for name in ["a", "b", "c", "d"] {
-                held.extend(std::iter::from_fn(|| take(name).ok()));
-                assert_eq!(take(name).err(), Some(Busy::Caller));
+            for number in 0..most / 5 {
+                let name = format!("c{number}");
+                held.extend(std::iter::from_fn(|| take(&name).ok()));
+                assert_eq!(take(&name).err(), Some(Busy::Caller));
             }
             assert!(held.len() < most, "{kind:?}: {} of {most}", held.len());
             let late: Vec<Place> = std::iter::from_fn(|| take("late").ok()).collect();

@@ -13,11 +13,9 @@ use std::task::{Context, Poll};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
-use parking_lot::Mutex;
+use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tokio_util::task::AbortOnDropHandle;
 use tonic::body::Body;
 use tonic::codegen::BoxFuture;
 use tonic::codegen::http::{Request, Response};
@@ -32,9 +30,10 @@ use super::fault::Fault;
 use super::identity::Identity;
 use super::meters::{CallMeter, CallMeters, Listener};
 use super::methods::{Kind, Method, Methods};
+use super::readers::{Reader, Readers};
 use super::repeats::Repeats;
 use super::spans::CallSpan;
-use crate::domain::limits::{MAX_CLIENT_MESSAGE_BYTES, MAX_PEER_REQUEST_BYTES, REQUEST_TIMEOUT, UNTAKEN_TIMEOUT};
+use crate::domain::limits::{MAX_ANSWER_PIECE_BYTES, MAX_CLIENT_MESSAGE_BYTES, MAX_PEER_REQUEST_BYTES, REQUEST_TIMEOUT};
 use crate::domain::{Actor, Allowance, Clock};
 use crate::store::{acting_for, on_behalf_of};
 
@@ -52,6 +51,7 @@ pub struct Gate {
     /// Who may ask how fast; on the peer listener all the same.
     access: Option<Arc<ArcSwap<AccessList>>>,
     refusals: Arc<Refusals>,
+    readers: Readers,
 }
 
 impl Gate {
@@ -66,6 +66,7 @@ impl Gate {
             admission: Admission::new(clock),
             access: None,
             refusals: Arc::new(Repeats::new()),
+            readers: Readers::default(),
         }
     }
 
@@ -125,7 +126,6 @@ where
         let (identity, close) = peer.map(|peer| (peer.identity.clone(), peer.close.clone())).unzip();
         let actor = peer.and_then(actor_of).map(Arc::new);
         let mut call = Call::begin(self.gate.clone(), identity, actor.clone(), &request);
-        let reader = close.filter(|_| call.method.kind != Kind::Unary).map(Reader::watch);
         match call.take_on() {
             Ok(rows) => drop(request.extensions_mut().insert(rows)),
             Err(busy) => {
@@ -136,12 +136,14 @@ where
         let stopping = Box::pin(self.gate.stopping.clone().cancelled_owned());
         let waits = !call.method.is_streamed;
         let input = |body| Body::new(Input { body, stopping, waits, until: None });
+        let readers = self.gate.readers.clone();
         let answered = call.span.around(self.inner.call(request.map(input)));
         Box::pin(async move {
             let answered = match actor {
                 Some(actor) => on_behalf_of(actor, answered).await,
                 None => answered.await,
             };
+            let reader = close.map(|close| readers.reader(close));
             Ok(call.answer(answered?, reader))
         })
     }
@@ -185,7 +187,7 @@ impl http_body::Body for Input {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         if polled.is_pending() && self.is_late(cx) {
             let message = "this request was not there in time, and its place is given to others; send it again as a whole";
-            return Poll::Ready(Some(Err(Fault::new(Code::DeadlineExceeded, "REQUEST_TOO_SLOW", message).unlogged())));
+            return Poll::Ready(Some(Err(Fault::new(Code::Unavailable, "REQUEST_TOO_SLOW", message).unlogged())));
         }
         polled
     }
@@ -245,7 +247,7 @@ impl Call {
         // Without a body the status stands in the head, else behind the last message.
         match Status::from_header_map(response.headers()) {
             Some(status) => self.judge(&status).map_or(response, Status::into_http),
-            None => response.map(|body| Body::new(Output { body, call: self, reader })),
+            None => response.map(|body| Body::new(Output { body, call: self, reader, rest: Bytes::new() })),
         }
     }
 
@@ -306,44 +308,34 @@ impl Call {
     }
 }
 
-/// A response's body, whose end is looked at.
+/// A response's body, whose end is looked at. It is given piece by piece: whatever is given counts as taken by HTTP/2, which keeps it for as
+/// long as the caller likes, and a call holds its place until the last piece of its answer is asked for.
 struct Output {
     body: Body,
     call: Call,
-    /// Of a stream.
     reader: Option<Reader>,
+    /// What is left of a message.
+    rest: Bytes,
 }
 
-/// Whoever reads a stream. It gives no sign of life by answering HTTP/2's probes alone: where it does not take what there is for it, its
-/// connection closes.
-struct Reader {
-    untaken_since: Arc<Mutex<Option<Instant>>>,
-    _watch: AbortOnDropHandle<()>,
-}
-
-impl Reader {
-    fn watch(close: CancellationToken) -> Self {
-        let untaken_since = Arc::new(Mutex::new(None::<Instant>));
-        let since = untaken_since.clone();
-        let watch = tokio::spawn(async move {
-            let is_over = || since.lock().is_some_and(|since| since.elapsed() >= UNTAKEN_TIMEOUT);
-            while !is_over() {
-                tokio::time::sleep(UNTAKEN_TIMEOUT / 4).await;
+impl Output {
+    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if self.rest.is_empty() {
+            // What a stream works on, it works on when more of its answer is asked for.
+            let actor = self.call.actor.clone();
+            let mut poll = || Pin::new(&mut self.body).poll_frame(cx);
+            let polled = match actor {
+                Some(actor) => acting_for(actor, poll),
+                None => poll(),
+            };
+            let Poll::Ready(Some(Ok(frame))) = polled else { return polled };
+            match frame.into_data() {
+                Ok(data) => self.rest = data,
+                Err(frame) => return Poll::Ready(Some(Ok(self.call.last_word(frame)))),
             }
-            tracing::warn!(code = "ANSWERS_UNTAKEN", "a connection was closed whose caller takes nothing of a stream");
-            close.cancel();
-        });
-        Self { untaken_since, _watch: AbortOnDropHandle::new(watch) }
-    }
-
-    /// More is asked for: what came before is on its way.
-    fn asks(&self) {
-        *self.untaken_since.lock() = None;
-    }
-
-    /// Something is there for it.
-    fn is_given(&self) {
-        *self.untaken_since.lock() = Some(Instant::now());
+        }
+        let piece = self.rest.len().min(MAX_ANSWER_PIECE_BYTES);
+        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(piece)))))
     }
 }
 
@@ -355,25 +347,19 @@ impl http_body::Body for Output {
         if let Some(reader) = &self.reader {
             reader.asks();
         }
-        // What a stream works on, it works on when more of its answer is asked for.
-        let actor = self.call.actor.clone();
-        let mut poll = || Pin::new(&mut self.body).poll_frame(cx);
-        let polled = match actor {
-            Some(actor) => acting_for(actor, poll),
-            None => poll(),
-        };
+        let polled = self.next(cx);
         if let (Some(reader), Poll::Ready(Some(_))) = (&self.reader, &polled) {
             reader.is_given();
         }
-        polled.map(|frame| frame.map(|frame| frame.map(|frame| self.call.last_word(frame))))
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        if self.rest.is_empty() { self.body.size_hint() } else { SizeHint::default() }
     }
 }
 
@@ -395,13 +381,13 @@ mod tests {
     use std::convert::Infallible;
     use std::future::poll_fn;
 
-    use http_body::Body as _;
+    use parking_lot::Mutex;
     use tower::ServiceExt as _;
 
     use super::super::identity::CertificateSerial;
     use super::*;
     use crate::domain::Timestamp;
-    use crate::domain::limits::PEER_CALLS_PER_SECOND;
+    use crate::domain::limits::{MAX_LARGE_EACH, PEER_CALLS_PER_SECOND, UNTAKEN_TIMEOUT};
 
     struct Noon;
 
@@ -487,10 +473,36 @@ mod tests {
             let began = Instant::now();
             let status = read_of(method).await.expect("it ends").expect_err("it was never there");
             let reason = status.get_details_error_info().map(|info| info.reason);
-            assert_eq!((status.code(), reason.as_deref()), (Code::DeadlineExceeded, Some("REQUEST_TOO_SLOW")), "{method}");
+            assert_eq!((status.code(), reason.as_deref()), (Code::Unavailable, Some("REQUEST_TOO_SLOW")), "{method}");
             assert!(began.elapsed() < 2 * REQUEST_TIMEOUT, "{method}: {:?}", began.elapsed());
         }
         assert!(read_of("ScreeningService/CheckSellers").await.is_none(), "rows may come later");
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_given_in_pieces_and_its_place_is_held_until_the_last() {
+        let whole = Bytes::from((0..=u8::MAX).cycle().take(5 * MAX_ANSWER_PIECE_BYTES / 2).collect::<Vec<u8>>());
+        let answer = tower::service_fn(|_: Request<Body>| {
+            let body = http_body_util::Full::new(whole.clone());
+            async move { Ok::<_, Infallible>(Response::new(Body::new(body))) }
+        });
+        let (gate, peer) = (gate(), caller());
+        let list = || gate.layer(answer).oneshot(request("SignalService/ListSignals", &peer, Body::empty()));
+        let mut taken = Vec::new();
+        let mut body = list().await.expect("infallible").into_body();
+        while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            let piece = frame.expect("no error").into_data().expect("data");
+            assert!(piece.len() <= MAX_ANSWER_PIECE_BYTES && !piece.is_empty());
+            taken.extend_from_slice(&piece);
+            // Others may ask for as many beside it as are left.
+            let mut others = Vec::new();
+            for _ in 0..MAX_LARGE_EACH {
+                others.push(list().await.expect("infallible"));
+            }
+            let refused = others.iter().filter(|answer| Status::from_header_map(answer.headers()).is_some()).count();
+            assert_eq!(refused, 1, "after {} bytes", taken.len());
+        }
+        assert_eq!(taken, whole);
     }
 
     #[tokio::test(start_paused = true)]
@@ -507,6 +519,16 @@ mod tests {
             tokio::time::sleep(UNTAKEN_TIMEOUT / 2).await;
         }
         assert_eq!((slow.close.is_cancelled(), gone.close.is_cancelled()), (false, true));
+        // An answer of one message, of which not even the first byte is asked for.
+        let silent = caller();
+        let answer = tower::service_fn(|_: Request<Body>| async {
+            Ok::<_, Infallible>(Response::new(Body::new(http_body_util::Full::new(Bytes::from_static(b"answer")))))
+        });
+        let asked = request("ScreeningService/CheckSeller", &silent, Body::empty());
+        let untaken = gate().layer(answer).oneshot(asked).await.expect("infallible");
+        tokio::time::sleep(2 * UNTAKEN_TIMEOUT).await;
+        assert!(silent.close.is_cancelled());
+        drop(untaken);
         // One that has ended closes nothing.
         let ended = caller();
         drop(stream_of(&ended).await);

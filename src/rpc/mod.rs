@@ -29,6 +29,7 @@ mod peer_convert;
 mod peer_link;
 mod peer_service;
 pub mod proto;
+mod readers;
 mod repeats;
 mod rows;
 mod screening_service;

@@ -334,6 +334,14 @@ fn a_client_gets_a_certificate_and_its_roles() {
     assert_eq!((&renewed["granted"], &renewed["roles"]), (&json!(false), &json!(roles)));
     assert!(fs::read_to_string(&settings).expect("readable").ends_with("# ours\n"), "what was set stays");
     assert!(renew("stranger").expect(1).err.contains("error[CLIENT_UNKNOWN]"));
+    // A client of which node.toml says nothing any more.
+    let node_toml = folder.join(home).join("node.toml");
+    let text = fs::read_to_string(&node_toml).expect("readable");
+    fs::write(&node_toml, text.rsplit_once("[[clients.access]]").expect("the last client").0).expect("written");
+    assert!(renew("onboarding").expect(1).err.contains("give its roles"));
+    let back =
+        run(folder, &["member", "client", "--folder", home, "onboarding", "--renew", "--role", "check", "--output", "json"]);
+    assert_eq!(back.expect(0).json()["granted"], true);
 }
 
 #[test]
@@ -349,23 +357,19 @@ fn a_clients_certificates_are_revoked_in_a_list_that_the_node_then_names() {
     run(folder, &["member", "client", "--folder", home, "onboarding", "--role", "check"]).expect(0);
     run(folder, &["member", "client", "--folder", home, "onboarding", "--renew"]).expect(0);
     assert!(revoke(&["stranger"]).expect(1).err.contains("error[CLIENT_UNKNOWN]"));
-    assert_eq!(summary()["revoked"], Value::Null, "nothing was written");
+    assert!(summary()["revoked"].is_null() && !folder.join(home).join("client-crl.pem").exists(), "nothing was written");
 
     let revoked = revoke(&["onboarding"]).expect(0).json();
-    let fields = json!({
-        "client": "onboarding", "revoked": 2, "list": format!("{home}/client-crl.pem"), "renew_before": revoked["renew_before"],
-        "named": true,
-    });
+    let due = summary()["next_update"].clone();
+    let fields = json!({"client": "onboarding", "revoked": 2, "list": format!("{home}/client-crl.pem"), "renew_before": due, "named": true});
     assert_eq!(revoked, fields);
-    assert_eq!(summary()["revoked"], 2);
-    // A certificate that was made before its number was kept.
+    assert!(due.is_string() && summary()["revoked"] == 2, "{due}");
+    // A certificate that was made before its number was kept, and one that took its place.
     fs::remove_dir_all(folder.join(home).join("issued")).expect("removed");
-    assert_eq!(revoke(&["operator"]).expect(0).json()["revoked"], 1);
-    assert_eq!(
-        (revoke(&[]).expect(0).json()["revoked"].clone(), summary()["revoked"].clone()),
-        (json!(0), json!(3)),
-        "signed anew"
-    );
+    run(folder, &["member", "client", "--folder", home, "operator", "--renew"]).expect(0);
+    assert_eq!(revoke(&["operator"]).expect(0).json()["revoked"], 2);
+    let again = revoke(&[]).expect(0).json();
+    assert_eq!((&again["client"], &again["revoked"], summary()["revoked"].clone()), (&Value::Null, &json!(0), json!(4)));
 
     // A list of another tool stays the one that is named, until somebody adds this one.
     let node_toml = folder.join(home).join("node.toml");
@@ -375,10 +379,41 @@ fn a_clients_certificates_are_revoked_in_a_list_that_the_node_then_names() {
     let unnamed = revoke(&["onboarding"]).expect(0);
     assert_eq!(unnamed.json()["named"], false);
     assert!(unnamed.err.contains("client-crl.pem to them"), "{}", unnamed.err);
-    // A file in which nothing can be added is left as it is.
-    let empty = named.replace("crl = [\"client-crl.pem\"]", "crl = []");
-    fs::write(&node_toml, &empty).expect("written");
-    let refused = revoke(&["onboarding"]).expect(1);
-    assert!(refused.err.contains("by hand") && refused.err.contains("client-crl.pem"), "{}", refused.err);
-    assert_eq!(fs::read_to_string(&node_toml).expect("readable"), empty);
+    // Where nothing can be added, the file is left as it is, and nobody is told that the list is in force.
+    let none = named.replace("crl = [\"client-crl.pem\"]\n", "");
+    for text in [
+        named.replace("crl = [\"client-crl.pem\"]", "crl = []"),
+        none.replace("[clients]\nlisten", "clients.listen")
+            .replace("\nca = \"client-ca.pem\"", "\nclients.ca = \"client-ca.pem\""),
+    ] {
+        fs::write(&node_toml, &text).expect("written");
+        let refused = revoke(&["onboarding"]).expect(1);
+        assert!(refused.out.is_empty() && refused.err.contains("client-crl.pem"), "{}", refused.err);
+        assert_eq!(fs::read_to_string(&node_toml).expect("readable"), text);
+    }
+    for head in ["[clients]  # our staff", "[ clients ]"] {
+        fs::write(&node_toml, none.replace("[clients]", head)).expect("written");
+        assert_eq!(revoke(&["onboarding"]).expect(0).json()["named"], true, "{head}");
+    }
+}
+
+#[test]
+fn the_certificate_of_a_stolen_node_is_revoked_and_its_member_stays() {
+    let folder = folder();
+    let folder = folder.path();
+    found(folder);
+    let fingerprint = ask(folder, "acme");
+    admit(folder, "acme", &fingerprint, &[]);
+    let revoke = |member: &[&str]| {
+        run(folder, &[&["alliance", "revoke", "--folder", "secretariat", "--output", "json"], member].concat())
+    };
+    assert!(revoke(&["stranger"]).expect(1).err.contains("error[MEMBER_UNKNOWN]"));
+    assert!(!folder.join("secretariat/crl.pem").exists());
+    let revoked = revoke(&["acme"]).expect(0).json();
+    assert_eq!((&revoked["member"], &revoked["revoked"]), (&json!("acme"), &json!(1)));
+    assert!(revoked["renew_before"].is_string() && revoked["list"] == "secretariat/crl.pem", "{revoked}");
+    let first = fs::read(folder.join("secretariat/crl.pem")).expect("a list");
+    assert_eq!(revoke(&[]).expect(0).json()["revoked"], 0);
+    assert_ne!(fs::read(folder.join("secretariat/crl.pem")).expect("a list"), first, "signed anew");
+    assert_eq!(roster(folder)["members"][0]["state"], "active");
 }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use countermark::cli::Environment;
@@ -30,7 +31,8 @@ use futures_util::{Stream, StreamExt as _, stream};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
+use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::{Run, folder, run, run_with};
 
@@ -47,6 +49,8 @@ struct State {
     streams: u64,
     /// The stream breaks where so many rows have been answered, or so many sellers checked; each number counts once.
     break_at: Vec<u64>,
+    /// The next stream is ended because nothing was sent on it for long.
+    is_idle: bool,
     /// The row of this number is too much for now; once.
     busy_at: Vec<u64>,
     checks: u64,
@@ -160,6 +164,11 @@ impl SignalService for Node {
         request: Request<Streaming<SubmitSignalsRequest>>,
     ) -> Result<Response<Self::SubmitSignalsStream>, Status> {
         self.state().streams += 1;
+        if std::mem::take(&mut self.state().is_idle) {
+            let details = ErrorDetails::with_error_info("STREAM_IDLE", "countermark", []);
+            let ended = Status::with_error_details(Code::Unavailable, "no row came for ten minutes", details);
+            return Ok(Response::new(Box::pin(stream::once(async { Err(ended) }))));
+        }
         let node = self.clone();
         let answers = stream::unfold(Some(request.into_inner()), move |rows| {
             let node = node.clone();
@@ -419,6 +428,30 @@ async fn a_stream_that_breaks_loses_no_row_and_counts_none_twice() {
     assert_eq!((state.held.len(), state.streams), (10_000, 5));
     assert_eq!(done.err.matches("trying again").count(), 4, "{}", done.err);
     assert!(done.err.contains("(STORE_BUSY)"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_was_idle_is_opened_again_when_there_is_a_row_and_not_before() {
+    let world = World::new().await;
+    world.node.state().is_idle = true;
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_countermark"));
+    command.args(submit("-", &["--output", "json"])).current_dir(world.path()).env_clear();
+    command.env("COUNTERMARK_CLIENT", "s/members/a").env("COUNTERMARK__CLIENT__ADDRESS", world.address.to_string());
+    let piped = std::process::Stdio::piped;
+    let mut child = command.stdin(piped()).stdout(piped()).stderr(piped()).spawn().expect("started");
+    while world.node.state().streams == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert_eq!(world.node.state().streams, 1, "there is nothing to send");
+    let mut rows = child.stdin.take().expect("piped");
+    rows.write_all(b"fake.test\n").expect("taken");
+    drop(rows);
+    let done = tokio::task::spawn_blocking(|| child.wait_with_output()).await.expect("run").expect("ended");
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success() && !said.contains("trying again"), "{said}");
+    let summary: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert_eq!((&summary["created"], world.node.state().streams), (&json!(1), 2));
 }
 
 /// A compressed list that was cut off: its rows can be read, and then comes an error and not the end.

@@ -16,17 +16,21 @@ pub(super) use keys::{AllianceKeyCommand, take_in};
 pub(super) use secretariat::{MAX_KEY_BYTES, Secretariat, open_roster, read_roster, read_secretariat_key};
 
 use super::Environment;
-use super::arguments::{AllianceCommand, ExpelArguments, GroupArguments, InitArguments, PolicyArguments, RosterArguments};
+use super::arguments::{
+    AllianceCommand, AllianceRevokeArguments, ExpelArguments, GroupArguments, InitArguments, PolicyArguments, RosterArguments,
+};
 use super::failure::{Failure, Outcome};
+use super::issued::RevocationList;
 use super::output::{Printer, Show, counted, facts, table};
 use crate::alliance::folder::AllianceFolder;
-use crate::domain::{FeedKey, Group, KeyState, MemberState, Policy, Roster};
+use crate::domain::{FeedKey, Group, KeyState, MemberId, MemberState, Policy, Roster};
 
 pub(super) fn run(command: AllianceCommand, environment: &Environment, printer: &mut Printer) -> Result<Outcome, Failure> {
     match command {
         AllianceCommand::Init(arguments) => init(&arguments, environment, printer)?,
         AllianceCommand::Admit(arguments) => admit::run(&arguments, environment, printer)?,
         AllianceCommand::Expel(arguments) => expel(&arguments, environment, printer)?,
+        AllianceCommand::Revoke(arguments) => revoke(&arguments, environment, printer)?,
         AllianceCommand::Group(arguments) => group(&arguments, environment, printer)?,
         AllianceCommand::Policy(arguments) => policy(&arguments, environment, printer)?,
         AllianceCommand::Key(command) => keys::run(&command, environment, printer)?,
@@ -74,10 +78,7 @@ fn expel(arguments: &ExpelArguments, environment: &Environment, printer: &mut Pr
     let mut secretariat = Secretariat::open(AllianceFolder::at(&arguments.folder))?;
     let id = &arguments.member;
     match secretariat.roster().member(id) {
-        None => {
-            let failure = Failure::new("MEMBER_UNKNOWN", format!("{id} is no member of {}", secretariat.roster().alliance));
-            return Err(failure.advise("see `countermark alliance roster`"));
-        }
+        None => return Err(unknown(&secretariat, id)),
         Some(member) if member.state == MemberState::Expelled => printer.note(format_args!("{id} has been expelled before")),
         Some(_) => {
             secretariat.change(environment.now(), |roster| {
@@ -86,12 +87,42 @@ fn expel(arguments: &ExpelArguments, environment: &Environment, printer: &mut Pr
         }
     }
     if arguments.crl {
-        let revoked = secretariat.revoke_member(id, environment.now())?;
-        let crl = AllianceFolder::at(&arguments.folder).crl();
-        printer.note(format_args!("{} revoked in {}", counted(revoked, "certificate"), crl.display()));
+        let RevocationList { revoked, list, .. } = secretariat.revoke(Some(id), environment.now())?;
+        printer.note(format_args!("{} revoked in {}", counted(revoked as u64, "certificate"), list.display()));
     }
     spread(&secretariat, printer);
     printer.show(&Document::of(&secretariat))
+}
+
+fn unknown(secretariat: &Secretariat, id: &MemberId) -> Failure {
+    let failure = Failure::new("MEMBER_UNKNOWN", format!("{id} is no member of {}", secretariat.roster().alliance));
+    failure.advise("see `countermark alliance roster`")
+}
+
+fn revoke(arguments: &AllianceRevokeArguments, environment: &Environment, printer: &mut Printer) -> Result<(), Failure> {
+    let secretariat = Secretariat::open(AllianceFolder::at(&arguments.folder))?;
+    if let Some(id) = arguments.member.as_ref().filter(|id| secretariat.roster().member(id).is_none()) {
+        return Err(unknown(&secretariat, id));
+    }
+    let signed = secretariat.revoke(arguments.member.as_ref(), environment.now())?;
+    let list = signed.list.display().to_string();
+    printer.show(&Revoked { member: arguments.member.clone(), signed })?;
+    printer.note(format_args!("Hand {list} to the members; each node names it under [peers] as crl, and reloads."));
+    Ok(())
+}
+
+/// What was revoked. Its JSON fields are part of the interface.
+#[derive(Serialize)]
+struct Revoked {
+    member: Option<MemberId>,
+    #[serde(flatten)]
+    signed: RevocationList,
+}
+
+impl Show for Revoked {
+    fn table(&self) -> String {
+        self.signed.rows(self.member.as_ref().map(|member| ("member", member.to_string())))
+    }
 }
 
 fn group(arguments: &GroupArguments, environment: &Environment, printer: &mut Printer) -> Result<(), Failure> {

@@ -7,11 +7,12 @@ use crate::alliance::folder::{Access, AllianceFolder, read_public, read_secret, 
 use crate::alliance::{Admission, AllianceCa, JoinRequest, PseudonymSecret, RosterHandover, default_platforms};
 use crate::cli::Environment;
 use crate::cli::failure::Failure;
-use crate::cli::issued::{IssuedCertificates, MAX_PEM_BYTES, list_before};
+use crate::cli::issued::{IssuedCertificates, MAX_PEM_BYTES, RevocationList};
 use crate::domain::limits::MAX_ROSTER_BYTES;
 use crate::domain::{AllianceName, FeedKey, KeyId, KeyState, Member, MemberId, Roster, RosterKey, Scheme, Timestamp};
 use crate::feed::{SignedRoster, SigningKey};
 use crate::pseudonym::HmacKey;
+use crate::rpc::identity::Identity;
 
 /// Bytes of a public key as text.
 pub(in crate::cli) const MAX_KEY_BYTES: u64 = 1_024;
@@ -141,16 +142,14 @@ impl Secretariat {
             .collect()
     }
 
-    /// Revokes every certificate that `member` was issued, and says how many.
+    /// Revokes every certificate that `member` was issued until now; without one the list is signed anew.
     ///
     /// # Errors
     /// Where the folder or the list before cannot be read.
-    pub(in crate::cli) fn revoke_member(&self, member: &MemberId, now: Timestamp) -> Result<u64, Failure> {
-        let serials = IssuedCertificates::of(self.folder.path()).serials(|identity| identity.member() == member)?;
-        let crl = self.folder.crl();
-        let list = self.ca.revoke(list_before(&crl)?.as_deref(), &serials, now)?;
-        replace(&crl, &list, Access::Public)?;
-        Ok(serials.len() as u64)
+    pub(in crate::cli) fn revoke(&self, member: Option<&MemberId>, now: Timestamp) -> Result<RevocationList, Failure> {
+        let is_of = |identity: &Identity| member.is_some_and(|member| identity.member() == member);
+        let serials = IssuedCertificates::of(self.folder.path()).serials(is_of)?;
+        RevocationList::extend(self.folder.crl(), &serials, |before, serials| self.ca.revoke(before, serials, now))
     }
 }
 

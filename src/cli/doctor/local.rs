@@ -47,12 +47,16 @@ pub(super) fn look(loaded: &LoadedConfig, environment: &Environment) -> (Vec<Fin
 
 fn certificates(materials: &Materials, now: Timestamp) -> Vec<Finding> {
     let mut findings = vec![ends("this node's", materials.certificate.not_after, now)];
-    for (whose, anchors) in [("the alliance's CA", &materials.alliance), ("the member's own CA", &materials.clients)] {
+    let of_the_alliance = "fetch the newest list from the secretariat (`countermark alliance revoke` signs it), put it in place, and reload the node";
+    let own = "sign it anew with `countermark member revoke`, and reload the node";
+    for (whose, anchors, fix) in
+        [("the alliance's CA", &materials.alliance, of_the_alliance), ("the member's own CA", &materials.clients, own)]
+    {
         match anchors.not_after() {
             Ok(until) => findings.push(ends(whose, until, now)),
             Err(error) => findings.push(Finding::of("certificate", State::Fault, whose, &Failure::from(error))),
         }
-        findings.extend(revocations(whose, anchors, now));
+        findings.extend(revocations(whose, anchors, now, fix));
     }
     findings
 }
@@ -72,7 +76,7 @@ fn ends(whose: &str, until: Timestamp, now: Timestamp) -> Finding {
 }
 
 /// A list that is overdue still counts; one that revokes nobody new for months may be one that nobody makes any more.
-fn revocations(whose: &str, anchors: &TrustAnchors, now: Timestamp) -> Option<Finding> {
+fn revocations(whose: &str, anchors: &TrustAnchors, now: Timestamp, fix: &str) -> Option<Finding> {
     let next = match anchors.revocations() {
         Ok(revocations) => revocations.next_update?,
         Err(error) => return Some(Finding::of("revocations", State::Fault, whose, &Failure::from(error))),
@@ -81,7 +85,7 @@ fn revocations(whose: &str, anchors: &TrustAnchors, now: Timestamp) -> Option<Fi
         return Some(Finding::ok("revocations", whose, format!("the next list is due at {next}")));
     }
     let late = Finding::new("revocations", State::Warning, whose, format!("the next list was due at {next}"));
-    Some(late.coded("CRL_OVERDUE").fix("fetch the newest list, put it in place, and reload the node"))
+    Some(late.coded("CRL_OVERDUE").fix(fix))
 }
 
 fn keys(loaded: &LoadedConfig, materials: &Materials) -> Finding {

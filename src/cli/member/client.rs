@@ -1,12 +1,11 @@
 //! Certificates of the member's clients.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{MAX_CONFIG_BYTES, client_ca, files, read_request, rewrite};
-use crate::alliance::folder::{Access, FolderError, MemberFolder, create_private_folder, read_public, replace, write_new};
+use super::{Edit, MAX_CONFIG_BYTES, client_ca, files, read_request};
+use crate::alliance::folder::{Access, MemberFolder, create_private_folder, read_public, replace, write_new};
 use crate::alliance::{ClientCa, JoinRequest};
 use crate::cli::Environment;
 use crate::cli::arguments::ClientArguments;
@@ -27,23 +26,34 @@ pub(super) fn run(arguments: &ClientArguments, environment: &Environment, printe
         None => node.config.clients.listen.to_string().parse()?,
     };
     let name = &arguments.name;
+    let folder = client_folder(&home, name);
+    if folder.join("client.key").exists() && !arguments.renew {
+        let failure =
+            Failure::new("FILE_EXISTS", format!("the client {name} has a key and a certificate in {}", folder.display()));
+        return Err(failure.advise("add --renew to make others in their place"));
+    }
     let held = node.config.clients.access.0.get(name);
-    let roles: Vec<Role> = match held {
-        Some(grant) if arguments.renew => grant.roles.iter().copied().collect(),
-        None if arguments.renew => {
+    let roles = match held {
+        Some(grant) if arguments.roles.is_empty() => grant.roles.clone(),
+        None if arguments.roles.is_empty() => {
             let failure = Failure::new("CLIENT_UNKNOWN", format!("{} names no client {name}", node_toml.display()));
-            return Err(failure.advise("leave --renew out, and give its roles"));
+            return Err(failure.advise("give its roles"));
         }
-        Some(_) | None => arguments.roles.iter().copied().collect::<BTreeSet<_>>().into_iter().collect(),
+        Some(_) | None => arguments.roles.iter().copied().collect(),
     };
-    let issuance = if arguments.renew { Issuance::Another } else { Issuance::First };
-    let issued = issue(&home, &ca, name, address, issuance, &request, environment)?;
-    let lines = files::access(name, &roles);
     let granted = held.is_none();
+    let as_said = held.is_some_and(|grant| grant.roles == roles);
+    let roles: Vec<Role> = roles.into_iter().collect();
+    let lines = files::access(name, &roles);
+    // First, because it can fail by what people wrote: a client that has no certificate yet does no harm.
     if granted {
         let old = read_public(&node_toml, MAX_CONFIG_BYTES)?;
-        rewrite(&node_toml, &old, &format!("{}\n\n{lines}", old.trim_end()), &lines, environment)?;
+        let new = format!("{}\n\n{lines}", old.trim_end());
+        let edit = Edit { path: &node_toml, old: &old, new: &new, lines: &lines };
+        edit.make(environment, |config| config.clients.access.0.contains_key(name))?;
     }
+    let issuance = if arguments.renew { Issuance::Another } else { Issuance::First };
+    let issued = issue(&home, &ca, name, address, issuance, &request, environment)?;
     printer.show(&Issued {
         client: name.to_string(),
         folder: issued.folder.clone(),
@@ -56,7 +66,7 @@ pub(super) fn run(arguments: &ClientArguments, environment: &Environment, printe
             "{} grants these roles once the node reloads: send it SIGHUP, as `kill -HUP` or `systemctl reload` does.",
             node_toml.display()
         ));
-    } else if !arguments.renew {
+    } else if !as_said {
         printer.note(format_args!("{} names this client already; see that it reads:\n{lines}", node_toml.display()));
     }
     printer.note(format_args!("Give {} to the client; it holds a private key.", issued.folder.display()));
@@ -101,21 +111,23 @@ pub(super) fn issue(
     request: &JoinRequest,
     environment: &Environment,
 ) -> Result<IssuedClient, Failure> {
-    let folder = home.path().join("clients").join(name.as_str());
-    let key = folder.join("client.key");
+    let folder = client_folder(home, name);
+    let (issued, chain) = (IssuedCertificates::of(home.path()), folder.join("client.pem"));
     let write = match issuance {
-        Issuance::First if key.exists() => {
-            let advice = "add --renew, and leave the roles out, to make another certificate for this client";
-            return Err(Failure::from(FolderError::Exists { path: key }).advise(advice));
-        }
         Issuance::First => write_new,
-        Issuance::Another => replace,
+        Issuance::Another => {
+            // One that was made before they were kept.
+            if chain.exists() {
+                issued.keep(&read_public(&chain, MAX_PEM_BYTES)?)?;
+            }
+            replace
+        }
     };
     let credentials = ca.issue_client(name, environment.now(), environment.entropy.as_ref())?;
-    IssuedCertificates::of(home.path()).keep(&credentials.chain)?;
+    issued.keep(&credentials.chain)?;
     create_private_folder(&folder)?;
-    write(&key, &credentials.key, Access::Private)?;
-    write(&folder.join("client.pem"), &credentials.chain, Access::Public)?;
+    write(&folder.join("client.key"), &credentials.key, Access::Private)?;
+    write(&chain, &credentials.chain, Access::Public)?;
     replace(&folder.join("alliance-ca.pem"), &read_public(&home.alliance_ca(), MAX_PEM_BYTES)?, Access::Public)?;
     let server = NodeName { member: request.member.clone(), alliance: request.alliance.clone() };
     let until = credentials.certificate()?.not_after.to_string();
@@ -125,6 +137,11 @@ pub(super) fn issue(
         write_new(&settings, &issued.settings(""), Access::Public)?;
     }
     Ok(issued)
+}
+
+/// Where a client's key and certificate are made.
+pub(super) fn client_folder(home: &MemberFolder, name: &ClientName) -> PathBuf {
+    home.path().join("clients").join(name.as_str())
 }
 
 /// What was made. Its JSON fields are part of the interface.

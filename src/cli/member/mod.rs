@@ -100,15 +100,27 @@ fn client_ca(home: &MemberFolder, request: &JoinRequest) -> Result<ClientCa, Fai
     Ok(ClientCa::load(request.alliance.clone(), request.member.clone(), certificate, key)?)
 }
 
-/// Puts `new` in the place of `old` in a node's configuration. One that would not load then is put back, and `lines` named for whoever
-/// adds them by hand.
-fn rewrite(path: &Path, old: &str, new: &str, lines: &str, environment: &Environment) -> Result<(), Failure> {
-    replace(path, new, Access::Public)?;
-    if let Err(error) = NodeConfig::load(path, &environment.variables) {
-        replace(path, old, Access::Public)?;
-        return Err(Failure::from(error).advise(format!("add to it by hand:\n{lines}")));
+/// A change of a node's configuration.
+struct Edit<'a> {
+    path: &'a Path,
+    old: &'a str,
+    new: &'a str,
+    /// What was added, for whoever has to do it by hand.
+    lines: &'a str,
+}
+
+impl Edit<'_> {
+    /// Writes the new text, unless it would not load, or not say what `is_said` looks for.
+    fn make(&self, environment: &Environment, is_said: impl Fn(&NodeConfig) -> bool) -> Result<(), Failure> {
+        replace(self.path, self.new, Access::Public)?;
+        let failure = match NodeConfig::load(self.path, &environment.variables) {
+            Ok(loaded) if is_said(&loaded.config) => return Ok(()),
+            Ok(_) => Failure::new("CONFIG_UNCHANGED", format!("{} could not be added to", self.path.display())),
+            Err(error) => Failure::from(error),
+        };
+        replace(self.path, self.old, Access::Public)?;
+        Err(failure.advise(format!("add to it by hand:\n{}", self.lines)))
     }
-    Ok(())
 }
 
 /// A request that was made. Its JSON fields are part of the interface.

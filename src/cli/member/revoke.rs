@@ -5,17 +5,17 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{MAX_CONFIG_BYTES, client_ca, read_request, rewrite};
-use crate::alliance::folder::{Access, MemberFolder, read_public, replace};
+use super::client::client_folder;
+use super::{Edit, MAX_CONFIG_BYTES, client_ca, read_request};
+use crate::alliance::folder::{MemberFolder, read_public};
 use crate::cli::Environment;
 use crate::cli::arguments::RevokeArguments;
 use crate::cli::failure::Failure;
-use crate::cli::issued::{IssuedCertificates, MAX_PEM_BYTES, certificate_of, list_before};
-use crate::cli::output::{Printer, Show, facts};
+use crate::cli::issued::{IssuedCertificates, MAX_PEM_BYTES, RevocationList};
+use crate::cli::output::{Printer, Show};
 use crate::config::NodeConfig;
 use crate::domain::ClientName;
 use crate::rpc::identity::{CertificateSerial, Identity};
-use crate::rpc::tls::TrustAnchors;
 
 pub(super) fn run(arguments: &RevokeArguments, environment: &Environment, printer: &mut Printer) -> Result<(), Failure> {
     let home = MemberFolder::at(&arguments.folder);
@@ -25,26 +25,21 @@ pub(super) fn run(arguments: &RevokeArguments, environment: &Environment, printe
         Some(name) => certificates_of(&home, name)?,
         None => Vec::new(),
     };
-    let path = home.client_crl();
-    let list = ca.revoke(list_before(&path)?.as_deref(), &serials, environment.now())?;
-    replace(&path, &list, Access::Public)?;
-    let renew_before = TrustAnchors { ca: ca.certificate().to_owned(), crls: vec![list] }.revocations()?.next_update;
-    let node_toml = home.node_toml();
-    let named = name_list(&node_toml, &path, environment)?;
-    printer.show(&Revoked {
-        client: arguments.name.as_ref().map(ToString::to_string),
-        revoked: serials.len(),
-        list: path.clone(),
-        renew_before: renew_before.map(|time| time.to_string()),
-        named,
-    })?;
+    let now = environment.now();
+    let signed = RevocationList::extend(home.client_crl(), &serials, |before, serials| ca.revoke(before, serials, now))?;
+    let (node_toml, list) = (home.node_toml(), signed.list.clone());
+    let named = name_list(&node_toml, &list, environment)?;
+    printer.show(&Revoked { client: arguments.name.clone(), signed, named })?;
     if named {
-        printer.note("It is in force once the node reloads: send it SIGHUP, as `kill -HUP` or `systemctl reload` does.");
+        printer.note(
+            "It is in force once the node reloads: send it SIGHUP, as `kill -HUP` or `systemctl reload` does. `countermark status` shows \
+             until when the list is good.",
+        );
     } else {
         printer.note(format_args!(
             "{} names other lists for clients; add {} to them, and have the node reload.",
             node_toml.display(),
-            path.display()
+            list.display()
         ));
     }
     Ok(())
@@ -52,13 +47,12 @@ pub(super) fn run(arguments: &RevokeArguments, environment: &Environment, printe
 
 /// All certificates that the client `name` was given, one that was made before they were kept included.
 fn certificates_of(home: &MemberFolder, name: &ClientName) -> Result<Vec<CertificateSerial>, Failure> {
-    let is_of = |identity: &Identity| matches!(identity, Identity::Client { name: holder, .. } if holder == name);
-    let mut serials = IssuedCertificates::of(home.path()).serials(is_of)?;
-    let newest = home.path().join("clients").join(name.as_str()).join("client.pem");
+    let issued = IssuedCertificates::of(home.path());
+    let newest = client_folder(home, name).join("client.pem");
     if newest.exists() {
-        let newest = certificate_of(&read_public(&newest, MAX_PEM_BYTES)?)?;
-        serials.extend((is_of(&newest.identity) && !serials.contains(&newest.serial)).then_some(newest.serial));
+        issued.keep(&read_public(&newest, MAX_PEM_BYTES)?)?;
     }
+    let serials = issued.serials(|identity| matches!(identity, Identity::Client { name: holder, .. } if holder == name))?;
     if serials.is_empty() {
         let failure = Failure::new("CLIENT_UNKNOWN", format!("no certificate of a client {name} was made in this folder"));
         return Err(failure.advise("give a name as node.toml has it below [[clients.access]]"));
@@ -68,38 +62,33 @@ fn certificates_of(home: &MemberFolder, name: &ClientName) -> Result<Vec<Certifi
 
 /// Has `node.toml` name the list where it names none for clients. Whether it names this one then.
 fn name_list(node_toml: &Path, list: &Path, environment: &Environment) -> Result<bool, Failure> {
+    let here = fs::canonicalize(list).ok();
+    let is_here = |named: &PathBuf| fs::canonicalize(named).ok() == here;
     let named = NodeConfig::load(node_toml, &environment.variables)?.config.clients.crl;
     if !named.is_empty() {
-        let here = fs::canonicalize(list).ok();
-        return Ok(named.iter().any(|other| fs::canonicalize(other).ok() == here));
+        return Ok(named.iter().any(is_here));
     }
     let old = read_public(node_toml, MAX_CONFIG_BYTES)?;
-    let line = "crl = [\"client-crl.pem\"]\n";
-    let new: String = old
-        .split_inclusive('\n')
-        .map(|old| if old.trim() == "[clients]" { format!("{}\n{line}", old.trim_end()) } else { old.to_owned() })
-        .collect();
-    rewrite(node_toml, &old, &new, &format!("[clients]\n{line}"), environment)?;
+    let lines = "[clients]\ncrl = [\"client-crl.pem\"]";
+    let is_head = |line: &str| line.split('#').next().is_some_and(|text| text.replace(' ', "").trim() == "[clients]");
+    let line = |line: &str| if is_head(line) { format!("{lines}\n") } else { line.to_owned() };
+    let new: String = old.split_inclusive('\n').map(line).collect();
+    let edit = Edit { path: node_toml, old: &old, new: &new, lines };
+    edit.make(environment, |config| config.clients.crl.iter().any(is_here))?;
     Ok(true)
 }
 
 /// What was revoked. Its JSON fields are part of the interface.
 #[derive(Serialize)]
 struct Revoked {
-    client: Option<String>,
-    revoked: usize,
-    list: PathBuf,
-    /// When the list wants to be signed anew, RFC 3339.
-    renew_before: Option<String>,
+    client: Option<ClientName>,
+    #[serde(flatten)]
+    signed: RevocationList,
     named: bool,
 }
 
 impl Show for Revoked {
     fn table(&self) -> String {
-        let client = self.client.clone().map(|client| [("client", client), ("revoked", self.revoked.to_string())]);
-        facts(client.into_iter().flatten().chain([
-            ("list", self.list.display().to_string()),
-            ("renew before", self.renew_before.clone().unwrap_or_default()),
-        ]))
+        self.signed.rows(self.client.as_ref().map(|client| ("client", client.to_string())))
     }
 }

@@ -19,6 +19,8 @@ impl Deadline {
     pub(super) const HEAD: [&'static str; 3] = ["ends", "at", "left"];
     /// Days before an end from which on a person has to see to it.
     const SOON: i64 = 30;
+    /// The same of a revocation list, which is signed for 35 days and counts after them, too.
+    const LIST_SOON: i64 = 7;
 
     pub(super) fn of(deadline: proto::Deadline, now_ms: i64) -> Self {
         let proto::Deadline { what, at_ms } = deadline;
@@ -26,9 +28,12 @@ impl Deadline {
     }
 
     pub(super) fn row(&self) -> Vec<String> {
+        let is_list = self.what.ends_with("_crl");
+        let soon = if is_list { Self::LIST_SOON } else { Self::SOON };
         let left = match self.days_left {
+            ..0 if is_list => "OVERDUE".to_owned(),
             ..0 => "ENDED".to_owned(),
-            days @ 0..Self::SOON => format!("{days} days: RENEW IT"),
+            days if days < soon => format!("{days} days: RENEW IT"),
             days => format!("{days} days"),
         };
         vec![self.what.replace('_', " "), self.at.clone().unwrap_or_default(), left]

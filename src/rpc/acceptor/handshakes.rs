@@ -1,35 +1,35 @@
-//! Handshakes under way, and how many of them one address may have.
+//! Handshakes under way, and whose make room.
 //!
-//! Anybody can begin one. Whoever begins many and is silent must not keep the others out, and those that share an address with it are
-//! not to pay for it: the place of its oldest one is given to the next from there.
+//! Anybody can begin one. Whoever begins many and is silent must not keep the others out: where all places are taken, the next one gets
+//! that of a handshake of the network that has the most. Which of these is left to chance, so that an honest caller who shares the
+//! network of a flood gets through more often than not: its handshake takes some round trips, and each of hundreds is as likely to go.
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::net::{IpAddr, Ipv6Addr};
-use std::time::Duration;
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
-use tokio::time::Instant;
 
-/// How long a handshake is left alone though others from its address want its place: an honest one takes some round trips.
-const GRACE: Duration = Duration::from_secs(1);
-
-/// The network that an address is of: itself, or with IPv6 the 64 bits that one customer has (RFC 6177).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The network that an address is of: itself, or with IPv6 the 56 bits that the smallest site has (RFC 6177).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Source(IpAddr);
+
+/// Bits of an IPv6 address that are the caller's own to choose.
+const OWN_BITS: u32 = 128 - 56;
 
 impl Source {
     fn of(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
             IpAddr::V4(address) => address.into(),
-            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> OWN_BITS << OWN_BITS).into(),
         })
     }
 }
 
 struct UnderWay {
+    remote: SocketAddr,
     source: Source,
-    since: Instant,
     abort: AbortHandle,
 }
 
@@ -38,33 +38,42 @@ pub(super) struct Handshakes<T> {
     tasks: JoinSet<T>,
     under_way: HashMap<Id, UnderWay>,
     most: usize,
+    chance: RandomState,
+    begun: u64,
 }
 
 impl<T: Send + 'static> Handshakes<T> {
     pub(super) fn at_most(most: usize) -> Self {
-        Self { tasks: JoinSet::new(), under_way: HashMap::new(), most }
+        Self { tasks: JoinSet::new(), under_way: HashMap::new(), most, chance: RandomState::new(), begun: 0 }
     }
 
-    pub(super) fn has_room(&self) -> bool {
-        self.tasks.len() < self.most
-    }
-
-    /// Begins one from `address`. Not where that has as many as are left of all, and none of them has had its time.
-    pub(super) fn begin(&mut self, address: IpAddr, handshake: impl Future<Output = T> + Send + 'static) -> bool {
-        let source = Source::of(address);
-        let of_source = self.under_way.values().filter(|one| one.source == source);
-        if of_source.clone().count() >= self.most.saturating_sub(self.tasks.len()) {
-            match of_source.filter(|one| one.since.elapsed() >= GRACE).min_by_key(|one| one.since) {
-                Some(oldest) => oldest.abort.abort(),
-                None => return false,
-            }
-        }
+    /// Begins one with `remote`. Gives the caller whose handshake made room, where one had to.
+    pub(super) fn begin(
+        &mut self,
+        remote: SocketAddr,
+        handshake: impl Future<Output = T> + Send + 'static,
+    ) -> Option<SocketAddr> {
+        self.begun += 1;
+        let evicted = if self.under_way.len() < self.most { None } else { self.make_room() };
         let abort = self.tasks.spawn(handshake);
-        self.under_way.insert(abort.id(), UnderWay { source, since: Instant::now(), abort });
-        true
+        self.under_way.insert(abort.id(), UnderWay { remote, source: Source::of(remote.ip()), abort });
+        evicted
     }
 
-    /// What the next one that ends gives; `None` where none is under way. One whose place was given away gives an error.
+    fn make_room(&mut self) -> Option<SocketAddr> {
+        let mut counts = HashMap::<Source, usize>::new();
+        for one in self.under_way.values() {
+            *counts.entry(one.source).or_default() += 1;
+        }
+        let (source, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
+        let chosen = usize::try_from(self.chance.hash_one(self.begun) % count as u64).unwrap_or(0);
+        let id = *self.under_way.iter().filter(|(_, one)| one.source == source).nth(chosen)?.0;
+        let evicted = self.under_way.remove(&id)?;
+        evicted.abort.abort();
+        Some(evicted.remote)
+    }
+
+    /// What the next one that ends gives; `None` where none is under way. One that made room gives an error.
     pub(super) async fn next(&mut self) -> Option<Result<T, JoinError>> {
         let ended = self.tasks.join_next_with_id().await?;
         let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
@@ -88,26 +97,51 @@ mod tests {
         text.parse().expect("an address")
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn silent_ones_leave_room_for_others_and_make_room_for_their_own() {
-        let mut handshakes = Handshakes::<()>::at_most(8);
-        let (attacker, other) = (address("192.0.2.1"), address("192.0.2.2"));
-        let begun = (0..20).filter(|_| handshakes.begin(attacker, pending())).count();
-        assert_eq!(begun, 4);
-        assert!(handshakes.has_room() && handshakes.begin(other, async {}));
-        assert!(handshakes.next().await.expect("under way").is_ok());
-        tokio::time::advance(GRACE).await;
-        assert!(handshakes.begin(attacker, async {}), "an honest one from the same address");
-        let ended = [handshakes.next().await.expect("under way").is_ok(), handshakes.next().await.expect("under way").is_ok()];
-        assert!(ended.contains(&true) && ended.contains(&false), "it ends, and a silent one has ended for it");
+    fn caller(text: &str) -> SocketAddr {
+        (address(text), 4_000).into()
+    }
+
+    #[tokio::test]
+    async fn a_flood_makes_room_for_others_and_for_itself() {
+        let mut handshakes = Handshakes::<bool>::at_most(16);
+        let (flood, other) = (caller("192.0.2.1"), caller("192.0.2.2"));
+        assert!((0..16).all(|_| handshakes.begin(flood, pending()).is_none()), "nobody else wants a place");
+        assert_eq!(handshakes.begin(other, async { true }), Some(flood));
+        for _ in 0..1_000 {
+            assert_eq!(handshakes.begin(flood, pending()), Some(flood), "whoever has the most makes room, also for its own");
+            assert_eq!(handshakes.under_way.len(), 16);
+        }
+        // Also where many take part: nobody of whom there are fewer loses his.
+        for network in 0..7 {
+            handshakes.begin(caller(&format!("198.51.100.{network}")), pending());
+            handshakes.begin(caller(&format!("198.51.100.{network}")), pending());
+        }
+        let mut given = Vec::new();
+        while !given.contains(&true) {
+            given.extend(handshakes.next().await.expect("under way").ok());
+        }
         handshakes.shutdown().await;
-        assert!(handshakes.next().await.is_none() && handshakes.begin(attacker, async {}));
+        assert!(handshakes.next().await.is_none() && handshakes.begin(flood, async { true }).is_none());
+    }
+
+    #[tokio::test]
+    async fn an_honest_caller_in_the_network_of_a_flood_gets_through_more_often_than_not() {
+        let mut handshakes = Handshakes::<()>::at_most(256);
+        let flood = caller("192.0.2.1");
+        let through = (0..100_u16).filter(|number| {
+            let honest = SocketAddr::from((flood.ip(), 5_000 + number));
+            handshakes.begin(honest, pending());
+            // As many as come while its handshake takes its round trips.
+            !(0..50).any(|_| handshakes.begin(flood, pending()) == Some(honest))
+        });
+        let through = through.count();
+        assert!(through > 50, "{through} of 100");
     }
 
     #[test]
-    fn a_source_is_what_one_customer_has() {
+    fn a_source_is_what_one_site_has() {
         let same = |one: &str, other: &str| Source::of(address(one)) == Source::of(address(other));
-        assert!(same("2001:db8::1", "2001:db8::ffff:2") && !same("2001:db8::1", "2001:db8:0:1::1"));
+        assert!(same("2001:db8::1", "2001:db8:0:1::ffff:2") && !same("2001:db8::1", "2001:db8:0:100::1"));
         assert!(same("::ffff:192.0.2.1", "192.0.2.1") && !same("192.0.2.1", "192.0.2.2"));
     }
 }

@@ -209,7 +209,6 @@ struct Incoming {
 impl Incoming {
     async fn next(&mut self) -> Option<TlsConnection> {
         loop {
-            let room = self.handshakes.has_room();
             tokio::select! {
                 () = self.shutdown.cancelled() => {
                     self.handshakes.shutdown().await;
@@ -222,7 +221,7 @@ impl Incoming {
                         return Some(connection);
                     }
                 }
-                accepted = accept_one(&self.listener, &self.permits, self.resume_at), if room => match accepted {
+                accepted = accept_one(&self.listener, &self.permits, self.resume_at) => match accepted {
                     Ok((tcp, remote, permit)) => self.begin(tcp, remote, permit),
                     Err(error) => self.back_off(&error),
                 }
@@ -233,14 +232,13 @@ impl Incoming {
     fn begin(&mut self, tcp: TcpStream, remote: SocketAddr, permit: OwnedSemaphorePermit) {
         self.failures = 0;
         let acceptor = self.acceptor.clone();
-        let refused = move |code| Refusal { code, remote, identity: None };
-        let begun = self.handshakes.begin(remote.ip(), async move {
+        let evicted = self.handshakes.begin(remote, async move {
             tokio::time::timeout(acceptor.bounds.handshake_timeout, acceptor.let_in(tcp, remote, permit))
                 .await
-                .unwrap_or_else(|_| Err(refused(RefusalCode::Timeout)))
+                .unwrap_or_else(|_| Err(Refusal { code: RefusalCode::Timeout, remote, identity: None }))
         });
-        if !begun {
-            self.refuse(&refused(RefusalCode::Crowded));
+        if let Some(remote) = evicted {
+            self.refuse(&Refusal { code: RefusalCode::Crowded, remote, identity: None });
         }
     }
 
@@ -256,7 +254,7 @@ impl Incoming {
                 self.refuse(&refusal);
                 None
             }
-            // Its place was given to another of its address.
+            // It made room for another, and its caller is noted already.
             Err(error) if error.is_cancelled() => None,
             Err(error) => {
                 tracing::error!(code = "HANDSHAKE_PANICKED", %error, "a handshake ended by a fault of this program");

@@ -418,12 +418,12 @@ async fn tls_1_2_and_plaintext_are_refused() {
 }
 
 #[tokio::test]
-async fn a_silent_caller_is_dropped_and_holds_up_nobody_for_longer() {
+async fn a_silent_caller_is_dropped_and_holds_up_nobody() {
     let world = World::new();
-    let bounds = Bounds { handshake_timeout: Duration::from_millis(100), handshakes: 1, connections: 2, ..Bounds::default() };
+    let bounds = Bounds { handshake_timeout: Duration::from_millis(100), handshakes: 2, connections: 2, ..Bounds::default() };
     let mut a = Node::start(world.peer_listener(), bounds, |_| Ok(())).await;
     let mut silent = TcpStream::connect(a.address).await.expect("connected");
-    let channel = a.dial(world.dialler(&world.node_b())).await.expect("served after it");
+    let channel = a.dial(world.dialler(&world.node_b())).await.expect("served beside it");
     assert_eq!(a.refusal().await.code, RefusalCode::Timeout);
     assert_eq!(silent.read(&mut [0; 1]).await.expect("closed"), 0);
     check(channel).await.expect("served");
