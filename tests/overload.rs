@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use cluster::program::{Programs, Running};
 use cluster::{Alliance, Client, identifier, submission};
 use countermark::daemon::{Node, NodeSetup};
-use countermark::domain::limits::{MAX_DIGESTS, MAX_EVIDENCE};
+use countermark::domain::limits::{MAX_DIGESTS, MAX_EVIDENCE, MAX_ROW_STREAMS_EACH};
 use countermark::domain::{Allowance, ClientName, MemberKind, Role};
 use countermark::rpc::proto::{
     CheckSellersRequest, Evidence, EvidenceKind, IdentifierKind as Kind, ListSignalsRequest, Submission, SubmitSignalsRequest,
@@ -162,7 +162,7 @@ async fn streams_whose_rows_wait_leave_their_connection_to_other_calls() {
     measured.ready().await;
     let sent = Arc::new(AtomicUsize::new(0));
     let mut streams = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..MAX_ROW_STREAMS_EACH {
         let counted = sent.clone();
         let rows = std::iter::repeat_with(move || {
             counted.fetch_add(1, Ordering::Relaxed);

@@ -290,8 +290,9 @@ pub const MAX_CONNECTIONS_PER_CLIENT: usize = 256;
 /// Bytes that may come on a client's stream before they are read: 13 MB/s at 20 ms from here to there, which are more rows than a node
 /// works on.
 pub const CLIENT_STREAM_WINDOW: u32 = 256 * 1_024;
-/// The same of a client's connection: so many that streams whose rows wait to be worked on leave room to the calls beside them.
-pub const CLIENT_CONNECTION_WINDOW: u32 = 4 * CLIENT_STREAM_WINDOW;
+/// The same of a client's connection: so many that all streams of rows that a client may have can wait to be worked on, and leave room to the
+/// calls beside them.
+pub const CLIENT_CONNECTION_WINDOW: u32 = (MAX_ROW_STREAMS_EACH as u32 + 1) * CLIENT_STREAM_WINDOW;
 /// HTTP/2 streams at once on a node's connection: it follows feeds on one and asks its few other questions beside it.
 pub const MAX_STREAMS_PER_NODE: u32 = 16;
 /// Refused callers logged one by one in a second on one listener; more are counted in one line, so that a flood of them does
