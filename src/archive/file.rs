@@ -7,13 +7,18 @@ use std::path::Path;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
+/// Removes a file that need not be there.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// Opens a file for writing, anew and for its owner alone, in the place of one that is there. A link is not followed: others may write to
 /// where backups lie, and what a link of theirs leads to is not theirs to have overwritten.
 pub(super) fn create(path: &Path) -> io::Result<File> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
+    remove(path)?;
     File::options().create_new(true).write(true).mode(0o600).open(path)
 }
 

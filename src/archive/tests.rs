@@ -2,6 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::*;
+use crate::domain::limits::MAX_BACKUP_RECIPIENTS;
 use crate::domain::{AllianceName, Clock, Entropy, EntropyError, FeedKey, MemberId, Timestamp};
 use crate::feed::SigningKey;
 use crate::store::{BackupPlace, Options, Piece, Restoration, Store};
@@ -204,6 +205,17 @@ fn a_list_whose_parts_lie_elsewhere_is_refused_and_nothing_there_is_touched() {
             assert_eq!(std::fs::read(&precious).expect("still there"), b"a key");
         }
     }
+}
+
+#[test]
+fn more_recipients_than_can_be_are_refused_before_anything_is_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (recipient, _) = identity(folder.path());
+    let to = folder.path().join("backup");
+    let resume = |count| ArchiveWriter::resume(&to, &vec![recipient.clone(); count]).map(|begun| begun.is_some());
+    assert!(matches!(resume(MAX_BACKUP_RECIPIENTS), Ok(false)), "as many as can be");
+    assert_eq!(resume(MAX_BACKUP_RECIPIENTS + 1).expect_err("too many").code(), "RECIPIENTS_TOO_MANY");
+    assert!(!to.exists());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use super::file::{Digesting, create};
+use super::file::{self, Digesting, create};
 use super::manifest::part_name;
 use super::sealing::Seal;
 use super::{ArchiveError, ArchivedPart, Manifest, Recipient};
@@ -39,8 +39,8 @@ impl ArchiveWriter {
     /// Takes up a backup in `folder` that broke off; `None` where the folder is not there or is empty.
     ///
     /// # Errors
-    /// [`ArchiveError::Occupied`], [`ArchiveError::Whole`], [`ArchiveError::OtherBackup`] where the recipients are others, and what
-    /// keeps its files from being read.
+    /// [`ArchiveError::Recipients`], [`ArchiveError::Occupied`], [`ArchiveError::Whole`], [`ArchiveError::OtherBackup`] where the
+    /// recipients are others, and what keeps its files from being read.
     pub fn resume(folder: &Path, recipients: &[Recipient]) -> Result<Option<Self>, ArchiveError> {
         if recipients.len() > MAX_BACKUP_RECIPIENTS {
             return Err(ArchiveError::Recipients);
@@ -218,8 +218,5 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn remove(path: &Path) -> Result<(), ArchiveError> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(ArchiveError::io(path, error)),
-        _ => Ok(()),
-    }
+    file::remove(path).map_err(|error| ArchiveError::io(path, error))
 }

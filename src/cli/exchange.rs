@@ -162,11 +162,7 @@ async fn stream_once<E: Exchange>(
     let (sender, requests) = mpsc::channel(MAX_ROWS_IN_FLIGHT);
     window.send_all(&sender);
     if is_idle && !rows.ended() {
-        match rows.next().await {
-            Ok(Some(row)) => window.take(call, row, &sender),
-            Ok(None) => {}
-            Err(failure) => window.unreadable = Some(failure),
-        }
+        window.read(call, rows.next().await, &sender);
     }
     let responses = stream::once(call.open(ReceiverStream::new(requests))).map_ok(Response::into_inner).try_flatten();
     let mut responses = pin!(responses);
@@ -176,11 +172,7 @@ async fn stream_once<E: Exchange>(
             break;
         }
         tokio::select! {
-            row = rows.next(), if !rows.ended() && window.has_room() => match row {
-                Ok(Some(row)) => window.take(call, row, &sender),
-                Ok(None) => {}
-                Err(failure) => window.unreadable = Some(failure),
-            },
+            row = rows.next(), if !rows.ended() && window.has_room() => window.read(call, row, &sender),
             response = responses.next() => {
                 let ended = || Broken::Again(Failure::new("STREAM_ENDED", "the node ended the stream before it had answered"));
                 let response = response.ok_or_else(ended)??;
@@ -243,6 +235,15 @@ impl<R: Message + Clone> Window<R> {
             if let Held::Asked(request) = row {
                 send(sender, request.clone());
             }
+        }
+    }
+
+    /// What came of reading on.
+    fn read<E: Exchange<Request = R>>(&mut self, call: &E, row: Result<Option<Row>, Failure>, sender: &mpsc::Sender<R>) {
+        match row {
+            Ok(Some(row)) => self.take(call, row, sender),
+            Ok(None) => {}
+            Err(failure) => self.unreadable = Some(failure),
         }
     }
 

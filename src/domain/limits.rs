@@ -268,7 +268,7 @@ pub const MAX_STANDING_EACH: usize = 64;
 /// Calls a second of another member's node, a dear one counting for several: a hundred times what an honest one needs, and little beside
 /// what a listener answers.
 pub const PEER_CALLS_PER_SECOND: u32 = 500;
-/// How long a caller may leave what a stream has for it untaken: its connection is closed then, because it holds places and memory for
+/// How long a caller may leave what there is for it untaken: its connection is closed then, because it holds places and memory for
 /// nothing. A follower that is slow takes something every second.
 pub const UNTAKEN_TIMEOUT: Duration = Duration::from_secs(120);
 /// Bytes of an answer that are handed to its connection at once, where they wait in memory after the call's place was given up: a frame of

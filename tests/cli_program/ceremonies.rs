@@ -303,13 +303,18 @@ fn groups_have_members_of_the_roster() {
     assert!(run(folder, &close).expect(2).err.contains("both listen at 127.0.0.1:7401"));
 }
 
+/// An alliance of one member, and the member's folder seen from there.
+fn member() -> (tempfile::TempDir, &'static str) {
+    let folder = folder();
+    let init = ["alliance", "init", "--name", "alliance.example", "--folder", "s", "--member", "a:brand:127.0.0.1:7400"];
+    run(folder.path(), &init).expect(0);
+    (folder, "s/members/a")
+}
+
 #[test]
 fn a_client_gets_a_certificate_and_its_roles() {
-    let folder = folder();
+    let (folder, home) = member();
     let folder = folder.path();
-    let init = ["alliance", "init", "--name", "alliance.example", "--folder", "s", "--member", "a:brand:127.0.0.1:7400"];
-    run(folder, &init).expect(0);
-    let home = "s/members/a";
     let client = |roles: &[&str]| {
         let mut arguments = vec!["member", "client", "--folder", home, "onboarding", "--output", "json"];
         arguments.extend(roles.iter().flat_map(|role| ["--role", role]));
@@ -346,11 +351,8 @@ fn a_client_gets_a_certificate_and_its_roles() {
 
 #[test]
 fn a_clients_certificates_are_revoked_in_a_list_that_the_node_then_names() {
-    let folder = folder();
+    let (folder, home) = member();
     let folder = folder.path();
-    let init = ["alliance", "init", "--name", "alliance.example", "--folder", "s", "--member", "a:brand:127.0.0.1:7400"];
-    run(folder, &init).expect(0);
-    let home = "s/members/a";
     let revoke = |name: &[&str]| run(folder, &[&["member", "revoke", "--folder", home, "--output", "json"], name].concat());
     let summary =
         || run(folder, &["config", "check", "--config", home, "--output", "json"]).expect(0).json()["clients_crl"].clone();

@@ -12,7 +12,6 @@ use crate::domain::limits::MAX_ROSTER_BYTES;
 use crate::domain::{AllianceName, FeedKey, KeyId, KeyState, Member, MemberId, Roster, RosterKey, Scheme, Timestamp};
 use crate::feed::{SignedRoster, SigningKey};
 use crate::pseudonym::HmacKey;
-use crate::rpc::identity::Identity;
 
 /// Bytes of a public key as text.
 pub(in crate::cli) const MAX_KEY_BYTES: u64 = 1_024;
@@ -147,8 +146,11 @@ impl Secretariat {
     /// # Errors
     /// Where the folder or the list before cannot be read.
     pub(in crate::cli) fn revoke(&self, member: Option<&MemberId>, now: Timestamp) -> Result<RevocationList, Failure> {
-        let is_of = |identity: &Identity| member.is_some_and(|member| identity.member() == member);
-        let serials = IssuedCertificates::of(self.folder.path()).serials(is_of)?;
+        let issued = IssuedCertificates::of(self.folder.path());
+        let serials = match member {
+            Some(member) => issued.serials(|identity| identity.member() == member)?,
+            None => Vec::new(),
+        };
         RevocationList::extend(self.folder.crl(), &serials, |before, serials| self.ca.revoke(before, serials, now))
     }
 }
