@@ -4,7 +4,6 @@
 //! refusal is logged when it is new for its peer, and again only after it had ceased; a misbehaviour once an hour.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -66,11 +65,10 @@ struct Peer {
     connected: bool,
     /// Since when it has not been connected.
     lost_at: Instant,
-    /// Since when it is dialled, and how many sessions with it have ended since or did not come about.
+    /// Since when it is dialled.
     enlisted_at: Instant,
-    failures: u32,
-    /// Whether a connection is up and has not become a session yet: it is about to show what it holds.
-    is_greeting: bool,
+    /// Since when a connection is up that has not become a session yet: it is about to show what it holds.
+    greeting_since: Option<Instant>,
     prospect: Prospect,
     failure: Option<Failure>,
     /// When each kind of failure that outlives a greeting was last logged.
@@ -94,8 +92,7 @@ impl Peer {
             connected: false,
             lost_at: Instant::now(),
             enlisted_at: Instant::now(),
-            failures: 0,
-            is_greeting: false,
+            greeting_since: None,
             prospect: Prospect::new(Presence::Lost),
             failure: None,
             logged: BTreeMap::new(),
@@ -126,15 +123,17 @@ impl Peer {
         Prospect { presence: self.presence(now, pace), distrusted, stalled, ..self.prospect.clone() }
     }
 
-    /// Until when it has the time to show what it holds: to list all feeds takes a while, and no longer than a peer may be silent.
+    /// Until when it has the time to show what it holds. However often it cannot be reached before: a node that starts beside this one
+    /// refuses many times while it opens its store. One that is about to show it has as long as a peer may be silent, and whoever comes
+    /// anew over and over twice as long in all.
     fn turn_ends(&self, pace: &Pace) -> Instant {
-        let greeting = if self.is_greeting { pace.silence() } else { Duration::ZERO };
-        self.enlisted_at + pace.relay_after + greeting
+        let reached_by = self.enlisted_at + pace.relay_after;
+        let greeted_by = self.greeting_since.map(|since| (since + pace.silence()).min(reached_by + 2 * pace.silence()));
+        greeted_by.map_or(reached_by, |greeted_by| greeted_by.max(reached_by))
     }
 
-    /// Whether it has had that time, or cannot be reached: one attempt may fail because both nodes have just started.
     fn had_its_turn(&self, now: Instant, pace: &Pace) -> bool {
-        (self.failures > 1 && !self.is_greeting) || now >= self.turn_ends(pace)
+        now >= self.turn_ends(pace)
     }
 
     /// When the planner is to look at it again though nothing happens.
@@ -223,7 +222,7 @@ impl Board {
         members.any(|member| compared.get(member) == Some(&serial))
     }
 
-    /// Whether those of each of `members` were, by this roster, or it cannot be reached at once, or has not shown them for long.
+    /// Whether those of each of `members` were, by this roster, or it had the time to show them.
     pub(super) fn all_had_their_turn<'m>(
         &self,
         mut members: impl Iterator<Item = &'m MemberId>,
@@ -273,7 +272,7 @@ impl Board {
     pub(super) fn connected(&self, member: &MemberId) {
         let was_down = self.with(member, |peer| {
             peer.connected = true;
-            peer.is_greeting = false;
+            peer.greeting_since = None;
             peer.prospect.refused.clear();
             peer.failure.take().is_some_and(|failure| !peer.logged.contains_key(failure.kind))
         });
@@ -291,8 +290,7 @@ impl Board {
             if std::mem::take(&mut peer.connected) {
                 peer.lost_at = Instant::now();
             }
-            peer.failures = peer.failures.saturating_add(1);
-            peer.is_greeting = false;
+            peer.greeting_since = None;
             peer.prospect.known.clear();
             peer.following = 0;
             peer.traffic = (peer.traffic.0 + peer.traffic.1, Traffic::default());
@@ -311,10 +309,11 @@ impl Board {
         self.want_replan();
     }
 
-    pub(super) fn told(&self, member: &MemberId, version: &NodeVersion) {
+    /// There is a connection with the peer, by which it told its version; a greeting follows.
+    pub(super) fn introduced(&self, member: &MemberId, version: &NodeVersion) {
         self.with(member, |peer| {
             peer.version = Some(version.clone());
-            peer.is_greeting = true;
+            peer.greeting_since = Some(Instant::now());
         });
     }
 

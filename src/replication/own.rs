@@ -14,7 +14,7 @@ use crate::store::{FeedState, Store, StoreError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OwnFeeds {
     /// Nothing is written to one until it was compared with another member of its audience, and with each other one that can be reached
-    /// at once: the first to answer may hold less than the next.
+    /// soon after the start: the first to answer may hold less than the next.
     #[default]
     Confirm,
     /// They are whole: for a node that can reach no other member, and whose store is known to be its newest.

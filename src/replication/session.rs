@@ -105,7 +105,7 @@ pub(super) struct Outcome {
 /// Follows at `peer` what the plan says, until the connection ends.
 pub(super) async fn run(ctx: &Context, peer: &MemberId, link: &dyn Link) -> Outcome {
     let mut progress = false;
-    ctx.board.told(peer, link.version());
+    ctx.board.introduced(peer, link.version());
     let result = converse(ctx, peer, link, &mut progress).await;
     ctx.board.traffic(peer, link.traffic());
     let Err(error) = result;

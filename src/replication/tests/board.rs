@@ -73,6 +73,37 @@ async fn a_peer_that_is_lost_is_waited_for_and_then_counts_as_away_until_it_is_b
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_peer_that_cannot_be_reached_yet_has_its_turn_and_one_that_greets_has_the_time_to() {
+    let (board, peer, pace) = board();
+    let had_its_turn = || board.all_had_their_turn([&peer].into_iter(), 1, &pace);
+    // It starts beside this node, and refuses while it opens its store.
+    for _ in 0..20 {
+        board.disconnected(&peer, &SessionError::Ended, &pace);
+        assert!(!had_its_turn());
+        advance(pace.relay_after / 25).await;
+    }
+    let began = Instant::now();
+    board.introduced(&peer, &NodeVersion::own());
+    advance(pace.silence() - MOMENT).await;
+    assert!(!had_its_turn());
+    assert_eq!(next_change(&board), Some(began + pace.silence()));
+    advance(MOMENT).await;
+    assert!(had_its_turn());
+    // Whoever greets again and again keeps nobody from writing.
+    let mut rounds = 0;
+    while !had_its_turn() || rounds < 2 {
+        board.introduced(&peer, &NodeVersion::own());
+        advance(pace.silence() / 2).await;
+        board.disconnected(&peer, &SessionError::Ended, &pace);
+        board.introduced(&peer, &NodeVersion::own());
+        rounds += 1;
+        assert!(rounds < 5, "it never ends");
+    }
+    board.disconnected(&peer, &SessionError::Ended, &pace);
+    assert!(had_its_turn(), "what had its time has had it");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_peer_that_tampered_with_a_feed_or_withheld_it_is_asked_for_it_last_for_an_hour() {
     let (board, peer, pace) = board();
     board.connected(&peer);
@@ -101,7 +132,7 @@ async fn an_operator_sees_of_a_peer_what_it_said_last_and_what_went_over_the_lin
     board.dialled(&peer, "acme:1");
     board.connected(&peer);
     let version = NodeVersion::own();
-    board.told(&peer, &version);
+    board.introduced(&peer, &version);
     board.heard(&peer, Timestamp::from_unix_ms(7));
     board.traffic(&peer, Traffic { received_bytes: 10, sent_bytes: 20 });
     board.following(&peer, 3);
