@@ -22,6 +22,25 @@ pub(super) fn create(path: &Path) -> io::Result<File> {
     File::options().create_new(true).write(true).mode(0o600).open(path)
 }
 
+/// Opens what is a file: of a pipe that others put in its place nobody would ever see the end.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    if fs::metadata(path)?.is_file() {
+        File::open(path)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"))
+    }
+}
+
+/// What a file of at most `most` bytes holds.
+pub(super) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 <= most {
+        true => Ok(bytes),
+        false => Err(io::Error::new(io::ErrorKind::InvalidData, format!("it has more than {most} bytes"))),
+    }
+}
+
 /// Counts and digests what passes to or from a file.
 pub(super) struct Digesting<F> {
     pub(super) file: F,
@@ -82,5 +101,18 @@ mod tests {
         assert!(fs::symlink_metadata(&link).expect("there").is_file());
         drop(create(&link).expect("anew"));
         assert_eq!(fs::read(&link).expect("there"), b"");
+    }
+
+    #[test]
+    fn what_is_no_file_or_too_long_is_not_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("part-000001.digest");
+        fs::write(&path, "rows").expect("written");
+        assert_eq!(read(&path, 4).expect("there"), b"rows");
+        assert_eq!(read(&path, 3).expect_err("too long").kind(), io::ErrorKind::InvalidData);
+        fs::remove_file(&path).expect("removed");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.expect("runs").success());
+        assert_eq!(read(&path, 4).expect_err("a pipe").kind(), io::ErrorKind::InvalidInput);
     }
 }

@@ -1,13 +1,13 @@
 //! The list of a backup's parts.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::ArchiveError;
-use super::file::create;
+use super::file::{create, read};
 use crate::domain::limits::MAX_BACKUP_MANIFEST_BYTES;
 use crate::store::VerifiedFeed;
 
@@ -109,13 +109,11 @@ impl Manifest {
     /// `None` where there is none in `folder`.
     pub(super) fn read(folder: &Path) -> Result<Option<Self>, ArchiveError> {
         let path = Self::path(folder);
-        let file = match File::open(&path) {
-            Ok(file) => file,
+        let text = match read(&path, MAX_BACKUP_MANIFEST_BYTES) {
+            Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(ArchiveError::io(&path, error)),
         };
-        let mut text = Vec::new();
-        file.take(MAX_BACKUP_MANIFEST_BYTES).read_to_end(&mut text).map_err(|error| ArchiveError::io(&path, error))?;
         let invalid = |source| ArchiveError::Manifest { path: path.clone(), source };
         // The layout first, so that a newer one is told from a broken one.
         #[derive(Deserialize)]

@@ -1,10 +1,9 @@
 //! Reads a backup, part by part.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use super::file::Digesting;
+use super::file::{Digesting, open};
 use super::sealing::{Identities, unseal};
 use super::writer::head;
 use super::{ArchiveError, ArchivedPart, Manifest};
@@ -65,7 +64,7 @@ impl Archive {
     ) -> Result<(), E> {
         let path = self.folder.join(&part.name);
         let damaged = |what| E::from(ArchiveError::damaged(&path, what));
-        let file = File::open(&path).map_err(|error| ArchiveError::io(&path, error))?;
+        let file = open(&path).map_err(|error| ArchiveError::io(&path, error))?;
         let mut digesting = Digesting::new(BufReader::new(file));
         {
             let mut content: Box<dyn Read + '_> = match &self.identities {

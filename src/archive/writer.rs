@@ -9,7 +9,7 @@ use super::file::{self, Digesting, create};
 use super::manifest::part_name;
 use super::sealing::Seal;
 use super::{ArchiveError, ArchivedPart, Manifest, Recipient};
-use crate::domain::limits::{BACKUP_PART_BYTES, MAX_BACKUP_RECIPIENTS};
+use crate::domain::limits::{BACKUP_PART_BYTES, MAX_BACKUP_DIGEST_BYTES, MAX_BACKUP_RECIPIENTS};
 use crate::domain::{AllianceName, FeedKey, MemberId};
 use crate::store::{BackupPlace, Piece, RowDigest, Verification};
 
@@ -67,7 +67,7 @@ impl ArchiveWriter {
         let mut digest = RowDigest::default();
         for part in &manifest.parts {
             let path = digest_path(folder, &part.name);
-            let bytes = std::fs::read(&path).map_err(|error| ArchiveError::io(&path, error))?;
+            let bytes = file::read(&path, MAX_BACKUP_DIGEST_BYTES).map_err(|error| ArchiveError::io(&path, error))?;
             digest.absorb(RowDigest::decode(&bytes).ok_or_else(|| ArchiveError::damaged(&path, "it cannot be read"))?);
         }
         let recipients = recipients.to_vec();
