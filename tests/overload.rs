@@ -191,6 +191,7 @@ const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
+const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -272,16 +273,29 @@ fn large_heads(number: u32, method: &str) -> Vec<u8> {
 
 /// Calls for pages of a megabyte, of which not a byte is taken.
 fn untaken_pages(number: u32, method: &str) -> Vec<u8> {
-    pages(number, method, 0)
+    pages(number, method, PAGE, 0)
 }
 
 /// The same, of which the first byte is taken.
 fn begun_pages(number: u32, method: &str) -> Vec<u8> {
-    pages(number, method, 1)
+    pages(number, method, PAGE, 1)
 }
 
-fn pages(number: u32, method: &str, window: u32) -> Vec<u8> {
-    let request = ListSignalsRequest { audience: "all".into(), page_size: 1_000, ..ListSignalsRequest::default() };
+/// Calls for pages that HTTP/2 would take over whole, with room for all of them, from a connection on which nothing is read.
+fn unread_pages(number: u32, method: &str) -> Vec<u8> {
+    let room = (i32::MAX.unsigned_abs() - u32::from(u16::MAX)).to_be_bytes();
+    let calls = pages(number, method, PAGE / 4, i32::MAX.unsigned_abs());
+    match number {
+        0 => [frame(WINDOW_UPDATE, 0, 0, &room), calls].concat(),
+        _ => calls,
+    }
+}
+
+/// Signals of a page of a megabyte.
+const PAGE: u32 = 256;
+
+fn pages(number: u32, method: &str, page_size: u32, window: u32) -> Vec<u8> {
+    let request = ListSignalsRequest { audience: "all".into(), page_size, ..ListSignalsRequest::default() };
     let request = request.encode_to_vec();
     let length = u32::try_from(request.len()).expect("short").to_be_bytes();
     let (stream, message) = (2 * number + 1, [&[0][..], &length, &request].concat());
@@ -353,6 +367,8 @@ const FEW_BUFFERS: u64 = 64 * 1_024;
 /// together, all sixteen at once on a machine of many processors; the allocator gives it back when it likes. Without the bound of
 /// sixteen it is twice this.
 const SIXTEEN_PAGES: u64 = 400 * 1_024;
+/// The same of pages a quarter as long, which HTTP/2 takes over whole. Where it may take over as many as a connection has streams, 300 MiB.
+const SIXTEEN_QUARTERS: u64 = SIXTEEN_PAGES / 2;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn floods_of_http2_frames_cost_a_node_neither_its_memory_nor_its_other_clients() {
@@ -363,7 +379,7 @@ async fn floods_of_http2_frames_cost_a_node_neither_its_memory_nor_its_other_cli
     client.submit(submission("all", seller())).await.expect("taken");
     let pages = client.submit_all((0..=u8::MAX).map(large_signal).collect()).await;
     assert!(pages.iter().all(Result::is_ok), "{pages:?}");
-    let attacks: [(&str, Attack, &'static str, u64); 9] = [
+    let attacks: [(&str, Attack, &'static str, u64); 10] = [
         ("rapid reset", rapid_reset, CHECK, FEW_BUFFERS),
         ("ping flood", ping_flood, CHECK, FEW_BUFFERS),
         ("settings flood", settings_flood, CHECK, FEW_BUFFERS),
@@ -371,6 +387,7 @@ async fn floods_of_http2_frames_cost_a_node_neither_its_memory_nor_its_other_cli
         ("empty data", empty_data, CHECK, FEW_BUFFERS),
         ("begun messages", begun_messages, CHECK, FEW_BUFFERS),
         ("large heads", large_heads, CHECK, FEW_BUFFERS),
+        ("unread pages", unread_pages, LIST, SIXTEEN_QUARTERS),
         ("untaken pages", untaken_pages, LIST, SIXTEEN_PAGES),
         ("begun pages", begun_pages, LIST, SIXTEEN_PAGES),
     ];

@@ -4,6 +4,7 @@
 //! Names, purposes and dates are the authority's to set; of a signing request only the key is taken. All keys are ECDSA P-256,
 //! which foreign tools know.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use rcgen::{
@@ -108,12 +109,7 @@ impl AllianceCa {
     ///
     /// # Errors
     /// As there.
-    pub fn revoke(
-        &self,
-        previous: Option<&str>,
-        serials: &[CertificateSerial],
-        now: Timestamp,
-    ) -> Result<String, AllianceError> {
+    pub fn revoke(&self, previous: &[&str], serials: &[CertificateSerial], now: Timestamp) -> Result<String, AllianceError> {
         self.authority.revoke(previous, serials, now)
     }
 }
@@ -179,18 +175,13 @@ impl ClientCa {
         Ok(Credentials { chain, key: Zeroizing::new(key.serialize_pem()) })
     }
 
-    /// A revocation list, PEM, that revokes `serials` and all that `previous` revoked. The first list has no previous one; a
-    /// list without serials renews the one before.
+    /// A revocation list, PEM, that revokes `serials` and all that the lists `previous` revoked, numbered after the last of them. The first
+    /// list has no previous one; a list without serials renews the one before.
     ///
     /// # Errors
     /// [`AllianceError::RevocationList`] where `previous` is none of this CA, [`AllianceError::Clock`],
     /// [`AllianceError::Certificate`].
-    pub fn revoke(
-        &self,
-        previous: Option<&str>,
-        serials: &[CertificateSerial],
-        now: Timestamp,
-    ) -> Result<String, AllianceError> {
+    pub fn revoke(&self, previous: &[&str], serials: &[CertificateSerial], now: Timestamp) -> Result<String, AllianceError> {
         self.authority.revoke(previous, serials, now)
     }
 }
@@ -238,13 +229,20 @@ impl Authority {
         Ok(params.signed_by(subject, &issuer).map_err(AllianceError::Certificate)?.pem())
     }
 
-    fn revoke(&self, previous: Option<&str>, serials: &[CertificateSerial], now: Timestamp) -> Result<String, AllianceError> {
-        let (number, mut revoked) = previous.map_or(Ok((0, vec![])), |pem| self.read_list(pem))?;
-        let known: Vec<CertificateSerial> =
-            revoked.iter().map(|r| CertificateSerial::from_der_integer(r.serial_number.as_ref())).collect();
-        for serial in serials.iter().filter(|s| !known.contains(s)) {
-            revoked.push(entry(serial, instant(now)?));
+    fn revoke(&self, previous: &[&str], serials: &[CertificateSerial], now: Timestamp) -> Result<String, AllianceError> {
+        let (mut number, mut revoked) = (0, BTreeMap::new());
+        for list in previous {
+            let (numbered, entries) = self.read_list(list)?;
+            number = number.max(numbered);
+            for (serial, at) in entries {
+                let first = revoked.entry(serial).or_insert(at);
+                *first = at.min(*first);
+            }
         }
+        for serial in serials {
+            revoked.entry(serial.clone()).or_insert(instant(now)?);
+        }
+        let revoked = revoked.iter().map(|(serial, at)| entry(serial, *at)).collect();
         let list = CertificateRevocationListParams {
             this_update: instant(now)?,
             next_update: instant(days_after(now, REVOCATION_LIST_DAYS))?,
@@ -260,7 +258,7 @@ impl Authority {
     }
 
     /// Number and entries of a list that this authority made.
-    fn read_list(&self, pem: &str) -> Result<(u64, Vec<RevokedCertParams>), AllianceError> {
+    fn read_list(&self, pem: &str) -> Result<(u64, Vec<(CertificateSerial, OffsetDateTime)>), AllianceError> {
         let invalid = || AllianceError::RevocationList;
         let (_, pem) = parse_x509_pem(pem.as_bytes()).map_err(|_| invalid())?;
         let (_, list) = CertificateRevocationList::from_der(&pem.contents).map_err(|_| invalid())?;
@@ -272,7 +270,7 @@ impl Authority {
         let number = list.crl_number().and_then(|n| u64::try_from(n).ok()).ok_or_else(invalid)?;
         let entries = list
             .iter_revoked_certificates()
-            .map(|r| entry(&CertificateSerial::from_der_integer(r.raw_serial()), r.revocation_date.to_datetime()));
+            .map(|r| (CertificateSerial::from_der_integer(r.raw_serial()), r.revocation_date.to_datetime()));
         Ok((number, entries.collect()))
     }
 }
@@ -338,7 +336,12 @@ fn authority_params(
     now: Timestamp,
     entropy: &dyn Entropy,
 ) -> Result<CertificateParams, AllianceError> {
-    let mut params = base_params(alliance, name, now, AUTHORITY_DAYS, entropy)?;
+    // One that takes the place of another has a name of its own (RFC 5280, 5.1.2.3): lists are found by their issuer's name.
+    let mut number = [0; 4];
+    entropy.fill(&mut number)?;
+    let number = format!(" {:08x}", u32::from_be_bytes(number));
+    let name = name.chars().take(MAX_NAME_PART - number.len()).chain(number.chars()).collect::<String>();
+    let mut params = base_params(alliance, &name, now, AUTHORITY_DAYS, entropy)?;
     // No authority below it: what it signs is an end entity.
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];

@@ -267,11 +267,11 @@ fn a_revocation_list_grows_and_takes_effect() {
     let other = Admission::issue(&request, &ca, roster(), &[], NOW, &Counter(AtomicU8::new(77))).expect("admitted");
     let other = other.accept(&request, &neighbours, NOW).expect("accepted");
 
-    let empty = ca.revoke(None, &[], NOW).expect("made");
+    let empty = ca.revoke(&[], &[], NOW).expect("made");
     accepted.anchors.crls = vec![empty.clone()];
     verify_node(&accepted.node, &accepted.anchors, NOW).expect("not revoked");
-    let first = ca.revoke(Some(&empty), std::slice::from_ref(&serial), NOW).expect("made");
-    let again = ca.revoke(Some(&first), std::slice::from_ref(&serial), later(30)).expect("made");
+    let first = ca.revoke(&[&empty], std::slice::from_ref(&serial), NOW).expect("made");
+    let again = ca.revoke(&[&first], std::slice::from_ref(&serial), later(30)).expect("made");
     accepted.anchors.crls = vec![again.clone()];
     let error = verify_node(&accepted.node, &accepted.anchors, NOW).expect_err("revoked");
     assert_eq!(error.code(), "TLS_NOT_TRUSTED");
@@ -279,10 +279,10 @@ fn a_revocation_list_grows_and_takes_effect() {
     let revocations = accepted.anchors.revocations().expect("readable");
     assert_eq!((revocations.serials, revocations.next_update), ([serial].into(), Some(later(65))));
 
-    let error = secrets.client_ca.revoke(Some(&again), &[], NOW).expect_err("of another CA");
+    let error = secrets.client_ca.revoke(&[&again], &[], NOW).expect_err("of another CA");
     assert_eq!(error.code(), "CA_REVOCATION_LIST");
-    let namesake = founded().revoke(None, &[], NOW).expect("made");
-    let error = ca.revoke(Some(&namesake), &[], NOW).expect_err("of a CA with the same name and another key");
+    let namesake = founded().revoke(&[], &[], NOW).expect("made");
+    let error = ca.revoke(&[&namesake], &[], NOW).expect_err("of a CA with the same name and another key");
     assert_eq!(error.code(), "CA_REVOCATION_LIST");
     let (_, pem) = x509_parser::pem::parse_x509_pem(again.as_bytes()).expect("PEM");
     let (_, list) = x509_parser::parse_x509_crl(&pem.contents).expect("a list");

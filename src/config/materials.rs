@@ -80,6 +80,14 @@ impl LoadedConfig {
     /// # Errors
     /// [`ConfigError`] with the setting that names the file.
     pub fn materials(&self, now: Timestamp) -> Result<Materials, ConfigError> {
+        Ok(Materials { webhook: self.webhook()?, ..self.materials_without_webhook(now)? })
+    }
+
+    /// The same without what alerts are handed over with.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn materials_without_webhook(&self, now: Timestamp) -> Result<Materials, ConfigError> {
         let config = &self.config;
         let (own, certificate) = credentials(self, "peers", &config.peers.certificate, &config.peers.key)?;
         let needed = Identity::Node { alliance: config.node.alliance.clone(), member: config.node.member.clone() };
@@ -97,7 +105,7 @@ impl LoadedConfig {
             local_secret: self.local_secret()?,
             pseudonym_keys: self.pseudonym_keys()?,
             roster: self.roster()?,
-            webhook: self.webhook()?,
+            webhook: None,
             own,
             certificate,
             alliance,
@@ -132,7 +140,11 @@ impl LoadedConfig {
         SigningKey::from_seed_text(&text).map_err(|source| ConfigError::FeedKey { setting: setting(), source })
     }
 
-    fn webhook(&self) -> Result<Option<WebhookMaterials>, ConfigError> {
+    /// What alerts are handed over with, where a receiver is named.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the setting that names the file.
+    pub fn webhook(&self) -> Result<Option<WebhookMaterials>, ConfigError> {
         let Some(settings) = &self.config.webhook else { return Ok(None) };
         let ca = self.file("webhook.ca", read_public(&settings.ca, MAX_CERTIFICATE_BYTES))?;
         webhook_config(&ca).map_err(|source| ConfigError::Tls { setting: self.setting("webhook.ca"), source })?;
@@ -205,7 +217,7 @@ impl<T> Loaded<T> {
         let key = match source {
             TlsError::Key | TlsError::KeyMismatch => format!("{own}.key"),
             TlsError::Ca | TlsError::Verifier(_) => format!("{callers}.ca"),
-            TlsError::Crl | TlsError::CrlIssuer | TlsError::CrlSignature => format!("{callers}.crl"),
+            TlsError::Crl | TlsError::CrlIssuer | TlsError::CrlTwice | TlsError::CrlSignature => format!("{callers}.crl"),
             TlsError::Certificate | TlsError::Identity(_) | TlsError::NotTrusted(_) | TlsError::Configuration(_) => {
                 format!("{own}.certificate")
             }

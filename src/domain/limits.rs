@@ -204,6 +204,8 @@ pub const BACKUP_RESUME_WITHIN: Duration = Duration::from_secs(3_600);
 pub const BACKUP_PART_BYTES: u64 = 64 * 1_024 * 1_024;
 /// Bytes of the longest list of a backup's parts: of a hundred thousand, 6 TiB.
 pub const MAX_BACKUP_MANIFEST_BYTES: u64 = 32 * 1_024 * 1_024;
+/// Bytes of what is noted of a part of a backup to be gone on with: its rows at the most, as they are where all are of the roster.
+pub const MAX_BACKUP_DIGEST_BYTES: u64 = 2 * BACKUP_PART_BYTES;
 /// Recipients of one backup: the people who may have to restore it.
 pub const MAX_BACKUP_RECIPIENTS: usize = 128;
 /// Bytes of an encrypted part's header: a hundred for each recipient, and what the library puts between them. To read a longer one takes
@@ -233,8 +235,8 @@ pub const MAX_FORKS_PER_FEED: usize = 1;
 
 /// Time for a TLS handshake, so that a silent caller does not hold a socket.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Handshakes under way at once on one listener: all members of an alliance after a restart, behind one address if they must. One more
-/// takes the place of one of the network that has the most.
+/// Handshakes under way at once on one listener, beside the connections that are open: all members of an alliance after a restart, behind
+/// one address if they must. One more takes the place of one of the network that has the most.
 pub const MAX_HANDSHAKES: usize = 1_024;
 /// Connections open at once on one listener: a thousand members with a reconnection each, or a thousand client processes.
 pub const MAX_CONNECTIONS: usize = 2_048;
@@ -271,8 +273,8 @@ pub const PEER_CALLS_PER_SECOND: u32 = 500;
 /// How long a caller may leave what there is for it untaken: its connection is closed then, because it holds places and memory for
 /// nothing. A follower that is slow takes something every second.
 pub const UNTAKEN_TIMEOUT: Duration = Duration::from_secs(120);
-/// Bytes of an answer that are handed to its connection at once, where they wait in memory after the call's place was given up: a frame of
-/// HTTP/2 (RFC 9113, 4.2), so that a thousand calls whose answers nobody takes leave 16 MiB behind.
+/// Bytes of an answer that are handed to its connection at once: a frame of HTTP/2 (RFC 9113, 4.2). Whoever takes less in
+/// [`UNTAKEN_TIMEOUT`] takes nothing.
 pub const MAX_ANSWER_PIECE_BYTES: usize = 16 * 1_024;
 /// How long a request of one message may take to arrive: its place is another's then. The largest one needs 50 kbit a second for that.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);

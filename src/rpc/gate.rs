@@ -143,8 +143,9 @@ where
                 Some(actor) => on_behalf_of(actor, answered).await,
                 None => answered.await,
             };
-            let reader = close.map(|close| readers.reader(close));
-            Ok(call.answer(answered?, reader))
+            let answered = answered?;
+            let reader = close.map(|close| readers.reader(close, call.place.take()));
+            Ok(call.answer(answered, reader))
         })
     }
 }
@@ -209,7 +210,7 @@ struct Call {
     method: Method,
     meter: CallMeter,
     span: CallSpan,
-    /// Among the calls at hand, once it was taken on.
+    /// Among the calls at hand, once it was taken on and until there is an answer.
     place: Option<Place>,
 }
 
@@ -308,8 +309,8 @@ impl Call {
     }
 }
 
-/// A response's body, whose end is looked at. It is given piece by piece: whatever is given counts as taken by HTTP/2, which keeps it for as
-/// long as the caller likes, and a call holds its place until the last piece of its answer is asked for.
+/// A response's body, whose end is looked at. It is given piece by piece, see [`Reader::piece`]: HTTP/2 asks for as much as the caller has
+/// room for and keeps it for as long as the caller likes, and a call holds its place until the last piece has left this process.
 struct Output {
     body: Body,
     call: Call,
@@ -334,8 +335,13 @@ impl Output {
                 Err(frame) => return Poll::Ready(Some(Ok(self.call.last_word(frame)))),
             }
         }
-        let piece = self.rest.len().min(MAX_ANSWER_PIECE_BYTES);
-        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(piece)))))
+        let length = self.rest.len().min(MAX_ANSWER_PIECE_BYTES);
+        let piece = self.rest.split_to(length);
+        let piece = match &self.reader {
+            Some(reader) => reader.piece(piece),
+            None => piece,
+        };
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 }
 
@@ -347,11 +353,7 @@ impl http_body::Body for Output {
         if let Some(reader) = &self.reader {
             reader.asks();
         }
-        let polled = self.next(cx);
-        if let (Some(reader), Poll::Ready(Some(_))) = (&self.reader, &polled) {
-            reader.is_given();
-        }
-        polled
+        self.next(cx)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -503,6 +505,43 @@ mod tests {
             assert_eq!(refused, 1, "after {} bytes", taken.len());
         }
         assert_eq!(taken, whole);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_http2_has_taken_over_holds_its_place_and_is_waited_for_no_longer_than_the_rest() {
+        let answer = tower::service_fn(|_: Request<Body>| async {
+            Ok::<_, Infallible>(Response::new(Body::new(http_body_util::Full::new(Bytes::from_static(b"a page")))))
+        });
+        let (gate, peer) = (gate(), caller());
+        let list = || gate.layer(answer).oneshot(request("SignalService/ListSignals", &peer, Body::empty()));
+        let mut given = Vec::new();
+        for _ in 0..MAX_LARGE_EACH {
+            let mut body = list().await.expect("infallible").into_body();
+            let frame = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.expect("a frame").expect("no error");
+            assert!(poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.is_none());
+            given.push(frame.into_data().expect("data"));
+        }
+        let is_refused = async || Status::from_header_map(list().await.expect("infallible").headers()).is_some();
+        assert!(is_refused().await, "the bodies are gone, and what they gave is still there");
+        // A part of a piece is a piece.
+        let part = given.pop().expect("given").slice(1..2);
+        assert!(is_refused().await);
+        drop(part);
+        assert!(!is_refused().await);
+        tokio::time::sleep(UNTAKEN_TIMEOUT / 2).await;
+        assert!(!peer.close.is_cancelled());
+        // One that goes on keeps none of the others waiting.
+        drop(given.pop());
+        tokio::time::sleep(UNTAKEN_TIMEOUT).await;
+        assert!(peer.close.is_cancelled());
+        // Where all of it is gone, nothing is waited for.
+        let other = caller();
+        let asked = request("SignalService/ListSignals", &other, Body::empty());
+        let mut body = gate.layer(answer).oneshot(asked).await.expect("infallible").into_body();
+        drop(poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await);
+        drop(body);
+        tokio::time::sleep(2 * UNTAKEN_TIMEOUT).await;
+        assert!(!other.close.is_cancelled());
     }
 
     #[tokio::test(start_paused = true)]

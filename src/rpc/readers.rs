@@ -6,10 +6,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::admission::Place;
 use crate::domain::limits::UNTAKEN_TIMEOUT;
 
 /// All answers of one listener that are on their way. Clones look after the same ones.
@@ -24,25 +26,39 @@ struct Table {
 }
 
 struct Answer {
-    untaken_since: Since,
+    progress: Arc<Mutex<Progress>>,
     close: CancellationToken,
 }
 
-/// Since when something has waited to be taken.
-type Since = Arc<Mutex<Option<Instant>>>;
+/// How far the caller is with an answer.
+struct Progress {
+    /// Pieces that were given to HTTP/2 and are not in the socket yet.
+    given: usize,
+    /// Whether HTTP/2 asks for the next piece only after the caller has made room for it.
+    is_to_ask: bool,
+    /// When the caller last took anything, or when there was something for it again.
+    since: Instant,
+}
+
+impl Progress {
+    fn is_over(&self) -> bool {
+        (self.is_to_ask || self.given > 0) && self.since.elapsed() >= UNTAKEN_TIMEOUT
+    }
+}
 
 impl Readers {
-    /// Whoever reads an answer that is there now, over the connection that `close` closes.
-    pub(super) fn reader(&self, close: CancellationToken) -> Reader {
-        let untaken_since = Arc::new(Mutex::new(Some(Instant::now())));
+    /// Whoever reads an answer that is there now, over the connection that `close` closes. The answer holds `place` until all of it is
+    /// in the socket.
+    pub(super) fn reader(&self, close: CancellationToken, place: Option<Place>) -> Reader {
+        let progress = Arc::new(Mutex::new(Progress { given: 0, is_to_ask: true, since: Instant::now() }));
         let mut table = self.0.lock();
         let id = table.next;
         table.next += 1;
-        table.answers.insert(id, Answer { untaken_since: untaken_since.clone(), close });
+        table.answers.insert(id, Answer { progress: progress.clone(), close });
         if !std::mem::replace(&mut table.is_watched, true) {
             tokio::spawn(self.clone().watch());
         }
-        Reader { readers: self.clone(), id, untaken_since }
+        Reader(Arc::new(Held { readers: self.clone(), id, progress, _place: place }))
     }
 
     /// Looks at all, until there are none any more.
@@ -50,7 +66,7 @@ impl Readers {
         loop {
             tokio::time::sleep(UNTAKEN_TIMEOUT / 4).await;
             let mut table = self.0.lock();
-            let is_over = |answer: &Answer| answer.untaken_since.lock().is_some_and(|since| since.elapsed() >= UNTAKEN_TIMEOUT);
+            let is_over = |answer: &Answer| answer.progress.lock().is_over();
             for answer in table.answers.values().filter(|answer| !answer.close.is_cancelled() && is_over(answer)) {
                 tracing::warn!(code = "ANSWERS_UNTAKEN", "a connection was closed whose caller takes nothing of an answer");
                 answer.close.cancel();
@@ -63,27 +79,65 @@ impl Readers {
     }
 }
 
-/// Whoever reads one answer.
-pub(super) struct Reader {
+/// Whoever reads one answer, until all pieces of it are given.
+pub(super) struct Reader(Arc<Held>);
+
+/// What an answer holds until its last piece is in the socket.
+struct Held {
     readers: Readers,
     id: u64,
-    untaken_since: Since,
+    progress: Arc<Mutex<Progress>>,
+    _place: Option<Place>,
 }
 
 impl Reader {
-    /// More is asked for: what came before is on its way.
+    /// There is room for more.
     pub(super) fn asks(&self) {
-        *self.untaken_since.lock() = None;
+        self.0.progress.lock().is_to_ask = false;
     }
 
-    /// Something is there for it.
-    pub(super) fn is_given(&self) {
-        *self.untaken_since.lock() = Some(Instant::now());
+    /// `bytes` in the form in which they may be given: HTTP/2 keeps them for as long as the caller likes, and for as long they hold what
+    /// the answer holds.
+    pub(super) fn piece(&self, bytes: Bytes) -> Bytes {
+        let mut progress = self.0.progress.lock();
+        progress.is_to_ask = true;
+        if progress.given == 0 {
+            progress.since = Instant::now();
+        }
+        progress.given += 1;
+        drop(progress);
+        Bytes::from_owner(Piece { bytes, held: self.0.clone() })
     }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
+        self.asks();
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
         self.readers.0.lock().answers.remove(&self.id);
+    }
+}
+
+/// A piece of an answer, until it is in the socket or the stream is no more.
+struct Piece {
+    bytes: Bytes,
+    held: Arc<Held>,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        let mut progress = self.held.progress.lock();
+        progress.given -= 1;
+        progress.since = Instant::now();
     }
 }

@@ -133,8 +133,8 @@ impl TrustAnchors {
         Ok(crls)
     }
 
-    /// The lists, once it is sure that they are of the CAs and leave none out: a list that is of another CA, or that another
-    /// key signed, would otherwise refuse everyone.
+    /// The lists, once it is sure that they are of the CAs, and that there is one for each name of one: a list that is of another CA, or
+    /// that another key signed, would otherwise refuse everyone; and of two with one issuer's name, a verifier asks the first alone.
     fn checked_crls(&self) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
         let crls = self.parse_crls()?;
         if crls.is_empty() {
@@ -142,9 +142,14 @@ impl TrustAnchors {
         }
         let cas = certificates(&self.ca).ok_or(TlsError::Ca)?;
         let mut without_list: BTreeSet<usize> = (0..cas.len()).collect();
+        let mut issuers = BTreeSet::new();
         for der in &crls {
-            let signers = signers(&parse_crl(der)?, &cas)?;
+            let crl = parse_crl(der)?;
+            let signers = signers(&crl, &cas)?;
             without_list.retain(|ca| !signers.contains(ca));
+            if !issuers.insert(crl.issuer().as_raw().to_vec()) {
+                return Err(TlsError::CrlTwice);
+            }
         }
         if without_list.is_empty() { Ok(crls) } else { Err(TlsError::CrlIssuer) }
     }
@@ -292,6 +297,12 @@ pub enum TlsError {
     /// The revocation lists are not those of the CAs.
     #[error("give one revocation list of every CA in use, and none of another CA")]
     CrlIssuer,
+    /// Two revocation lists bear the name of one CA.
+    #[error(
+        "two revocation lists bear the name of one CA, and only one of them would count: name the newest alone, which revokes all that \
+         the others do; a CA that takes the place of another needs a name of its own"
+    )]
+    CrlTwice,
     /// A revocation list bears the name of a CA that did not sign it.
     #[error(
         "a revocation list names one of the CAs as its issuer, and the CA's key did not sign it; fetch it again from its issuer"
@@ -330,6 +341,7 @@ impl TlsError {
             Self::Ca => "TLS_CA",
             Self::Crl => "TLS_CRL",
             Self::CrlIssuer => "TLS_CRL_ISSUER",
+            Self::CrlTwice => "TLS_CRL_TWICE",
             Self::CrlSignature => "TLS_CRL_SIGNATURE",
             Self::Verifier(_) => "TLS_VERIFIER",
             Self::NotTrusted(_) => "TLS_NOT_TRUSTED",

@@ -21,9 +21,9 @@ use futures_util::Stream;
 use rustls::ServerConfig;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::task::JoinError;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -50,9 +50,9 @@ const ACCEPT_BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duratio
 pub struct Bounds {
     /// For a handshake with all that belongs to it.
     pub handshake_timeout: Duration,
-    /// Handshakes under way, of one address no more than are left. More wait in the kernel's backlog.
+    /// Handshakes under way, beside the connections that are open. One more takes the place of one of the address that has the most.
     pub handshakes: usize,
-    /// Connections open, those in their handshake included. More wait in the kernel's backlog.
+    /// Connections open. More wait for one that closes, until their handshake's time is over.
     pub connections: usize,
     /// Connections open of one identity. One more closes its oldest.
     pub connections_each: usize,
@@ -221,22 +221,18 @@ impl Incoming {
                         return Some(connection);
                     }
                 }
-                accepted = accept_one(&self.listener, &self.permits, self.resume_at) => match accepted {
-                    Ok((tcp, remote, permit)) => self.begin(tcp, remote, permit),
+                accepted = accept_one(&self.listener, self.resume_at) => match accepted {
+                    Ok((tcp, remote)) => self.begin(tcp, remote),
                     Err(error) => self.back_off(&error),
                 }
             }
         }
     }
 
-    fn begin(&mut self, tcp: TcpStream, remote: SocketAddr, permit: OwnedSemaphorePermit) {
+    fn begin(&mut self, tcp: TcpStream, remote: SocketAddr) {
         self.failures = 0;
-        let acceptor = self.acceptor.clone();
-        let evicted = self.handshakes.begin(remote, async move {
-            tokio::time::timeout(acceptor.bounds.handshake_timeout, acceptor.let_in(tcp, remote, permit))
-                .await
-                .unwrap_or_else(|_| Err(Refusal { code: RefusalCode::Timeout, remote, identity: None }))
-        });
+        let (acceptor, permits) = (self.acceptor.clone(), self.permits.clone());
+        let evicted = self.handshakes.begin(remote, async move { acceptor.let_in(tcp, remote, permits).await });
         if let Some(remote) = evicted {
             self.refuse(&Refusal { code: RefusalCode::Crowded, remote, identity: None });
         }
@@ -276,32 +272,35 @@ impl Incoming {
     }
 }
 
-/// The next caller, with its place among the connections. Nothing is lost where this is dropped before it is ready.
-async fn accept_one(
-    listener: &TcpListener,
-    permits: &Arc<Semaphore>,
-    resume_at: Instant,
-) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+/// The next caller. Nothing is lost where this is dropped before it is ready.
+async fn accept_one(listener: &TcpListener, resume_at: Instant) -> io::Result<(TcpStream, SocketAddr)> {
     tokio::time::sleep_until(resume_at).await;
-    let permit = Arc::clone(permits).acquire_owned().await.map_err(io::Error::other)?;
-    let (tcp, remote) = listener.accept().await?;
-    Ok((tcp, remote, permit))
+    listener.accept().await
 }
 
 impl Acceptor {
-    async fn let_in(&self, tcp: TcpStream, remote: SocketAddr, permit: OwnedSemaphorePermit) -> Result<TlsConnection, Refusal> {
+    async fn let_in(&self, tcp: TcpStream, remote: SocketAddr, permits: Arc<Semaphore>) -> Result<TlsConnection, Refusal> {
         let refused = |code| Refusal { code, remote, identity: None };
         let of_handshake = |error: io::Error| refused(RefusalCode::of_handshake(&error));
+        let until = Instant::now() + self.bounds.handshake_timeout;
         tcp.set_nodelay(true).map_err(of_handshake)?;
         let config = self.config.load_full();
-        let mut stream = TlsAcceptor::from(Arc::clone(&config)).accept(tcp).await.map_err(of_handshake)?;
-        match self.judge(&stream, remote, &config) {
-            Ok((peer, registration)) => {
+        let handshake = TlsAcceptor::from(Arc::clone(&config)).accept(tcp);
+        let handshake = timeout_at(until, handshake).await.map_err(|_| refused(RefusalCode::Timeout))?;
+        let mut stream = handshake.map_err(of_handshake)?;
+        // Only now: whoever has no certificate takes no connection from those who have one.
+        let permit = timeout_at(until, permits.acquire_owned()).await.ok().and_then(Result::ok);
+        let judged = permit.ok_or_else(|| refused(RefusalCode::Full)).and_then(|permit| {
+            let (peer, registration) = self.judge(&stream, remote, &config)?;
+            Ok((peer, registration, permit))
+        });
+        match judged {
+            Ok((peer, registration, permit)) => {
                 Ok(TlsConnection::new(stream, peer, registration, permit, self.bounds.handshake_timeout))
             }
             Err(refusal) => {
                 // The caller learns that it was turned away, and did not lose the line. Where it is gone already, so be it.
-                stream.shutdown().await.ok();
+                drop(timeout_at(until, stream.shutdown()).await);
                 Err(refusal)
             }
         }

@@ -18,6 +18,8 @@ pub enum RefusalCode {
     Timeout,
     /// Its address has too many handshakes under way.
     Crowded,
+    /// As many connections are open as the listener takes, and none of them closed in time.
+    Full,
     /// It does not speak TLS.
     NotTls,
     /// It does not offer TLS 1.3 with our algorithms and HTTP/2.
@@ -60,6 +62,7 @@ impl RefusalCode {
             Self::Closed => "TLS_CLOSED",
             Self::Timeout => "TLS_TIMEOUT",
             Self::Crowded => "TLS_CROWDED",
+            Self::Full => "TLS_FULL",
             Self::NotTls => "TLS_NOT_TLS",
             Self::Incompatible => "TLS_INCOMPATIBLE",
             Self::RefusedUs => "TLS_REFUSED_US",

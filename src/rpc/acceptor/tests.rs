@@ -432,8 +432,14 @@ async fn a_silent_caller_is_dropped_and_holds_up_nobody() {
 #[tokio::test]
 async fn silent_callers_of_one_address_keep_those_of_another_out_at_no_time() {
     let world = World::new();
-    let bounds = Bounds { handshake_timeout: Duration::from_secs(3_600), handshakes: 8, ..Bounds::default() };
+    let bounds = Bounds { handshake_timeout: Duration::from_secs(3_600), handshakes: 8, connections: 10, ..Bounds::default() };
     let mut a = Node::start(world.peer_listener(), bounds, |_| Ok(())).await;
+    let b = world.dialler(&world.node_b());
+    // Also where half of the connections that there may be are open.
+    let mut open = Vec::new();
+    for _ in 0..5 {
+        open.push(a.dial(Arc::clone(&b)).await.expect("connected"));
+    }
     let mut held = Vec::new();
     for _ in 0..20 {
         let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
@@ -441,13 +447,13 @@ async fn silent_callers_of_one_address_keep_those_of_another_out_at_no_time() {
         held.push(socket.connect(a.address).await.expect("connected"));
     }
     assert_eq!(a.refusal().await.code, RefusalCode::Crowded);
-    check(a.dial(world.dialler(&world.node_b())).await.expect("connected")).await.expect("served");
+    check(a.dial(b).await.expect("connected")).await.expect("served");
 }
 
 #[tokio::test]
 async fn connections_are_bounded_and_a_closed_one_makes_room() {
     let world = World::new();
-    let bounds = Bounds { connections: 1, ..Bounds::default() };
+    let bounds = Bounds { handshake_timeout: Duration::from_secs(3_600), connections: 1, ..Bounds::default() };
     let a = Node::start(world.peer_listener(), bounds, |_| Ok(())).await;
     let b = world.dialler(&world.node_b());
     let first = a.dial(Arc::clone(&b)).await.expect("connected");
@@ -457,6 +463,18 @@ async fn connections_are_bounded_and_a_closed_one_makes_room() {
     assert_eq!(a.open.len(), 1);
     drop(first);
     second.await.expect("room again");
+}
+
+#[tokio::test]
+async fn whoever_finds_no_room_in_time_is_told_apart_from_those_who_are_silent() {
+    let world = World::new();
+    let bounds = Bounds { handshake_timeout: Duration::from_millis(500), connections: 1, ..Bounds::default() };
+    let mut a = Node::start(world.peer_listener(), bounds, |_| Ok(())).await;
+    let b = world.dialler(&world.node_b());
+    let first = a.dial(Arc::clone(&b)).await.expect("connected");
+    let _waits = silent(&a, b).await;
+    assert_eq!(a.refusal().await.code, RefusalCode::Full);
+    check(first).await.expect("served");
 }
 
 #[tokio::test]
@@ -552,12 +570,24 @@ fn a_revocation_list_that_the_ca_did_not_sign_is_refused_whatever_name_it_bears(
     let anchors = TrustAnchors { ca: world.alliance.anchors().ca, crls: forged.crls.clone() };
     let error = server_config(&world.node_b(), &anchors).expect_err("refused");
     assert!(matches!(error, TlsError::CrlSignature));
-    // While one CA replaces another of the same name, each needs its own list.
+    // While one CA replaces another, each needs its own list, and its own name to be found by.
     let both = |crls| TrustAnchors { ca: world.alliance.anchors().ca + &forged.ca, crls };
     let own = world.alliance.revoking(&[]).crls;
     let error = server_config(&world.node_b(), &both(own.clone())).expect_err("one CA has no list");
     assert!(matches!(error, TlsError::CrlIssuer));
-    assert!(server_config(&world.node_b(), &both([own, forged.crls].concat())).is_ok());
+    let error =
+        server_config(&world.node_b(), &both([own, forged.crls].concat())).expect_err("one of the lists is never asked");
+    assert!(matches!(error, TlsError::CrlTwice));
+}
+
+#[test]
+fn a_second_list_of_a_ca_is_refused_because_what_it_revokes_would_not_count() {
+    let world = World::new();
+    let crls = [world.alliance.revoking(&[]).crls, world.alliance.revoking(&[2]).crls].concat();
+    let anchors = TrustAnchors { ca: world.alliance.anchors().ca, crls };
+    assert_eq!(anchors.revocations().expect("readable").serials.len(), 1);
+    let error = server_config(&world.node_b(), &anchors).expect_err("refused");
+    assert!(matches!(error, TlsError::CrlTwice));
 }
 
 #[test]
