@@ -57,11 +57,14 @@ pub(super) struct Reloader {
 /// What stood in the files that only a start reads: the setting that names one, and the SHA-256 of what it holds.
 type FixedFiles = BTreeMap<&'static str, Vec<u8>>;
 
+/// Those of them that say where alerts go.
+const WEBHOOK_FILES: [&str; 2] = ["webhook.ca", "webhook.secret"];
+
 fn fixed_files(materials: &Materials) -> FixedFiles {
     let (feed_key, local_secret) = (materials.feed_key.public(), materials.local_secret.to_text());
     let mut files: Vec<(_, &[u8])> = vec![("keys.feed_key", &feed_key.0), ("keys.local_secret", local_secret.as_bytes())];
     if let Some(webhook) = &materials.webhook {
-        files.extend([("webhook.ca", webhook.ca.as_bytes()), ("webhook.secret", &webhook.secret)]);
+        files.extend(WEBHOOK_FILES.into_iter().zip([webhook.ca.as_bytes(), &webhook.secret]));
     }
     files.into_iter().map(|(setting, bytes)| (setting, digest(&SHA256, bytes).as_ref().to_vec())).collect()
 }
@@ -96,34 +99,41 @@ impl Reloader {
     async fn take(&self, node: &Node) -> Result<(), ReloadError> {
         let (path, environment) = (self.path.clone(), self.environment.clone());
         let read = tokio::task::spawn_blocking(move || read(&path, &environment)).await;
-        let (loaded, materials) = read.map_err(|_| ReloadError::Panicked)??;
+        let (loaded, materials, webhook) = read.map_err(|_| ReloadError::Panicked)??;
         let mut fixed = fixed_differences(&self.started_with, &loaded.config);
         let files = fixed_files(&materials);
         let changed =
             self.files.iter().filter(|(setting, digest)| files.get(*setting) != Some(*digest)).map(|(setting, _)| *setting);
-        // Where alerts go is no reason to let in who was revoked.
-        let (of_alerts, of_the_node) = changed.partition::<Vec<_>, _>(|setting| setting.starts_with("webhook."));
+        let (of_alerts, of_the_node) = changed.partition::<Vec<_>, _>(|setting| WEBHOOK_FILES.contains(setting));
         fixed.extend(of_the_node);
         if !fixed.is_empty() {
             return Err(ReloadError::RestartNeeded(fixed));
         }
         let filter = loaded.config.log.level.clone();
         node.renew(Renewal::from(setup(loaded, materials))).await?;
-        for setting in of_alerts {
+        if let Some(error) = webhook {
+            tracing::warn!(code = error.code(), %error, "alerts are posted as before; a restart would fail until this is mended");
+        } else if !of_alerts.is_empty() {
+            let settings = of_alerts.join(", ");
             tracing::warn!(
                 code = "RESTART_NEEDED",
-                setting,
-                "alerts are posted as before; a restart takes what the file holds now"
+                settings,
+                "alerts are posted as before; a restart takes what the files hold now"
             );
         }
         Ok(self.telemetry.set_filter(&filter)?)
     }
 }
 
-fn read(path: &std::path::Path, environment: &Environment) -> Result<(LoadedConfig, Materials), ConfigError> {
+/// What holds now, and what is wrong with the webhook's files: where alerts go is no reason to let in who was revoked.
+fn read(
+    path: &std::path::Path,
+    environment: &Environment,
+) -> Result<(LoadedConfig, Materials, Option<ConfigError>), ConfigError> {
     let loaded = NodeConfig::load(path, environment)?;
-    let materials = loaded.materials(SystemClock.now())?;
-    Ok((loaded, materials))
+    let mut materials = loaded.materials_without_webhook(SystemClock.now())?;
+    let wrong = loaded.webhook().map(|webhook| materials.webhook = webhook).err();
+    Ok((loaded, materials, wrong))
 }
 
 /// The settings that only a start reads and that are not the same in both.
