@@ -77,20 +77,26 @@ pub(super) struct RevocationList {
 }
 
 impl RevocationList {
-    /// Signs the list at `path` anew, with `serials` beside what it revoked before; `sign` takes the list before, PEM, and the numbers.
+    /// Signs the list at `path` anew, with `serials` beside what it revoked before; `sign` takes the lists before, PEM, and the numbers.
+    /// `issued` keeps a copy, which counts as well: a list that is lost, or put back from an older copy, gives nobody back what was taken.
     ///
     /// # Errors
-    /// Where the list before cannot be read or is not of this CA, or the new one cannot be written.
+    /// Where a list before cannot be read or is not of this CA, or the new one cannot be written.
     pub(super) fn extend(
         path: PathBuf,
+        issued: &IssuedCertificates,
         serials: &[CertificateSerial],
-        sign: impl FnOnce(Option<&str>, &[CertificateSerial]) -> Result<String, AllianceError>,
+        sign: impl FnOnce(&[&str], &[CertificateSerial]) -> Result<String, AllianceError>,
     ) -> Result<Self, Failure> {
-        let before = match read_public(&path, MAX_PEM_BYTES) {
-            Err(FolderError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
-            read => Some(read?),
+        let copy = issued.0.join("last.crl");
+        let read = |path| match read_public(path, MAX_PEM_BYTES) {
+            Err(FolderError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            read => read.map(Some),
         };
-        let list = sign(before.as_deref(), serials)?;
+        let before = [read(&path)?, read(&copy)?];
+        let list = sign(&before.iter().flatten().map(String::as_str).collect::<Vec<_>>(), serials)?;
+        create_private_folder(&issued.0)?;
+        replace(&copy, &list, Access::Public)?;
         replace(&path, &list, Access::Public)?;
         let next = TrustAnchors { ca: String::new(), crls: vec![list] }.revocations()?.next_update;
         Ok(Self { revoked: serials.len(), list: path, renew_before: next.map(|time| time.to_string()) })

@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &ClientArguments, environment: &Environment, printe
     if granted {
         let old = read_public(&node_toml, MAX_CONFIG_BYTES)?;
         let new = format!("{}\n\n{lines}", old.trim_end());
-        let edit = Edit { path: &node_toml, old: &old, new: &new, lines: &lines };
+        let edit = Edit { path: &node_toml, new: &new, lines: &lines };
         edit.make(environment, |config| config.clients.access.0.contains_key(name))?;
     }
     let issuance = if arguments.renew { Issuance::Another } else { Issuance::First };

@@ -5,6 +5,7 @@ mod client;
 mod files;
 mod revoke;
 
+use std::fs;
 use std::path::Path;
 
 use serde::Serialize;
@@ -103,23 +104,28 @@ fn client_ca(home: &MemberFolder, request: &JoinRequest) -> Result<ClientCa, Fai
 /// A change of a node's configuration.
 struct Edit<'a> {
     path: &'a Path,
-    old: &'a str,
     new: &'a str,
     /// What was added, for whoever has to do it by hand.
     lines: &'a str,
 }
 
 impl Edit<'_> {
-    /// Writes the new text, unless it would not load, or not say what `is_said` looks for.
+    /// Writes the new text, unless it would not load, or not say what `is_said` looks for: that is tried on a file beside it, since a node
+    /// may start at any moment. A link stays one.
     fn make(&self, environment: &Environment, is_said: impl Fn(&NodeConfig) -> bool) -> Result<(), Failure> {
-        replace(self.path, self.new, Access::Public)?;
-        let failure = match NodeConfig::load(self.path, &environment.variables) {
-            Ok(loaded) if is_said(&loaded.config) => return Ok(()),
+        let io = |source| FolderError::Io { path: self.path.to_owned(), source };
+        let tried = self.path.with_extension("toml.new");
+        replace(&tried, self.new, Access::Public)?;
+        let loaded = NodeConfig::load(&tried, &environment.variables);
+        fs::remove_file(&tried).map_err(io)?;
+        let failure = match loaded {
+            Ok(loaded) if is_said(&loaded.config) => {
+                return Ok(replace(&fs::canonicalize(self.path).map_err(io)?, self.new, Access::Public)?);
+            }
             Ok(_) => Failure::new("CONFIG_UNCHANGED", format!("{} could not be added to", self.path.display())),
             Err(error) => Failure::from(error),
         };
-        replace(self.path, self.old, Access::Public)?;
-        Err(failure.advise(format!("add to it by hand:\n{}", self.lines)))
+        Err(failure.advise(format!("add to {} by hand:\n{}", self.path.display(), self.lines)))
     }
 }
 

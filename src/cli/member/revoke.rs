@@ -21,12 +21,14 @@ pub(super) fn run(arguments: &RevokeArguments, environment: &Environment, printe
     let home = MemberFolder::at(&arguments.folder);
     let request = read_request(&home)?;
     let ca = client_ca(&home, &request)?;
+    let issued = IssuedCertificates::of(home.path());
     let serials = match &arguments.name {
-        Some(name) => certificates_of(&home, name)?,
+        Some(name) => certificates_of(&home, &issued, name)?,
         None => Vec::new(),
     };
     let now = environment.now();
-    let signed = RevocationList::extend(home.client_crl(), &serials, |before, serials| ca.revoke(before, serials, now))?;
+    let signed =
+        RevocationList::extend(home.client_crl(), &issued, &serials, |before, serials| ca.revoke(before, serials, now))?;
     let (node_toml, list) = (home.node_toml(), signed.list.clone());
     let named = name_list(&node_toml, &list, environment)?;
     printer.show(&Revoked { client: arguments.name.clone(), signed, named })?;
@@ -37,7 +39,8 @@ pub(super) fn run(arguments: &RevokeArguments, environment: &Environment, printe
         );
     } else {
         printer.note(format_args!(
-            "{} names other lists for clients; add {} to them, and have the node reload.",
+            "{} names other lists for clients. Add {} to them, or where one is of this CA, name it in that one's place once it revokes the \
+             same clients; then have the node reload.",
             node_toml.display(),
             list.display()
         ));
@@ -46,8 +49,11 @@ pub(super) fn run(arguments: &RevokeArguments, environment: &Environment, printe
 }
 
 /// All certificates that the client `name` was given, one that was made before they were kept included.
-fn certificates_of(home: &MemberFolder, name: &ClientName) -> Result<Vec<CertificateSerial>, Failure> {
-    let issued = IssuedCertificates::of(home.path());
+fn certificates_of(
+    home: &MemberFolder,
+    issued: &IssuedCertificates,
+    name: &ClientName,
+) -> Result<Vec<CertificateSerial>, Failure> {
     let newest = client_folder(home, name).join("client.pem");
     if newest.exists() {
         issued.keep(&read_public(&newest, MAX_PEM_BYTES)?)?;
@@ -71,9 +77,9 @@ fn name_list(node_toml: &Path, list: &Path, environment: &Environment) -> Result
     let old = read_public(node_toml, MAX_CONFIG_BYTES)?;
     let lines = "[clients]\ncrl = [\"client-crl.pem\"]";
     let is_head = |line: &str| line.split('#').next().is_some_and(|text| text.replace(' ', "").trim() == "[clients]");
-    let line = |line: &str| if is_head(line) { format!("{lines}\n") } else { line.to_owned() };
-    let new: String = old.split_inclusive('\n').map(line).collect();
-    let edit = Edit { path: node_toml, old: &old, new: &new, lines };
+    let added = |line: &str| if is_head(line) { "crl = [\"client-crl.pem\"]\n" } else { "" };
+    let new: String = old.lines().map(|line| format!("{line}\n{}", added(line))).collect();
+    let edit = Edit { path: node_toml, new: &new, lines };
     edit.make(environment, |config| config.clients.crl.iter().any(is_here))?;
     Ok(true)
 }
