@@ -363,6 +363,7 @@ fn a_clients_certificates_are_revoked_in_a_list_that_the_node_then_names() {
 
     let revoked = revoke(&["onboarding"]).expect(0).json();
     let due = summary()["next_update"].clone();
+    let first = fs::read(folder.join(home).join("client-crl.pem")).expect("readable");
     let fields = json!({"client": "onboarding", "revoked": 2, "list": format!("{home}/client-crl.pem"), "renew_before": due, "named": true});
     assert_eq!(revoked, fields);
     assert!(due.is_string() && summary()["revoked"] == 2, "{due}");
@@ -373,6 +374,15 @@ fn a_clients_certificates_are_revoked_in_a_list_that_the_node_then_names() {
     let again = revoke(&[]).expect(0).json();
     assert_eq!((&again["client"], &again["revoked"], summary()["revoked"].clone()), (&Value::Null, &json!(0), json!(4)));
 
+    // A list that is lost gives nobody back what was taken, nor does an older one that is put in its place.
+    let list = folder.join(home).join("client-crl.pem");
+    fs::remove_file(&list).expect("removed");
+    assert_eq!(revoke(&[]).expect(0).json()["revoked"], 0);
+    assert_eq!(summary()["revoked"], 4);
+    fs::write(&list, first).expect("written");
+    revoke(&[]).expect(0);
+    assert_eq!(summary()["revoked"], 4);
+
     // A list of another tool stays the one that is named, until somebody adds this one.
     let node_toml = folder.join(home).join("node.toml");
     let named = fs::read_to_string(&node_toml).expect("readable");
@@ -380,7 +390,7 @@ fn a_clients_certificates_are_revoked_in_a_list_that_the_node_then_names() {
     fs::write(&node_toml, named.replace("client-crl.pem", "other.pem")).expect("written");
     let unnamed = revoke(&["onboarding"]).expect(0);
     assert_eq!(unnamed.json()["named"], false);
-    assert!(unnamed.err.contains("client-crl.pem to them"), "{}", unnamed.err);
+    assert!(unnamed.err.contains("client-crl.pem to them, or where one is of this CA"), "{}", unnamed.err);
     // Where nothing can be added, the file is left as it is, and nobody is told that the list is in force.
     let none = named.replace("crl = [\"client-crl.pem\"]\n", "");
     for text in [named.replace("crl = [\"client-crl.pem\"]", "crl = []"), none.replace("[clients]", "[\"clients\"]")] {
@@ -392,6 +402,8 @@ fn a_clients_certificates_are_revoked_in_a_list_that_the_node_then_names() {
     for head in ["[clients]  # our staff", "[ clients ]"] {
         fs::write(&node_toml, none.replace("[clients]", head)).expect("written");
         assert_eq!(revoke(&["onboarding"]).expect(0).json()["named"], true, "{head}");
+        let written = fs::read_to_string(&node_toml).expect("readable");
+        assert!(written.contains(&format!("{head}\ncrl = [\"client-crl.pem\"]\n")), "{written}");
     }
 }
 

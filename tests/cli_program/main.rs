@@ -1,13 +1,18 @@
-//! The program as it is called: arguments, output, exit codes, files, a node that is played by the test, and real ones.
+//! The program as it is called: arguments, output, exit codes, files, logs, a node that is played by the test, and real ones.
 
 mod audit;
+mod bench;
 mod ceremonies;
+mod config_samples;
+mod demo;
 mod feed;
 mod leads;
 mod node;
 #[path = "../cluster/ports.rs"]
 mod ports;
+mod readme;
 mod real_nodes;
+mod serve;
 mod shells;
 mod usage;
 

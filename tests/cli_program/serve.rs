@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -541,12 +542,18 @@ fn another_content_of_a_file_that_only_a_start_reads_needs_a_restart() {
     fs::copy(world.home("globex").join("local.secret"), home.join("webhook.secret")).expect("copied");
     fs::copy(home.join("client-ca.pem"), home.join("webhook-ca.pem")).expect("copied");
     served.reload();
+    // Nor does one that cannot be taken at all: others may read it.
+    fs::set_permissions(home.join("webhook.secret"), fs::Permissions::from_mode(0o644)).expect("set");
+    served.reload();
     served.tell("-TERM");
     let (status, events) = served.end();
     assert!(status.success());
-    let warned = events.iter().map(|event| &event["fields"]).filter(|fields| fields["code"] == "RESTART_NEEDED");
-    let warned: Vec<_> = warned.filter_map(|fields| fields["setting"].as_str()).collect();
-    assert_eq!(warned, ["webhook.ca", "webhook.secret"]);
+    let warned: Vec<_> = events.iter().filter(|event| event["level"] == "WARN").map(|event| &event["fields"]).collect();
+    let told: Vec<_> =
+        warned.iter().filter(|fields| fields["code"] == "RESTART_NEEDED").map(|fields| &fields["settings"]).collect();
+    assert_eq!(told, ["webhook.ca, webhook.secret"]);
+    let unusable = |fields: &&&Value| fields["error"].as_str().is_some_and(|error| error.contains("webhook.secret"));
+    assert_eq!(warned.iter().filter(unusable).count(), 1, "{warned:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,15 +2,14 @@
 //!
 //! `COUNTERMARK_PREVIOUS` names that program; `.ci/run` builds it from the newest release before this one, from the second release on.
 
-mod cluster;
-
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use cluster::program::{PROGRAM, Programs, program_at};
-use cluster::{Client, eventually};
 use serde_json::Value;
+
+use crate::cluster::program::{PROGRAM, Programs, program_at};
+use crate::cluster::{Client, eventually};
 
 const MEMBERS: [&str; 2] = ["acme", "bazaar"];
 

@@ -12,10 +12,10 @@ use countermark::rpc::proto::{
 };
 use parking_lot::Mutex;
 
+use super::{THREE, holds, seller, signal};
 use crate::cluster::front::{Front, Manner};
 use crate::cluster::logged::{LoggedNode, heartbeats};
 use crate::cluster::{Alliance, Client, eventually, member};
-use crate::{THREE, holds, seller, signal};
 
 /// aurelle tells the truth to kestrel, and lies to bazaar.
 struct World {

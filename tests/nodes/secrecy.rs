@@ -3,8 +3,6 @@
 //! bytes take in text. What is sought the same way and must be there is: a search that finds nothing proves nothing. Pseudonyms stand in
 //! stores and in what members send one another, and are sought everywhere else.
 
-mod cluster;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -14,10 +12,6 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use cluster::evidence::unpacked;
-use cluster::front::{Cast, Front, Manner};
-use cluster::ports::port_pair;
-use cluster::program::{Programs, Running, program};
 use countermark::config::{Environment, NodeConfig};
 use countermark::daemon::{SystemClock, SystemEntropy};
 use countermark::domain::{Clock as _, MemberId, Pseudonym};
@@ -30,6 +24,11 @@ use countermark::service::Reference;
 use countermark::store::{Options, Store};
 use parking_lot::Mutex;
 use prost::Message;
+
+use crate::cluster::evidence::unpacked;
+use crate::cluster::front::{Cast, Front, Manner};
+use crate::cluster::ports::port_pair;
+use crate::cluster::program::{Programs, Running, program};
 
 /// Identifiers that are taken, by kind; each has a part that occurs nowhere else.
 const TAKEN: [(&str, &str); 9] = [
@@ -75,7 +74,7 @@ fn until(what: &str, arguments: &[&str], good: impl Fn(&Output) -> bool) -> Outp
         if good(&output) {
             return output;
         }
-        assert!(began.elapsed() < cluster::PATIENCE, "{what}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(began.elapsed() < crate::cluster::PATIENCE, "{what}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
 

@@ -1,19 +1,18 @@
 //! Clients and judges that know nothing of this program: its standard services, health and reflection; clients in other languages,
 //! over mutual TLS; a scanner of TLS, and judges of TLS and of HTTP/2.
 
-mod cluster;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::process::Command;
 
-use cluster::{Alliance, member};
 use countermark::daemon::{Node, SystemClock};
 use countermark::domain::{Clock as _, MemberId, MemberKind};
 use tonic::transport::Channel;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+
+use crate::cluster::{Alliance, member};
 
 const SERVICES: [&str; 3] = ["countermark.v1.SignalService", "countermark.v1.ScreeningService", "countermark.v1.NodeService"];
 

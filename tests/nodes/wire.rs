@@ -1,12 +1,11 @@
 //! What passes between nodes that have nothing to tell each other.
 
-mod cluster;
-
-use cluster::proxy::Proxy;
-use cluster::{Alliance, Client, eventually, identifier, member, submission};
 use countermark::domain::MemberKind;
 use countermark::replication::Pace;
 use countermark::rpc::proto::IdentifierKind as Kind;
+
+use crate::cluster::proxy::Proxy;
+use crate::cluster::{Alliance, Client, eventually, identifier, member, submission};
 
 const TWO: [(&str, MemberKind); 2] = [("bazaar", MemberKind::Platform), ("aurelle", MemberKind::Brand)];
 const MOST: u64 = 1_024;

@@ -1,12 +1,11 @@
 //! Members share signals over real nodes: what one states, the others find, and nobody finds more than it may.
 
-mod cluster;
-
-use cluster::{Alliance, eventually, identifier, member, statement, submission};
 use countermark::domain::{MemberKind, MemberState, Role};
 use countermark::rpc::proto::{self, FeedState, IdentifierKind as Kind, SignalStatus, Verdict};
 use tonic::Code;
 use tonic_types::StatusExt as _;
+
+use crate::cluster::{Alliance, eventually, identifier, member, statement, submission};
 
 const THREE: [(&str, MemberKind); 3] =
     [("bazaar", MemberKind::Platform), ("aurelle", MemberKind::Brand), ("kestrel", MemberKind::Brand)];

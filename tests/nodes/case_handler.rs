@@ -1,14 +1,13 @@
 //! A case handler takes a signal back, and hands none in.
 
-mod cluster;
-
-use cluster::{Alliance, identifier, submission};
 use countermark::domain::{MemberKind, Role};
 use countermark::rpc::proto::signal_service_client::SignalServiceClient;
 use countermark::rpc::proto::{
     IdentifierKind as Kind, RetractSignalRequest, RetractionReason, SubmitSignalRequest, retract_signal_request,
 };
 use tonic::Code;
+
+use crate::cluster::{Alliance, identifier, submission};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_case_handler_retracts_and_does_not_submit() {

@@ -1,22 +1,17 @@
 //! Everything that a node refuses, over real mutual TLS: the caller gets the right code, and the refusing node says so in its log
 //! exactly once.
 
-mod cluster;
-
-#[path = "refusals/callers.rs"]
 mod callers;
-#[path = "refusals/expulsion.rs"]
 mod expulsion;
-#[path = "refusals/liars.rs"]
 mod liars;
-#[path = "refusals/requests.rs"]
 mod requests;
 
-use cluster::Client;
 use countermark::domain::MemberKind;
 use countermark::rpc::proto::{self, IdentifierKind as Kind};
 use tonic::Code;
 use tonic_types::StatusExt as _;
+
+use crate::cluster::Client;
 
 const THREE: [(&str, MemberKind); 3] =
     [("bazaar", MemberKind::Platform), ("aurelle", MemberKind::Brand), ("kestrel", MemberKind::Brand)];
@@ -27,16 +22,16 @@ fn code(status: &tonic::Status) -> (Code, String) {
 }
 
 fn seller(name: &str) -> Vec<proto::Identifier> {
-    vec![cluster::identifier(Kind::Domain, &format!("{name}.test"))]
+    vec![crate::cluster::identifier(Kind::Domain, &format!("{name}.test"))]
 }
 
 fn signal(name: &str) -> proto::Submission {
-    cluster::submission("all", seller(name))
+    crate::cluster::submission("all", seller(name))
 }
 
 /// Waits until `client`'s node holds so many entries of `member`'s feed for all.
 async fn holds(client: &Client, member: &str, size: u64) {
-    cluster::eventually(&format!("{size} entries of {member} arrive"), || {
+    crate::cluster::eventually(&format!("{size} entries of {member} arrive"), || {
         let mut client = client.clone();
         async move { client.size(member, "all").await == size }
     })

@@ -3,9 +3,9 @@
 use countermark::domain::{MemberState, Roster};
 use countermark::rpc::proto::{FeedName, FeedState, Follow, FollowFeedsRequest, SubmitSignalRequest, follow_feeds_request};
 
+use super::{THREE, holds, seller, signal};
 use crate::cluster::logged::heartbeats;
 use crate::cluster::{Alliance, eventually, member};
-use crate::{THREE, holds, seller, signal};
 
 fn expel(roster: &mut Roster) {
     let aurelle = roster.members.iter_mut().find(|m| m.id == member("aurelle")).expect("a member");

@@ -1,15 +1,14 @@
 //! What `doctor` finds on a member's machine, and what it hands to whoever helps.
 
-mod cluster;
-
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 
-use cluster::PATIENCE;
-use cluster::program::{PROGRAM, Programs};
 use serde_json::Value;
+
+use crate::cluster::PATIENCE;
+use crate::cluster::program::{PROGRAM, Programs};
 
 fn doctor(programs: &Programs, member: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(PROGRAM);

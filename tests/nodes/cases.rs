@@ -1,8 +1,5 @@
 //! A signal's life over real nodes: it is corrected, rebutted, disagreed with and decided at one member, and all answer alike.
 
-mod cluster;
-
-use cluster::{Alliance, Client, eventually, identifier, member, statement, submission};
 use countermark::domain::{MemberKind, Role};
 use countermark::rpc::proto::{
     self, AnswerStep, DisputeGround, DisputeOutcome, IdentifierKind as Kind, MarkerKind, MarkerReason, Reason, SignalStatus,
@@ -10,6 +7,8 @@ use countermark::rpc::proto::{
 };
 use tonic::Code;
 use tonic_types::StatusExt as _;
+
+use crate::cluster::{Alliance, Client, eventually, identifier, member, statement, submission};
 
 const THREE: [(&str, MemberKind); 3] =
     [("bazaar", MemberKind::Platform), ("aurelle", MemberKind::Brand), ("kestrel", MemberKind::Brand)];

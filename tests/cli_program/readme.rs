@@ -1,5 +1,4 @@
 //! The README's tour works as it is written, on the demonstration that it names.
-#![cfg(unix)]
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -33,7 +32,7 @@ impl Drop for Demo {
 
 /// The commands of the `sh` blocks below `heading`, each on one line, comments left out.
 fn commands(heading: &str) -> Vec<String> {
-    let readme = include_str!("../README.md");
+    let readme = include_str!("../../README.md");
     let section = readme.split_once(&format!("\n## {heading}\n")).expect("the heading").1;
     let section = section.split("\n## ").next().unwrap_or_default();
     let blocks = section.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());

@@ -1,8 +1,6 @@
 //! What a thief of a node's whole disk learns: under a key that all members hold, every seller whose phone it can count to; under one
 //! that is shared, with fewer shares than are needed, nobody.
 
-mod cluster;
-
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +8,6 @@ use std::sync::Arc;
 use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use cluster::{Alliance, identifier, submission, until_found};
 use countermark::daemon::{SystemClock, SystemEntropy};
 use countermark::domain::{MemberKind, Seq};
 use countermark::feed::{Body, Leaf, decode};
@@ -18,6 +15,8 @@ use countermark::rpc::proto::IdentifierKind as Kind;
 use countermark::store::{Options, Store};
 use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
 use curve25519_dalek::scalar::Scalar;
+
+use crate::cluster::{Alliance, identifier, submission, until_found};
 
 /// As many phones as the thief tries, of the ten billion that there are: every one of the signals is among them.
 const DICTIONARY: u32 = 1_000_000;
@@ -40,7 +39,7 @@ fn input(number: u32) -> Vec<u8> {
 }
 
 /// Submits to one member's node, waits for another to have all, stops both, and gives every pseudonym on the disk of the latter.
-async fn stolen(alliance: &Alliance, sockets: cluster::Sockets) -> HashSet<[u8; 32]> {
+async fn stolen(alliance: &Alliance, sockets: crate::cluster::Sockets) -> HashSet<[u8; 32]> {
     let nodes = alliance.start_all(sockets).await;
     let mut aurelle = alliance.client("aurelle").await;
     for number in flagged() {
@@ -56,7 +55,7 @@ async fn stolen(alliance: &Alliance, sockets: cluster::Sockets) -> HashSet<[u8; 
         folder: alliance.data_dir("bazaar"),
         cache_bytes: 16 << 20,
         alliance: alliance.name.clone(),
-        member: cluster::member("bazaar"),
+        member: crate::cluster::member("bazaar"),
         key: Arc::new(alliance.setup("bazaar").feed_key),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),

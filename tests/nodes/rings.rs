@@ -1,14 +1,13 @@
 //! Rings on the made-up population, whose controllers are known: of the stores that belong together, how many are found, and how
 //! many that do not.
 
-mod cluster;
-
 use std::collections::{BTreeMap, BTreeSet};
 
-use cluster::{Alliance, submission};
 use countermark::domain::{IdentifierKind, MemberKind, Platform};
 use countermark::population::{Population, Store};
 use countermark::rpc::proto;
+
+use crate::cluster::{Alliance, submission};
 
 const TWO: [(&str, MemberKind); 2] = [("bazaar", MemberKind::Platform), ("aurelle", MemberKind::Brand)];
 /// The population has fewer customers for each agent than an alliance would see.

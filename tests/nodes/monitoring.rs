@@ -1,18 +1,17 @@
 //! What a node shows to whoever watches over it, and what it does not: metrics, health, readiness.
 
-mod cluster;
-
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cluster::front::{Front, Manner};
-use cluster::{Alliance, PATIENCE, eventually, identifier, submission};
 use countermark::domain::MemberKind;
 use countermark::rpc::proto::{FollowFeedsResponse, IdentifierKind, follow_feeds_response};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::cluster::front::{Front, Manner};
+use crate::cluster::{Alliance, PATIENCE, eventually, identifier, submission};
 
 /// Head and body of the answer to one request.
 async fn ask(address: SocketAddr, request: &str) -> (String, String) {
@@ -42,10 +41,14 @@ fn value(metrics: &str, metric: &str) -> Option<f64> {
     line.rsplit_once(' ')?.1.parse().ok()
 }
 
-async fn monitored(alliance: &Alliance, id: &str, sockets: &mut cluster::Sockets) -> (countermark::daemon::Node, SocketAddr) {
+async fn monitored(
+    alliance: &Alliance,
+    id: &str,
+    sockets: &mut crate::cluster::Sockets,
+) -> (countermark::daemon::Node, SocketAddr) {
     let socket = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
     let address = socket.local_addr().expect("bound");
-    let mut listeners = sockets.remove(&cluster::member(id)).expect("sockets");
+    let mut listeners = sockets.remove(&crate::cluster::member(id)).expect("sockets");
     listeners.monitoring = Some(socket);
     (alliance.start(id, Some(listeners)).await.expect("starts"), address)
 }
@@ -110,7 +113,7 @@ async fn what_a_node_does_can_be_counted_and_nobody_is_named_by_it() {
     at_least("process_start_time_seconds", 1.7e9);
     at_least("countermark_key_holder_seconds{member=\"bazaar\"}", 0.0);
     exactly("countermark_key_holder_wrong{member=\"bazaar\"}", 0.0);
-    // The alliance looks through its folder for what its members were told; `tests/secrecy.rs` looks for pseudonyms, too.
+    // The alliance looks through its folder for what its members were told; `secrecy.rs` looks for pseudonyms, too.
     std::fs::write(alliance.data_dir("acme").join("scraped.txt"), told).expect("written");
 
     other.stop().await;

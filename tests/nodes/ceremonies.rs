@@ -1,14 +1,13 @@
 //! A key that members make among them with real programs, as their operators and the secretariat do it: made, taken into use, its shares
 //! lost and made anew, its holders changed.
 
-mod cluster;
-
 use std::path::Path;
 use std::process::{Command, Output};
 
-use cluster::program::{PROGRAM, Programs, Running};
-use cluster::{eventually, identifier, submission, until_found};
 use countermark::rpc::proto::{IdentifierKind as Kind, Verdict};
+
+use crate::cluster::program::{PROGRAM, Programs, Running};
+use crate::cluster::{eventually, identifier, submission, until_found};
 
 const MEMBERS: [&str; 4] = ["bazaar", "aurelle", "chips", "drinks"];
 

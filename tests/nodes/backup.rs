@@ -1,14 +1,13 @@
 //! Backup and restore as an operator does it, with real nodes: while signals come in, after the disk is lost, with an old copy.
 
-mod cluster;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use cluster::program::{PROGRAM, Programs, program};
-use cluster::{Client, eventually};
 use countermark::rpc::proto::{self, backup_response::Part};
 use serde_json::Value;
+
+use crate::cluster::program::{PROGRAM, Programs, program};
+use crate::cluster::{Client, eventually};
 
 /// Runs a command for `member`, by its client's or its node's configuration.
 fn run(programs: &Programs, member: &str, file: &str, arguments: &[&str]) -> Output {
