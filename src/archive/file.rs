@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use aws_lc_rs::digest::{Context, SHA256};
+use rustix::fs::OFlags;
 
 /// Removes a file that need not be there.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
@@ -24,10 +25,11 @@ pub(super) fn create(path: &Path) -> io::Result<File> {
 
 /// Opens what is a file: of a pipe that others put in its place nobody would ever see the end.
 pub(super) fn open(path: &Path) -> io::Result<File> {
-    if fs::metadata(path)?.is_file() {
-        File::open(path)
-    } else {
-        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"))
+    // Opened without waiting for who writes to a pipe, and looked at then: what a path leads to may change at any moment.
+    let file = File::options().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file")),
     }
 }
 
