@@ -273,7 +273,7 @@ pub const PEER_CALLS_PER_SECOND: u32 = 500;
 /// How long a caller may leave what there is for it untaken: its connection is closed then, because it holds places and memory for
 /// nothing. A follower that is slow takes something every second.
 pub const UNTAKEN_TIMEOUT: Duration = Duration::from_secs(120);
-/// Bytes of an answer that are handed to its connection at once: a frame of HTTP/2 (RFC 9113, 4.2). Whoever takes less in
+/// Bytes of an answer that are handed to its connection at once: a frame of HTTP/2 (RFC 9113, 4.2). Whoever makes room for less in
 /// [`UNTAKEN_TIMEOUT`] takes nothing.
 pub const MAX_ANSWER_PIECE_BYTES: usize = 16 * 1_024;
 /// How long a request of one message may take to arrive: its place is another's then. The largest one needs 50 kbit a second for that.
@@ -308,6 +308,8 @@ pub const MAX_REFUSALS_REMEMBERED: usize = 4_096;
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a probe may stay unanswered.
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long nothing that is to be sent may find room on a connection: as long as a probe may take in all, which cannot be sent then either.
+pub const WRITE_STALL: Duration = Duration::from_secs(KEEPALIVE_INTERVAL.as_secs() + KEEPALIVE_TIMEOUT.as_secs());
 /// How often a follower hears from a node with nothing new.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(10);
 /// Names that are looked up at once: each holds a thread, for half a minute where no name server answers.

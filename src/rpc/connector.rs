@@ -13,11 +13,11 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, ClientConfig, Error as Tls};
 use tokio::io::AsyncBufReadExt as _;
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
 
+use super::line::Line;
 use super::names;
 use crate::domain::limits::{HANDSHAKE_TIMEOUT, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT};
 
@@ -63,18 +63,18 @@ struct Target {
 }
 
 impl Target {
-    async fn dial(&self) -> Result<TlsStream<TcpStream>, ConnectError> {
+    async fn dial(&self) -> Result<TlsStream<Line>, ConnectError> {
         let unreachable = |error| ConnectError::Unreachable(Arc::new(error));
         let tcp = tokio::time::timeout(self.limit, names::connect(&self.address))
             .await
             .map_err(|_| ConnectError::Timeout)?
             .map_err(unreachable)?;
         tcp.set_nodelay(true).map_err(unreachable)?;
-        tokio::time::timeout(self.limit, self.open(tcp)).await.map_err(|_| ConnectError::Timeout)?
+        tokio::time::timeout(self.limit, self.open(Line::new(tcp))).await.map_err(|_| ConnectError::Timeout)?
     }
 
-    async fn open(&self, tcp: TcpStream) -> Result<TlsStream<TcpStream>, ConnectError> {
-        let handshake = self.connector.connect(self.name.clone(), tcp).await;
+    async fn open(&self, line: Line) -> Result<TlsStream<Line>, ConnectError> {
+        let handshake = self.connector.connect(self.name.clone(), line).await;
         let mut stream = handshake.map_err(ConnectError::of_handshake)?;
         match stream.fill_buf().await {
             Ok([]) => Err(ConnectError::NotAdmitted),

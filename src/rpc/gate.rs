@@ -309,8 +309,8 @@ impl Call {
     }
 }
 
-/// A response's body, whose end is looked at. It is given piece by piece, see [`Reader::piece`]: HTTP/2 asks for as much as the caller has
-/// room for and keeps it for as long as the caller likes, and a call holds its place until the last piece has left this process.
+/// A response's body, whose end is looked at. It is given piece by piece, see [`Reader::piece`]: HTTP/2 asks for more than
+/// the caller has room for and keeps it for as long as the caller likes, and a call holds its place until the last piece has left this process.
 struct Output {
     body: Body,
     call: Call,

@@ -20,6 +20,7 @@ pub mod identity;
 mod key_service;
 mod lead_convert;
 mod lead_service;
+mod line;
 mod messages;
 mod meters;
 mod methods;

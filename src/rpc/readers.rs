@@ -34,7 +34,7 @@ struct Answer {
 struct Progress {
     /// Pieces that were given to HTTP/2 and are not in the socket yet.
     given: usize,
-    /// Whether HTTP/2 asks for the next piece only after the caller has made room for it.
+    /// Whether HTTP/2 has not asked for more since the last piece was given, or for anything yet.
     is_to_ask: bool,
     /// When the caller last took anything, or when there was something for it again.
     since: Instant,
@@ -91,7 +91,7 @@ struct Held {
 }
 
 impl Reader {
-    /// There is room for more.
+    /// More is asked for.
     pub(super) fn asks(&self) {
         self.0.progress.lock().is_to_ask = false;
     }

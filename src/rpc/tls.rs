@@ -3,7 +3,7 @@
 //! There is no way here to serve or dial without all of these. Sessions are never resumed and no early data is taken, so that
 //! every connection presents its certificate anew and a revoked one does not come back by a ticket.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use x509_parser::oid_registry::OID_X509_EXT_ISSUER_DISTRIBUTION_POINT;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use x509_parser::revocation_list::CertificateRevocationList;
 use zeroize::Zeroizing;
@@ -111,6 +112,14 @@ impl TrustAnchors {
         ends.into_iter().max().ok_or(TlsError::Ca)
     }
 
+    /// Whether the lists can be used with the CAs.
+    ///
+    /// # Errors
+    /// [`TlsError`] of a CA or a list.
+    pub fn check(&self) -> Result<(), TlsError> {
+        self.checked_crls().map(drop)
+    }
+
     fn roots(&self) -> Result<Arc<RootCertStore>, TlsError> {
         let mut roots = RootCertStore::empty();
         for der in certificates(&self.ca).ok_or(TlsError::Ca)? {
@@ -133,21 +142,26 @@ impl TrustAnchors {
         Ok(crls)
     }
 
-    /// The lists, once it is sure that they are of the CAs, and that there is one for each name of one: a list that is of another CA, or
+    /// The lists, once it is sure that they are of the CAs, and that each will be asked: a list that is of another CA, or
     /// that another key signed, would otherwise refuse everyone; and of two with one issuer's name, a verifier asks the first alone.
     fn checked_crls(&self) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
-        let crls = self.parse_crls()?;
+        let mut crls = self.parse_crls()?;
         if crls.is_empty() {
             return Ok(crls);
         }
+        let mut known = BTreeSet::new();
+        crls.retain(|der| known.insert(der.to_vec()));
         let cas = certificates(&self.ca).ok_or(TlsError::Ca)?;
         let mut without_list: BTreeSet<usize> = (0..cas.len()).collect();
-        let mut issuers = BTreeSet::new();
+        let mut parts = BTreeMap::<_, BTreeSet<_>>::new();
         for der in &crls {
             let crl = parse_crl(der)?;
             let signers = signers(&crl, &cas)?;
             without_list.retain(|ca| !signers.contains(ca));
-            if !issuers.insert(crl.issuer().as_raw().to_vec()) {
+            // A list may be for a part of a CA's certificates alone (RFC 5280, 5.2.5); one that is for all leaves nothing to another.
+            let part = crl.extensions().iter().find(|extension| extension.oid == OID_X509_EXT_ISSUER_DISTRIBUTION_POINT);
+            let known = parts.entry(crl.issuer().as_raw().to_vec()).or_default();
+            if !known.insert(part.map(|extension| extension.value.to_vec())) || (known.len() > 1 && known.contains(&None)) {
                 return Err(TlsError::CrlTwice);
             }
         }
@@ -297,7 +311,7 @@ pub enum TlsError {
     /// The revocation lists are not those of the CAs.
     #[error("give one revocation list of every CA in use, and none of another CA")]
     CrlIssuer,
-    /// Two revocation lists bear the name of one CA.
+    /// Two revocation lists bear the name of one CA and are for the same certificates.
     #[error(
         "two revocation lists bear the name of one CA, and only one of them would count: name the newest alone, which revokes all that \
          the others do; a CA that takes the place of another needs a name of its own"

@@ -6,16 +6,16 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Connected;
 
 use super::open::Registration;
 use crate::domain::Timestamp;
 use crate::rpc::identity::{CertificateSerial, Identity};
+use crate::rpc::line::Line;
 
 /// Bytes of the preface that a client begins HTTP/2 with (RFC 9113, 3.4).
 const PREFACE_BYTES: usize = 24;
@@ -45,9 +45,8 @@ impl PeerInfo {
 /// A connection of an admitted caller. It counts against the listener's bounds until it is dropped.
 #[derive(Debug)]
 pub struct TlsConnection {
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<Line>,
     peer: PeerInfo,
-    closing: Pin<Box<WaitForCancellationFutureOwned>>,
     /// How much of HTTP/2's preface has not come, and until when it may: only from there on HTTP/2 itself keeps watch.
     preface: Option<(usize, Pin<Box<Sleep>>)>,
     _registration: Registration,
@@ -56,15 +55,15 @@ pub struct TlsConnection {
 
 impl TlsConnection {
     pub(super) fn new(
-        stream: TlsStream<TcpStream>,
+        mut stream: TlsStream<Line>,
         peer: PeerInfo,
         registration: Registration,
         permit: OwnedSemaphorePermit,
         silence: Duration,
     ) -> Self {
-        let closing = Box::pin(peer.close.clone().cancelled_owned());
+        stream.get_mut().0.close_on(&peer.close);
         let preface = Some((PREFACE_BYTES, Box::pin(tokio::time::sleep(silence))));
-        Self { stream, peer, closing, preface, _registration: registration, _permit: permit }
+        Self { stream, peer, preface, _registration: registration, _permit: permit }
     }
 }
 
@@ -77,12 +76,8 @@ impl Connected for TlsConnection {
 }
 
 impl AsyncRead for TlsConnection {
-    /// Fails once the connection is to close, or where the caller was let in and then does not begin. HTTP/2 always reads, so
-    /// this ends a connection that is busy writing as well.
+    /// Fails where the caller was let in and then does not begin.
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.closing.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-        }
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if let Some((missing, until)) = &mut self.preface {

@@ -37,6 +37,7 @@ pub use open::OpenConnections;
 pub use refusal::{Refusal, RefusalCode};
 
 use super::identity::{Certificate, Identity, IdentityError};
+use super::line::Line;
 use crate::domain::limits::{
     HANDSHAKE_TIMEOUT, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_CLIENT, MAX_CONNECTIONS_PER_NODE, MAX_HANDSHAKES,
 };
@@ -285,7 +286,7 @@ impl Acceptor {
         let until = Instant::now() + self.bounds.handshake_timeout;
         tcp.set_nodelay(true).map_err(of_handshake)?;
         let config = self.config.load_full();
-        let handshake = TlsAcceptor::from(Arc::clone(&config)).accept(tcp);
+        let handshake = TlsAcceptor::from(Arc::clone(&config)).accept(Line::new(tcp));
         let handshake = timeout_at(until, handshake).await.map_err(|_| refused(RefusalCode::Timeout))?;
         let mut stream = handshake.map_err(of_handshake)?;
         // Only now: whoever has no certificate takes no connection from those who have one.
@@ -309,7 +310,7 @@ impl Acceptor {
     /// Decides about a caller whose certificate TLS has verified under `config`.
     fn judge(
         &self,
-        stream: &TlsStream<TcpStream>,
+        stream: &TlsStream<Line>,
         remote: SocketAddr,
         config: &Arc<ServerConfig>,
     ) -> Result<(PeerInfo, Registration), Refusal> {
@@ -336,7 +337,7 @@ impl Acceptor {
     }
 }
 
-fn certificate_of(stream: &TlsStream<TcpStream>) -> Result<Certificate, IdentityError> {
+fn certificate_of(stream: &TlsStream<Line>) -> Result<Certificate, IdentityError> {
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
     Certificate::read(chain.first().ok_or(IdentityError::Malformed)?)
 }

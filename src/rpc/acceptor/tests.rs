@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa,
-    KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, CrlDistributionPoint,
+    CrlIssuingDistributionPoint, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams,
+    SanType, SerialNumber, date_time_ymd,
 };
 use rustls::{ClientConfig, ServerConfig};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -74,6 +75,11 @@ impl Ca {
     }
 
     fn revoking(&self, serials: &[u64]) -> TrustAnchors {
+        TrustAnchors { ca: self.0.pem(), crls: vec![self.list(serials, None)] }
+    }
+
+    /// A list, PEM; `part` says where those of the certificates are found that it is for, where it is not for all.
+    fn list(&self, serials: &[u64], part: Option<&str>) -> String {
         let revoked = |serial: &u64| RevokedCertParams {
             serial_number: SerialNumber::from(*serial),
             revocation_time: date_time_ymd(2024, 1, 1),
@@ -84,11 +90,14 @@ impl Ca {
             this_update: date_time_ymd(2024, 1, 1),
             next_update: date_time_ymd(2024, 2, 1),
             crl_number: SerialNumber::from(1),
-            issuing_distribution_point: None,
+            issuing_distribution_point: part.map(|uri| CrlIssuingDistributionPoint {
+                distribution_point: CrlDistributionPoint { uris: vec![uri.into()] },
+                scope: None,
+            }),
             revoked_certs: serials.iter().map(revoked).collect(),
             key_identifier_method: KeyIdMethod::Sha256,
         };
-        TrustAnchors { ca: self.0.pem(), crls: vec![params.signed_by(&self.0).expect("CRL").pem().expect("PEM")] }
+        params.signed_by(&self.0).expect("CRL").pem().expect("PEM")
     }
 }
 
@@ -511,6 +520,29 @@ async fn a_caller_that_is_let_in_and_does_not_begin_is_dropped() {
     assert_eq!(a.open.len(), 1);
 }
 
+#[tokio::test]
+async fn a_caller_that_fills_the_line_and_takes_nothing_is_closed_like_any_other() {
+    let world = World::new();
+    let a = Node::start(world.peer_listener(), Bounds::default(), |_| Ok(())).await;
+    let mut caller = silent(&a, world.dialler(&world.node_b())).await;
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    caller.write_all(&[&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &settings].concat()).await.expect("taken");
+    // Probes, whose answers fill the line: then the node reads no more, either (RFC 9113, 6.7).
+    let probes = [0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8].repeat(1_000);
+    let mut sent = 0;
+    while tokio::time::timeout(Duration::from_secs(1), caller.write_all(&probes)).await.is_ok_and(|written| written.is_ok()) {
+        sent += probes.len();
+    }
+    assert!(sent > 0);
+    assert_eq!(a.open.close_where(|_| true), 1);
+    let closed = async {
+        while !a.open.is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), closed).await.expect("it is closed");
+}
+
 /// A connection that is through TLS and speaks no HTTP/2.
 async fn silent(node: &Node, config: Arc<ClientConfig>) -> tokio_rustls::client::TlsStream<TcpStream> {
     let tcp = TcpStream::connect(node.address).await.expect("connected");
@@ -583,11 +615,17 @@ fn a_revocation_list_that_the_ca_did_not_sign_is_refused_whatever_name_it_bears(
 #[test]
 fn a_second_list_of_a_ca_is_refused_because_what_it_revokes_would_not_count() {
     let world = World::new();
-    let crls = [world.alliance.revoking(&[]).crls, world.alliance.revoking(&[2]).crls].concat();
-    let anchors = TrustAnchors { ca: world.alliance.anchors().ca, crls };
-    assert_eq!(anchors.revocations().expect("readable").serials.len(), 1);
-    let error = server_config(&world.node_b(), &anchors).expect_err("refused");
-    assert!(matches!(error, TlsError::CrlTwice));
+    let lists = |crls: &[(&[u64], Option<&str>)]| {
+        let crls = crls.iter().map(|(serials, part)| world.alliance.list(serials, *part)).collect();
+        let anchors = TrustAnchors { ca: world.alliance.anchors().ca, crls };
+        server_config(&world.node_b(), &anchors).map(drop).map_err(|error| error.code())
+    };
+    let (first, second) = (Some("http://crl.test/1"), Some("http://crl.test/2"));
+    assert_eq!(lists(&[(&[], None), (&[2], None)]), Err("TLS_CRL_TWICE"));
+    assert_eq!(lists(&[(&[], first), (&[2], first)]), Err("TLS_CRL_TWICE"));
+    assert_eq!(lists(&[(&[], None), (&[2], first)]), Err("TLS_CRL_TWICE"), "the first is for all");
+    assert_eq!(lists(&[(&[2], first), (&[], None)]), Err("TLS_CRL_TWICE"));
+    assert_eq!(lists(&[(&[], first), (&[2], second)]), Ok(()), "each is for its part");
 }
 
 #[test]
