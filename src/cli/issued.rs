@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde::Serialize;
@@ -34,6 +35,12 @@ impl IssuedCertificates {
         create_private_folder(&self.0)?;
         let path = self.0.join(format!("{}.pem", certificate_of(chain)?.serial));
         if path.exists() { Ok(()) } else { Ok(write_new(&path, chain, Access::Public)?) }
+    }
+
+    /// Where a copy of the newest list of `ca`, PEM, is kept.
+    fn list(&self, ca: &str) -> Result<PathBuf, Failure> {
+        let der = CertificateDer::from_pem_slice(ca.as_bytes()).map_err(|_| AllianceError::RevocationList)?;
+        Ok(self.0.join(format!("{}.crl", hex::encode(&digest(&SHA256, &der).as_ref()[..8]))))
     }
 
     /// The serial numbers of all whose holder is `wanted`. None where nothing was issued yet.
@@ -78,23 +85,25 @@ pub(super) struct RevocationList {
 
 impl RevocationList {
     /// Signs the list at `path` anew, with `serials` beside what it revoked before; `sign` takes the lists before, PEM, and the numbers.
-    /// `issued` keeps a copy, which counts as well: a list that is lost, or put back from an older copy, gives nobody back what was taken.
+    /// `issued` keeps a copy for the CA, PEM, which counts as well: a list that is lost, or put back from an older copy, gives nobody back
+    /// what was taken.
     ///
     /// # Errors
     /// Where a list before cannot be read or is not of this CA, or the new one cannot be written.
     pub(super) fn extend(
         path: PathBuf,
-        issued: &IssuedCertificates,
+        (issued, ca): (&IssuedCertificates, &str),
         serials: &[CertificateSerial],
         sign: impl FnOnce(&[&str], &[CertificateSerial]) -> Result<String, AllianceError>,
     ) -> Result<Self, Failure> {
-        let copy = issued.0.join("last.crl");
+        let copy = issued.list(ca)?;
         let read = |path| match read_public(path, MAX_PEM_BYTES) {
             Err(FolderError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
             read => read.map(Some),
         };
         let before = [read(&path)?, read(&copy)?];
-        let list = sign(&before.iter().flatten().map(String::as_str).collect::<Vec<_>>(), serials)?;
+        let list = sign(&before.iter().flatten().map(String::as_str).collect::<Vec<_>>(), serials)
+            .map_err(|error| Failure::from(error).advise(format!("look at {} and {}", path.display(), copy.display())))?;
         create_private_folder(&issued.0)?;
         replace(&copy, &list, Access::Public)?;
         replace(&path, &list, Access::Public)?;

@@ -168,8 +168,8 @@ impl fmt::Display for CrlSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.revoked, &self.next_update) {
             (None, _) => f.write_str("no revocation list"),
-            (Some(revoked), None) => write!(f, "{revoked} certificates revoked"),
-            (Some(revoked), Some(next)) => write!(f, "{revoked} certificates revoked, next list due {next}"),
+            (Some(revoked), None) => write!(f, "certificates revoked: {revoked}"),
+            (Some(revoked), Some(next)) => write!(f, "certificates revoked: {revoked}, next list due {next}"),
         }
     }
 }

@@ -427,7 +427,7 @@ fn a_revocation_list_shows_in_the_summary() {
     let folder = Folder::whole();
     let loaded = folder.load(&[("COUNTERMARK__PEERS__CRL", "alliance-crl.pem")]).expect("valid");
     let summary = loaded.summary(&loaded.materials(NOW).expect("valid")).expect("valid").to_string();
-    assert!(summary.contains("0 certificates revoked, next list due 2026-02-01T00:00:00Z"), "{summary}");
+    assert!(summary.contains("certificates revoked: 0, next list due 2026-02-01T00:00:00Z"), "{summary}");
     assert!(summary.contains("overridden by    COUNTERMARK__PEERS__CRL"), "{summary}");
 }
 

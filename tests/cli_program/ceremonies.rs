@@ -391,6 +391,10 @@ fn a_clients_certificates_are_revoked_in_a_list_that_the_node_then_names() {
     let unnamed = revoke(&["onboarding"]).expect(0);
     assert_eq!(unnamed.json()["named"], false);
     assert!(unnamed.err.contains("client-crl.pem to them, or where one is of this CA"), "{}", unnamed.err);
+    // With both the node would go on with what it has.
+    fs::write(&node_toml, named.replace("\"client-crl.pem\"", "\"other.pem\", \"client-crl.pem\"")).expect("written");
+    let both = revoke(&["onboarding"]).expect(1);
+    assert!(both.err.contains("error[TLS_CRL_TWICE]") && both.err.contains("node.toml"), "{}", both.err);
     // Where nothing can be added, the file is left as it is, and nobody is told that the list is in force.
     let none = named.replace("crl = [\"client-crl.pem\"]\n", "");
     for text in [named.replace("crl = [\"client-crl.pem\"]", "crl = []"), none.replace("[clients]", "[\"clients\"]")] {

@@ -14,7 +14,12 @@ struct Demo {
 
 impl Demo {
     fn start() -> Self {
-        let child = Command::new(PROGRAM).args(["demo", "--keep"]).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let child = Command::new(PROGRAM)
+            .args(["demo", "--keep"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
         let mut child = child.expect("starts");
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines().map(|line| line.expect("text"));
         let wanted = |line: &String| ["cd ", "alias ", "export "].iter().any(|word| line.trim_start().starts_with(word));

@@ -151,7 +151,9 @@ impl Secretariat {
             Some(member) => issued.serials(|identity| identity.member() == member)?,
             None => Vec::new(),
         };
-        RevocationList::extend(self.folder.crl(), &issued, &serials, |before, serials| self.ca.revoke(before, serials, now))
+        RevocationList::extend(self.folder.crl(), (&issued, self.ca.certificate()), &serials, |before, serials| {
+            self.ca.revoke(before, serials, now)
+        })
     }
 }
 

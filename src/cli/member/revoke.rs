@@ -16,6 +16,7 @@ use crate::cli::output::{Printer, Show};
 use crate::config::NodeConfig;
 use crate::domain::ClientName;
 use crate::rpc::identity::{CertificateSerial, Identity};
+use crate::rpc::tls::TrustAnchors;
 
 pub(super) fn run(arguments: &RevokeArguments, environment: &Environment, printer: &mut Printer) -> Result<(), Failure> {
     let home = MemberFolder::at(&arguments.folder);
@@ -27,11 +28,12 @@ pub(super) fn run(arguments: &RevokeArguments, environment: &Environment, printe
         None => Vec::new(),
     };
     let now = environment.now();
-    let signed =
-        RevocationList::extend(home.client_crl(), &issued, &serials, |before, serials| ca.revoke(before, serials, now))?;
+    let of_ca = (&issued, ca.certificate());
+    let signed = RevocationList::extend(home.client_crl(), of_ca, &serials, |before, serials| ca.revoke(before, serials, now))?;
     let (node_toml, list) = (home.node_toml(), signed.list.clone());
     let named = name_list(&node_toml, &list, environment)?;
     printer.show(&Revoked { client: arguments.name.clone(), signed, named })?;
+    check_lists(&node_toml, environment)?;
     if named {
         printer.note(
             "It is in force once the node reloads: send it SIGHUP, as `kill -HUP` or `systemctl reload` does. `countermark status` shows \
@@ -64,6 +66,15 @@ fn certificates_of(
         return Err(failure.advise("give a name as node.toml has it below [[clients.access]]"));
     }
     Ok(serials)
+}
+
+/// Whether the node can take the lists that `node.toml` names now: with two of one CA, say, it would go on with what it has.
+fn check_lists(node_toml: &Path, environment: &Environment) -> Result<(), Failure> {
+    let clients = NodeConfig::load(node_toml, &environment.variables)?.config.clients;
+    let crls = clients.crl.iter().map(|path| read_public(path, MAX_PEM_BYTES)).collect::<Result<Vec<_>, _>>()?;
+    let anchors = TrustAnchors { ca: read_public(&clients.ca, MAX_PEM_BYTES)?, crls };
+    let advice = format!("change crl in [clients] of {}, or the node will not take the list", node_toml.display());
+    anchors.check().map_err(|error| Failure::from(error).advise(advice))
 }
 
 /// Has `node.toml` name the list where it names none for clients. Whether it names this one then.
