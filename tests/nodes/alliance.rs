@@ -1,18 +1,12 @@
 //! Members share signals over real nodes: what one states, the others find, and nobody finds more than it may.
 
-use countermark::domain::{MemberKind, MemberState, Role};
+use countermark::domain::{MemberState, Role};
 use countermark::rpc::proto::{self, FeedState, IdentifierKind as Kind, SignalStatus, Verdict};
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use crate::cluster::{Alliance, eventually, identifier, member, statement, submission};
-
-const THREE: [(&str, MemberKind); 3] =
-    [("bazaar", MemberKind::Platform), ("aurelle", MemberKind::Brand), ("kestrel", MemberKind::Brand)];
-
-fn code(status: &tonic::Status) -> (Code, String) {
-    (status.code(), status.get_details_error_info().map(|info| info.reason).unwrap_or_default())
-}
+use crate::{THREE, code};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_member_states_the_others_find_by_any_strong_identifier() {

@@ -1,6 +1,6 @@
 //! Everything that a client does with a node stands in its audit log, under the name of its certificate, and no identifier does.
 
-use countermark::domain::{AuditKind, AuditRecord, MemberKind, Role};
+use countermark::domain::{AuditKind, AuditRecord, Role};
 use countermark::feed::{decode_audit, sha256};
 use countermark::rpc::proto::audit_service_client::AuditServiceClient;
 use countermark::rpc::proto::{self, IdentifierKind as Kind, ListAuditRequest};
@@ -8,8 +8,7 @@ use tonic::Code;
 use tonic::transport::Channel;
 
 use crate::cluster::{Alliance, eventually, identifier, statement, submission};
-
-const TWO: [(&str, MemberKind); 2] = [("bazaar", MemberKind::Platform), ("aurelle", MemberKind::Brand)];
+use crate::{TWO, cluster};
 
 async fn log(client: &mut AuditServiceClient<Channel>) -> Vec<AuditRecord> {
     let request = ListAuditRequest { from: 0, page_size: 1_000 };
@@ -26,7 +25,7 @@ async fn everything_that_a_client_does_is_noted_under_its_name() {
     let mut desk = alliance.client("bazaar").await;
     let mut aurelle = alliance.client("aurelle").await;
     let channel = alliance.channel("bazaar", "onboarding").await;
-    let mut onboarding = crate::cluster::Client::on(channel.clone());
+    let mut onboarding = cluster::Client::on(channel.clone());
     let mut audit = AuditServiceClient::new(alliance.channel("bazaar", "operator").await);
     let seller = || vec![identifier(Kind::Domain, "outlet-17.test"), identifier(Kind::Phone, "+8613800138000")];
 

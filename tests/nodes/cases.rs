@@ -1,21 +1,14 @@
 //! A signal's life over real nodes: it is corrected, rebutted, disagreed with and decided at one member, and all answer alike.
 
-use countermark::domain::{MemberKind, Role};
+use countermark::domain::Role;
 use countermark::rpc::proto::{
     self, AnswerStep, DisputeGround, DisputeOutcome, IdentifierKind as Kind, MarkerKind, MarkerReason, Reason, SignalStatus,
     Stance, Verdict,
 };
 use tonic::Code;
-use tonic_types::StatusExt as _;
 
 use crate::cluster::{Alliance, Client, eventually, identifier, member, statement, submission};
-
-const THREE: [(&str, MemberKind); 3] =
-    [("bazaar", MemberKind::Platform), ("aurelle", MemberKind::Brand), ("kestrel", MemberKind::Brand)];
-
-fn code(status: &tonic::Status) -> (Code, String) {
-    (status.code(), status.get_details_error_info().map(|info| info.reason).unwrap_or_default())
-}
+use crate::{THREE, code};
 
 fn seller() -> Vec<proto::Identifier> {
     vec![identifier(Kind::Domain, "outlet-17.test"), identifier(Kind::BusinessLicence, "91110000600037341L")]

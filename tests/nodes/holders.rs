@@ -12,6 +12,7 @@ use countermark::rpc::proto::{self, IdentifierKind as Kind, Verdict};
 use countermark::service::{EvaluationAnswer, EvaluationRequest, EvidenceError, EvidenceShelf as _, HolderEvidence};
 use tonic::Code;
 
+use crate::cluster;
 use crate::cluster::program::program;
 use crate::cluster::{Alliance, identifier, submission, until_found};
 
@@ -48,9 +49,9 @@ async fn members_share_signals_under_a_key_that_none_of_them_has() {
     }
 
     // One holder of three may be away; of two it is said that they are too few, and which.
-    nodes.remove(&crate::cluster::member("drinks")).expect("started").stop().await;
+    nodes.remove(&cluster::member("drinks")).expect("started").stop().await;
     bazaar.check(seller()).await.expect("two are left");
-    nodes.remove(&crate::cluster::member("chips")).expect("started").stop().await;
+    nodes.remove(&cluster::member("chips")).expect("started").stop().await;
     let refused = bazaar.check(seller()).await.expect_err("one is too few");
     assert_eq!(refused.code(), Code::Unavailable);
     assert!(refused.message().contains("chips: ") && refused.message().contains("drinks: "), "{refused:?}");
@@ -66,8 +67,8 @@ async fn members_share_signals_under_a_key_that_none_of_them_has() {
 
 /// A machine that adds up wrong, and signs it: what the node that it answered keeps.
 fn wrong_answer(alliance: &mut Alliance) -> HolderEvidence {
-    let [asker, holder] = ["bazaar", "chips"].map(crate::cluster::member);
-    let members = ["aurelle", "chips", "drinks"].map(crate::cluster::member);
+    let [asker, holder] = ["bazaar", "chips"].map(cluster::member);
+    let members = ["aurelle", "chips", "drinks"].map(cluster::member);
     let (sharing, held) = deal(2, &members, &SystemEntropy).expect("dealt");
     let (key, scheme, state): (KeyId, _, _) = ("s1".parse().expect("valid"), Scheme::ToprfRistretto255, KeyState::Active);
     let listed = RosterKey { id: key.clone(), scheme, state, check: String::new(), sharing: Some(sharing) };
@@ -164,7 +165,7 @@ async fn a_right_answer_blames_nobody() {
     evidence.answer.receipt = receipt.sign(&alliance.roster.alliance, &signing);
     assert_eq!(evidence.verify(&alliance.roster), Err(EvidenceError::AnswerRight));
     // Other shares of the same generation, however they came to be signed, are none that it answered with.
-    let members = ["aurelle", "chips", "drinks"].map(crate::cluster::member);
+    let members = ["aurelle", "chips", "drinks"].map(cluster::member);
     let honest = alliance.roster.clone();
     alliance.amend(|roster| roster.keys[0].sharing = Some(deal(2, &members, &SystemEntropy).expect("dealt").0));
     let shown = evidence.verify(&alliance.roster).map(drop);

@@ -10,6 +10,7 @@ use countermark::rpc::proto::{FollowFeedsResponse, IdentifierKind, follow_feeds_
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::cluster;
 use crate::cluster::front::{Front, Manner};
 use crate::cluster::{Alliance, PATIENCE, eventually, identifier, submission};
 
@@ -41,14 +42,10 @@ fn value(metrics: &str, metric: &str) -> Option<f64> {
     line.rsplit_once(' ')?.1.parse().ok()
 }
 
-async fn monitored(
-    alliance: &Alliance,
-    id: &str,
-    sockets: &mut crate::cluster::Sockets,
-) -> (countermark::daemon::Node, SocketAddr) {
+async fn monitored(alliance: &Alliance, id: &str, sockets: &mut cluster::Sockets) -> (countermark::daemon::Node, SocketAddr) {
     let socket = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
     let address = socket.local_addr().expect("bound");
-    let mut listeners = sockets.remove(&crate::cluster::member(id)).expect("sockets");
+    let mut listeners = sockets.remove(&cluster::member(id)).expect("sockets");
     listeners.monitoring = Some(socket);
     (alliance.start(id, Some(listeners)).await.expect("starts"), address)
 }

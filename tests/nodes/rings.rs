@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countermark::domain::{IdentifierKind, MemberKind, Platform};
+use countermark::domain::{IdentifierKind, Platform};
 use countermark::population::{Population, Store};
 use countermark::rpc::proto;
 
+use crate::TWO;
 use crate::cluster::{Alliance, submission};
 
-const TWO: [(&str, MemberKind); 2] = [("bazaar", MemberKind::Platform), ("aurelle", MemberKind::Brand)];
 /// The population has fewer customers for each agent than an alliance would see.
 const HUB_SELLERS: u16 = 8;
 

@@ -25,6 +25,7 @@ use countermark::store::{Options, Store};
 use parking_lot::Mutex;
 use prost::Message;
 
+use crate::cluster;
 use crate::cluster::evidence::unpacked;
 use crate::cluster::front::{Cast, Front, Manner};
 use crate::cluster::ports::port_pair;
@@ -74,7 +75,7 @@ fn until(what: &str, arguments: &[&str], good: impl Fn(&Output) -> bool) -> Outp
         if good(&output) {
             return output;
         }
-        assert!(began.elapsed() < crate::cluster::PATIENCE, "{what}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(began.elapsed() < cluster::PATIENCE, "{what}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
 

@@ -16,6 +16,7 @@ use countermark::store::{Options, Store};
 use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
 use curve25519_dalek::scalar::Scalar;
 
+use crate::cluster;
 use crate::cluster::{Alliance, identifier, submission, until_found};
 
 /// As many phones as the thief tries, of the ten billion that there are: every one of the signals is among them.
@@ -39,7 +40,7 @@ fn input(number: u32) -> Vec<u8> {
 }
 
 /// Submits to one member's node, waits for another to have all, stops both, and gives every pseudonym on the disk of the latter.
-async fn stolen(alliance: &Alliance, sockets: crate::cluster::Sockets) -> HashSet<[u8; 32]> {
+async fn stolen(alliance: &Alliance, sockets: cluster::Sockets) -> HashSet<[u8; 32]> {
     let nodes = alliance.start_all(sockets).await;
     let mut aurelle = alliance.client("aurelle").await;
     for number in flagged() {
@@ -55,7 +56,7 @@ async fn stolen(alliance: &Alliance, sockets: crate::cluster::Sockets) -> HashSe
         folder: alliance.data_dir("bazaar"),
         cache_bytes: 16 << 20,
         alliance: alliance.name.clone(),
-        member: crate::cluster::member("bazaar"),
+        member: cluster::member("bazaar"),
         key: Arc::new(alliance.setup("bazaar").feed_key),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),

@@ -7,6 +7,7 @@ use countermark::rpc::proto::{ExchangeVersionsRequest, ExchangeVersionsResponse,
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
+use crate::cluster;
 use crate::cluster::front::{Front, Manner};
 use crate::cluster::{Alliance, eventually};
 
@@ -32,7 +33,7 @@ async fn made_of(said: Option<NodeVersion>, expected: (bool, &str, &str)) {
     let (mut alliance, mut sockets) = Alliance::new(&[("acme", MemberKind::Brand), ("bazaar", MemberKind::Platform)]).await;
     let front = Front::of(&alliance, "bazaar", Arc::new(Says(said))).await;
     alliance.route("acme", "bazaar", front.address);
-    let listeners = |sockets: &mut crate::cluster::Sockets, id| sockets.remove(&crate::cluster::member(id)).expect("sockets");
+    let listeners = |sockets: &mut cluster::Sockets, id| sockets.remove(&cluster::member(id)).expect("sockets");
     let _bazaar = alliance.start("bazaar", Some(listeners(&mut sockets, "bazaar"))).await.expect("starts");
     let _acme = alliance.start("acme", Some(listeners(&mut sockets, "acme"))).await.expect("starts");
     let client = alliance.client("acme").await;
@@ -70,7 +71,7 @@ async fn what_is_no_version_is_not_taken_for_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_that_shares_no_protocol_is_told_which_side_to_upgrade() {
     let (alliance, mut sockets) = Alliance::new(&[("acme", MemberKind::Brand), ("bazaar", MemberKind::Platform)]).await;
-    let _acme = alliance.start("acme", sockets.remove(&crate::cluster::member("acme"))).await.expect("starts");
+    let _acme = alliance.start("acme", sockets.remove(&cluster::member("acme"))).await.expect("starts");
     let mut peer = alliance.peer("bazaar", "acme").await;
     let refused = peer.exchange_versions(ExchangeVersionsRequest { version: Some(speaking(7, 8)) }).await.expect_err("refused");
     assert_eq!(refused.code(), Code::FailedPrecondition);

@@ -1,13 +1,12 @@
 //! What passes between nodes that have nothing to tell each other.
 
-use countermark::domain::MemberKind;
 use countermark::replication::Pace;
 use countermark::rpc::proto::IdentifierKind as Kind;
 
+use crate::TWO;
 use crate::cluster::proxy::Proxy;
 use crate::cluster::{Alliance, Client, eventually, identifier, member, submission};
 
-const TWO: [(&str, MemberKind); 2] = [("bazaar", MemberKind::Platform), ("aurelle", MemberKind::Brand)];
 const MOST: u64 = 1_024;
 const SIGNALS: usize = 2_000;
 const CHECKS: usize = 1_000;

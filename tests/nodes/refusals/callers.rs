@@ -14,9 +14,10 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use tonic::Code;
 
-use super::{THREE, code, seller, signal};
+use super::{seller, signal};
 use crate::cluster::logged::{LoggedNode, heartbeats};
 use crate::cluster::{Alliance, Client, member};
+use crate::{THREE, code};
 
 /// One node of three members, so that nobody else calls it.
 async fn world() -> (Alliance, LoggedNode) {

@@ -3,7 +3,8 @@
 use countermark::domain::{MemberState, Roster};
 use countermark::rpc::proto::{FeedName, FeedState, Follow, FollowFeedsRequest, SubmitSignalRequest, follow_feeds_request};
 
-use super::{THREE, holds, seller, signal};
+use super::{holds, seller, signal};
+use crate::THREE;
 use crate::cluster::logged::heartbeats;
 use crate::cluster::{Alliance, eventually, member};
 

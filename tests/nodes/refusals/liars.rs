@@ -12,10 +12,11 @@ use countermark::rpc::proto::{
 };
 use parking_lot::Mutex;
 
-use super::{THREE, holds, seller, signal};
+use super::{holds, seller, signal};
 use crate::cluster::front::{Front, Manner};
 use crate::cluster::logged::{LoggedNode, heartbeats};
 use crate::cluster::{Alliance, Client, eventually, member};
+use crate::{THREE, cluster};
 
 /// aurelle tells the truth to kestrel, and lies to bazaar.
 struct World {
@@ -364,7 +365,7 @@ async fn status_as_printed(alliance: &Alliance) -> serde_json::Value {
         alliance.name.node_dns_name(&member("bazaar")),
     );
     let config = write("client.toml", &settings).display().to_string();
-    let run = move || crate::cluster::program::program(&["status", "--output", "json", "--config", &config]);
+    let run = move || cluster::program::program(&["status", "--output", "json", "--config", &config]);
     let output = tokio::task::spawn_blocking(run).await.expect("run");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("JSON")

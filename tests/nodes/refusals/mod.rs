@@ -6,32 +6,21 @@ mod expulsion;
 mod liars;
 mod requests;
 
-use countermark::domain::MemberKind;
 use countermark::rpc::proto::{self, IdentifierKind as Kind};
-use tonic::Code;
-use tonic_types::StatusExt as _;
 
-use crate::cluster::Client;
-
-const THREE: [(&str, MemberKind); 3] =
-    [("bazaar", MemberKind::Platform), ("aurelle", MemberKind::Brand), ("kestrel", MemberKind::Brand)];
-
-/// The code of gRPC, and ours.
-fn code(status: &tonic::Status) -> (Code, String) {
-    (status.code(), status.get_details_error_info().map(|info| info.reason).unwrap_or_default())
-}
+use crate::cluster::{self, Client};
 
 fn seller(name: &str) -> Vec<proto::Identifier> {
-    vec![crate::cluster::identifier(Kind::Domain, &format!("{name}.test"))]
+    vec![cluster::identifier(Kind::Domain, &format!("{name}.test"))]
 }
 
 fn signal(name: &str) -> proto::Submission {
-    crate::cluster::submission("all", seller(name))
+    cluster::submission("all", seller(name))
 }
 
 /// Waits until `client`'s node holds so many entries of `member`'s feed for all.
 async fn holds(client: &Client, member: &str, size: u64) {
-    crate::cluster::eventually(&format!("{size} entries of {member} arrive"), || {
+    cluster::eventually(&format!("{size} entries of {member} arrive"), || {
         let mut client = client.clone();
         async move { client.size(member, "all").await == size }
     })

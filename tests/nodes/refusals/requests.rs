@@ -9,9 +9,10 @@ use countermark::rpc::proto::{
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
-use super::{THREE, code, seller, signal};
+use super::{seller, signal};
 use crate::cluster::logged::{LoggedNode, heartbeats};
 use crate::cluster::{Alliance, identifier, member, submission};
+use crate::{THREE, code};
 
 /// aurelle's node, with a signal in a group that bazaar does not belong to, and bazaar's way in.
 async fn world() -> (Alliance, LoggedNode, PeerServiceClient<Channel>) {
