@@ -134,6 +134,16 @@ impl LoadedConfig {
         keys.map_err(|source| ConfigError::RosterKeys { setting: setting(), serial, source })
     }
 
+    /// Whom the node believes to be a client of the member, by lists that it can use.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the setting that names the file.
+    pub fn client_anchors(&self) -> Result<TrustAnchors, ConfigError> {
+        let anchors = trust_anchors(self, "clients", &self.config.clients.ca, &self.config.clients.crl)?;
+        anchors.check().map_err(|source| self.tls("peers", "clients", source))?;
+        Ok(anchors)
+    }
+
     fn feed_key(&self) -> Result<SigningKey, ConfigError> {
         let text = self.file("keys.feed_key", read_secret(&self.config.keys.feed_key))?;
         let setting = || self.setting("keys.feed_key");

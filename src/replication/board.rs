@@ -132,16 +132,11 @@ impl Peer {
         greeted_by.map_or(reached_by, |greeted_by| greeted_by.max(reached_by))
     }
 
-    fn had_its_turn(&self, now: Instant, pace: &Pace) -> bool {
-        now >= self.turn_ends(pace)
-    }
-
     /// When the planner is to look at it again though nothing happens.
     fn next_change(&self, now: Instant, pace: &Pace) -> Option<Instant> {
         let away = (self.presence(now, pace) == Presence::Lost).then(|| self.lost_at + pace.relay_after);
-        let turn = (!self.had_its_turn(now, pace)).then(|| self.turn_ends(pace));
-        let trusted = self.distrusted.values().chain(self.stalled.values()).copied().filter(|until| *until > now);
-        trusted.chain(away).chain(turn).min()
+        let until = self.distrusted.values().chain(self.stalled.values()).copied().chain([self.turn_ends(pace)]);
+        until.filter(|until| *until > now).chain(away).min()
     }
 
     /// Whether a failure of this kind is to be logged, as it was not for long.
@@ -231,7 +226,7 @@ impl Board {
     ) -> bool {
         let (now, peers, compared) = (Instant::now(), self.peers.lock(), self.compared.lock());
         members.all(|member| {
-            compared.get(member) == Some(&serial) || peers.get(member).is_some_and(|peer| peer.had_its_turn(now, pace))
+            compared.get(member) == Some(&serial) || peers.get(member).is_some_and(|peer| now >= peer.turn_ends(pace))
         })
     }
 

@@ -149,8 +149,8 @@ impl TrustAnchors {
         if crls.is_empty() {
             return Ok(crls);
         }
-        let mut known = BTreeSet::new();
-        crls.retain(|der| known.insert(der.to_vec()));
+        let mut seen = BTreeSet::new();
+        crls.retain(|der| seen.insert(der.to_vec()));
         let cas = certificates(&self.ca).ok_or(TlsError::Ca)?;
         let mut without_list: BTreeSet<usize> = (0..cas.len()).collect();
         let mut parts = BTreeMap::<_, BTreeSet<_>>::new();

@@ -16,7 +16,6 @@ use crate::cli::output::{Printer, Show};
 use crate::config::NodeConfig;
 use crate::domain::ClientName;
 use crate::rpc::identity::{CertificateSerial, Identity};
-use crate::rpc::tls::TrustAnchors;
 
 pub(super) fn run(arguments: &RevokeArguments, environment: &Environment, printer: &mut Printer) -> Result<(), Failure> {
     let home = MemberFolder::at(&arguments.folder);
@@ -70,11 +69,9 @@ fn certificates_of(
 
 /// Whether the node can take the lists that `node.toml` names now: with two of one CA, say, it would go on with what it has.
 fn check_lists(node_toml: &Path, environment: &Environment) -> Result<(), Failure> {
-    let clients = NodeConfig::load(node_toml, &environment.variables)?.config.clients;
-    let crls = clients.crl.iter().map(|path| read_public(path, MAX_PEM_BYTES)).collect::<Result<Vec<_>, _>>()?;
-    let anchors = TrustAnchors { ca: read_public(&clients.ca, MAX_PEM_BYTES)?, crls };
+    let taken = NodeConfig::load(node_toml, &environment.variables)?.client_anchors().map(drop);
     let advice = format!("change crl in [clients] of {}, or the node will not take the list", node_toml.display());
-    anchors.check().map_err(|error| Failure::from(error).advise(advice))
+    taken.map_err(|error| Failure::from(error).advise(advice))
 }
 
 /// Has `node.toml` name the list where it names none for clients. Whether it names this one then.
@@ -86,11 +83,11 @@ fn name_list(node_toml: &Path, list: &Path, environment: &Environment) -> Result
         return Ok(named.iter().any(is_here));
     }
     let old = read_public(node_toml, MAX_CONFIG_BYTES)?;
-    let lines = "[clients]\ncrl = [\"client-crl.pem\"]";
+    let naming = "crl = [\"client-crl.pem\"]";
     let is_head = |line: &str| line.split('#').next().is_some_and(|text| text.replace(' ', "").trim() == "[clients]");
-    let added = |line: &str| if is_head(line) { "crl = [\"client-crl.pem\"]\n" } else { "" };
-    let new: String = old.lines().map(|line| format!("{line}\n{}", added(line))).collect();
-    let edit = Edit { path: node_toml, new: &new, lines };
+    let lines = |line: &str| if is_head(line) { format!("{line}\n{naming}\n") } else { format!("{line}\n") };
+    let new: String = old.lines().map(lines).collect();
+    let edit = Edit { path: node_toml, new: &new, lines: &format!("[clients]\n{naming}") };
     edit.make(environment, |config| config.clients.crl.iter().any(is_here))?;
     Ok(true)
 }
