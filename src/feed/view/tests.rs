@@ -16,6 +16,11 @@ fn retraction(signal: u64) -> Read {
     Ok(entry(Body::Retraction(Retraction { signal: Seq::new(signal), reason: RetractionReason::Settled })))
 }
 
+fn erasure(entries: impl IntoIterator<Item = u64>) -> Read {
+    let entries = entries.into_iter().map(Seq::new).collect();
+    Ok(entry(Body::Erasure(Erasure { entries, tags: Vec::new(), reason: ErasureReason::Request })))
+}
+
 fn signal() -> Read {
     Ok(signal_entry())
 }
@@ -100,12 +105,16 @@ fn a_retraction_of_what_is_no_earlier_live_signal_does_nothing() {
 }
 
 #[test]
-fn a_retraction_of_itself_or_later_is_not_even_looked_up() {
+fn a_retraction_or_an_erasure_of_itself_or_later_is_not_even_looked_up() {
     let mut view = FeedView::new();
     for target in [0, 1] {
         let entry = retraction(target).expect("understood");
         let effect = view.clone().apply(Seq::ZERO, Ok(&entry), |_| Err("read"));
         assert_eq!(effect, Ok(Effect::Nothing));
+        let entry = erasure([target]).expect("understood");
+        let effect = view.clone().apply(Seq::ZERO, Ok(&entry), |_| Err("read"));
+        let since = signal_entry().recorded_at;
+        assert_eq!(effect, Ok(Effect::Erased { withdrawn: vec![], gone: vec![], rekeyed: vec![], since }));
     }
     assert_eq!(fold(&mut view, &[retraction(1), signal()]), [Effect::Nothing, Effect::Added]);
     assert_eq!(view.withdrawn(), 0);
@@ -121,11 +130,7 @@ fn what_is_said_of_others_is_noted_and_never_earlier_than_what_came_before() {
 
 #[test]
 fn an_erasure_takes_away_the_signals_that_it_names() {
-    let erasure = |entries: &[u64]| {
-        let entries = entries.iter().copied().map(Seq::new).collect();
-        Ok(entry(Body::Erasure(Erasure { entries, tags: Vec::new(), reason: ErasureReason::Request })))
-    };
-    let (view, effects) = folded(&[signal(), signal(), retraction(0), signal(), erasure(&[0, 1, 2, 3, 4])]);
+    let (view, effects) = folded(&[signal(), signal(), retraction(0), signal(), erasure([0, 1, 2, 3, 4])]);
     let since = signal_entry().recorded_at;
     let erased = Effect::Erased { withdrawn: vec![Seq::new(1), Seq::new(3)], gone: vec![Seq::ZERO], rekeyed: vec![], since };
     assert_eq!(effects[4], erased);
@@ -342,11 +347,6 @@ fn a_view_goes_on_to_no_earlier_and_no_impossible_one() {
     assert_eq!(view, before);
     assert_eq!(view.resume(later, Since { withdrawn: vec![(seq(1), seq(4))], ..Since::default() }), Ok(()));
     assert_eq!((view.retraction_of(seq(1)), view.size()), (Some(seq(4)), seq(5)));
-}
-
-fn erasure(entries: impl IntoIterator<Item = u64>) -> Read {
-    let entries = entries.into_iter().map(Seq::new).collect();
-    Ok(entry(Body::Erasure(Erasure { entries, tags: Vec::new(), reason: ErasureReason::Request })))
 }
 
 fn any_feed() -> impl Strategy<Value = Vec<Read>> {
