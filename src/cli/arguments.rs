@@ -31,7 +31,7 @@ use crate::domain::{
     AllianceName, Audience, ClientName, GroupName, MemberId, MemberKind, RetractionReason, Role, Scheme, SignalRef,
 };
 
-const EXIT_CODES: &str = "Exit codes: 0 done (for `check`: nothing known), 1 failed, 2 usage, 3 flagged.\n\
+const EXIT_CODES: &str = "Exit codes: 0 done (for `check`: not flagged), 1 failed, 2 usage, 3 flagged.\n\
     Data goes to standard output, notes, progress and errors to standard error.";
 
 /// The node of an anti-counterfeiting alliance, and all that talks to it.
@@ -226,11 +226,13 @@ pub(super) struct NodeArguments {
     pub(super) config: Option<PathBuf>,
 }
 
-const SUBMIT_HELP: &str = "\
+pub(super) const SUBMIT_HELP: &str = "\
 Formats:
-  csv    a header names the columns: kinds of identifiers (domain, phone, ...) and submission_id, audience, region,
+  csv    a header names the columns. Identifiers: marketplace_account, domain, url, phone, email, bank_account, business_licence,
+         tax_id, payment_account, messaging_account, legal_name, postal_address. Beside them: submission_id, audience, region,
          infringement, rights_holder, brand, evidence, actions, platform, seen_region, hs_chapter, nice_class, gtin, amount,
-         currency, count, goods_reference, goods_state, observed_on, acted_on, retention_days. Several values in a cell are separated by `|`.
+         currency, count, goods_reference, goods_state, observed_on, acted_on, retention_days, derived_from. Several values
+         in a cell are separated by `|`.
   jsonl  one object a line, with the same names; identifiers as {\"identifiers\": {\"phone\": [\"...\"]}}.
   lines  one identifier a line, of --kind; hosts files and ad-block lists too.
 Flags such as --audience fill what a row leaves empty. Files may be compressed by gzip. `-` is standard input.
@@ -270,8 +272,8 @@ One seller by flags, each of which may be repeated; or many sellers from a file,
 or an earlier answer by its reference, for 365 days. Flags show in the list of processes and in the shell's history: a file or
 standard input does not.
 
-Exit codes: 0 nothing is known of any seller; 3 at least one is flagged; 1 failed, or a row could not be checked or its answer
-not be understood, and no seller is flagged.
+Exit codes: 0 no seller is flagged; 3 at least one is, be it disputed; 1 failed, or a row could not be checked or its answer not
+be understood, and no seller is flagged.
 
 JSON of one seller: {reference, checked_at, verdict, reasons, score, members_elsewhere, elsewhere: [signal], own: [signal],
 markers: [marker], overrides: [override], matches_omitted, reference_error, watch, watch_error, asked, freshness: {as_of, feeds:

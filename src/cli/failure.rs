@@ -25,7 +25,7 @@ use crate::rpc::tls::TlsError;
 /// How a command ended. Part of the interface: scripts branch on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// 0: done; for `check`, nothing is known.
+    /// 0: done; for `check`, not flagged.
     Done,
     /// 1: failed.
     Failed,

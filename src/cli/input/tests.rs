@@ -156,6 +156,14 @@ fn a_list_may_name_its_lines() {
 }
 
 #[test]
+fn the_help_names_every_column() {
+    let help: Vec<&str> = crate::cli::arguments::SUBMIT_HELP.split([' ', ',', '.', '\n']).collect();
+    let kinds = IdentifierKind::ALL.iter().map(|kind| kind.as_str());
+    let missing: Vec<_> = kinds.chain(Field::ALL.map(Field::as_str)).filter(|name| !help.contains(name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
 fn a_bad_cell_is_refused_with_its_column() {
     for (column, cell, code, field) in [
         ("audience", "All!", "AUDIENCE_INVALID", "audience"),
