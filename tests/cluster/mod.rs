@@ -9,6 +9,7 @@ pub mod logged;
 pub mod ports;
 pub mod program;
 pub mod proxy;
+pub mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;

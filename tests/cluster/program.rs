@@ -62,6 +62,8 @@ impl Drop for Programs {
                 self.members.iter().flat_map(|member| [self.data(member), self.log(member)]),
                 &roster,
             );
+            let each = |of: &dyn Fn(&str) -> PathBuf| self.members.iter().map(|member| of(member)).collect::<Vec<_>>();
+            super::secrets::assert_kept(&each(&|member| self.home(member)), &each(&|member| self.log(member)));
         }
     }
 }

@@ -53,6 +53,29 @@ async fn everything_that_a_client_does_is_noted_under_its_name() {
         reason: proto::DisputeGround::Licensed.into(),
     };
     desk.cases.give_opinion(opinion).await.expect("durable");
+    let dispute = proto::OpenDisputeRequest {
+        signals: vec![signal.clone()],
+        ground: proto::DisputeGround::GenuineGoods.into(),
+        sha256: vec![],
+    };
+    let dispute = desk.cases.open_dispute(dispute).await.expect("durable").into_inner().dispute;
+    let decision = proto::DecideDisputeRequest {
+        dispute: dispute.clone(),
+        outcome: proto::DisputeOutcome::Upheld.into(),
+        signals: vec![],
+    };
+    let decision = desk.cases.decide_dispute(decision).await.expect("durable").into_inner().decision;
+    let marker = proto::MarkIdentifiersRequest {
+        kind: proto::MarkerKind::Victim.into(),
+        audience: "all".into(),
+        identifiers: vec![identifier(Kind::Phone, "+8613800138001")],
+        reason: proto::MarkerReason::StolenLicence.into(),
+        sha256: vec![],
+        valid_days: 0,
+    };
+    let marker = desk.cases.mark_identifiers(marker).await.expect("durable").into_inner().marker;
+    let lift = proto::LiftMarkerRequest { marker: marker.clone() };
+    let lift = desk.cases.lift_marker(lift).await.expect("durable").into_inner().lift;
     let opened = desk.leads.open_lead(proto::OpenLeadRequest { signal: signal.clone(), ..Default::default() }).await;
     let lead = opened.expect("durable").into_inner().lead.expect("a lead").lead;
     let mut parts =
@@ -80,6 +103,14 @@ async fn everything_that_a_client_does_is_noted_under_its_name() {
     assert_eq!(by(AuditKind::Submission), [("all-roles", signal.as_str())]);
     assert_eq!(by(AuditKind::Amendment), [("all-roles", "bazaar/all/1")]);
     assert_eq!(by(AuditKind::Opinion), [("all-roles", "bazaar/all/2")]);
+    for (kind, entry) in [
+        (AuditKind::Dispute, dispute),
+        (AuditKind::Decision, decision),
+        (AuditKind::Marker, marker),
+        (AuditKind::MarkerLift, lift),
+    ] {
+        assert_eq!(by(kind), [("all-roles", entry.as_str())]);
+    }
     assert_eq!(
         (by(AuditKind::Lead), by(AuditKind::Export)),
         (vec![("all-roles", lead.as_str())], vec![("all-roles", lead.as_str())])

@@ -30,6 +30,7 @@ use crate::cluster::evidence::unpacked;
 use crate::cluster::front::{Cast, Front, Manner};
 use crate::cluster::ports::port_pair;
 use crate::cluster::program::{Programs, Running, program};
+use crate::cluster::secrets::{contains, encoded, secrets};
 
 /// Identifiers that are taken, by kind; each has a part that occurs nowhere else.
 const TAKEN: [(&str, &str); 9] = [
@@ -124,34 +125,6 @@ impl Evidence {
         places.extend(self.0.iter().filter(|(_, bytes)| folded(bytes)).map(|(place, _)| place.as_str()));
         places
     }
-}
-
-fn contains(bytes: &[u8], form: &[u8]) -> bool {
-    // Whole windows only where the first byte is right: evidence is large.
-    let first = form[0];
-    let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|byte| *byte == first) {
-        if rest[at..].starts_with(form) {
-            return true;
-        }
-        rest = &rest[at + 1..];
-    }
-    false
-}
-
-/// Bytes as they are, in hexadecimal of both cases, and in base64 of both alphabets wherever within a longer text they begin.
-fn encoded(bytes: &[u8]) -> Vec<Vec<u8>> {
-    let hex = hex::encode(bytes);
-    let mut forms = vec![bytes.to_vec(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
-    for shift in 0..3 {
-        let text = BASE64.encode([&vec![0; shift], bytes].concat());
-        // The characters that depend on nothing but these bytes.
-        let (from, to) = ((shift * 8).div_ceil(6), (shift + bytes.len()) * 8 / 6);
-        let inner = text[from..to].to_owned();
-        forms.push(inner.replace('+', "-").replace('/', "_").into_bytes());
-        forms.push(inner.into_bytes());
-    }
-    forms
 }
 
 /// Keeps whatever nodes say to one another on this way.
@@ -399,16 +372,11 @@ fn stored(
 
 /// The secrets of all members, as the bytes that they are.
 fn keys(programs: &Programs) -> Vec<(String, Vec<u8>)> {
-    let mut keys = Vec::new();
-    for member in MEMBERS {
-        for file in ["keys/k1.key", "local.secret", "feed.key"] {
-            let text = std::fs::read_to_string(programs.home(member).join(file)).expect("a secret");
-            let bytes = BASE64.decode(text.trim()).expect("base64");
-            assert_eq!(bytes.len(), 32, "{file}");
-            keys.push((format!("{file} of {member}"), bytes));
-        }
+    let keys = MEMBERS.map(|member| secrets(&programs.home(member)));
+    for name in ["keys/k1.key", "local.secret", "feed.key", "node.key", "client-ca.key", "clients/operator/client.key"] {
+        assert!(keys.iter().all(|keys| keys.iter().any(|(file, _)| file.ends_with(name))), "{name} is among {keys:?}");
     }
-    keys
+    keys.into_iter().flatten().collect()
 }
 
 /// What is no secret is found wherever it went, so that a secret would be, too.
