@@ -134,14 +134,13 @@ impl LoadedConfig {
         keys.map_err(|source| ConfigError::RosterKeys { setting: setting(), serial, source })
     }
 
-    /// Whom the node believes to be a client of the member, by lists that it can use.
+    /// Checks that the node can tell clients of the member by the authorities and lists that it is given.
     ///
     /// # Errors
     /// [`ConfigError`] with the setting that names the file.
-    pub fn client_anchors(&self) -> Result<TrustAnchors, ConfigError> {
+    pub fn check_clients(&self) -> Result<(), ConfigError> {
         let anchors = trust_anchors(self, "clients", &self.config.clients.ca, &self.config.clients.crl)?;
-        anchors.check().map_err(|source| self.tls("peers", "clients", source))?;
-        Ok(anchors)
+        anchors.check().map_err(|source| self.tls("peers", "clients", source))
     }
 
     fn feed_key(&self) -> Result<SigningKey, ConfigError> {

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::PROGRAM;
+
 /// What the quick run measures, each beside its limit where it has one.
 const MEASURED: [&str; 15] = [
     "pseudonyms of a node, 3 of 5",
@@ -28,7 +30,7 @@ const MEASURED: [&str; 15] = [
 fn a_quick_run_measures_a_whole_node_beside_its_limits() {
     let folder = tempfile::tempdir().expect("a folder");
     let plot = folder.path().join("growth.svg");
-    let output = Command::new(env!("CARGO_BIN_EXE_countermark"))
+    let output = Command::new(PROGRAM)
         .args(["bench", "--quick", "--output", "json", "--plot"])
         .arg(&plot)
         .arg("--folder")
@@ -63,7 +65,7 @@ fn a_quick_run_measures_a_whole_node_beside_its_limits() {
 #[tokio::test]
 async fn a_run_that_is_stopped_leaves_no_node_and_no_folder() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut bench = Command::new(env!("CARGO_BIN_EXE_countermark"))
+    let mut bench = Command::new(PROGRAM)
         .args(["bench", "--quick", "--soak", "60", "--folder"])
         .arg(folder.path())
         .stdin(Stdio::null())

@@ -4,11 +4,13 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use crate::PROGRAM;
+
 const MEMBERS: [&str; 3] = ["aurelle", "bazaar", "kestrel"];
 
 /// The program, whose temporary files go to `folder`.
 fn program(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_countermark"));
+    let mut command = Command::new(PROGRAM);
     command.env_clear().env("TMPDIR", folder).stdin(Stdio::null());
     command
 }

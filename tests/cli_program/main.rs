@@ -20,6 +20,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_countermark");
+
 /// What a call of the program came to.
 struct Run {
     code: i32,
@@ -46,7 +48,7 @@ fn run(folder: &Path, arguments: &[&str]) -> Run {
 }
 
 fn run_with(folder: &Path, arguments: &[&str], variables: &[(&str, &str)], input: &str) -> Run {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_countermark"));
+    let mut command = Command::new(PROGRAM);
     command.args(arguments).current_dir(folder).env_clear().envs(variables.iter().copied());
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");

@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::{Run, folder, run, run_with};
+use crate::{PROGRAM, Run, folder, run, run_with};
 
 const NOW_MS: i64 = 1_795_305_600_000;
 
@@ -434,7 +434,7 @@ async fn a_stream_that_breaks_loses_no_row_and_counts_none_twice() {
 async fn a_stream_that_was_idle_is_opened_again_when_there_is_a_row_and_not_before() {
     let world = World::new().await;
     world.node.state().is_idle = true;
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_countermark"));
+    let mut command = std::process::Command::new(PROGRAM);
     command.args(submit("-", &["--output", "json"])).current_dir(world.path()).env_clear();
     command.env("COUNTERMARK_CLIENT", "s/members/a").env("COUNTERMARK__CLIENT__ADDRESS", world.address.to_string());
     let piped = std::process::Stdio::piped;
@@ -620,7 +620,7 @@ async fn a_status_is_shown_and_a_closed_pipe_is_no_panic() {
     let folder = world.path().to_owned();
     let address = world.address.to_string();
     let closed = move || {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_countermark"));
+        let mut command = std::process::Command::new(PROGRAM);
         command.arg("status").current_dir(folder).env_clear();
         command.env("COUNTERMARK_CLIENT", "s/members/a").env("COUNTERMARK__CLIENT__ADDRESS", address);
         let piped = std::process::Stdio::piped;

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_countermark");
+use crate::PROGRAM;
 
 /// The demonstration, which removes its folder when it is told to stop.
 struct Demo {

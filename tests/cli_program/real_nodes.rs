@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::ports::port_pair;
-use crate::{Run, folder, run, run_with};
+use crate::{PROGRAM, Run, folder, run, run_with};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const HEAD: &str = "domain,submission_id,infringement,evidence,audience\n";
@@ -36,7 +36,7 @@ impl World {
         members.iter().for_each(|member| init.extend(["--member", member]));
         run(folder.path(), &init).expect(0);
         let nodes = ["a", "b"].map(|member| {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_countermark"));
+            let mut command = Command::new(PROGRAM);
             command.args(["serve", "--config", &format!("s/members/{member}")]).current_dir(folder.path()).env_clear();
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             Running(command.spawn().expect("starts"))
@@ -98,7 +98,7 @@ impl World {
 
     /// A command that goes on until it is dropped.
     fn follow(&self, member: &str, arguments: &[&str]) -> Following {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_countermark"));
+        let mut command = Command::new(PROGRAM);
         command.args(["--output", "json"]).args(arguments).current_dir(self.path()).env_clear();
         command.env("COUNTERMARK_CLIENT", format!("s/members/{member}"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());

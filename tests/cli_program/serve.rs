@@ -28,6 +28,8 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt as _;
 
+use crate::PROGRAM;
+
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(60);
 const DOMAIN: &str = "outlet-0042.test";
@@ -54,7 +56,7 @@ impl World {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_countermark"));
+        let mut command = Command::new(PROGRAM);
         command.args(arguments).current_dir(self.0.path()).env_clear().stdin(Stdio::null());
         command
     }

@@ -69,7 +69,7 @@ fn certificates_of(
 
 /// Whether the node can take the lists that `node.toml` names now: with two of one CA, say, it would go on with what it has.
 fn check_lists(node_toml: &Path, environment: &Environment) -> Result<(), Failure> {
-    let taken = NodeConfig::load(node_toml, &environment.variables)?.client_anchors().map(drop);
+    let taken = NodeConfig::load(node_toml, &environment.variables)?.check_clients();
     let advice = format!("change crl in [clients] of {}, or the node will not take the list", node_toml.display());
     taken.map_err(|error| Failure::from(error).advise(advice))
 }
