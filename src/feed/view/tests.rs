@@ -145,19 +145,16 @@ fn content_that_came_without_an_erasure_is_missing_until_one_comes() {
     let (view, effects) = folded(&feed);
     assert_eq!(effects[1..], [Effect::Missing, Effect::Missing]);
     assert_eq!((view.missing(), view.signals(), view.not_understood()), (2, 1, 0));
-    feed.push(Ok(entry(Body::Erasure(Erasure {
-        entries: vec![Seq::new(1)],
-        tags: Vec::new(),
-        reason: ErasureReason::Request,
-    }))));
+    let first = |count| view.first_missing(count).collect::<Vec<_>>();
+    assert_eq!((first(1), first(3)), (vec![Seq::new(1)], vec![Seq::new(1), Seq::new(2)]));
+    feed.push(erasure([1]));
     let (view, _) = folded(&feed);
     assert_eq!((view.missing(), view.is_missing(Seq::new(2)), view.retraction_of(Seq::new(1))), (1, true, Some(Seq::new(3))));
 }
 
 #[test]
 fn who_saw_the_content_and_who_did_not_see_the_same_signals() {
-    let erasure = Erasure { entries: vec![Seq::ZERO, Seq::new(1)], tags: Vec::new(), reason: ErasureReason::Request };
-    let erasure = || Ok(entry(Body::Erasure(erasure.clone())));
+    let erasure = || erasure([0, 1]);
     let (saw, _) = folded(&[signal(), signal(), signal(), retraction(1), erasure()]);
     let gone = || Err(NotUnderstood::Erased);
     let (late, _) = folded(&[gone(), gone(), signal(), retraction(1), erasure()]);
@@ -202,6 +199,7 @@ fn a_rekeying_counts_for_an_earlier_live_signal_that_it_fits() {
     assert_eq!((signals.len(), rekeyed.len(), rekeyed[0].keying, &rekeyed[0].sets), (1, 1, Keying::Spent, &sets(7)));
     assert_eq!((withdrawn.digest(), withdrawn.counting_rekeyings(seq(0)).count()), (ViewDigest::default(), 0));
     assert_eq!(withdrawn.rekeyings_of(seq(0)).count(), 1, "to be erased with it");
+    assert!(withdrawn.newest_rekeyings(seq(0)).eq([seq(1)]), "as they were while it stood");
 }
 
 #[test]
@@ -223,6 +221,7 @@ fn of_many_rekeyings_the_newest_count_and_an_erased_one_makes_room() {
     feed.extend((1..=9).map(|byte| rekeying(0, byte)));
     let (view, effects) = folded(&feed);
     assert!(view.counting_rekeyings(seq(0)).eq((2..=9).rev().map(seq)));
+    assert!(view.newest_rekeyings(seq(0)).eq(view.counting_rekeyings(seq(0))));
     let Effect::Rekeyed(last) = &effects[9] else { panic!("{effects:?}") };
     assert_eq!(
         last.iter().map(|r| (r.rekeying.get(), r.keying)).collect::<Vec<_>>(),
