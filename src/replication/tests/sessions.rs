@@ -276,6 +276,52 @@ async fn an_own_feed_that_is_fetched_back_is_written_to_when_it_is_as_long_as_th
 }
 
 #[tokio::test(start_paused = true)]
+async fn that_another_member_holds_more_of_an_own_feed_is_an_error_where_nobody_asked_for_a_recovery() {
+    for (own, is_error) in [(OwnFeeds::Confirm, true), (OwnFeeds::Recover, false)] {
+        let log = Log::default();
+        let logging = tracing::dispatcher::set_default(&log.dispatch());
+        let (stage, before) = (Stage::new(&two(), own).await, Member::new("a", &two(), 5).await);
+        before.append("all", 0..3).await;
+        stage.greeted_by("b", before.heads_for("b").await, stage.other("b")).await;
+        assert_eq!(stage.a.store.feed_state(&feed("a/all")), FeedState::Behind);
+        let is_told = log.lines().iter().any(|line| line.to_string().contains("OWN_FEED_BEHIND"));
+        assert_eq!(is_told, is_error, "{own:?}");
+        drop(logging);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recovery_waits_for_who_is_there_and_for_who_was_just_now() {
+    let own = feed("a/all");
+    let roster = three();
+    let elsewhere = Word { roster_serial: 0, ..Member::new("c", &roster, 4).await.word_for("a") };
+    let stage = Stage::new(&roster, OwnFeeds::Recover).await;
+    stage.greeted_by("c", NOTHING, elsewhere).await;
+    stage.greeted_by("b", NOTHING, stage.agreed("b")).await;
+    assert_eq!(stage.a.store.feed_state(&own), FeedState::Unconfirmed, "c is there, and has not shown its heads yet");
+
+    let stage = Stage::new(&roster, OwnFeeds::Recover).await;
+    stage.greeted_by("c", NOTHING, stage.agreed("c")).await;
+    stage.peer("c").breaks().await;
+    stage.greeted_by("b", NOTHING, stage.agreed("b")).await;
+    assert_eq!(stage.a.store.feed_state(&own), FeedState::Unconfirmed, "c is about to come back, and may hold more by then");
+    sleep(Pace::default().relay_after).await;
+    assert_eq!(stage.a.store.feed_state(&own), FeedState::Followed, "c is away");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_for_whose_word_own_feeds_wait_is_asked_for_its_heads_at_every_other_word() {
+    let stage = Stage::new(&three(), OwnFeeds::RecoverWithAll).await;
+    let b = stage.peer("b");
+    stage.greeted_by("b", NOTHING, stage.other("b")).await;
+    assert_eq!(b.asked().1, 1, "at the greeting");
+    for _ in 0..3 {
+        b.beats(stage.other("b"), 1).await;
+        assert_eq!(b.asked().1, 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_gives_what_is_new_at_once_and_nothing_but_heartbeats_where_nothing_is() {
     let a = Member::new("a", &two(), 1).await;
     let serving: Arc<ServeContext> = Arc::new(a.serving());
