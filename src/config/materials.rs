@@ -96,7 +96,7 @@ impl LoadedConfig {
             return Err(ConfigError::Identity { setting, found, needed: format!("{needed}, as [node] says") });
         }
         let alliance = trust_anchors(self, "peers", &config.peers.ca, &config.peers.crl)?;
-        let clients = trust_anchors(self, "clients", &config.clients.ca, &config.clients.crl)?;
+        let clients = self.client_anchors()?;
         server_config(&own, &alliance).map_err(|source| self.tls("peers", "peers", source))?;
         verify_node(&own, &alliance, now).map_err(|source| self.tls("peers", "peers", source))?;
         server_config(&own, &clients).map_err(|source| self.tls("peers", "clients", source))?;
@@ -139,8 +139,11 @@ impl LoadedConfig {
     /// # Errors
     /// [`ConfigError`] with the setting that names the file.
     pub fn check_clients(&self) -> Result<(), ConfigError> {
-        let anchors = trust_anchors(self, "clients", &self.config.clients.ca, &self.config.clients.crl)?;
-        anchors.check().map_err(|source| self.tls("peers", "clients", source))
+        self.client_anchors()?.check().map_err(|source| self.tls("peers", "clients", source))
+    }
+
+    fn client_anchors(&self) -> Result<TrustAnchors, ConfigError> {
+        trust_anchors(self, "clients", &self.config.clients.ca, &self.config.clients.crl)
     }
 
     fn feed_key(&self) -> Result<SigningKey, ConfigError> {

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::cluster::PATIENCE;
 use crate::cluster::program::{PROGRAM, Programs};
+use crate::cluster::secrets::{contains, encoded, secrets};
 
 fn doctor(programs: &Programs, member: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(PROGRAM);
@@ -130,6 +131,10 @@ fn a_bundle_for_whoever_helps_holds_no_secret() {
         let secret = std::fs::read_to_string(programs.home("acme").join(secret)).expect(secret);
         let line = secret.lines().find(|line| !line.starts_with("-----")).expect("a line");
         assert!(!all.contains(line), "a secret stands in the bundle");
+    }
+    for (file, secret) in secrets(&programs.home("acme")) {
+        let is_there = encoded(&secret).iter().any(|form| contains(all.as_bytes(), form));
+        assert!(!is_there, "the secret of {file} stands in the bundle");
     }
     let again = doctor(&programs, "acme", &["--offline", "--bundle", name]);
     assert_eq!(again.status.code(), Some(1), "what is there is not written over");
