@@ -10,7 +10,7 @@ use super::arguments::NodeArguments;
 use super::connection::{Node, page_size};
 use super::evidence::{self, KeyEvidenceArguments};
 use super::failure::{Failure, Outcome};
-use super::output::{Printer, Show, table};
+use super::output::{Printer, Show, plain, table};
 use super::words;
 use crate::alliance::folder::{Access, write_new};
 use crate::domain::{KeyClass, KeyId, Timestamp};
@@ -121,7 +121,7 @@ pub(super) async fn run(command: KeyCommand, environment: &Environment, printer:
         KeyCommand::Usage(arguments) => {
             let mut client = client(&arguments.node).await?;
             let mut from_day = arguments.from.map_or(0, day_number);
-            printer.heading(&table(&USAGE_HEAD, []))?;
+            printer.heading(USAGE_HEAD)?;
             loop {
                 let request = ListUsageRequest { from_day, page_size: page_size() };
                 let page = client.list_usage(request).await?.into_inner();
@@ -281,7 +281,7 @@ impl Show for Keys {
     }
 }
 
-const USAGE_HEAD: [&str; 6] = ["day", "key", "class", "member", "evaluations", "requests"];
+const USAGE_HEAD: &str = "DAY         KEY       CLASS        MEMBER            EVALUATIONS  REQUESTS\n";
 
 /// What a member used on a day. Its JSON fields are part of the interface.
 #[derive(Serialize)]
@@ -306,7 +306,7 @@ impl Used {
 impl Show for Used {
     fn table(&self) -> String {
         let Self { day, key, class, member, evaluations, requests } = self;
-        format!("{day} {key} {class} {member} {evaluations} {requests}\n")
+        plain(&format!("{day}  {key:<8}  {class:<11}  {member:<16}  {evaluations:>11}  {requests:>8}")) + "\n"
     }
 }
 
@@ -318,6 +318,18 @@ mod tests {
     fn shown(detail: KeyDetail) -> Keys {
         let key = proto::KeyStatus { id: "k2".into(), scheme: "hmac-sha256".into(), state: "active".into() };
         Keys(vec![Key::of(KeyDetail { key: Some(key), own_signals: 2, own_live_signals: 3, ..detail })])
+    }
+
+    #[test]
+    fn what_was_used_stands_below_its_heading() {
+        let class = KeyClass::LowEntropy.number();
+        let usage =
+            KeyUsage { day: 20_000, key: "k1".into(), key_class: class, member: "acme".into(), evaluations: 16, requests: 2 };
+        assert_eq!(
+            USAGE_HEAD.to_owned() + &Used::of(usage).table(),
+            "DAY         KEY       CLASS        MEMBER            EVALUATIONS  REQUESTS\n\
+             2024-10-04  k1        low_entropy  acme                       16         2\n"
+        );
     }
 
     #[test]
