@@ -8,7 +8,10 @@ fn every_command_explains_itself() {
     for (command, words) in [
         (vec![], vec!["submit", "check", "retract", "status", "serve", "demo", "alliance", "member", "Exit codes: 0 done"]),
         (vec!["submit"], vec!["--rejects", "--audience", "--strip-prefix", "refused_by_code", "Nothing is ever"]),
-        (vec!["check"], vec!["--phone", "--bank-account", "--postal-address", "--reference", "be it disputed"]),
+        (
+            vec!["check"],
+            vec!["--phone", "--bank-account", "--postal-address", "--reference", "3 at least one is, be it disputed"],
+        ),
         (vec!["retract"], vec!["--dry-run", "--submission-id", "an empty file retracts nothing", "Exit codes"]),
         (vec!["status"], vec!["--config"]),
         (vec!["serve"], vec!["--config"]),

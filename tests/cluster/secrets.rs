@@ -55,11 +55,16 @@ fn of_shares(text: &str) -> Vec<Vec<u8>> {
 
 /// Fails where a secret from one of `homes` stands in one of `logs`, as it is or in the forms that bytes take in text.
 pub fn assert_kept(homes: &[PathBuf], logs: &[PathBuf]) {
-    let logs: Vec<_> = logs.iter().filter_map(|log| std::fs::read(log).ok().map(|bytes| (log, bytes))).collect();
+    let read = |log: &PathBuf| std::fs::read(log).ok().map(|bytes| (log.display().to_string(), bytes));
+    assert_absent(homes, &logs.iter().filter_map(read).collect::<Vec<_>>());
+}
+
+/// The same of what was read, each with its name.
+pub fn assert_absent(homes: &[PathBuf], written: &[(String, Vec<u8>)]) {
     for (file, secret) in homes.iter().flat_map(|home| secrets(home)) {
         for form in encoded(&secret) {
-            let found = logs.iter().find(|(_, bytes)| contains(bytes, &form));
-            assert!(found.is_none(), "the secret of {file} stands in {:?}", found.map(|(log, _)| log));
+            let found = written.iter().find(|(_, bytes)| contains(bytes, &form));
+            assert!(found.is_none(), "the secret of {file} stands in {:?}", found.map(|(name, _)| name));
         }
     }
 }
